@@ -1,0 +1,82 @@
+"""The tree of errors.
+
+    VoiceServerError
+    ├── InvalidRequest          400  the caller sent something that can't be served
+    │   ├── InvalidAudio        400  an audio input that can't be read or can't serve as a reference
+    │   ├── NotFound            404  an unknown model, voice or route
+    │   ├── PayloadTooLarge     413  more bytes or characters than a limit allows
+    │   └── UnsupportedMedia    415  a body of the wrong content type
+    ├── Overloaded              429  the queue is full; carries retry_after seconds
+    ├── Cancelled               499  the client left
+    ├── ModelError              500  the model failed while it worked on this request
+    └── StartError              —    the server can't start; the message names the remedy
+
+The domain raises these; api/errors.py is the one place that turns them into HTTP.
+"""
+
+
+class VoiceServerError(Exception):
+    """Base of all errors of this project.
+
+    message: what is wrong and what to do about it, for the caller to read.
+    code:    a short machine-readable word, e.g. "audio_too_short".
+    param:   the request field at fault, e.g. "audio.voice"; None where no single field is.
+    """
+
+    status = 500
+    type = "server_error"
+    default_code: str | None = None
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.param = param
+
+
+class InvalidRequest(VoiceServerError):
+    status = 400
+    type = "invalid_request_error"
+    default_code = "invalid_request"
+
+
+class InvalidAudio(InvalidRequest):
+    default_code = "invalid_audio"
+
+
+class NotFound(InvalidRequest):
+    status = 404
+    default_code = "not_found"
+
+
+class PayloadTooLarge(InvalidRequest):
+    status = 413
+    default_code = "payload_too_large"
+
+
+class UnsupportedMedia(InvalidRequest):
+    status = 415
+    default_code = "unsupported_media_type"
+
+
+class Overloaded(VoiceServerError):
+    status = 429
+    type = "rate_limit_error"
+    default_code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Cancelled(VoiceServerError):
+    status = 499
+    default_code = "cancelled"
+
+
+class ModelError(VoiceServerError):
+    default_code = "model_error"
+
+
+class StartError(VoiceServerError):
+    default_code = "start_error"

@@ -1,0 +1,44 @@
+"""The small interface behind which the two codecs stand, and the choice between them.
+
+Both turn 24 kHz mono audio into 8 codes of 0..1023 per frame at 25 frames a second, and back.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+
+SAMPLE_RATE = 24_000
+FRAME_RATE = 25
+HOP = SAMPLE_RATE // FRAME_RATE
+CODEBOOKS = 8
+CODEBOOK_SIZE = 1024
+
+
+class CodecDecoder(Protocol):
+    """The decoding of one stream of codes; carries whatever the next piece needs of the last."""
+
+    def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
+        """Take codes (8, t), t ≥ 0, and return the samples (float32, mono) that are final now.
+
+        The joined returns of any split of the codes equal those of one push of the whole.
+        `last` says that no codes follow: the rest comes out, 960 samples a frame in all.
+        """
+        ...
+
+
+class Codec(Protocol):
+    """Waveform to codes and back; `encode` is whole-clip, `decoder` streams."""
+
+    def encode(self, waveform: np.ndarray) -> torch.Tensor:
+        """Encode float32 mono 24 kHz samples (N,) into int64 codes (8, N // 960) on the CPU."""
+        ...
+
+    def decoder(self) -> CodecDecoder:
+        """A decoder for a new stream."""
+        ...
+
+
+def decode(codec: Codec, codes: torch.Tensor) -> np.ndarray:
+    """Decode a whole stream of codes (8, T) into float32 samples (960·T,)."""
+    return codec.decoder().push(codes, last=True)
