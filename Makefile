@@ -1,0 +1,40 @@
+# `make help` lists the targets. Every target makes the virtual environment it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check train golden
+
+help:  ## list the targets
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+		"Python 3.11 or newer is needed; name one: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+
+# The stamps make pip run only when a requirements file has changed.
+.venv/serve.stamp: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/test.stamp: requirements-dev.txt .venv/serve.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+serve: .venv/serve.stamp  ## serve on HIGGS_HOST:HIGGS_PORT; make serve ARGS="--port 9000"
+	$(BIN)/python app.py $(ARGS)
+
+# The models of the tests are so small that a second thread costs more than it brings.
+test: export OMP_NUM_THREADS ?= 1
+test: .venv/test.stamp  ## install what is needed and run all tests; ARGS go to pytest
+	$(BIN)/python -m pytest -q $(ARGS)
+
+check: .venv/test.stamp  ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+train: .venv/serve.stamp  ## make the bundled model again from nothing (hours on a CPU)
+	$(BIN)/python -m train.run $(ARGS)
