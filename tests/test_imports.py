@@ -1,0 +1,117 @@
+"""The walls of the house: who may import whom, and how long a file may be.
+
+    app → api → voice_cloning → higgs, audio, voices → errors
+
+Every import statement counts, those inside functions and under TYPE_CHECKING too.
+"""
+
+import ast
+import graphlib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LONGEST_FILE = 300
+
+GROUND = {"errors"}
+DOMAIN = {"higgs", "audio", "voices"}
+PYTHON_DOOR = {"voice_cloning"} | DOMAIN | GROUND
+EVERYTHING_SHARED = PYTHON_DOOR | {"settings", "api"}
+MAY_IMPORT = {
+    "errors": set(),
+    "higgs": GROUND,
+    "audio": GROUND,
+    "voices": GROUND,
+    "settings": GROUND,
+    "voice_cloning": DOMAIN | GROUND | {"settings"},
+    "api": PYTHON_DOOR,
+    "app": EVERYTHING_SHARED,
+    "bench": EVERYTHING_SHARED,
+    "train": {"higgs", "audio"} | GROUND,
+    "test_voice_cloning": {"audio"},
+    "tests": EVERYTHING_SHARED | {"app", "bench", "train", "test_voice_cloning"},
+}
+MAY_USE = {
+    "fastapi": {"api", "app", "tests"},
+    "starlette": {"api", "app", "tests"},
+    "uvicorn": {"app", "tests"},
+    "pydantic_settings": {"settings", "tests"},
+    "sqlalchemy": {"voices", "tests"},
+    "alembic": {"voices", "tests"},
+}
+
+
+def source_files() -> list[Path]:
+    """Every Python file of the house; `train/work` holds the recipe's scratch data."""
+    folders = [ROOT / room for room in MAY_IMPORT if (ROOT / room).is_dir()]
+    files = [*ROOT.glob("*.py"), *(path for folder in folders for path in folder.rglob("*.py"))]
+    return sorted(path for path in files if ROOT / "train" / "work" not in path.parents)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@cache
+def imports_of(path: Path) -> list[tuple[int, str]]:
+    """(line, full name) of each import; `from a import b` gives `a.b`."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            found += [(node.lineno, f"{base}.{alias.name}") for alias in node.names]
+    return found
+
+
+def broken_walls() -> list[str]:
+    broken = []
+    for path in source_files():
+        room = room_of(module_name(path))
+        for line, name in imports_of(path):
+            target, where = room_of(name), f"{path.relative_to(ROOT)}:{line}"
+            if name.startswith("."):
+                broken.append(f"{where} imports {name}: imports are absolute here")
+            elif target in MAY_IMPORT and target != room and target not in MAY_IMPORT[room]:
+                broken.append(f"{where}: {room} may not import {target}")
+            elif target in MAY_USE and room not in MAY_USE[target]:
+                broken.append(f"{where}: {room} may not use {target}")
+    return broken
+
+
+def test_every_top_level_file_belongs_to_a_known_room() -> None:
+    assert {room_of(module_name(path)) for path in source_files()} <= MAY_IMPORT.keys()
+
+
+def test_imports_go_downwards() -> None:
+    assert broken_walls() == []
+
+
+def test_no_import_cycles() -> None:
+    modules = {module_name(path): path for path in source_files()}
+    graph = {
+        module: {
+            target
+            for _, name in imports_of(path)
+            for target in (name, name.rpartition(".")[0])
+            if target in modules and target != module
+        }
+        for module, path in modules.items()
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def test_files_are_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in source_files()}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}
