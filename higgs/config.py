@@ -1,0 +1,182 @@
+"""The shape of a Higgs Audio v2 language model, read from either layout of its config.json."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from errors import StartError
+
+NATIVE_MODEL_TYPE = "higgs_audio_v2"
+BOSON_MODEL_TYPE = "higgs_audio"
+
+
+@dataclass(frozen=True)
+class RopeConfig:
+    """Rotary position embedding. `factor` 1.0 is plain rope, else Llama 3's scaling of long wavelengths."""
+
+    theta: float = 500_000.0
+    factor: float = 32.0
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_max_positions: int = 8192
+
+    @classmethod
+    def from_dict(cls, parameters: dict[str, Any], theta: float) -> "RopeConfig":
+        """Read transformers' `rope_parameters` or the older `rope_scaling`; `theta` where they name none."""
+        kind = parameters.get("rope_type", parameters.get("type", "default"))
+        theta = float(parameters.get("rope_theta", theta))
+        if kind == "default":
+            return cls(theta=theta, factor=1.0)
+        if kind != "llama3":
+            raise StartError(f"The model's rope type is {kind!r}; only 'default' and 'llama3' are known.")
+        return cls(
+            theta=theta,
+            factor=float(parameters["factor"]),
+            low_freq_factor=float(parameters["low_freq_factor"]),
+            high_freq_factor=float(parameters["high_freq_factor"]),
+            original_max_positions=int(parameters["original_max_position_embeddings"]),
+        )
+
+    def to_native_dict(self) -> dict[str, Any]:
+        if self.factor == 1.0:
+            return {"rope_type": "default", "rope_theta": self.theta}
+        return {
+            "rope_type": "llama3",
+            "rope_theta": self.theta,
+            "factor": self.factor,
+            "low_freq_factor": self.low_freq_factor,
+            "high_freq_factor": self.high_freq_factor,
+            "original_max_position_embeddings": self.original_max_positions,
+        }
+
+
+@dataclass(frozen=True)
+class HiggsConfig:
+    """Shape and ids of the model. The defaults are those of the published 3B.
+
+    codebook_size counts the 1024 codes of the codec and the two marks, bos_code and eos_code.
+    """
+
+    vocab_size: int = 128_256
+    hidden_size: int = 3072
+    intermediate_size: int = 8192
+    layers: int = 28
+    heads: int = 24
+    kv_heads: int = 8
+    head_dim: int = 128
+    rms_norm_eps: float = 1e-5
+    max_positions: int = 2048
+    rope: RopeConfig = field(default_factory=RopeConfig)
+    num_codebooks: int = 8
+    codebook_size: int = 1026
+    bos_code: int = 1024
+    eos_code: int = 1025
+    audio_token_id: int = 128_016
+    audio_bos_token_id: int = 128_013
+    audio_delay_token_id: int = 128_014
+    pad_token_id: int = 128_001
+    eos_token_id: int = 128_009
+
+    @classmethod
+    def from_dict(cls, config: dict[str, Any]) -> "HiggsConfig":
+        """Read a config.json of transformers' native layout or of boson's; StartError for any other."""
+        model_type = config.get("model_type")
+        if model_type == NATIVE_MODEL_TYPE:
+            return _from_native(config)
+        if model_type == BOSON_MODEL_TYPE:
+            return _from_boson(config)
+        raise StartError(
+            f"config.json says model_type {model_type!r}; a Higgs Audio v2 model says "
+            f"{NATIVE_MODEL_TYPE!r} or {BOSON_MODEL_TYPE!r}. Choose another HIGGS_MODEL."
+        )
+
+    def to_native_dict(self) -> dict[str, Any]:
+        """The config.json that transformers' HiggsAudioV2ForConditionalGeneration reads."""
+        return {
+            "model_type": NATIVE_MODEL_TYPE,
+            "architectures": ["HiggsAudioV2ForConditionalGeneration"],
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.intermediate_size,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head_dim,
+            "rms_norm_eps": self.rms_norm_eps,
+            "max_position_embeddings": self.max_positions,
+            "rope_parameters": self.rope.to_native_dict(),
+            "num_codebooks": self.num_codebooks,
+            "codebook_size": self.codebook_size,
+            "audio_stream_bos_id": self.bos_code,
+            "audio_stream_eos_id": self.eos_code,
+            "audio_token_id": self.audio_token_id,
+            "audio_bos_token_id": self.audio_bos_token_id,
+            "audio_delay_token_id": self.audio_delay_token_id,
+            "pad_token_id": self.pad_token_id,
+            "eos_token_id": self.eos_token_id,
+            "tie_word_embeddings": False,
+        }
+
+
+def _backbone(config: dict[str, Any]) -> dict[str, Any]:
+    """The fields that both layouts write alike; a missing key has the published model's value."""
+    names = {
+        "vocab_size": "vocab_size",
+        "hidden_size": "hidden_size",
+        "intermediate_size": "intermediate_size",
+        "layers": "num_hidden_layers",
+        "heads": "num_attention_heads",
+        "kv_heads": "num_key_value_heads",
+        "head_dim": "head_dim",
+        "rms_norm_eps": "rms_norm_eps",
+        "max_positions": "max_position_embeddings",
+    }
+    fields = {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}
+    if "head_dim" not in fields and {"hidden_size", "heads"} <= fields.keys():
+        fields["head_dim"] = fields["hidden_size"] // fields["heads"]
+    rope = config.get("rope_parameters") or config.get("rope_scaling")
+    theta = float(config.get("rope_theta") or RopeConfig.theta)
+    if rope:
+        fields["rope"] = RopeConfig.from_dict(rope, theta)
+    elif "rope_theta" in config:
+        fields["rope"] = RopeConfig(theta=theta, factor=1.0)
+    return fields
+
+
+def _ids(config: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    found = {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}
+    return {name: value[0] if isinstance(value, list) else value for name, value in found.items()}
+
+
+def _from_native(config: dict[str, Any]) -> HiggsConfig:
+    names = {
+        "num_codebooks": "num_codebooks",
+        "codebook_size": "codebook_size",
+        "bos_code": "audio_stream_bos_id",
+        "eos_code": "audio_stream_eos_id",
+        "audio_token_id": "audio_token_id",
+        "audio_bos_token_id": "audio_bos_token_id",
+        "audio_delay_token_id": "audio_delay_token_id",
+        "pad_token_id": "pad_token_id",
+        "eos_token_id": "eos_token_id",
+    }
+    return HiggsConfig(**_backbone(config), **_ids(config, names))
+
+
+def _from_boson(config: dict[str, Any]) -> HiggsConfig:
+    text = config["text_config"]
+    backbone = _backbone(text)
+    dual = config.get("audio_dual_ffn_layers") or []
+    layers = backbone.get("layers", HiggsConfig.layers)
+    adapter = config.get("audio_adapter_type")
+    if adapter not in ("dual_ffn", "dual_ffn_fast_forward") or set(dual) != set(range(layers)):
+        raise StartError("Only Higgs models with a dual FFN in every layer (the published v2) are supported.")
+    names = {
+        "num_codebooks": "audio_num_codebooks",
+        "bos_code": "audio_stream_bos_id",
+        "eos_code": "audio_stream_eos_id",
+        "audio_token_id": "audio_out_token_idx",
+        "audio_bos_token_id": "audio_out_bos_token_id",
+        "pad_token_id": "pad_token_id",
+    }
+    ids = _ids(config, names) | _ids(text, {"eos_token_id": "eos_token_id"})
+    return HiggsConfig(**backbone, **ids, codebook_size=config.get("audio_codebook_size", 1024) + 2)
