@@ -1,0 +1,102 @@
+"""Every setting of the server, as HIGGS_* variables and as flags: the one reader of the environment."""
+
+import os
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+
+from errors import StartError
+
+PREFIX = "HIGGS_"
+
+
+class Settings(BaseSettings):
+    """The settings, frozen; a flag outranks a variable, a variable outranks the default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        protected_namespaces=(),
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_exit_on_error=False,
+        cli_prog_name="app.py",
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 opens it to the network.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    model: str = Field(
+        "auto",
+        min_length=1,
+        description="auto (the published 3B on CUDA, else the bundled one), bundled, a folder, or a hub id.",
+    )
+    codec: str | None = Field(
+        None,
+        description="Folder or hub id of the codec; unset: the one in the model folder, else the published.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where it is there.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Numbers of the language model; auto: bfloat16 on CUDA, float32 on a CPU."
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads; unset: PyTorch's own choice.")
+    queue_limit: int = Field(
+        32, ge=1, description="Requests that may wait; one more is answered 429 with Retry-After."
+    )
+    reference_cache: int = Field(64, ge=1, description="Encoded reference recordings kept in memory.")
+    max_upload_bytes: int = Field(
+        50_000_000, ge=1, description="A reference recording of this many bytes or more is refused (413)."
+    )
+    max_text_characters: int = Field(4096, ge=1, description="Longest text of one request (413 beyond).")
+    columns_per_byte: float = Field(
+        4.0,
+        gt=0,
+        description="Stops a runaway: 8 s plus this many columns of 40 ms per UTF-8 byte of text at most.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+
+
+def load_settings(arguments: Sequence[str] = ()) -> Settings:
+    """Read the settings from flags and HIGGS_* variables.
+
+    Raises StartError for an unknown name (listing the valid ones) or a bad value. `--help` prints and exits.
+    """
+    _refuse_unknown_variables(os.environ)
+    try:
+        return CliApp.run(Settings, cli_args=list(arguments), cli_exit_on_error=False)
+    except SettingsError as error:
+        valid = ", ".join(flag(name) for name in Settings.model_fields)
+        raise StartError(f"{error}. Valid flags: {valid}") from None
+    except ValidationError as error:
+        raise StartError(_bad_values(error)) from None
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: max_upload_bytes → HIGGS_MAX_UPLOAD_BYTES."""
+    return PREFIX + name.upper()
+
+
+def flag(name: str) -> str:
+    """The flag of a setting: max_upload_bytes → --max-upload-bytes."""
+    return "--" + name.replace("_", "-")
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    valid = [variable(name) for name in Settings.model_fields]
+    for name in environment:
+        if name.upper().startswith(PREFIX) and name.upper() not in valid:
+            near = get_close_matches(name.upper(), valid, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise StartError(f"Unknown setting {name}.{hint} Valid variables: {', '.join(valid)}")
+
+
+def _bad_values(error: ValidationError) -> str:
+    lines = []
+    for issue in error.errors():
+        name = str(issue["loc"][0])
+        lines.append(f"{variable(name)} (or {flag(name)}): {issue['msg']}, got {issue['input']!r}")
+    return "Bad setting. " + "; ".join(lines)

@@ -1,0 +1,58 @@
+"""Settings: flags over variables over defaults, and an error that names the remedy for anything unknown."""
+
+import pytest
+from pydantic import ValidationError
+
+from errors import StartError
+from settings import Settings, load_settings, variable
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+
+
+def test_defaults_serve_on_loopback() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.model) == ("127.0.0.1", 8000, "auto")
+
+
+def test_a_flag_outranks_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGGS_PORT", "9001")
+    monkeypatch.setenv("HIGGS_MODEL", "/models/mine")
+    settings = load_settings(["--port", "9002"])
+    assert (settings.port, settings.model) == (9002, "/models/mine")
+
+
+def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGGS_CODEC", "")
+    assert load_settings().codec is None
+
+
+def test_an_unknown_variable_stops_the_start_and_lists_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGGS_PROT", "9001")
+    with pytest.raises(StartError, match=r"HIGGS_PROT\. Did you mean HIGGS_PORT\?.*HIGGS_HOST, HIGGS_PORT"):
+        load_settings()
+
+
+def test_an_unknown_flag_stops_the_start_and_lists_the_names() -> None:
+    with pytest.raises(StartError, match=r"--prot.*Valid flags: --host, --port"):
+        load_settings(["--prot", "9001"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--port", "eighty"), ("--port", "70000"), ("--dtype", "int4"), ("--threads", "0")]
+)
+def test_a_bad_value_names_the_setting(flag: str, value: str) -> None:
+    with pytest.raises(StartError, match=rf"\(or {flag}\).*got '{value}'"):
+        load_settings([flag, value])
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load_settings().port = 1
+
+
+def test_every_setting_is_documented() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
