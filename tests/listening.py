@@ -1,0 +1,54 @@
+"""What an ear would notice, as numbers: the words recognised and the colour of a voice."""
+
+import re
+
+import numpy as np
+import soxr
+from pocketsphinx import Config, Decoder
+
+SAMPLE_RATE = 24_000
+RECOGNISER_RATE = 16_000
+WINDOW = 1024
+BANDS = 24
+
+
+def words_heard(samples: np.ndarray) -> list[str]:
+    """The words that pocketsphinx's bundled English model hears in float32 mono 24 kHz samples."""
+    decoder = Decoder(Config(samprate=RECOGNISER_RATE, loglevel="FATAL"))
+    narrow = soxr.resample(samples, SAMPLE_RATE, RECOGNISER_RATE)
+    decoder.start_utt()
+    decoder.process_raw((np.clip(narrow, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
+    decoder.end_utt()
+    hypothesis = decoder.hyp()
+    return words(hypothesis.hypstr) if hypothesis else []
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())
+
+
+def wrong_words(said: list[str], heard: list[str]) -> int:
+    """Words missed, added or mistaken: the edit distance."""
+    row = list(range(len(heard) + 1))
+    for count, word in enumerate(said, 1):
+        above, row = row, [count]
+        for column, other in enumerate(heard, 1):
+            row.append(min(above[column] + 1, row[-1] + 1, above[column - 1] + (word != other)))
+    return row[-1]
+
+
+def envelope(samples: np.ndarray) -> np.ndarray:
+    """Mean spectrum of the speech in 24 mel bands up to 8 kHz, in dB, its mean level taken out."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[:: WINDOW // 4] * np.hanning(WINDOW)
+    loudness = np.square(frames).mean(axis=1)
+    power = np.square(np.abs(np.fft.rfft(frames[loudness > 0.1 * loudness.mean()]))).mean(axis=0)
+    mels = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 1)
+    edges = np.round(700 * (10 ** (mels / 2595) - 1) * WINDOW / SAMPLE_RATE).astype(int)
+    bands = [power[low : max(high, low + 1)].mean() for low, high in zip(edges, edges[1:], strict=False)]
+    decibels = 10 * np.log10(np.array(bands) + 1e-10)
+    return decibels - decibels.mean()
+
+
+def envelope_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """How far apart two voices are coloured, in dB (root mean square over the mel bands)."""
+    return float(np.sqrt(np.mean(np.square(envelope(one) - envelope(other)))))

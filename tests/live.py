@@ -1,0 +1,73 @@
+"""A real server in a process of its own: `python app.py` on a free port, for tests and measurements."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+BUNDLED_MODEL = ROOT / "models" / "higgs-small"
+START_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """Where the server listens and, where this machine runs it, its process."""
+
+    url: str
+    pid: int | None = None
+
+    def resident_bytes(self) -> int | None:
+        """Memory the process holds now (RSS); None for a server of someone else's."""
+        if self.pid is None:
+            return None
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def serve(model: Path, **settings: str) -> Iterator[LiveServer]:
+    """Run `python app.py` with this model folder until the block ends; settings are HIGGS_* names without the prefix."""
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
+    environment |= {"HIGGS_MODEL": str(model), "HIGGS_PORT": str(port), "HIGGS_DEVICE": "cpu"}
+    environment |= {f"HIGGS_{name.upper()}": value for name, value in settings.items()}
+    with tempfile.TemporaryFile("w+") as log:
+        command = [sys.executable, str(ROOT / "app.py")]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            server = LiveServer(f"http://127.0.0.1:{port}", process.pid)
+            if not _ready(server.url, process):
+                log.seek(0)
+                raise RuntimeError(f"the server did not start:\n{log.read()}")
+            yield server
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _ready(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Wait for 200 from /health; False when the process has ended or time is up."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
+                return True
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(0.1)
+    return False
