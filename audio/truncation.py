@@ -1,0 +1,153 @@
+"""Was a file cut off before its end?
+
+FFmpeg plays what is there, so a file cut in half would pass as a shorter one. Three witnesses tell: the
+container's own sizes (RIFF, ISO, Ogg, Matroska), a length declared in a header (FLAC, AIFF, AU, MP3 with a
+Xing header) and, where neither speaks, a last packet that does not decode. Lengths that are estimates, or
+placeholders of a live recording, are no promise: a healthy file of any format must pass.
+"""
+
+import struct
+from dataclasses import dataclass
+
+import av
+
+# A size of at least 1 GiB is what live recorders write before they know it; no request is that large.
+PLACEHOLDER = 2**30
+DECLARED_LENGTH = {"flac", "aiff", "au"}
+ISO_BOXES = {b"moov", b"mdat", b"moof"}
+MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+MPEG1_RATES = (44_100, 48_000, 32_000)
+
+
+def ends_early(data: bytes) -> bool:
+    """Whether the container's own structure reaches beyond the bytes that are there."""
+    if data[:4] == b"RIFF" and data[8:12] in (b"WAVE", b"AVI "):
+        return riff_ends_early(data)
+    if data[4:8] == b"ftyp":
+        return iso_ends_early(data)
+    if data[:4] == b"OggS":
+        return ogg_ends_early(data)
+    if data[:4] == b"\x1aE\xdf\xa3":
+        return matroska_ends_early(data)
+    return False
+
+
+def riff_ends_early(data: bytes) -> bool:
+    position = 12
+    while position + 8 <= len(data):
+        (size,) = struct.unpack_from("<I", data, position + 4)
+        missing = position + 8 + size - len(data)
+        # Some writers count their header into the size: less than a hundredth is not a cut.
+        if size < PLACEHOLDER and missing > max(512, size // 100):
+            return True
+        position += 8 + size + size % 2
+    return False
+
+
+def iso_ends_early(data: bytes) -> bool:
+    """Whether a box of MP4, M4A or MOV is cut, or the index (moov) never came."""
+    position, seen = 0, set()
+    while position + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, position)
+        seen.add(kind)
+        if size == 1 and position + 16 <= len(data):
+            (size,) = struct.unpack_from(">Q", data, position + 8)
+        if size < 8:
+            break
+        position += size
+        if position > len(data) and kind in ISO_BOXES:
+            return True
+    return b"moov" not in seen
+
+
+def ogg_ends_early(data: bytes) -> bool:
+    """Whether the last page is cut. (A stream stopped between two pages, without an end mark, is whole.)"""
+    page = data.rfind(b"OggS")
+    if page + 27 > len(data):
+        return True
+    lacing = data[page + 27 : page + 27 + data[page + 26]]
+    return page + 27 + data[page + 26] + sum(lacing) > len(data)
+
+
+def matroska_ends_early(data: bytes) -> bool:
+    """Whether the segment of MKV or WebM has a known size and is cut."""
+    header, position = ebml_size(data, 4)
+    segment = position + header
+    if data[segment : segment + 4] != b"\x18\x53\x80\x67":
+        return False
+    size, position = ebml_size(data, segment + 4)
+    return size < PLACEHOLDER and position + size > len(data)
+
+
+def ebml_size(data: bytes, position: int) -> tuple[int, int]:
+    """Read an EBML variable-length size; returns it and the position behind it."""
+    first = data[position] if position < len(data) else 0
+    length = 9 - first.bit_length()
+    value = int.from_bytes(data[position : position + length], "big") & ((1 << (7 * length)) - 1)
+    return value, position + length
+
+
+@dataclass
+class Ending:
+    """What decoding showed of a stream's packets, the last one above all."""
+
+    container: av.container.InputContainer
+    stream: av.AudioStream
+    packets: int = 0
+    failed_packets: int = 0
+    last_failed: bool = False
+    cut_off: bool = False
+    last_packet: bytes = b""
+
+    def note(self, packet: av.Packet, failed: bool) -> None:
+        if not packet.size:
+            return
+        # Raw PCM of unknown length always ends in a packet marked corrupt: it is shorter than asked for.
+        failed = failed or (packet.is_corrupt and not self.stream.codec_context.name.startswith("pcm_"))
+        self.packets += 1
+        self.failed_packets += failed
+        self.last_failed = failed
+        self.last_packet = bytes(packet) if self.container.format.name == "mp3" else b""
+
+
+def judge_ending(ending: Ending, data: bytes, decoded_seconds: float) -> bool:
+    """Whether the decoded sound falls short of what the file said, or broke off in the middle of a frame."""
+    last = ending.last_packet
+    broken = ending.last_failed or ending.cut_off or mp3_frame_bytes(last) > len(last)
+    promised = promised_seconds(ending, data)
+    if promised is None:
+        return broken
+    missing = promised - decoded_seconds
+    return missing > 0.1 if broken else missing > max(0.5, 0.05 * promised)
+
+
+def promised_seconds(ending: Ending, data: bytes) -> float | None:
+    """The length that a header declares, or None where FFmpeg only estimates one from the bit rate."""
+    name, duration = ending.container.format.name, ending.container.duration
+    if not duration or not (name in DECLARED_LENGTH or (name == "mp3" and has_frame_count(data))):
+        return None
+    return duration / av.time_base
+
+
+def has_frame_count(data: bytes) -> bool:
+    """Whether the first MPEG frame, behind an ID3v2 tag, is a Xing, Info or VBRI header."""
+    start = 0
+    if data[:3] == b"ID3" and len(data) >= 10:
+        size = sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+        start = 10 + size
+    head = data[start : start + 64]
+    return any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
+
+
+def mp3_frame_bytes(packet: bytes) -> int:
+    """The length in bytes that a Layer III frame header gives for its frame; 0 where it is none."""
+    if len(packet) < 4 or packet[0] != 0xFF or packet[1] & 0xE6 != 0xE2:
+        return 0
+    version, bitrate, rate = packet[1] >> 3 & 3, packet[2] >> 4, packet[2] >> 2 & 3
+    if version == 1 or bitrate == 15 or rate == 3:
+        return 0
+    mpeg1 = version == 3
+    kbps = (MPEG1_KBPS if mpeg1 else MPEG2_KBPS)[bitrate]
+    sample_rate = MPEG1_RATES[rate] // {3: 1, 2: 2, 0: 4}[version]
+    return (144_000 if mpeg1 else 72_000) * kbps // sample_rate + (packet[2] >> 1 & 1)
