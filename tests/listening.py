@@ -1,6 +1,7 @@
 """What an ear would notice, as numbers: the words recognised and the colour of a voice."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import soxr
@@ -44,7 +45,7 @@ def envelope(samples: np.ndarray) -> np.ndarray:
     power = np.square(np.abs(np.fft.rfft(frames[loudness > 0.1 * loudness.mean()]))).mean(axis=0)
     mels = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 1)
     edges = np.round(700 * (10 ** (mels / 2595) - 1) * WINDOW / SAMPLE_RATE).astype(int)
-    bands = [power[low : max(high, low + 1)].mean() for low, high in zip(edges, edges[1:], strict=False)]
+    bands = [power[low : max(high, low + 1)].mean() for low, high in pairwise(edges)]
     decibels = 10 * np.log10(np.array(bands) + 1e-10)
     return decibels - decibels.mean()
 

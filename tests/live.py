@@ -35,7 +35,7 @@ class LiveServer:
 
 @contextmanager
 def serve(model: Path, **settings: str) -> Iterator[LiveServer]:
-    """Run `python app.py` with this model folder until the block ends; settings are HIGGS_* names without the prefix."""
+    """Run `python app.py` on this model folder for a while; `queue_limit="1"` sets HIGGS_QUEUE_LIMIT."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
     environment |= {"HIGGS_MODEL": str(model), "HIGGS_PORT": str(port), "HIGGS_DEVICE": "cpu"}
