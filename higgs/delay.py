@@ -1,0 +1,58 @@
+"""The delay pattern of the codebooks, and the rule by which a stream of columns begins and ends.
+
+A frame holds one code of each of the K codebooks. The model does not write frames but columns, in which
+codebook k lags k steps behind codebook 0 (J. Copet et al., "Simple and Controllable Music Generation",
+https://arxiv.org/abs/2306.05284): the code of codebook k in column c belongs to frame c - k.
+"""
+
+import torch
+
+from higgs.config import HiggsConfig
+
+
+def apply_delay(codes: torch.Tensor, config: HiggsConfig) -> torch.Tensor:
+    """Frames (K, T) to the columns [T + K + 1, K] of a whole stream.
+
+    Around the frames stand one frame of bos_code and one of eos_code; the corners that the delay leaves
+    empty are filled with the same.
+    """
+    books, frames = codes.shape
+    columns = codes.new_full((frames + books + 1, books), config.eos_code)
+    for book in range(books):
+        columns[: book + 1, book] = config.bos_code
+        columns[book + 1 : book + 1 + frames, book] = codes[book]
+    return columns
+
+
+def undo_delay(columns: torch.Tensor) -> torch.Tensor:
+    """Columns [N, K] to the frames (K, N - K + 1) that stand complete in them, the marks as they are."""
+    count, books = columns.shape
+    if count < books:
+        return columns.new_empty(books, 0)
+    return columns.unfold(0, books, 1).diagonal(dim1=-2, dim2=-1).T
+
+
+class DelayRule:
+    """What the delay forces upon the sampled codes of B streams, column by column (boson's rule).
+
+    Codes of frame 0 and before are bos_code. The first eos_code that is sampled, in the lowest codebook if
+    in several, ends its stream at that codebook's frame: codes of later frames become eos_code, and the
+    column that completes the frame is the last. Frames 1 to `end` - 1 are the audio.
+
+    `end` [B] holds OPEN while no eos_code was sampled.
+    """
+
+    OPEN = 2**62
+
+    def __init__(self, config: HiggsConfig, batch: int = 1, device: torch.device | str = "cpu") -> None:
+        self.bos_code, self.eos_code = config.bos_code, config.eos_code
+        self.books = torch.arange(config.num_codebooks, device=device)
+        self.end = torch.full((batch,), self.OPEN, device=device)
+
+    def force(self, codes: torch.Tensor, column: torch.Tensor | int) -> torch.Tensor:
+        """The codes [B, K] sampled for a column (an index, or one per stream [B, 1]) to those that stand."""
+        frames = column - self.books
+        codes = torch.where(frames <= 0, self.bos_code, codes)
+        ended = torch.where(codes == self.eos_code, frames, -1).amax(-1)
+        self.end = torch.where((self.end == self.OPEN) & (ended >= 0), ended, self.end)
+        return torch.where(frames > self.end[:, None], self.eos_code, codes)
