@@ -4,27 +4,20 @@ The native layout is transformers' own; boson's original one differs in names on
 at the door. Everything that can't be loaded is a StartError that names the remedy.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast
 
 from errors import InvalidRequest, StartError
 from higgs.config import HiggsConfig
 from higgs.model import HiggsModel
 from higgs.sampling import SamplingOptions
+from higgs.weights import compare, find, read_json, read_weights
 
 PUBLISHED_CODEC = "bosonai/higgs-audio-v2-tokenizer"
-HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "*.bin", "*.pth"]
 
 BOSON_TO_NATIVE = {
     "audio_codebook_embeddings.": "model.embed_audio_tokens.embed_audio_tokens.",
@@ -73,22 +66,6 @@ def load_checkpoint(
     )
 
 
-def find(name: str) -> Path:
-    """The folder of a model or codec: `name` itself, or a hub id's snapshot (HF_HUB_OFFLINE is honoured)."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise StartError(f"There is no folder {name}. Give a folder or a hub id such as {PUBLISHED_CODEC}.")
-    try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        raise StartError(
-            f"{name} is no folder here and could not be had from the Hugging Face hub ({error}). Check the "
-            "name and the network, set HF_TOKEN if it is gated, or download it and give its folder."
-        ) from error
-
-
 def find_codec(folder: Path, codec: str | None) -> Path:
     """The codec's folder: the one asked for, else `codec/` beside the model, else the published one."""
     if codec:
@@ -102,9 +79,8 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> HiggsM
     config = HiggsConfig.from_dict(read_json(folder / "config.json"))
     with torch.device("meta"):
         model = HiggsModel(config)
-    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     weights = {name: tensor.to(device, dtype) for name, tensor in _native_weights(folder)}
-    _compare(folder, wanted, {name: tensor.shape for name, tensor in weights.items()})
+    compare(folder, model.state_dict(), weights)
     model.load_state_dict(weights, assign=True)
     return model.to(device).eval().requires_grad_(False)
 
@@ -137,61 +113,9 @@ def load_defaults(folder: Path) -> SamplingOptions:
         raise StartError(f"{path} can't be used: {error}") from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a model; StartError if it is missing or broken."""
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StartError(f"{path} can't be read ({error}). Download the model again.") from error
-
-
-def read_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor of a folder, by name: from its safetensors, else .bin, else .pth, one file or more."""
-    for suffix in ("safetensors", "bin", "pth"):
-        indexes = sorted(folder.glob(f"*.{suffix}.index.json"))
-        shards = {folder / shard for index in indexes for shard in read_json(index)["weight_map"].values()}
-        paths = sorted(shards or folder.glob(f"*.{suffix}"))
-        if paths:
-            break
-    else:
-        raise StartError(f"There are no weights in {folder} (*.safetensors, *.bin or *.pth).")
-    for path in paths:
-        try:
-            tensors = _load(path)
-        except (OSError, SafetensorError, UnpicklingError, RuntimeError) as error:
-            raise StartError(f"{path} can't be read ({error}). Download the model again.") from error
-        yield from tensors.items()
-
-
-def _load(path: Path) -> dict[str, torch.Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
 def _native_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
     for name, tensor in read_weights(folder):
         if name.startswith(UNUSED):
             continue
         prefix = next((prefix for prefix in BOSON_TO_NATIVE if name.startswith(prefix)), "")
         yield BOSON_TO_NATIVE.get(prefix, "") + name.removeprefix(prefix), tensor
-
-
-def _compare(folder: Path, wanted: dict[str, torch.Size], found: dict[str, torch.Size]) -> None:
-    """StartError that names the tensors which are missing, unexpected or of another shape."""
-    kinds = {
-        "missing": wanted.keys() - found.keys(),
-        "unexpected": found.keys() - wanted.keys(),
-        "of another shape": {name for name in wanted.keys() & found.keys() if wanted[name] != found[name]},
-    }
-    faults = [f"{kind}: {_few(sorted(names))}" for kind, names in kinds.items() if names]
-    if faults:
-        raise StartError(
-            f"The weights in {folder} are not those of its config.json ({'; '.join(faults)}). "
-            "Download the model again, or choose another HIGGS_MODEL."
-        )
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
