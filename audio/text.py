@@ -1,0 +1,94 @@
+"""The text of a request → the text that the model is asked to speak."""
+# ruff: noqa: RUF001 (the tables are made of look-alike characters)
+
+import re
+
+from errors import InvalidRequest
+
+# What boson's examples/generation.py does to a text before it prompts the model. Parentheses become spaces.
+PUNCTUATION = str.maketrans(
+    "。：；？！【】《》“”‘’「」『』、—·（）()", '.:;?![]<>""\'\'"""",-.    ', "\u200b\u2060\ufeff"
+) | {ord("，"): ", ", ord("…"): "..."}
+UNITS = {"°F": " degrees Fahrenheit", "°C": " degrees Celsius"}
+# "[humming start]" opens no _s tag in boson's table, and so not here.
+SOUND_TAGS = {
+    "[laugh]": "<SE>[Laughter]</SE>",
+    "[humming start]": "<SE>[Humming]</SE>",
+    "[humming end]": "<SE_e>[Humming]</SE_e>",
+    "[music start]": "<SE_s>[Music]</SE_s>",
+    "[music end]": "<SE_e>[Music]</SE_e>",
+    "[music]": "<SE>[Music]</SE>",
+    "[sing start]": "<SE_s>[Singing]</SE_s>",
+    "[sing end]": "<SE_e>[Singing]</SE_e>",
+    "[applause]": "<SE>[Applause]</SE>",
+    "[cheering]": "<SE>[Cheering]</SE>",
+    "[cough]": "<SE>[Cough]</SE>",
+}
+ENDINGS = (".", "!", "?", ",", ";", '"', "'", "</SE_e>", "</SE>")
+
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+SPECIAL_TOKEN = re.compile(r"<\|\w+\|>")
+
+LONGEST_INSTRUCTION = 12
+LEAD = re.compile(r"""([^:：.!?\n]{1,200})(?::(?=[\s"'“‘«])|：)""")
+SPEAKING = r"(?:say|speak|read|repeat|recite|narrate|pronounce|synthesi[sz]e|generate|convert|turn)"
+TEXT_ITSELF = (
+    r"(?:this|these|the\s+following)(?:$|\s+(?:in|with|using|like|as|exactly|aloud|out\s+loud"
+    r"|texts?|words?|sentences?|lines?|phrases?|passages?|paragraphs?)\b)"
+)
+INSTRUCTION = re.compile(
+    rf"""(?:please,?\s+|now\s+)*(?:
+        (?:say|speak)$
+        | {SPEAKING}\b.*\b(?:voices?\b|aloud\b|out\s+loud\b|speech\b|{TEXT_ITSELF})
+        | (?:clone|copy|imitate|mimic)\b.*\bvoice\b
+        | use\b.*\bvoice\b.*\b{SPEAKING}\b
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "「": "」", "『": "』"}
+APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
+
+
+def speakable(text: str) -> str:
+    """Normalise a text as boson's example does before it prompts the model.
+
+    Full-width punctuation becomes half-width, parentheses become spaces, `[laugh]` and the like the model's
+    sound tags, `°C` words; white space is joined, empty lines go, and a text without a final mark gets a full
+    stop. Beyond that, control characters and the tokenizer's `<|special|>` tokens are taken out, so that a
+    text can't rewrite the prompt. Raises InvalidRequest (text_empty) where no letter or digit is left.
+    """
+    text = SPECIAL_TOKEN.sub(" ", CONTROL.sub("", text).translate(PUNCTUATION))
+    if not has_words(text):
+        raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
+    for written, spoken in (UNITS | SOUND_TAGS).items():
+        text = text.replace(written, spoken)
+    text = "\n".join(" ".join(line.split()) for line in text.split("\n") if line.strip())
+    return text if text.endswith(ENDINGS) else text + "."
+
+
+def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
+    """Leave out a leading instruction such as "Say this in my voice:", with quotes around what follows it.
+
+    An instruction opens the text, begins with a verb of speaking in the imperative (perhaps after "please"
+    or "now"), points at the text or the voice ("this in", "the following text", "aloud", "voice" …; a bare
+    "Say:" will do), has at most 12 words and no other sentence mark, and ends in a colon; something to speak
+    follows. Anything else, such as "Note: …", "He said: …" or "Tell me: why?", is spoken as it stands.
+    """
+    lead = LEAD.match(text.lstrip()) if strip_instruction else None
+    if lead is None or len(lead[1].split()) > LONGEST_INSTRUCTION or not INSTRUCTION.match(lead[1].rstrip()):
+        return text
+    rest = without_quotes(lead.string[lead.end() :].strip())
+    return rest if has_words(rest) else text
+
+
+def without_quotes(text: str) -> str:
+    """Drop one pair of quotes that encloses the whole text."""
+    opening, closing = text[:1], QUOTES.get(text[:1])
+    inner = text[1:-1]
+    if closing is None or not text.endswith(closing) or {opening, closing} & set(APOSTROPHE.sub("", inner)):
+        return text
+    return inner.strip()
+
+
+def has_words(text: str) -> bool:
+    return any(character.isalnum() for character in text)
