@@ -170,6 +170,8 @@ def _from_boson(config: dict[str, Any]) -> HiggsConfig:
     adapter = config.get("audio_adapter_type")
     if adapter not in ("dual_ffn", "dual_ffn_fast_forward") or set(dual) != set(range(layers)):
         raise StartError("Only Higgs models with a dual FFN in every layer (the published v2) are supported.")
+    if config.get("audio_embed_avg") or not config.get("use_delay_pattern"):
+        raise StartError("Only Higgs models with summed audio embeddings and a delay pattern are supported.")
     names = {
         "num_codebooks": "audio_num_codebooks",
         "bos_code": "audio_stream_bos_id",

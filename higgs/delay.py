@@ -36,8 +36,8 @@ class DelayRule:
     """What the delay forces upon the sampled codes of B streams, column by column (boson's rule).
 
     Codes of frame 0 and before are bos_code. The first eos_code that is sampled, in the lowest codebook if
-    in several, ends its stream at that codebook's frame: codes of later frames become eos_code, and the
-    column that completes the frame is the last. Frames 1 to `end` - 1 are the audio.
+    in several, ends its stream at that codebook's frame: from here on codes of later frames are eos_code, and
+    the column that completes the frame is the last. Frames 1 to `end` - 1 are the audio.
 
     `end` [B] holds OPEN while no eos_code was sampled.
     """

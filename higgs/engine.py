@@ -71,6 +71,7 @@ class Engine:
         self._config = model.config
         weight = model.audio_lm_head.weight
         self._device = weight.device
+        self._last_code = model.config.bos_code - 1
         self._cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
         self._positions = torch.arange(capacity, device=weight.device)[None]
         self._queue_limit = queue_limit
@@ -164,7 +165,7 @@ class Engine:
             generation.columns = column + 1
             frame, end = column - books + 1, int(rule.end)
             if 1 <= frame < end:
-                generation.put(undo_delay(columns[frame : column + 1]).cpu())
+                generation.put(undo_delay(columns[frame : column + 1]).clamp(max=self._last_code).cpu())
             if frame >= end:
                 return generation.finish("stop")
         generation.finish("length")

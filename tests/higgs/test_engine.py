@@ -1,0 +1,194 @@
+"""The engine: the codes of the references, and requests that each end in exactly one way."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
+
+from errors import Cancelled, InvalidRequest, ModelError, Overloaded
+from higgs.delay import undo_delay
+from higgs.engine import Engine, Generation
+from higgs.model import HiggsModel
+from higgs.prompt import Prompt
+from higgs.sampling import SamplingOptions
+from tests.golden import lm_cases as cases
+from tests.golden.lm_golden import load_golden
+from tests.tiny import CONFIG, random_weights, tiny_model
+
+GREEDY = SamplingOptions(temperature=0, ras_window=0)
+SAMPLED = SamplingOptions(seed=11)
+
+
+class ScriptedModel(HiggsModel):
+    """A tiny model whose distributions follow a script of codes [N, 8]; it can be held up, and can fail."""
+
+    def __init__(self, script: torch.Tensor) -> None:
+        super().__init__(CONFIG)
+        self.script, self.steps = script, 0
+        self.may_step = threading.Event()
+        self.may_step.set()
+        self.fails = False
+
+    def audio_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        self.may_step.wait(10)
+        if self.fails:
+            raise RuntimeError("out of memory")
+        self.steps += 1
+        codes = self.script[(self.steps - 1) % len(self.script)]
+        return torch.nn.functional.one_hot(codes, CONFIG.codebook_size)[None].float()
+
+
+def clone_prompt() -> Prompt:
+    golden = load_golden()
+    ids = golden["prompt.transcript.input_ids"]
+    return Prompt(ids, golden["prompt.transcript.columns"], ids == CONFIG.audio_token_id)
+
+
+def frames_of(generation: Generation) -> torch.Tensor:
+    return torch.cat([torch.empty(8, 0, dtype=torch.int64), *generation], dim=1)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(tiny_model(), capacity=512)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def endless() -> Iterator[tuple[Engine, ScriptedModel]]:
+    """An engine for two waiting requests, whose model never ends a stream and waits to be let go."""
+    model = ScriptedModel(torch.zeros(1, 8, dtype=torch.int64))
+    model.may_step.clear()
+    engine = Engine(model, capacity=4096, queue_limit=2)
+    yield engine, model
+    model.may_step.set()
+    engine.close()
+
+
+def test_greedy_codes_equal_bosons(engine: Engine) -> None:
+    generation = engine.submit(clone_prompt(), GREEDY, cases.GREEDY_COLUMNS)
+    frames = frames_of(generation)
+    assert frames.shape == (8, 60)
+    assert torch.equal(frames, undo_delay(load_golden()["greedy"])[:, 1:])
+    assert generation.finish_reason == "length" and generation.columns == cases.GREEDY_COLUMNS
+
+
+def test_greedy_codes_equal_transformers(engine: Engine) -> None:
+    native = HiggsAudioV2ForConditionalGeneration(HiggsAudioV2Config(**CONFIG.to_native_dict())).eval()
+    native.load_state_dict(random_weights(CONFIG))
+    prompt = clone_prompt()
+    columns = native.generate(
+        input_ids=prompt.input_ids[None],
+        audio_input_ids=prompt.audio_columns[prompt.audio_mask][None],
+        audio_input_ids_mask=torch.ones(1, prompt.audio_tokens, dtype=torch.bool),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.bool),
+        max_new_tokens=cases.GREEDY_COLUMNS,
+        do_sample=False,
+    )[0, prompt.audio_tokens :]
+    assert len(columns) == cases.GREEDY_COLUMNS
+    ours = frames_of(engine.submit(prompt, GREEDY, cases.GREEDY_COLUMNS))
+    assert torch.equal(ours, undo_delay(columns)[:, 1:])
+
+
+@pytest.mark.parametrize("case", range(0, len(cases.scripts()), 3))
+def test_streams_end_like_bosons(case: int) -> None:
+    golden = load_golden()
+    engine = Engine(ScriptedModel(cases.scripts()[case]))
+    generation = engine.submit(clone_prompt(), GREEDY, cases.SCRIPT_COLUMNS + 1)
+    frames = frames_of(generation)
+    engine.close()
+    if f"end.{case}.frames" in golden:
+        assert generation.finish_reason == "stop"
+        assert torch.equal(frames, golden[f"end.{case}.frames"])
+    else:
+        assert generation.finish_reason == "length"
+    assert generation.columns == len(golden[f"end.{case}.columns"])
+
+
+def test_a_cut_stream_holds_the_frames_that_a_longer_one_begins_with(engine: Engine) -> None:
+    long = frames_of(engine.submit(clone_prompt(), SAMPLED, 80))
+    short = frames_of(engine.submit(clone_prompt(), SAMPLED, 50))
+    assert short.shape == (8, 42) and torch.equal(short, long[:, :42])
+
+
+def test_a_seed_gives_the_same_codes_again(engine: Engine) -> None:
+    first = frames_of(engine.submit(clone_prompt(), SAMPLED, 40))
+    other = frames_of(engine.submit(clone_prompt(), SamplingOptions(seed=12), 40))
+    unseeded = engine.submit(clone_prompt(), SamplingOptions(), 40)
+    drawn = frames_of(unseeded)
+    assert torch.equal(frames_of(engine.submit(clone_prompt(), SAMPLED, 40)), first)
+    assert not torch.equal(first, other)
+    again = SamplingOptions(seed=unseeded.seed)
+    assert torch.equal(frames_of(engine.submit(clone_prompt(), again, 40)), drawn)
+
+
+def test_frames_come_while_the_stream_goes_on(endless: tuple[Engine, ScriptedModel]) -> None:
+    engine, model = endless
+    generation = engine.submit(clone_prompt(), GREEDY, 3000)
+    model.may_step.set()
+    pieces = iter(generation)
+    first = next(pieces)
+    assert first.shape == (8, 1) and first.dtype == torch.int64
+    assert generation.finish_reason is None
+    generation.cancel()
+    with pytest.raises(Cancelled):
+        list(pieces)
+
+
+def test_requests_are_answered_in_their_order(endless: tuple[Engine, ScriptedModel]) -> None:
+    engine, model = endless
+    generations = [engine.submit(clone_prompt(), GREEDY, 20)]
+    while engine.waiting:
+        threading.Event().wait(0.001)
+    generations += [engine.submit(clone_prompt(), GREEDY, 20) for _ in range(2)]
+    with pytest.raises(Overloaded):
+        engine.submit(clone_prompt(), GREEDY, 20)
+    model.may_step.set()
+    list(generations[2])
+    assert [generation.finish_reason for generation in generations] == ["length"] * 3
+
+
+def test_a_cancelled_request_leaves_the_queue_at_once(endless: tuple[Engine, ScriptedModel]) -> None:
+    engine, _ = endless
+    engine.submit(clone_prompt(), GREEDY, 20)
+    while engine.waiting:
+        threading.Event().wait(0.001)
+    waiting = [engine.submit(clone_prompt(), GREEDY, 20) for _ in range(2)]
+    waiting[0].cancel()
+    with pytest.raises(Cancelled):
+        list(waiting[0])
+    assert engine.submit(clone_prompt(), GREEDY, 20).finish_reason is None
+
+
+def test_a_failure_fails_its_request_only(endless: tuple[Engine, ScriptedModel]) -> None:
+    engine, model = endless
+    model.fails = True
+    model.may_step.set()
+    with pytest.raises(ModelError, match="out of memory"):
+        list(engine.submit(clone_prompt(), GREEDY, 20))
+    model.fails = False
+    assert frames_of(engine.submit(clone_prompt(), GREEDY, 20)).shape == (8, 12)
+
+
+def test_closing_fails_what_has_not_ended() -> None:
+    model = ScriptedModel(torch.zeros(1, 8, dtype=torch.int64))
+    engine = Engine(model)
+    running, waiting = (engine.submit(clone_prompt(), GREEDY, 3000) for _ in range(2))
+    next(iter(running))
+    engine.close()
+    for generation in (running, waiting):
+        with pytest.raises(Cancelled):
+            list(generation)
+    with pytest.raises(Cancelled):
+        engine.submit(clone_prompt(), GREEDY, 20)
+
+
+def test_a_request_that_does_not_fit_is_refused(engine: Engine) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        engine.submit(clone_prompt(), GREEDY, 512)
+    assert refusal.value.code == "context_length_exceeded"
+    with pytest.raises(InvalidRequest):
+        engine.submit(clone_prompt(), GREEDY, 8)

@@ -1,0 +1,125 @@
+"""Sampling: the filters equal transformers', the draws follow the distribution, a seed repeats them."""
+
+import pytest
+import torch
+from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+from errors import InvalidRequest
+from higgs.sampling import Sampler, SamplingOptions, inverse_cdf
+from tests.tiny import CONFIG
+
+DRAWS = 4000
+
+
+def sampler(options: SamplingOptions, seed: int = 0, columns: int = DRAWS) -> Sampler:
+    return Sampler(options, CONFIG, columns, seed)
+
+
+def some_logits(seed: int = 0) -> torch.Tensor:
+    return 2 * torch.randn(1, 8, 1026, generator=torch.Generator().manual_seed(seed))
+
+
+def theirs(logits: torch.Tensor, options: SamplingOptions) -> torch.Tensor:
+    """Transformers' distribution [8, 1026]."""
+    scores = TemperatureLogitsWarper(options.temperature)(None, logits[0])
+    if options.top_k:
+        scores = TopKLogitsWarper(options.top_k)(None, scores)
+    return TopPLogitsWarper(options.top_p)(None, scores).softmax(-1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SamplingOptions(ras_window=0),
+        SamplingOptions(temperature=0.3, top_k=None, top_p=0.9, ras_window=0),
+        SamplingOptions(temperature=1.5, top_k=5, top_p=1.0, ras_window=0),
+    ],
+)
+def test_draws_follow_the_distribution_of_transformers(options: SamplingOptions) -> None:
+    logits = some_logits()
+    draw = sampler(options)
+    draws = torch.cat([draw.draw(logits, column) for column in range(DRAWS)])
+    expected = theirs(logits, options)
+    for book in range(8):
+        frequency = torch.bincount(draws[:, book], minlength=1026) / DRAWS
+        assert frequency[expected[book] == 0].sum() == 0
+        assert (frequency - expected[book]).abs().max() < 5 * (0.25 / DRAWS) ** 0.5
+
+
+def test_temperature_zero_takes_the_likeliest() -> None:
+    logits = some_logits()
+    assert torch.equal(sampler(SamplingOptions(temperature=0)).draw(logits, 0), logits.argmax(-1))
+
+
+def test_a_seed_repeats_its_codes_and_another_does_not() -> None:
+    def codes(seed: int) -> list[list[int]]:
+        draw = sampler(SamplingOptions(), seed, 20)
+        return [draw.draw(some_logits(column), column)[0].tolist() for column in range(20)]
+
+    assert codes(5) == codes(5)
+    assert codes(5) != codes(6)
+
+
+def test_a_bound_on_the_columns_does_not_change_the_codes() -> None:
+    short, long = sampler(SamplingOptions(), 1, 10), sampler(SamplingOptions(), 1, 1000)
+    for column in range(10):
+        assert torch.equal(short.draw(some_logits(column), column), long.draw(some_logits(column), column))
+
+
+def test_a_repeated_code_is_drawn_again_from_the_plain_distribution() -> None:
+    """All but the likeliest code are cut by top_k, so that any other code must be a second draw."""
+    logits = some_logits()
+    best = logits.argmax(-1)
+    repetitive = sampler(SamplingOptions(top_k=1, ras_repeats=2))
+    for column in range(2):
+        assert torch.equal(repetitive.draw(logits, column), best)
+        repetitive.remember(best, column)
+    other = [repetitive.draw(logits, column) != best for column in range(2, 200)]
+    expected = 1 - logits.softmax(-1).gather(-1, best[..., None]).mean()
+    assert abs(torch.cat(other).float().mean() - expected) < 0.05
+
+
+def test_repetitions_are_forgotten_after_the_window() -> None:
+    logits = some_logits()
+    best = logits.argmax(-1)
+    windowed = sampler(SamplingOptions(top_k=1, ras_window=3))
+    for column, codes in enumerate([best, best, best * 0, best * 0]):
+        windowed.remember(codes, column)
+    assert torch.equal(windowed.draw(logits, 4), best)
+
+
+def test_marks_do_not_count_as_repetitions() -> None:
+    logits = torch.zeros(1, 8, 1026)
+    logits[..., CONFIG.eos_code] = 5.0
+    marks = torch.full((1, 8), CONFIG.eos_code)
+    ending = sampler(SamplingOptions(top_k=1))
+    for column in range(7):
+        ending.remember(marks, column)
+    assert torch.equal(ending.draw(logits, 7), marks)
+
+
+def test_the_inverse_takes_no_index_without_weight() -> None:
+    weights = torch.tensor([[0.0, 0.3, 0.4, 0.0]])
+    just_below_one = 1 - 2.0**-24
+    for number, index in [(0.0, 1), (0.2, 1), (0.5, 2), (just_below_one, 2)]:
+        assert inverse_cdf(weights, torch.tensor([[number]])).item() == index
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"top_k": 0},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"ras_window": -1},
+        {"ras_repeats": 0},
+        {"seed": -1},
+        {"seed": 2**63},
+    ],
+)
+def test_options_out_of_range_are_refused_by_name(wrong: dict) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        SamplingOptions(**wrong)
+    assert refusal.value.param == next(iter(wrong))
