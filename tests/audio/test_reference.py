@@ -1,0 +1,115 @@
+"""Making a recording fit to be a reference: what is refused, what is cut away, what is left alone."""
+
+import numpy as np
+import pytest
+
+from audio.reference import HOP, SAMPLE_RATE, PreparedReference, prepare_reference
+from errors import InvalidAudio
+from tests.audio.media import recording
+
+
+def silence(seconds: float) -> np.ndarray:
+    return np.zeros(int(seconds * SAMPLE_RATE), np.float32)
+
+
+def speech(seconds: float) -> np.ndarray:
+    """The clip over and over, without its own silent ends."""
+    clip = prepare_reference(recording()).samples
+    return np.resize(clip, int(seconds * SAMPLE_RATE))
+
+
+def loudest_tenth(samples: np.ndarray) -> float:
+    frames = samples[: len(samples) // 480 * 480].reshape(-1, 480)
+    return float(10 * np.log10(np.percentile(np.mean(frames**2, axis=1), 90)))
+
+
+def code_of(samples: np.ndarray) -> str | None:
+    with pytest.raises(InvalidAudio) as caught:
+        prepare_reference(samples)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("samples", "code"),
+    [
+        (speech(0.2), "audio_too_short"),
+        (np.zeros(0, np.float32), "audio_too_short"),
+        (np.concatenate([silence(2), speech(0.3), silence(2)]), "audio_too_short"),
+        (silence(5), "audio_silent"),
+        (silence(5) + 0.3, "audio_silent"),
+        (np.random.default_rng(0).normal(0, 3e-5, 5 * SAMPLE_RATE).astype(np.float32), "audio_silent"),
+        (np.where(np.arange(48_000) == 9, np.nan, speech(2)), "audio_not_finite"),
+    ],
+)
+def test_what_can_not_be_a_reference_is_refused(samples: np.ndarray, code: str) -> None:
+    assert code_of(samples) == code
+
+
+def check_shape(prepared: PreparedReference, source: np.ndarray) -> None:
+    assert prepared.samples.dtype == np.float32
+    assert len(prepared.samples) % HOP == 0
+    assert SAMPLE_RATE <= len(prepared.samples) <= 30 * SAMPLE_RATE
+    assert prepared.source_seconds == len(source) / SAMPLE_RATE
+    used = prepared.end_seconds - prepared.start_seconds
+    assert used == pytest.approx(len(prepared.samples) / SAMPLE_RATE)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.5, 3.21, 29.99])
+def test_ordinary_speech_is_used_as_it_was_recorded(seconds: float) -> None:
+    samples = speech(seconds)
+    prepared = prepare_reference(samples)
+    check_shape(prepared, samples)
+    assert not prepared.trimmed
+    assert len(prepared.samples) / SAMPLE_RATE > 0.95 * seconds - 0.3
+    start = round(prepared.start_seconds * SAMPLE_RATE)
+    np.testing.assert_array_equal(prepared.samples, samples[start : start + len(prepared.samples)])
+
+
+def test_silence_before_and_after_goes_but_for_a_breath() -> None:
+    samples = np.concatenate([silence(3), speech(4), silence(5)])
+    prepared = prepare_reference(samples)
+    check_shape(prepared, samples)
+    assert not prepared.trimmed
+    assert 2.85 <= prepared.start_seconds <= 3.05
+    assert 6.9 <= prepared.end_seconds <= 7.25
+
+
+def test_the_silence_of_a_noisy_room_goes_too() -> None:
+    samples = np.concatenate([silence(3), speech(4), silence(5)])
+    samples += np.random.default_rng(0).normal(0, 5e-4, len(samples)).astype(np.float32)
+    prepared = prepare_reference(samples)
+    assert 2.85 <= prepared.start_seconds <= 3.05
+    assert 6.9 <= prepared.end_seconds <= 7.25
+
+
+def test_a_long_recording_is_cut_at_its_last_pause_before_30_s() -> None:
+    samples = np.concatenate([speech(18), silence(0.6), speech(7), silence(0.6), speech(20)])
+    prepared = prepare_reference(samples)
+    check_shape(prepared, samples)
+    assert prepared.trimmed
+    assert 25.5 <= prepared.end_seconds <= 26.2
+
+
+def test_without_a_pause_the_quietest_moment_is_taken() -> None:
+    hum = np.sin(np.arange(40 * SAMPLE_RATE) * 0.05).astype(np.float32) * 0.2
+    quiet = slice(21 * SAMPLE_RATE, 22 * SAMPLE_RATE)
+    hum[quiet] /= 4
+    prepared = prepare_reference(hum)
+    check_shape(prepared, hum)
+    assert prepared.trimmed
+    assert 21 <= prepared.end_seconds <= 22
+
+
+def test_half_a_second_of_speech_in_a_long_silence_is_not_called_silence() -> None:
+    samples = np.concatenate([silence(20), speech(1.2), silence(20)])
+    prepared = prepare_reference(samples)
+    check_shape(prepared, samples)
+    assert not prepared.trimmed
+    assert 19.8 <= prepared.start_seconds <= 20.1
+
+
+@pytest.mark.parametrize("gain", [0.01, 3.0, 30_000.0])
+def test_a_level_far_off_is_brought_into_the_usual_range(gain: float) -> None:
+    prepared = prepare_reference(speech(4) * np.float32(gain))
+    assert -36 < loudest_tenth(prepared.samples) < -6
+    assert np.abs(prepared.samples).max() <= 1
