@@ -7,6 +7,7 @@
     │   ├── PayloadTooLarge     413  more bytes or characters than a limit allows
     │   └── UnsupportedMedia    415  a body of the wrong content type
     ├── Overloaded              429  the queue is full; carries retry_after seconds
+    ├── Loading                 503  the model is not ready yet; carries retry_after seconds
     ├── Cancelled               499  the client left
     ├── ModelError              500  the model failed while it worked on this request
     └── StartError              —    the server can't start; the message names the remedy
@@ -65,6 +66,15 @@ class Overloaded(VoiceServerError):
     default_code = "overloaded"
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Loading(VoiceServerError):
+    status = 503
+    default_code = "model_loading"
+
+    def __init__(self, message: str, *, retry_after: int = 2) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
