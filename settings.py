@@ -28,36 +28,51 @@ class Settings(BaseSettings):
         cli_prog_name="app.py",
     )
 
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 opens it to the network.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; 0.0.0.0 opens it to the network."
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     model: str = Field(
-        "auto",
+        default="auto",
         min_length=1,
         description="auto (the published 3B on CUDA, else the bundled one), bundled, a folder, or a hub id.",
     )
     codec: str | None = Field(
-        None,
+        default=None,
         description="Folder or hub id of the codec; unset: the one in the model folder, else the published.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where it is there.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto takes CUDA where it is there."
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Numbers of the language model; auto: bfloat16 on CUDA, float32 on a CPU."
+        default="auto", description="Numbers of the language model; auto: bfloat16 on CUDA, float32 on a CPU."
     )
-    threads: int | None = Field(None, ge=1, description="CPU threads; unset: PyTorch's own choice.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; unset: PyTorch's own choice.")
     queue_limit: int = Field(
-        32, ge=1, description="Requests that may wait; one more is answered 429 with Retry-After."
+        default=32, ge=1, description="Requests that may wait; one more is answered 429 with Retry-After."
     )
-    reference_cache: int = Field(64, ge=1, description="Encoded reference recordings kept in memory.")
+    max_positions: int = Field(
+        default=8192,
+        ge=256,
+        description="Positions of prompt and speech together; sets the size of the KV cache.",
+    )
+    reference_cache: int = Field(default=64, ge=1, description="Encoded reference recordings kept in memory.")
     max_upload_bytes: int = Field(
-        50_000_000, ge=1, description="A reference recording of this many bytes or more is refused (413)."
+        default=25 * 2**20,
+        ge=1,
+        description="Largest reference recording, in bytes before base64 (413 beyond).",
     )
-    max_text_characters: int = Field(4096, ge=1, description="Longest text of one request (413 beyond).")
+    max_text_characters: int = Field(
+        default=4096, ge=1, description="Longest text of one request (413 beyond)."
+    )
     columns_per_byte: float = Field(
-        4.0,
+        default=4.0,
         gt=0,
         description="Stops a runaway: 8 s plus this many columns of 40 ms per UTF-8 byte of text at most.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level logged."
+    )
 
 
 def load_settings(arguments: Sequence[str] = ()) -> Settings:
