@@ -1,0 +1,196 @@
+"""The bodies of requests and responses, in OpenAI's shapes; unknown request fields are let through."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+AudioFormat = Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"]
+OPENAI_VOICES = (
+    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
+    *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
+)
+
+
+class RequestBody(BaseModel):
+    """Part of a request: types are strict, as JSON gives them; unknown fields are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class InputAudio(RequestBody):
+    data: str = Field(description="The file's bytes in base64, with or without a data: URI prefix.")
+    format: str | None = Field(default=None, description="Ignored: the bytes themselves say what they are.")
+
+
+class ContentPart(RequestBody):
+    type: Literal["text", "input_audio"]
+    text: str | None = None
+    input_audio: InputAudio | None = None
+
+    @model_validator(mode="after")
+    def _has_the_field_of_its_type(self) -> "ContentPart":
+        if getattr(self, self.type) is None:
+            raise ValueError(f"a part of type {self.type!r} needs a field {self.type!r}")
+        return self
+
+
+def _as_parts(content: Any) -> Any:
+    """A plain string is one text part; null is none."""
+    if content is None:
+        return []
+    if not isinstance(content, str | list):
+        raise PydanticCustomError("content_type", "Input should be a string or a list of parts")
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _as_voice_name(voice: Any) -> Any:
+    return voice["id"] if isinstance(voice, dict) and set(voice) == {"id"} else voice
+
+
+class VoiceId(BaseModel):
+    """OpenAI's long form of a voice name."""
+
+    id: str
+
+
+class Message(RequestBody):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Annotated[
+        list[ContentPart],
+        BeforeValidator(_as_parts, json_schema_input_type=str | list[ContentPart] | None),
+    ] = []
+
+
+class AudioRequest(RequestBody):
+    """The audio asked for. `ref_text` and `fallback` are extensions."""
+
+    voice: Annotated[str, BeforeValidator(_as_voice_name, json_schema_input_type=str | VoiceId)] = Field(
+        default="default",
+        description="clone: the voice of the input_audio; default or a voice of OpenAI's: the model's own.",
+    )
+    format: AudioFormat = "wav"
+    ref_text: str | None = Field(default=None, description="The words spoken in the reference recording.")
+    fallback: Literal["default"] | None = Field(
+        default=None,
+        description="default: use the default voice where the recording can't serve as a reference.",
+    )
+
+
+class ChatRequest(RequestBody):
+    """POST /v1/chat/completions. `top_k` and `strip_instruction` are extensions."""
+
+    model: str
+    messages: list[Message] = Field(min_length=1)
+    modalities: list[Literal["text", "audio"]] | None = Field(
+        default=None, description="Must name audio if given."
+    )
+    audio: AudioRequest | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=1)
+    seed: int | None = Field(default=None, ge=0, lt=2**63, description="The same seed gives the same audio.")
+    max_tokens: int | None = Field(default=None, ge=9)
+    max_completion_tokens: int | None = Field(
+        default=None, ge=9, description="Longest answer, in columns of 40 ms; the first frame takes 9."
+    )
+    n: int | None = 1
+    stream: bool | None = False
+    strip_instruction: bool = Field(
+        default=True, description="Leave out a leading instruction such as 'Say this in my voice:'."
+    )
+
+
+class ErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorResponse(BaseModel):
+    error: ErrorDetail
+
+
+class MessageAudio(BaseModel):
+    id: str
+    data: str
+    expires_at: int
+    transcript: str
+
+
+class AnswerMessage(BaseModel):
+    role: Literal["assistant"] = "assistant"
+    content: None = None
+    refusal: None = None
+    audio: MessageAudio
+
+
+class Choice(BaseModel):
+    index: int = 0
+    finish_reason: Literal["stop", "length"]
+    logprobs: None = None
+    message: AnswerMessage
+
+
+class PromptTokens(BaseModel):
+    audio_tokens: int
+    text_tokens: int
+    cached_tokens: int = 0
+
+
+class CompletionTokens(BaseModel):
+    audio_tokens: int
+    text_tokens: int = 0
+
+
+class Usage(BaseModel):
+    """Audio tokens are frames of 40 ms in the answer, and positions of the reference in the prompt."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokens
+    completion_tokens_details: CompletionTokens
+
+
+class ReferenceUsed(BaseModel):
+    """What of the recording became the voice, in seconds of the recording."""
+
+    seconds: float
+    start: float
+    end: float
+    trimmed: bool
+
+
+class VoiceUsed(BaseModel):
+    """Extension: which voice speaks, and why where that isn't plain from the request."""
+
+    used: Literal["default", "clone"]
+    reference: ReferenceUsed | None = None
+    note: str | None = None
+
+
+class ChatResponse(BaseModel):
+    """An OpenAI ChatCompletion; `voice` and `seed` (which gives the same audio again) are extensions."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    voice: VoiceUsed
+    seed: int
+
+
+class ModelCard(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
