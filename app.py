@@ -1,0 +1,97 @@
+"""The front door: `python app.py` serves the OpenAI audio API with the settings of settings.py.
+
+It listens at once, so that /health can say "loading"; other routes answer 503 until the model is warm.
+A model that can't be loaded stops the process with an error that names the remedy.
+"""
+
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+import uvicorn
+from fastapi import FastAPI
+
+from api import chat, ops
+from api.errors import add_error_handlers
+from api.middleware import BodyLimit, RequestIds
+from api.schemas import ErrorResponse
+from api.state import Limits, ServerState
+from errors import StartError
+from settings import Settings, load_settings
+from voice_cloning import VoiceCloner
+
+log = logging.getLogger("app")
+
+# A waiting request holds a thread; beyond those of a full queue some are left for recordings and encoders.
+SPARE_THREADS = 16
+# What a body may hold beside the recording: its texts, and the white space of its base64.
+BODY_SLACK_BYTES = 2 * 2**20
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> FastAPI:
+    """The ASGI app; it loads its model in the background when it is started.
+
+    stop: called if the model can't be loaded, when app.state.server.failure says why.
+    """
+    state = ServerState(Limits(settings.max_upload_bytes, settings.max_text_characters))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.queue_limit + SPARE_THREADS
+        threading.Thread(target=load, args=(state, settings, stop), name="load", daemon=True).start()
+        yield
+        if state.cloner is not None:
+            state.cloner.close()
+
+    app = FastAPI(
+        title="Higgs Audio voice server",
+        description="OpenAI's audio API: text and a recording in, speech in that voice out.",
+        lifespan=lifespan,
+        responses={"default": {"model": ErrorResponse, "description": "An error, in OpenAI's shape"}},
+    )
+    app.state.server = state
+    app.include_router(ops.router)
+    app.include_router(chat.router)
+    add_error_handlers(app)
+    app.add_middleware(BodyLimit, limit=settings.max_upload_bytes * 4 // 3 + BODY_SLACK_BYTES)
+    app.add_middleware(RequestIds)
+    return app
+
+
+def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> None:
+    """Load and warm the model into the state, or note why it can't be and call stop."""
+    try:
+        state.cloner = VoiceCloner.load(settings)
+        log.info("ready: %s on %s", state.cloner.model_id, state.cloner.device)
+    except StartError as error:
+        state.failure = error
+    except Exception as error:
+        log.exception("the model can't be loaded")
+        state.failure = StartError(f"The model {settings.model!r} can't be loaded: {error}")
+    finally:
+        if state.cloner is None:
+            stop()
+
+
+def main() -> None:
+    try:
+        settings = load_settings(sys.argv[1:])
+    except StartError as error:
+        sys.exit(f"app.py: {error}")
+    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+    app = create_app(settings, stop=lambda: setattr(server, "should_exit", True))
+    server = uvicorn.Server(
+        uvicorn.Config(app, settings.host, settings.port, log_level=settings.log_level, log_config=None)
+    )
+    server.run()
+    failure = app.state.server.failure
+    if failure is not None:
+        sys.exit(f"app.py: {failure}")
+
+
+if __name__ == "__main__":
+    main()

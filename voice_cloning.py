@@ -1,0 +1,284 @@
+"""The Python door: a recording in, speech in that voice out.
+
+    cloner = VoiceCloner.load()
+    voice = cloner.reference(Path("test_audio.wav").read_bytes())
+    speech = cloner.speak("Hello world", voice)
+
+The module functions do the same with one cloner, loaded from the HIGGS_* settings when it is first needed. On
+the command line: python voice_cloning.py test_audio.wav "Hello world" -o out.wav
+"""
+
+import argparse
+import hashlib
+import sys
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from audio.decode import decode_audio
+from audio.encode import encode_audio
+from audio.reference import prepare_reference
+from audio.text import speakable
+from errors import InvalidRequest, StartError, VoiceServerError
+from higgs.chatml import ChatMLResponse, turns_of
+from higgs.checkpoint import Checkpoint, load_checkpoint
+from higgs.codec import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE, Codec, load_codec
+from higgs.engine import Engine
+from higgs.prompt import Prompt, PromptBuilder, Reference
+from higgs.sampling import SamplingOptions
+from higgs.speech import Speech, SpeechStream
+from settings import Settings, load_settings
+
+PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
+BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
+
+SHORTEST_BUDGET = 8 * FRAME_RATE
+FASTEST_SPEECH = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
+FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
+
+
+@dataclass(frozen=True)
+class VoiceReference:
+    """A voice to speak with: codes int64 (8, T) at 25 frames a second, and the words in them if known.
+
+    Of the recording's source_seconds, start_seconds to end_seconds were used; trimmed: it was too long.
+    """
+
+    codes: torch.Tensor
+    transcript: str | None
+    source_seconds: float
+    start_seconds: float
+    end_seconds: float
+    trimmed: bool
+
+    @classmethod
+    def of_codes(cls, codes: torch.Tensor) -> "VoiceReference":
+        """A reference of bare codes; InvalidRequest unless they are (8, T ≥ 1) integers of 0..1023."""
+        shaped = codes.ndim == 2 and len(codes) == CODEBOOKS and codes.numel() > 0
+        whole = shaped and not codes.is_floating_point()
+        if not whole or codes.min() < 0 or codes.max() >= CODEBOOK_SIZE:
+            raise InvalidRequest(f"A voice reference is {CODEBOOKS} rows of codes 0..{CODEBOOK_SIZE - 1}.")
+        seconds = codes.shape[1] / FRAME_RATE
+        return cls(codes, None, seconds, 0.0, seconds, False)
+
+
+@dataclass(frozen=True)
+class SpeechOptions:
+    """How to speak; None takes the model's own default. max_columns: longest speech, in columns of 40 ms."""
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_columns: int | None = None
+
+
+class VoiceCloner:
+    """A loaded model that clones voices and speaks; safe to use from several threads."""
+
+    def __init__(self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings) -> None:
+        weight = next(checkpoint.model.parameters())
+        self.model_id = model_id
+        self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
+        self.loaded_at = int(time.time())
+        self._settings = settings
+        self._defaults = checkpoint.defaults
+        self._codec = codec
+        self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.model.config)
+        self._engine = Engine(
+            checkpoint.model, capacity=settings.max_positions, queue_limit=settings.queue_limit
+        )
+        self._references: OrderedDict[bytes, VoiceReference] = OrderedDict()
+        self._looking, self._encoding = threading.Lock(), threading.Lock()
+
+    @classmethod
+    def load(cls, settings: Settings | None = None) -> "VoiceCloner":
+        """Load and warm the model; None reads the HIGGS_* variables. StartError names the remedy."""
+        settings = settings or load_settings()
+        device, name = _device_of(settings.device), settings.model
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        if name == "auto":
+            name = PUBLISHED_MODEL if device == "cuda" else "bundled"
+        if name == "bundled":
+            name = str(BUNDLED_MODEL)
+        dtype = None if settings.dtype == "auto" else getattr(torch, settings.dtype)
+        checkpoint = load_checkpoint(name, codec=settings.codec, device=device, dtype=dtype)
+        model_id = Path(name).resolve().name if Path(name).expanduser().is_dir() else name
+        cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings)
+        cloner._warm_up()
+        return cloner
+
+    def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
+        """Make a recording a voice: any container, 1 s or more of sound. InvalidAudio says why it can't be.
+
+        Encoded recordings are kept by their content; one that many ask for at once is encoded once.
+        """
+        key = hashlib.sha256(audio).digest()
+        voice = self._kept(key)
+        if voice is None:
+            with self._encoding:
+                voice = self._kept(key) or self._encode(key, audio)
+        return replace(voice, transcript=transcript)
+
+    def speak(
+        self, text: str, voice: VoiceReference | None = None, options: SpeechOptions = SpeechOptions()
+    ) -> Speech:
+        """Speak a text in a voice, the model's own where None. Errors as of `stream`."""
+        return self.stream(text, voice, options).speech()
+
+    def stream(
+        self, text: str, voice: VoiceReference | None = None, options: SpeechOptions = SpeechOptions()
+    ) -> SpeechStream:
+        """Queue a text to be spoken and return at once.
+
+        InvalidRequest: nothing to speak, too long, or options out of range. Overloaded: the queue is full.
+        """
+        text = speakable(text)
+        references = [Reference(voice.codes, voice.transcript)] if voice else []
+        prompt = self._prompts.speech(text, references)
+        chosen = {
+            name: value
+            for name in ("temperature", "top_k", "top_p", "seed")
+            if (value := getattr(options, name)) is not None
+        }
+        length = len(text.encode())
+        budget = SHORTEST_BUDGET + int(self._settings.columns_per_byte * length)
+        columns = min(options.max_columns or budget, budget)
+        needed = max(int(FASTEST_SPEECH * length), FIRST_FRAME)
+        return self._submit(prompt, replace(self._defaults, **chosen), columns, needed)
+
+    def generate(
+        self,
+        chat_ml_sample: Any,
+        max_new_tokens: int,
+        temperature: float = 0.7,
+        top_k: int | None = None,
+        top_p: float = 0.95,
+        stop_strings: list[str] | None = None,
+        force_audio_gen: bool = False,
+        ras_win_len: int | None = 7,
+        ras_win_max_num_repeat: int = 2,
+        seed: int | None = None,
+    ) -> ChatMLResponse:
+        """Answer a boson ChatMLSample with audio; arguments as of boson's HiggsAudioServeEngine.generate.
+
+        stop_strings and force_audio_gen change nothing: the answer is always one stretch of audio.
+        """
+        prompt = self._prompts.build(turns_of(chat_ml_sample, lambda audio: self.reference(audio).codes))
+        sampling = SamplingOptions(
+            temperature, top_k, top_p, max(ras_win_len or 0, 0), ras_win_max_num_repeat, seed
+        )
+        speech = self._submit(prompt, sampling, max_new_tokens).speech()
+        usage = {
+            "prompt_tokens": len(prompt),
+            "completion_tokens": speech.completion_audio_tokens,
+            "total_tokens": len(prompt) + speech.completion_audio_tokens,
+            "cached_tokens": 0,
+        }
+        return ChatMLResponse(speech.samples, SAMPLE_RATE, usage)
+
+    def close(self) -> None:
+        """Cancel what is under way and let the model go."""
+        self._engine.close()
+
+    def _submit(
+        self, prompt: Prompt, sampling: SamplingOptions, columns: int, needed: int = FIRST_FRAME
+    ) -> SpeechStream:
+        """Queue a prompt for as many columns as fit beside it; the engine refuses it if `needed` do not."""
+        room = self._settings.max_positions - len(prompt)
+        generation = self._engine.submit(prompt, sampling, min(columns, max(room, needed)))
+        return SpeechStream(generation, self._codec)
+
+    def _kept(self, key: bytes) -> VoiceReference | None:
+        with self._looking:
+            if key in self._references:
+                self._references.move_to_end(key)
+            return self._references.get(key)
+
+    def _encode(self, key: bytes, audio: bytes) -> VoiceReference:
+        used = prepare_reference(decode_audio(audio))
+        codes = self._codec.encode(used.samples)
+        voice = VoiceReference(
+            codes, None, used.source_seconds, used.start_seconds, used.end_seconds, used.trimmed
+        )
+        with self._looking:
+            self._references[key] = voice
+            while len(self._references) > self._settings.reference_cache:
+                self._references.popitem(last=False)
+        return voice
+
+    def _warm_up(self) -> None:
+        """Walk every path once, so that the first request does not pay for it."""
+        tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(SAMPLE_RATE))
+        self._codec.encode(tone.astype(np.float32))
+        list(self.stream("Hello.", options=SpeechOptions(seed=0, max_columns=2 * FRAME_RATE)))
+
+
+def extract_voice_reference(audio_bytes: bytes) -> torch.Tensor:
+    """The codes int64 (8, T) of a recording, for text_to_speech. Errors as of VoiceCloner.reference."""
+    return _default_cloner().reference(audio_bytes).codes
+
+
+def text_to_speech(text: str, voice_reference: torch.Tensor | None = None) -> bytes:
+    """Speak a text in the voice of reference codes, the model's own where None; a 24 kHz WAV file."""
+    voice = None if voice_reference is None else VoiceReference.of_codes(voice_reference)
+    return encode_audio(_default_cloner().speak(text, voice).samples, "wav").data
+
+
+def _default_cloner() -> VoiceCloner:
+    with _loading:
+        return _load_default()
+
+
+_loading = threading.Lock()
+_load_default = cache(VoiceCloner.load)
+
+
+def _device_of(wanted: str) -> str:
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise StartError("HIGGS_DEVICE is cuda, but PyTorch finds no CUDA device; set it to cpu or auto.")
+    return "cuda" if there and wanted != "cpu" else "cpu"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Speak a text in the voice of a recording.")
+    parser.add_argument("recording", type=Path, help="1-30 s of one voice, in any sound or video format")
+    parser.add_argument("text", help="what to say")
+    parser.add_argument("-o", "--output", type=Path, default=Path("out.wav"), help="WAV file to write")
+    parser.add_argument("--transcript", help="the words spoken in the recording; makes the clone better")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same audio")
+    arguments = parser.parse_args()
+    try:
+        speech = _speak_with_progress(arguments)
+        arguments.output.write_bytes(encode_audio(speech.samples, "wav").data)
+    except (VoiceServerError, OSError) as error:
+        sys.exit(f"{parser.prog}: {error}")
+    seconds = len(speech.samples) / SAMPLE_RATE
+    print(f"{arguments.output}: {seconds:.2f} s, seed {speech.seed}, finish_reason {speech.finish_reason}")
+
+
+def _speak_with_progress(arguments: argparse.Namespace) -> Speech:
+    recording = arguments.recording.read_bytes()
+    cloner = VoiceCloner.load()
+    voice = cloner.reference(recording, arguments.transcript)
+    stream = cloner.stream(arguments.text, voice, SpeechOptions(seed=arguments.seed))
+    pieces = []
+    with tqdm(desc="speaking", unit="s", unit_scale=1 / SAMPLE_RATE) as progress:
+        for piece in stream:
+            pieces.append(piece)
+            progress.update(len(piece))
+    return stream.finished(np.concatenate(pieces))
+
+
+if __name__ == "__main__":
+    main()
