@@ -1,0 +1,27 @@
+"""One tiny server for all tests of the API."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+
+from settings import Settings
+from tests.tiny_server import TinyServer, serving, write_whole_model
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_whole_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_server(tiny_model: Path) -> Iterator[TinyServer]:
+    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
+        server.wait_until_ready()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def client(tiny_server: TinyServer) -> OpenAI:
+    return OpenAI(base_url=f"{tiny_server.url}/v1", api_key="none", max_retries=0)

@@ -1,0 +1,109 @@
+"""Health, models, request ids and errors, over real HTTP."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import APIRouter
+
+from settings import Settings
+from tests.live import ROOT, free_port
+from tests.tiny_server import TinyServer, serving
+
+
+def test_health_and_routes_while_the_model_loads(tiny_model: Path) -> None:
+    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
+        state = server.app.state.server
+        server.wait_until_ready()
+        loaded, state.cloner = state.cloner, None
+        health = httpx.get(f"{server.url}/health")
+        models = httpx.get(f"{server.url}/v1/models")
+        state.cloner = loaded
+    assert (health.status_code, health.json()) == (503, {"status": "loading"})
+    assert (models.status_code, models.json()["error"]["code"]) == (503, "model_loading")
+    assert int(models.headers["retry-after"]) > 0
+
+
+def test_health_when_ready(tiny_server: TinyServer) -> None:
+    body = httpx.get(f"{tiny_server.url}/health").json()
+    assert body == {"status": "ready", "model": "tiny", "device": "cpu", "dtype": "float32"}
+
+
+@pytest.mark.parametrize("name", ["tiny", "higgs-audio"])
+def test_a_model_is_found_by_its_names(tiny_server: TinyServer, name: str) -> None:
+    listed = httpx.get(f"{tiny_server.url}/v1/models").json()
+    found = httpx.get(f"{tiny_server.url}/v1/models/{name}").json()
+    assert listed == {"object": "list", "data": [found]}
+    assert found["id"] == "tiny"
+
+
+def test_an_unknown_model_is_404(tiny_server: TinyServer) -> None:
+    response = httpx.get(f"{tiny_server.url}/v1/models/openai/gpt-audio")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/v2/nothing", 404, "not_found"), ("DELETE", "/v1/models", 405, "method_not_allowed")],
+)
+def test_unknown_routes_answer_in_openai_s_shape(
+    tiny_server: TinyServer, method: str, path: str, status: int, code: str
+) -> None:
+    response = httpx.request(method, tiny_server.url + path)
+    error = response.json()["error"]
+    assert response.status_code == status
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert (error["type"], error["code"]) == ("invalid_request_error", code)
+    assert path in error["message"]
+
+
+@pytest.mark.parametrize(("sent", "kept"), [("job-7.a:b_c", True), ("x" * 129, False), ("a b", False)])
+def test_a_sane_request_id_comes_back(tiny_server: TinyServer, sent: str, kept: bool) -> None:
+    response = httpx.get(f"{tiny_server.url}/v1/nothing", headers={"x-request-id": sent})
+    assert (response.headers["x-request-id"] == sent) is kept
+    assert response.headers["x-request-id"]
+
+
+def test_an_unforeseen_error_is_a_500_in_openai_s_shape(tiny_model: Path) -> None:
+    broken = APIRouter()
+
+    @broken.get("/broken")
+    def fail() -> None:
+        raise ZeroDivisionError("a secret of the server")
+
+    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
+        server.app.include_router(broken)
+        response = httpx.get(f"{server.url}/broken")
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "internal_error")
+    assert "secret" not in response.text
+    assert response.headers["x-request-id"]
+
+
+def test_a_body_over_the_limit_is_refused_though_it_names_no_length(tiny_server: TinyServer) -> None:
+    pieces = (b" " * 2**20 for _ in range(40))
+    headers = {"content-type": "application/json"}
+    response = httpx.post(
+        f"{tiny_server.url}/v1/chat/completions", content=pieces, headers=headers, timeout=60
+    )
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "payload_too_large")
+
+
+@pytest.mark.parametrize(
+    ("flags", "remedy"),
+    [
+        (["--model", "/no/such/folder"], "no folder /no/such/folder"),
+        (["--prot", "1"], "Valid flags: --host"),
+        (["--model", "{tiny}", "--codec", "/no/codec"], "no folder /no/codec"),
+    ],
+)
+def test_a_server_that_can_t_start_says_why_and_exits(
+    tiny_model: Path, flags: list[str], remedy: str
+) -> None:
+    flags = [flag.format(tiny=tiny_model) for flag in flags]
+    command = [sys.executable, "app.py", "--device", "cpu", "--port", str(free_port()), *flags]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert remedy in ended.stderr.splitlines()[-1]
