@@ -1,0 +1,16 @@
+"""Fixtures that several test files share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live import BUNDLED_MODEL, LiveServer, serve
+
+
+@pytest.fixture(scope="session")
+def live_server() -> Iterator[LiveServer]:
+    """`python app.py` on the bundled model, in a process of its own."""
+    if not BUNDLED_MODEL.is_dir():
+        pytest.skip(f"no bundled model at {BUNDLED_MODEL}")
+    with serve(BUNDLED_MODEL) as server:
+        yield server
