@@ -24,7 +24,7 @@ from openai import OpenAI
 
 from audio.decode import decode_audio
 from audio.pitch import median_pitch
-from tests.listening import SAMPLE_RATE, envelope_distance, words, words_heard, wrong_words
+from bench.listening import SAMPLE_RATE, envelope_distance, words, words_heard, wrong_words
 from tests.live import BUNDLED_MODEL, LiveServer, serve
 
 ROOT = Path(__file__).resolve().parent
