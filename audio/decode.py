@@ -113,6 +113,9 @@ def decoded_frames(
         except av.FFmpegError:
             ending.cut_off = True
             return
+        except IndexError:
+            # PyAV trips over streams that appeared after the start (FLV, MPEG-TS), once ours is flushed.
+            return
         if packet is None:
             return
         try:

@@ -83,6 +83,12 @@ def test_a_tag_at_the_end_harms_nothing(name: str) -> None:
     assert len(decode_audio(tagged)) == len(decode_audio(sound_file(name)))
 
 
+def test_a_stream_that_turns_up_late_harms_nothing() -> None:
+    late = bytearray(sound_file("mpegts"))
+    late[44 * 188 + 2] = 0x7F  # packet 44, of the picture, now belongs to a stream not seen before
+    assert len(decode_audio(bytes(late))) == len(decode_audio(sound_file("mpegts")))
+
+
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 @pytest.mark.parametrize("name", TELL_WHEN_CUT)
 def test_a_cut_file_is_refused(name: str, share: float) -> None:
