@@ -42,6 +42,7 @@ BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
 SHORTEST_BUDGET = 8 * FRAME_RATE
 FASTEST_SPEECH = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
+TYPICAL_SPEECH = 15  # characters a second, for the progress bar
 FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
 
 
@@ -273,10 +274,14 @@ def _speak_with_progress(arguments: argparse.Namespace) -> Speech:
     voice = cloner.reference(recording, arguments.transcript)
     stream = cloner.stream(arguments.text, voice, SpeechOptions(seed=arguments.seed))
     pieces = []
-    with tqdm(desc="speaking", unit="s", unit_scale=1 / SAMPLE_RATE) as progress:
+    layout = "{desc} |{bar:30}| {n:.1f} s of speech in {elapsed}"
+    with tqdm(desc="speaking", total=len(arguments.text) / TYPICAL_SPEECH, bar_format=layout) as progress:
         for piece in stream:
             pieces.append(piece)
-            progress.update(len(piece))
+            progress.total = max(progress.total, progress.n + len(piece) / SAMPLE_RATE)
+            progress.update(len(piece) / SAMPLE_RATE)
+        progress.total = progress.n
+        progress.refresh()
     return stream.finished(np.concatenate(pieces))
 
 
