@@ -27,8 +27,9 @@ log = logging.getLogger("app")
 
 # A waiting request holds a thread; beyond those of a full queue some are left for recordings and encoders.
 SPARE_THREADS = 16
-# What a body may hold beside the recording: its texts, and the white space of its base64.
-BODY_SLACK_BYTES = 2 * 2**20
+# How many times as long as the largest recording a body may be: base64 takes 4/3 of it, and a recording up to
+# twice too large is still read, so that the refusal can name its field.
+BODY_FACTOR = 3
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -57,7 +58,7 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     app.include_router(ops.router)
     app.include_router(chat.router)
     add_error_handlers(app)
-    app.add_middleware(BodyLimit, limit=settings.max_upload_bytes * 4 // 3 + BODY_SLACK_BYTES)
+    app.add_middleware(BodyLimit, limit=BODY_FACTOR * settings.max_upload_bytes)
     app.add_middleware(RequestIds)
     return app
 

@@ -60,7 +60,7 @@ class BodyLimit:
             received += len(message.get("body", b""))
             if received <= self.limit:
                 return message
-            while message.get("more_body", False) and received <= 4 * self.limit:
+            while message.get("more_body", False) and received <= 2 * self.limit:
                 message = await receive()
                 received += len(message.get("body", b""))
             raise HTTPException(413, f"The request is larger than {self.limit / 2**20:.0f} MiB.")

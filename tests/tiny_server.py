@@ -12,13 +12,13 @@ import httpx
 import torch
 import uvicorn
 from fastapi import FastAPI
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import HiggsAudioV2TokenizerConfig
 
 from app import create_app
 from higgs.waveform.network import CodecNetwork
 from settings import Settings
-from tests.tiny import write_tiny_model
+from tests.tiny import CONFIG, write_tiny_model
 
 CODEC = {
     "acoustic_model_config": {
@@ -53,6 +53,18 @@ def write_whole_model(folder: Path) -> Path:
     (folder / "codec").mkdir()
     save_file(weights, folder / "codec" / "model.safetensors")
     (folder / "codec" / "config.json").write_text(json.dumps(config.to_dict()), "utf-8")
+    return folder
+
+
+def write_endless_model(folder: Path) -> Path:
+    """A model that never ends by itself at temperature 0: its EOS has a logit of 0, and others are above."""
+    write_whole_model(folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["audio_lm_head.weight"][CONFIG.eos_code :: CONFIG.codebook_size] = 0
+    save_file(weights, folder / "model.safetensors")
+    (folder / "generation_config.json").write_text(
+        json.dumps({"do_sample": False, "ras_win_len": 0}), "utf-8"
+    )
     return folder
 
 

@@ -1,7 +1,6 @@
 """POST /v1/chat/completions: what is spoken, in which voice, and what is refused, over real HTTP."""
 
 import base64
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import pytest
 
 from settings import Settings
 from tests.live import ROOT
-from tests.tiny_server import TinyServer, serving
+from tests.tiny_server import TinyServer, serving, write_endless_model
 
 RECORDING = base64.b64encode((ROOT / "test_audio.wav").read_bytes()).decode()
 SHORT = 40  # columns: enough to see how a request is read
@@ -212,10 +211,14 @@ def test_requests_at_once_all_get_their_own_answer(tiny_server: TinyServer) -> N
 
 
 @pytest.fixture
-def narrow_server(tiny_model: Path) -> Iterator[TinyServer]:
-    """A server on which one request may wait, and speech may be very long."""
+def narrow_server(tmp_path: Path) -> Iterator[TinyServer]:
+    """A server on which one request may wait, and speech goes on for ever."""
     settings = Settings(
-        model=str(tiny_model), device="cpu", queue_limit=1, columns_per_byte=100, max_positions=100_000
+        model=str(write_endless_model(tmp_path / "tiny")),
+        device="cpu",
+        queue_limit=1,
+        columns_per_byte=1e6,
+        max_positions=200_000,
     )
     with serving(settings) as server:
         server.wait_until_ready()
@@ -223,23 +226,20 @@ def narrow_server(tiny_model: Path) -> Iterator[TinyServer]:
 
 
 def test_a_full_queue_is_429_and_a_client_that_leaves_makes_room(narrow_server: TinyServer) -> None:
-    hours = said("word " * 150)
-
-    def ask_for_hours(gone_after: float) -> None:
+    def listen(seconds: float) -> None:
         with pytest.raises(httpx.ReadTimeout):
-            ask(narrow_server, hours, max_completion_tokens=90_000, temperature=0, timeout=gone_after)
+            ask(narrow_server, said("On and on."), max_completion_tokens=190_000, timeout=seconds)
 
-    working = threading.Thread(target=ask_for_hours, args=(4,))
-    working.start()
-    time.sleep(1)
-    waiting = threading.Thread(target=ask_for_hours, args=(1,))
-    waiting.start()
-    time.sleep(0.5)
-    full = ask(narrow_server, said("Hello."))
-    waiting.join()
-    time.sleep(0.5)
-    welcome = ask(narrow_server, said("Hello."))
-    working.join()
+    with ThreadPoolExecutor(2) as pool:
+        working = pool.submit(listen, 4)
+        time.sleep(1)
+        waiting = pool.submit(listen, 1)
+        time.sleep(0.5)
+        full = ask(narrow_server, said("Hello."))
+        waiting.result()
+        time.sleep(0.5)
+        welcome = ask(narrow_server, said("Hello."))
+        working.result()
     assert (full.status_code, full.json()["error"]["code"]) == (429, "overloaded")
     assert int(full.headers["retry-after"]) > 0
     assert welcome.status_code == 200

@@ -83,7 +83,7 @@ def test_an_unforeseen_error_is_a_500_in_openai_s_shape(tiny_model: Path) -> Non
 
 
 def test_a_body_over_the_limit_is_refused_though_it_names_no_length(tiny_server: TinyServer) -> None:
-    pieces = (b" " * 2**20 for _ in range(40))
+    pieces = (b" " * 2**20 for _ in range(80))
     headers = {"content-type": "application/json"}
     response = httpx.post(
         f"{tiny_server.url}/v1/chat/completions", content=pieces, headers=headers, timeout=60
