@@ -21,6 +21,15 @@ SAMPLE_RATE = 24_000
 MAX_SECONDS = 600.0
 MAX_BYTES = 25 * 1024 * 1024
 RATES = range(4_000, 768_001)
+MAX_CHANNELS = 8
+SAMPLE_TYPES = {
+    "u8": np.uint8,
+    "s16": np.int16,
+    "s32": np.int32,
+    "s64": np.int64,
+    "flt": np.float32,
+    "dbl": np.float64,
+}
 
 # FFmpeg also "reads" scripts that make it open other files and hosts (concat, hls, sdp), and text as
 # subtitles: only containers of sound and video may be tried, and nothing but the given bytes opened.
@@ -146,10 +155,17 @@ def resampled(frames: Iterator[av.AudioFrame]) -> Iterator[np.ndarray]:
 
 def mono(frame: av.AudioFrame) -> np.ndarray:
     """The average of the frame's channels, float32 [n], full scale ±1."""
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
-    if values.dtype == np.uint8:
+    channels, samples = frame.layout.nb_channels, frame.samples
+    if channels > MAX_CHANNELS:
+        raise undecodable(f"It has {channels} channels; up to {MAX_CHANNELS} are read.")
+    dtype = SAMPLE_TYPES.get(frame.format.packed.name)
+    if dtype is None:
+        raise undecodable(f"Its samples are of the rare kind {frame.format.name}.")
+    # Not frame.to_ndarray: it counts planes up to a null pointer, and behind eight planes there is none.
+    planes, count = (channels, samples) if frame.format.is_planar else (1, samples * channels)
+    values = np.stack([np.frombuffer(memoryview(plane), dtype, count) for plane in frame.planes[:planes]])
+    values = values if frame.format.is_planar else values.reshape(samples, channels).T
+    if dtype == np.uint8:
         values = (values.astype(np.float32) - 128.0) / 128.0
     elif values.dtype.kind == "i":
         values = values.astype(np.float32) / 2.0 ** (8 * values.dtype.itemsize - 1)

@@ -42,6 +42,7 @@ CONTAINERS: dict[str, tuple[str, str, int, str | None]] = {
     "flv": ("flv", "aac", 44_100, None),
     "mpegts": ("mpegts", "aac", 48_000, "mpeg4"),
 }
+LAYOUTS = {1: "mono", 2: "stereo", 8: "7.1"}
 # What tells that a file was cut: the container's sizes, a declared length, or a frame that is not whole.
 TELL_WHEN_CUT = (
     *("wav", "wav, 24 bit", "mp3", "mp3, 44.1 kHz", "m4a", "aac", "ogg opus", "ogg flac", "flac"),
@@ -83,8 +84,7 @@ def media(
     """A file of this container and codec; every channel holds the samples (24 kHz, the clip by default)."""
     output = BytesIO()
     with av.open(output, mode="w", format=container_format, container_options=options or {}) as container:
-        layout = "stereo" if channels == 2 else "mono"
-        stream = container.add_stream(codec, rate=rate, layout=layout)
+        stream = container.add_stream(codec, rate=rate, layout=LAYOUTS[channels])
         assert isinstance(stream, av.AudioStream)
         if video:
             add_picture(container, video)
@@ -98,9 +98,8 @@ def audio_frames(samples: np.ndarray, stream: av.AudioStream, channels: int) -> 
     context = stream.codec_context
     if not context.is_open:
         context.open()
-    frame = av.AudioFrame.from_ndarray(
-        np.tile(samples, (channels, 1)), format="fltp", layout=context.layout.name
-    )
+    interleaved = np.repeat(samples, channels)[None]
+    frame = av.AudioFrame.from_ndarray(interleaved, format="flt", layout=context.layout.name)
     frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
     size = context.frame_size or 1024
     resampler = av.AudioResampler(context.format, context.layout, context.sample_rate, frame_size=size)

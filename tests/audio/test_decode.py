@@ -62,6 +62,18 @@ def test_channels_are_averaged() -> None:
     assert likeness(decode_audio(sound_file("mp3", channels=2)), recording()) > 0.99
 
 
+@pytest.mark.parametrize(("container", "codec"), [("ipod", "aac"), ("flac", "flac"), ("ogg", "libopus")])
+def test_eight_channels_are_read(container: str, codec: str) -> None:
+    samples = decode_audio(media(container, codec, 48_000, channels=8))
+    assert likeness(samples, recording()) > 0.95
+
+
+def test_more_channels_are_refused() -> None:
+    output = BytesIO()
+    soundfile.write(output, np.zeros((48_000, 9)), SAMPLE_RATE, format="WAV")
+    assert code_of(output.getvalue()) == "audio_undecodable"
+
+
 @pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
 def test_a_wav_recorded_live_has_a_placeholder_for_its_size(size: int) -> None:
     live = bytearray(sound_file("wav"))
