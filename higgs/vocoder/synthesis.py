@@ -1,0 +1,130 @@
+"""Vocoder features → waveform, in pieces: minimum-phase pulses plus noise, overlap-added.
+
+After WORLD (M. Morise et al., IEICE Transactions E99-D, 2016). Pulse times are fractions of a sample and phase,
+noise and overlaps are carried from piece to piece, so that any split gives the same samples.
+"""
+
+import numpy as np
+
+from higgs.vocoder.analysis import (
+    BANDS,
+    FFT,
+    SAMPLE_RATE,
+    STEP,
+    VOICING_EDGES,
+    Features,
+    band_centres,
+    mel,
+)
+
+BINS = FFT // 2 + 1
+HERTZ = np.arange(BINS) * SAMPLE_RATE / FFT
+VOICED_AT = 0.5
+NOISE_SEED = 20_250_101
+
+
+def band_to_bins() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each spectrum bin: lower band, weight of the band above it, and ln of the roll-off over 8 kHz."""
+    position = np.interp(mel(HERTZ), mel(band_centres()), np.arange(BANDS))
+    lower = np.minimum(position.astype(np.int64), BANDS - 2)
+    return lower, position - lower, -np.maximum(0, HERTZ - 7800.0) / 120.0
+
+
+LOWER, ABOVE, ROLL_OFF = band_to_bins()
+VOICING_CENTRES = np.sqrt(np.maximum(VOICING_EDGES[:-1], 250.0) * np.array(VOICING_EDGES[1:]))
+
+
+def log_spectrum(envelope: np.ndarray) -> np.ndarray:
+    """ln power (F, 513) of band envelopes (F, 64), straight lines between band centres."""
+    return envelope[:, LOWER] * (1 - ABOVE) + envelope[:, LOWER + 1] * ABOVE + ROLL_OFF
+
+
+def periodic_share(voicing: np.ndarray) -> np.ndarray:
+    """The periodic share of power (F, 513) out of four band voicings (F, 4)."""
+    position = np.interp(HERTZ, VOICING_CENTRES, np.arange(len(VOICING_CENTRES)))
+    lower = np.minimum(position.astype(np.int64), len(VOICING_CENTRES) - 2)
+    share = voicing[:, lower] * (1 - position + lower) + voicing[:, lower + 1] * (position - lower)
+    return np.clip(share, 1e-3, 1 - 1e-3)
+
+
+def minimum_phase(log_power: np.ndarray) -> np.ndarray:
+    """Complex spectra (F, 513) of least phase for ln power spectra (F, 513), through the folded cepstrum."""
+    cepstrum = np.fft.irfft(0.5 * log_power, FFT)
+    cepstrum[:, 1 : FFT // 2] *= 2
+    cepstrum[:, FFT // 2 + 1 :] = 0
+    return np.exp(np.fft.rfft(cepstrum))
+
+
+class Synthesis:
+    """One stream. `push` takes steps and returns the samples they settle: all but the last half step's."""
+
+    def __init__(self) -> None:
+        self._noise = np.random.Generator(np.random.PCG64(NOISE_SEED))
+        self._last_noise = np.zeros(STEP)
+        self._previous: Features | None = None
+        self._phase = 0.0
+        self._tail = np.zeros(FFT)
+
+    def push(self, features: Features) -> np.ndarray:
+        """Samples for F steps: 240·F, or 240·(F − 1) for the first piece; float32."""
+        if not len(features.log_f0):
+            return np.zeros(0, np.float32)
+        noise = self._noise_segments(len(features.log_f0))
+        if self._previous is None:
+            self._previous = Features(*(part[:1] for part in vars(features).values()))
+            noise_only_lead = True
+        else:
+            noise_only_lead = False
+        both = zip(vars(self._previous).values(), vars(features).values(), strict=True)
+        joined = Features(*(np.concatenate(pair) for pair in both))
+        self._previous = Features(*(part[-1:] for part in vars(features).values()))
+        steps = len(features.log_f0)
+        out = np.concatenate([self._tail, np.zeros(steps * STEP)])
+        self._add_pulses(out, joined)
+        self._add_noise(out, features, noise)
+        self._tail = out[steps * STEP :]
+        return out[STEP if noise_only_lead else 0 : steps * STEP].astype(np.float32)
+
+    def _noise_segments(self, steps: int) -> np.ndarray:
+        """White noise (F, 480) in overlapping pieces, two steps each."""
+        fresh = self._noise.standard_normal(steps * STEP).reshape(steps, STEP)
+        before = np.concatenate([self._last_noise[None], fresh[:-1]])
+        self._last_noise = fresh[-1]
+        return np.concatenate([before, fresh], axis=1)
+
+    def _add_noise(self, out: np.ndarray, features: Features, noise: np.ndarray) -> None:
+        """Filter each step's noise by the aperiodic part of its spectrum and add it from one step before it."""
+        voiced = features.voiced[:, None] > VOICED_AT
+        share = np.where(voiced, periodic_share(features.voicing), 1e-3)
+        log_power = log_spectrum(features.envelope) + np.log(1 - share)
+        window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(2 * STEP) + 0.5) / (2 * STEP)))
+        spectrum = np.fft.rfft(noise * window, FFT) * minimum_phase(log_power)
+        for step, samples in enumerate(np.fft.irfft(spectrum, FFT)):
+            out[step * STEP : step * STEP + FFT] += samples
+
+    def _add_pulses(self, out: np.ndarray, joined: Features) -> None:
+        """Place a pulse wherever the pitch phase passes a whole number, shaped by the spectrum at that instant."""
+        steps = len(joined.log_f0) - 1
+        at = (np.arange(steps * STEP) + 1) / STEP
+        f0 = np.exp(np.interp(at, np.arange(steps + 1), joined.log_f0))
+        phase = self._phase + np.cumsum(f0) / SAMPLE_RATE
+        whole = np.floor(np.concatenate([[self._phase], phase]))
+        self._phase = phase[-1] - np.floor(phase[-1])
+        sample = np.flatnonzero(np.diff(whole) > 0)
+        early = (phase[sample] - whole[sample + 1]) * SAMPLE_RATE / f0[sample]
+        moment = at[sample] - early / STEP
+        lower = np.clip(moment.astype(np.int64), 0, steps - 1)
+        nearest = np.minimum(np.round(moment).astype(np.int64), steps)
+        keep = joined.voiced[nearest] > VOICED_AT
+        sample, early, lower, nearest = sample[keep], early[keep], lower[keep], nearest[keep]
+        above = (moment[keep] - lower)[:, None]
+        if not len(sample):
+            return
+        envelope = joined.envelope[lower] * (1 - above) + joined.envelope[lower + 1] * above
+        log_power = log_spectrum(envelope) + np.log(periodic_share(joined.voicing[nearest]))
+        gain = np.sqrt(SAMPLE_RATE / f0[sample])[:, None]
+        delay = np.exp(-2j * np.pi / FFT * np.arange(BINS) * (1 - early)[:, None])
+        for start, pulse in zip(
+            sample, np.fft.irfft(minimum_phase(log_power) * gain * delay, FFT), strict=True
+        ):
+            out[start : start + FFT] += pulse

@@ -1,0 +1,201 @@
+"""Train the vocoder codec: k-means for voices and prosody, then encoder, residual codebooks and decoder together.
+
+The codebooks of the envelope move by exponential averages (van den Oord et al., 2017) and are dropped at random
+from the last on (Zeghidour et al., SoundStream, 2021), so that the first ones carry the words.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+from higgs.vocoder.analysis import BANDS, STEPS_PER_FRAME, VOICINGS
+from higgs.vocoder.codec import MODEL_TYPE, encoder_inputs, voice_codes
+from higgs.vocoder.network import (
+    CODES,
+    CONTENT,
+    CONTEXT,
+    LATENT,
+    Codebook,
+    VocoderNetwork,
+    prosody_vector,
+    residual_codes,
+)
+from higgs.vocoder.speaker import speaker_of
+from train.speech import Utterance
+from train.voices import draw_warp, noisy, warp
+
+CROP_FRAMES = 40
+KEEP = (0.1, 0.15, 0.2, 0.55)  # how often 1, 2, 3, 4 codebooks of the envelope are kept
+DECAY = 0.99
+
+
+def k_means(rows: torch.Tensor, rounds: int = 12) -> torch.Tensor:
+    """1024 centres (1024, D) of rows (N, D)."""
+    book = Codebook(rows.shape[1])
+    book.vectors = rows[torch.randperm(len(rows))[:CODES]].clone()
+    for _ in range(rounds):
+        codes = torch.cat([book(part) for part in rows.split(16384)])
+        sums = torch.zeros_like(book.vectors).index_add_(0, codes, rows)
+        counts = torch.bincount(codes, minlength=CODES)[:, None]
+        fresh = rows[torch.randint(len(rows), (CODES,))]
+        book.vectors = torch.where(counts > 0, sums / counts.clamp(min=1), fresh)
+    return book.vectors
+
+
+def fit_voices(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
+    """Codebooks of mean envelopes, over many pseudo-speakers."""
+    picks = [utterances[i] for i in rng.integers(len(utterances), size=12_000)]
+    speakers = [speaker_of(warp(u.features, draw_warp(u.voice, rng))) for u in picks]
+    rows = torch.from_numpy(np.stack([speaker.timbre for speaker in speakers])).float()
+    for book in network.timbres:
+        book.vectors = k_means(rows)
+        rows = rows - book.look_up(book(rows))
+    print(f"timbre: rms left {rows.square().mean().sqrt():.3f} ln power", flush=True)
+
+
+def crops(
+    network: VocoderNetwork, utterances: list[Utterance], count: int, rng: np.random.Generator
+) -> list[torch.Tensor]:
+    """A batch of warped crops: envelope, pitch, voiced, voicing relative to the voice, and the voice codes."""
+    rows = []
+    while len(rows) < count:
+        utterance = utterances[rng.integers(len(utterances))]
+        clip = warp(utterance.features, draw_warp(utterance.voice, rng))
+        clip = noisy(clip, rng) if rng.random() < 0.15 else clip
+        steps = CROP_FRAMES * STEPS_PER_FRAME
+        if len(clip.log_f0) < steps:
+            continue
+        voice = voice_codes(network, speaker_of(clip))
+        parts = encoder_inputs(clip, voice, network.voice_vector(voice)[-BANDS:])
+        start = rng.integers(len(clip.log_f0) // STEPS_PER_FRAME - CROP_FRAMES + 1) * STEPS_PER_FRAME
+        rows.append([part[start : start + steps] for part in parts] + [voice])
+    return [torch.stack(column) for column in zip(*rows, strict=True)]
+
+
+class MovingCodebooks:
+    """Residual codebooks updated by exponential averages of what they are nearest to."""
+
+    def __init__(self, books: torch.nn.ModuleList) -> None:
+        self.books = books
+        self.counts = [torch.ones(CODES) for _ in books]
+        self.sums = [book.vectors.clone() for book in books]
+
+    @torch.no_grad()
+    def update(self, rows: torch.Tensor, keep: int) -> None:
+        for i, book in enumerate(self.books[:keep]):
+            codes = book(rows)
+            self.counts[i] = DECAY * self.counts[i] + (1 - DECAY) * torch.bincount(codes, minlength=CODES)
+            self.sums[i] = DECAY * self.sums[i] + (1 - DECAY) * torch.zeros_like(book.vectors).index_add_(
+                0, codes, rows
+            )
+            dead = self.counts[i] < 0.02
+            if dead.any():
+                self.sums[i][dead] = rows[torch.randint(len(rows), (int(dead.sum()),))]
+                self.counts[i][dead] = 1.0
+            book.vectors = self.sums[i] / self.counts[i].clamp(min=1e-4)[:, None]
+            rows = rows - book.look_up(codes)
+
+
+def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Distances of the decoded steps to the true ones, over frames that have their context."""
+    inner = slice(CONTEXT * STEPS_PER_FRAME, -CONTEXT * STEPS_PER_FRAME)
+    envelope, pitch, voiced, voicing = (part[:, inner] for part in batch[:4])
+    # Silence and the valleys between formants are heard least.
+    weight = torch.where(envelope.mean(-1, keepdim=True) > -4, 1.0, 0.25) * (
+        0.4 + 0.6 * torch.sigmoid(envelope + 2)
+    )
+    error = (out[..., :BANDS] - envelope) * weight
+    slope = torch.diff(out[..., :BANDS], dim=1) - torch.diff(envelope, dim=1)
+    return {
+        "envelope": error.abs().mean(),
+        "slope": 0.5 * (slope * weight[:, 1:]).abs().mean(),
+        "pitch": 0.3 * ((out[..., BANDS] - pitch).abs() * voiced).mean(),
+        "voiced": 0.2 * F.binary_cross_entropy_with_logits(out[..., BANDS + 1], voiced),
+        "voicing": 0.3 * (out[..., -VOICINGS:] - voicing).abs().mean(),
+    }
+
+
+def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int = 0) -> VocoderNetwork:
+    """Train on the utterances for a while and save config.json and model.safetensors into the folder."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = VocoderNetwork()
+    fit_voices(network, utterances, rng)
+    first = crops(network, utterances, 1500, rng)
+    network.prosodies.vectors = k_means(prosody_vector(*first[1:4]).flatten(0, 1))
+    fit_projections(network, utterances, rng)
+    start_books(network, utterances, rng)
+    moving = MovingCodebooks(network.contents)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
+    start, step, sums = time.monotonic(), 0, {}
+    while (elapsed := (time.monotonic() - start) / (minutes * 60)) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = 1.2e-3 * min(1, step / 200) * max(0.03, np.cos(elapsed * np.pi / 2))
+        batch = crops(network, utterances, 48, rng)
+        voice = network.voice_vector(batch[4])
+        latent = network.encoder(batch[0], batch[2], voice)
+        rows = latent.detach().flatten(0, 1)
+        keep = int(rng.choice(CONTENT, p=KEEP)) + 1
+        _, quantised = residual_codes(network.contents[:keep], latent)
+        moving.update(rows, keep)
+        commitment = 0.25 * F.mse_loss(latent, quantised.detach()) / rows.var()
+        latent = latent + (quantised - latent).detach()
+        prosody = network.prosodies.look_up(network.prosodies(prosody_vector(*batch[1:4])))
+        losses = decode_loss(
+            network.decoder(latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1)), batch
+        )
+        losses["commitment"] = commitment
+        optimiser.zero_grad()
+        sum(losses.values()).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        sums = {
+            name: 0.98 * sums.get(name, float(x.detach())) + 0.02 * float(x.detach())
+            for name, x in losses.items()
+        }
+        step += 1
+        if step % 100 == 0:
+            print(f"{step} {elapsed:.2f} " + " ".join(f"{n} {v:.3f}" for n, v in sums.items()), flush=True)
+    save(network, folder)
+    return network
+
+
+def fit_projections(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
+    """Let encoder and decoder begin as the principal components of a frame's envelope."""
+    batch = crops(network, utterances, 800, rng)
+    rows = batch[0].unflatten(1, (-1, STEPS_PER_FRAME)).flatten(2).flatten(0, 1)
+    mean = rows.mean(0)
+    directions = torch.linalg.eigh(torch.cov(rows.T))[1][:, -LATENT:]
+    encoder, decoder = network.encoder, network.decoder
+    with torch.no_grad():
+        encoder.projection.weight.copy_(directions.T)
+        encoder.projection.bias.copy_(-mean @ directions)
+        decoder.projection.weight.copy_(directions)
+        decoder.projection.bias.copy_(mean)
+        for layer in (encoder.last, decoder.out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+
+def start_books(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
+    """k-means on the latents, codebook by codebook on what is left over."""
+    with torch.no_grad():
+        batch = crops(network, utterances, 600, rng)
+        rows = network.encoder(batch[0], batch[2], network.voice_vector(batch[4])).flatten(0, 1)
+        for book in network.contents:
+            book.vectors = k_means(rows, rounds=6)
+            rows = rows - book.look_up(book(rows))
+
+
+def save(network: VocoderNetwork, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": MODEL_TYPE}, indent=2) + "\n")
+    save_file(
+        {name: part.contiguous() for name, part in network.state_dict().items()}, folder / "model.safetensors"
+    )

@@ -1,0 +1,190 @@
+"""Training examples of the language model: a voice, a clip of it as the reference, and a text to speak in it.
+
+Prompts are built by the engine's own PromptBuilder. Half of the references come with their transcript, as an
+earlier exchange that is learned from as well; most others without, in the scene's description; some prompts have
+no reference at all and are answered in the default voice, the teacher slt as it is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from higgs.codec import CODEBOOKS
+from higgs.config import HiggsConfig
+from higgs.delay import apply_delay
+from higgs.prompt import Prompt, PromptBuilder, Reference
+from higgs.vocoder.codec import encode_clips, voice_codes
+from higgs.vocoder.network import VocoderNetwork
+from higgs.vocoder.speaker import speaker_of
+from train.speech import Utterance
+from train.voices import Warp, draw_warp, noisy, warp
+
+KINDS, KIND_SHARES = ("exchange", "scene", "none"), (0.6, 0.3, 0.1)
+DEFAULT_VOICE = 0
+PROSODY_BOOK = 3
+PHONES_AHEAD = (0, 2, 5)
+NO_PHONE = -100
+CORRUPTED = 0.06
+
+
+@dataclass
+class Example:
+    """S positions: ids [S], columns [S, 8] as read, mask [S]; targets [S, 8] the columns to predict, learn [S] whether
+    they are, learn_voice [S] whether codebooks 0–2 are too, phones [S, 3] what is being said now and ahead."""
+
+    ids: torch.Tensor
+    columns: torch.Tensor
+    mask: torch.Tensor
+    targets: torch.Tensor
+    learn: torch.Tensor
+    learn_voice: torch.Tensor
+    phones: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An example before its clips are encoded: the speaker's voice is measured on the reference."""
+
+    kind: str
+    by: Warp
+    reference: Utterance
+    target: Utterance
+
+
+class Examples:
+    """Endless batches of examples from utterances, bounded in padded positions."""
+
+    def __init__(
+        self,
+        utterances: list[Utterance],
+        network: VocoderNetwork,
+        builder: PromptBuilder,
+        config: HiggsConfig,
+        seed: int = 0,
+    ) -> None:
+        self._network, self._builder, self._config = network, builder, config
+        self._rng = np.random.default_rng(seed)
+        self._by_voice: dict[int, list[Utterance]] = {}
+        for utterance in utterances:
+            self._by_voice.setdefault(utterance.voice, []).append(utterance)
+        self._shares = np.array(
+            [len(self._by_voice.get(v, [])) for v in range(1 + max(self._by_voice))], float
+        )
+        clip = warp(self._by_voice[DEFAULT_VOICE][0].features, Warp(DEFAULT_VOICE))
+        self.default_voice = voice_codes(network, speaker_of(clip))
+
+    def batches(self, positions: int, longest: float) -> Iterator[list[Example]]:
+        """Endless batches of at most `positions` padded positions each, clips of at most `longest` seconds."""
+        while True:
+            drafts = sorted((self._draft(longest) for _ in range(96)), key=_size)
+            groups: list[list[Draft]] = [[]]
+            for draft in drafts:
+                if groups[-1] and _size(draft) * (len(groups[-1]) + 1) > positions:
+                    groups.append([])
+                groups[-1].append(draft)
+            for index in self._rng.permutation(len(groups)):
+                yield self._encode(groups[index])
+
+    def _draft(self, longest: float) -> Draft:
+        kind = str(self._rng.choice(KINDS, p=KIND_SHARES))
+        voice = int(self._rng.choice(len(self._shares), p=self._shares / self._shares.sum()))
+        voice = DEFAULT_VOICE if kind == "none" else voice
+        by = Warp(voice) if kind == "none" else draw_warp(voice, self._rng)
+        # A reference that isn't learned from is kept short more often: it costs positions.
+        most = longest if kind == "exchange" or self._rng.random() < 0.3 else 4.5
+        return Draft(kind, by, self._pick(voice, 1.5, min(10.0, most)), self._pick(voice, 0.3, longest))
+
+    def _pick(self, voice: int, shortest: float, longest: float) -> Utterance:
+        while True:
+            utterance = self._by_voice[voice][self._rng.integers(len(self._by_voice[voice]))]
+            if shortest <= len(utterance.phones) / 25 <= longest:
+                return utterance
+
+    def _encode(self, drafts: list[Draft]) -> list[Example]:
+        """Warp the clips of a batch, encode them at once and lay out the positions."""
+        clips, voices, dirty = [], [], []
+        for draft in drafts:
+            reference, target = (warp(u.features, draft.by) for u in (draft.reference, draft.target))
+            dirty.append(bool(self._rng.random() < 0.3))
+            reference = noisy(reference, self._rng) if dirty[-1] else reference
+            none = draft.kind == "none"
+            voices += [self.default_voice if none else voice_codes(self._network, speaker_of(reference))] * 2
+            clips += [reference, target]
+        with torch.no_grad():
+            codes = encode_clips(self._network, clips, torch.stack(voices))
+        pairs = zip(codes[::2], codes[1::2], strict=True)
+        return [self._lay_out(d, *pair, bad) for d, pair, bad in zip(drafts, pairs, dirty, strict=True)]
+
+    def _lay_out(self, draft: Draft, reference: torch.Tensor, target: torch.Tensor, dirty: bool) -> Example:
+        transcript = draft.reference.text if draft.kind == "exchange" else None
+        references = [] if draft.kind == "none" else [Reference(reference, transcript)]
+        prompt = self._builder.speech(draft.target.text, references)
+        delayed = apply_delay(target, self._config)
+        example = open_example(prompt, delayed, self._config.audio_token_id)
+        start = len(prompt)
+        example.learn[start : start + len(delayed) - 1] = True
+        example.learn_voice[start : start + len(delayed) - 1] = True
+        mark_phones(example.phones, start, phones_of(draft.target, target.shape[1]))
+        if draft.kind == "exchange" and not dirty:
+            first = int(prompt.audio_mask.nonzero()[0])
+            example.learn[first : first + reference.shape[1] + CODEBOOKS] = True
+            mark_phones(example.phones, first, phones_of(draft.reference, reference.shape[1]))
+        self._corrupt(example)
+        return example
+
+    def _corrupt(self, example: Example) -> None:
+        """Replace some codes that are read by others of the clip: a model that can't trust its past reads the text."""
+        rate = CORRUPTED * self._rng.random() * 2
+        audio = example.mask.nonzero()[:, 0]
+        shuffled = audio[torch.from_numpy(self._rng.permutation(len(audio)))]
+        wrong = torch.from_numpy(self._rng.random((len(audio), CODEBOOKS)) < rate)
+        wrong[:, :PROSODY_BOOK] = False
+        wrong &= (example.columns[audio] < 1024) & (example.columns[shuffled] < 1024)
+        example.columns[audio] = torch.where(wrong, example.columns[shuffled], example.columns[audio])
+
+
+def _size(draft: Draft) -> int:
+    texts = len(draft.target.text) + (len(draft.reference.text) if draft.kind == "exchange" else 0)
+    clips = len(draft.target.phones) + (len(draft.reference.phones) if draft.kind != "none" else 0)
+    return int(30 + texts + clips * draft.by.tempo)
+
+
+def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Example:
+    """The prompt followed by the answer's columns, nothing learned yet."""
+    count = len(delayed)
+    columns = torch.cat([prompt.audio_columns, delayed])
+    mask = torch.cat([prompt.audio_mask, torch.ones(count, dtype=torch.bool)])
+    flags = [torch.zeros(len(mask), dtype=torch.bool) for _ in range(2)]
+    phones = torch.full((len(mask), len(PHONES_AHEAD)), NO_PHONE)
+    ids = torch.cat([prompt.input_ids, torch.full((count,), audio_token)])
+    return Example(ids, columns, mask, columns.roll(-1, 0), *flags, phones)
+
+
+def phones_of(utterance: Utterance, frames: int) -> torch.Tensor:
+    """Phone indices stretched to a warped clip's frames."""
+    at = (np.arange(frames) + 0.5) * len(utterance.phones) / frames
+    return torch.from_numpy(utterance.phones[at.astype(np.int64)].astype(np.int64))
+
+
+def mark_phones(phones: torch.Tensor, first: int, said: torch.Tensor) -> None:
+    """Position first + c predicts the prosody of frame c − 3: note the phones from there on."""
+    for i, ahead in enumerate(PHONES_AHEAD):
+        rest = said[ahead:]
+        start = first + PROSODY_BOOK
+        phones[start : start + len(rest), i] = rest
+
+
+def collate(examples: list[Example]) -> Example:
+    """One batch, padded at the end with positions that nothing is learned from."""
+    longest = max(len(e.ids) for e in examples)
+    fill = {"phones": NO_PHONE}
+    stacked = {}
+    for name in vars(examples[0]):
+        parts = [getattr(e, name) for e in examples]
+        shape = (len(parts), longest, *parts[0].shape[1:])
+        stacked[name] = parts[0].new_full(shape, fill.get(name, 0))
+        for row, part in zip(stacked[name], parts, strict=True):
+            row[: len(part)] = part
+    return Example(**stacked)

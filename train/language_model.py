@@ -1,0 +1,179 @@
+"""Train the language model: next-column prediction, with the phones being said as a hint.
+
+Matrices of the layers are moved by Muon (K. Jordan, 2024), the rest by AdamW. The state is saved every few minutes
+and training goes on from it; the weights that ship are an exponential average.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from higgs.model import HiggsModel
+from train.examples import PHONES_AHEAD, PROSODY_BOOK, Example, Examples, collate
+from train.speech import PHONES
+
+BOOK_WEIGHTS = (0.7, 1.0, 0.8, 0.6, 0.5)  # prosody, then the four of the envelope
+VOICE_SHARE = 8  # every eighth position learns codebooks 0–2, which repeat
+HINT_WEIGHT = 0.3
+AVERAGE = 0.998
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """minutes: of training in all; positions: of a batch; rates of Muon and AdamW at their height."""
+
+    minutes: float
+    positions: int = 8192
+    matrix_rate: float = 3e-3
+    rate: float = 2e-3
+    warm_up_steps: int = 150
+    decay_share: float = 0.3
+    save_minutes: float = 4.0
+
+    def factor(self, step: int, progress: float) -> float:
+        """The rates' factor: warm-up, level, then straight down over the last share."""
+        return min(1.0, (step + 1) / self.warm_up_steps, max(0.0, (1 - progress) / self.decay_share) + 0.01)
+
+    def longest(self, progress: float) -> float:
+        """Seconds of the longest clip: short ones first, where the alignment is easily found."""
+        return 3.0 + 11.0 * min(1.0, progress / 0.25)
+
+
+class Hint(nn.Module):
+    """What phone is being said, and what two and five frames later: for training only."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(hidden, len(PHONES_AHEAD) * len(PHONES))
+
+    def forward(self, hidden: torch.Tensor, phones: torch.Tensor) -> torch.Tensor:
+        logits = self.out(hidden).float().unflatten(-1, (-1, len(PHONES)))
+        return F.cross_entropy(logits.flatten(0, -2), phones.flatten(), ignore_index=-100)
+
+
+def book_losses(model: HiggsModel, hidden: torch.Tensor, targets: torch.Tensor, books: range) -> torch.Tensor:
+    """Mean cross-entropy (books,) of rows (P, H) against targets (P, 8); leading marks don't count."""
+    size = model.config.codebook_size
+    weight = model.audio_lm_head.weight[books.start * size : books.stop * size]
+    logits = F.linear(hidden, weight).float().view(-1, size)
+    wanted = targets[:, books.start : books.stop]
+    wanted = wanted.masked_fill(wanted == model.config.bos_code, -100)
+    each = F.cross_entropy(logits, wanted.flatten(), ignore_index=-100, reduction="none")
+    return each.view(-1, len(books)).sum(0) / (wanted >= 0).sum(0).clamp(min=1)
+
+
+def batch_loss(model: HiggsModel, hint: Hint, batch: Example) -> tuple[torch.Tensor, dict[str, float]]:
+    """The weighted loss of a batch and its parts, in nats."""
+    positions = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)
+    hidden = model(model.embed(batch.ids, batch.columns, batch.mask), batch.mask, positions)
+    losses = book_losses(model, hidden[batch.learn], batch.targets[batch.learn], range(PROSODY_BOOK, 8))
+    voiced = batch.learn_voice.flatten().nonzero()[:, 0]
+    # The end of the stream is read off codebook 0: keep every position whose target is the end mark.
+    ends = batch.targets[..., 0].flatten()[voiced] == model.config.eos_code
+    voiced = voiced[ends | (torch.rand(len(voiced)) < 1 / VOICE_SHARE)]
+    voice = book_losses(
+        model, hidden.flatten(0, 1)[voiced], batch.targets.flatten(0, 1)[voiced], range(PROSODY_BOOK)
+    )
+    hinted = hint(hidden[batch.learn], batch.phones[batch.learn])
+    total = (losses * torch.tensor(BOOK_WEIGHTS)).sum() + 0.3 * voice.sum() + HINT_WEIGHT * hinted
+    parts = {"voice": voice.mean(), "prosody": losses[0], "hint": hinted}
+    parts |= {f"c{i}": loss for i, loss in enumerate(losses[1:])}
+    return total, {name: float(part.detach()) for name, part in parts.items()}
+
+
+def compile_layers(model: HiggsModel) -> None:
+    """Fuse what lies between the matrix products; the layers share one graph."""
+    for layer in model.model.layers:
+        layer.compile(dynamic=True)
+
+
+class Trainer:
+    """Model, optimisers and average, with what is needed to go on later."""
+
+    def __init__(self, model: HiggsModel, schedule: Schedule, state: Path) -> None:
+        self.model, self.schedule, self.state = model, schedule, state
+        self.hint = Hint(model.config.hidden_size)
+        matrices = [p for layer in model.model.layers for p in layer.parameters() if p.dim() == 2]
+        chosen = {id(p) for p in matrices}
+        others = [p for p in [*model.parameters(), *self.hint.parameters()] if id(p) not in chosen]
+        self.optimisers: list[tuple[torch.optim.Optimizer, float]] = [
+            (
+                torch.optim.Muon(matrices, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
+                schedule.matrix_rate,
+            ),
+            (torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.01, fused=True), schedule.rate),
+        ]
+        self.average = {name: part.detach().clone() for name, part in model.state_dict().items()}
+        self.step, self.minutes = 0, 0.0
+        if state.exists():
+            self._load()
+
+    def run(self, examples: Examples) -> None:
+        """Train until the schedule's minutes are spent, those of earlier runs counted."""
+        compile_layers(self.model)
+        begun, saved, seen, sums = time.monotonic() - self.minutes * 60, time.monotonic(), 0, {}
+        batches, longest = None, 0.0
+        window = time.monotonic()
+        while (progress := self.minutes / self.schedule.minutes) < 1:
+            if self.schedule.longest(progress) > longest + 0.5 or batches is None:
+                longest = self.schedule.longest(progress)
+                batches = examples.batches(self.schedule.positions, longest)
+            batch = collate(next(batches))
+            parts = self._update(batch, progress)
+            seen += int(batch.ids.numel())
+            sums = {name: 0.98 * sums.get(name, value) + 0.02 * value for name, value in parts.items()}
+            self.minutes = (time.monotonic() - begun) / 60
+            if self.step % 50 == 0:
+                rate = seen / (time.monotonic() - window)
+                told = " ".join(f"{name} {value:.3f}" for name, value in sums.items())
+                print(f"{self.minutes:.1f} min, step {self.step}, {rate:.0f} positions/s: {told}", flush=True)
+                seen, window = 0, time.monotonic()
+            if time.monotonic() - saved > self.schedule.save_minutes * 60:
+                self._save()
+                saved = time.monotonic()
+        self._save()
+
+    def _update(self, batch: Example, progress: float) -> dict[str, float]:
+        # On a CPU the plain attention is several times faster backwards than the fused one.
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            loss, parts = batch_loss(self.model, self.hint, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        factor = self.schedule.factor(self.step, progress)
+        for optimiser, rate in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        keep = min(AVERAGE, 1 - 1 / (1 + self.step / 10))
+        for name, part in self.model.state_dict().items():
+            self.average[name].lerp_(part, 1 - keep)
+        return parts
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "hint": self.hint.state_dict(),
+            "average": self.average,
+            "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
+            "step": self.step,
+            "minutes": self.minutes,
+            "schedule": asdict(self.schedule),
+        }
+        partial = self.state.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.state)
+
+    def _load(self) -> None:
+        state = torch.load(self.state)
+        self.model.load_state_dict(state["model"])
+        self.hint.load_state_dict(state["hint"])
+        for (optimiser, _), saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.average, self.step, self.minutes = state["average"], state["step"], state["minutes"]

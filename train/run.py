@@ -1,0 +1,88 @@
+"""The whole recipe: `python -m train.run` makes models/higgs-small anew; what stands in train/work is kept and used.
+
+python -m train.run --codec-minutes 20 --minutes 480
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from transformers import PreTrainedTokenizerFast
+
+from higgs.model import HiggsModel
+from higgs.prompt import PromptBuilder
+from higgs.vocoder.codec import VocoderCodec
+from train import codec
+from train.examples import Examples
+from train.language_model import Schedule, Trainer
+from train.speech import Utterance, load_shard, make_shards
+from train.texts import corpus
+from train.tokenizer import build_config, build_tokenizer, save_tokenizer
+
+WORK = Path(__file__).parent / "work"
+MODEL = Path(__file__).parent.parent / "models" / "higgs-small"
+GENERATION = {
+    "do_sample": True,
+    "temperature": 0.5,
+    "top_k": 50,
+    "top_p": 0.95,
+    "ras_win_len": 0,
+    "ras_win_max_num_repeat": 2,
+}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sentences", type=int, default=36_000)
+    parser.add_argument("--codec-minutes", type=float, default=20.0)
+    parser.add_argument(
+        "--minutes", type=float, default=480.0, help="of language model training, earlier runs included"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=MODEL)
+    return parser.parse_args()
+
+
+def spoken(sentences: int) -> list[Utterance]:
+    """The corpus, spoken and analysed; made once."""
+    folder = WORK / "speech"
+    make_shards(corpus(sentences), folder)
+    return [utterance for path in sorted(folder.glob("*.npz")) for utterance in load_shard(path)]
+
+
+def ship(trainer: Trainer, out: Path) -> None:
+    """Write the averaged weights in bfloat16 with all that a model folder holds."""
+    (out / "codec").mkdir(parents=True, exist_ok=True)
+    save_file(
+        {n: p.to(torch.bfloat16).contiguous() for n, p in trainer.average.items()}, out / "model.safetensors"
+    )
+    (out / "config.json").write_text(json.dumps(trainer.model.config.to_native_dict(), indent=2) + "\n")
+    (out / "generation_config.json").write_text(json.dumps(GENERATION, indent=2) + "\n")
+    save_tokenizer(build_tokenizer(), out)
+    for name in ("config.json", "model.safetensors"):
+        (out / "codec" / name).write_bytes((WORK / "codec" / name).read_bytes())
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    utterances = spoken(options.sentences)
+    print(
+        f"{len(utterances)} utterances, {sum(len(u.phones) for u in utterances) / 90_000:.1f} hours",
+        flush=True,
+    )
+    if not (WORK / "codec" / "model.safetensors").exists():
+        codec.train(utterances, WORK / "codec", options.codec_minutes)
+    network = VocoderCodec.load(WORK / "codec").network
+    tokenizer = build_tokenizer()
+    config = build_config(tokenizer)
+    builder = PromptBuilder(PreTrainedTokenizerFast(tokenizer_object=tokenizer), config)
+    trainer = Trainer(HiggsModel(config), Schedule(options.minutes), WORK / "language_model.pt")
+    trainer.run(Examples(utterances, network, builder, config, seed=trainer.step))
+    ship(trainer, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Sentences → the teachers' speech → features on disk.
+
+The teacher is flite: three statistical voices and one of diphones, 16 kHz. It tells each phone's end time, which
+the language model's training uses as a hint. A shard is one .npz file of about a thousand utterances.
+"""
+
+import multiprocessing
+import random
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from higgs.vocoder.analysis import SAMPLE_RATE, STEP, STEPS_PER_FRAME, analyse
+
+VOICES = ("slt", "rms", "awb", "kal16")
+SHARES = (0.33, 0.31, 0.26, 0.10)
+LEAD_SECONDS, TAIL_SECONDS = 0.08, 0.16
+SHARD = 1000
+PHONES = [
+    "pau",
+    "aa",
+    "ae",
+    "ah",
+    "ao",
+    "aw",
+    "ax",
+    "axr",
+    "ay",
+    "b",
+    "ch",
+    "d",
+    "dh",
+    "dx",
+    "eh",
+    "el",
+    "em",
+    "en",
+    "er",
+    "ey",
+    "f",
+    "g",
+    "hh",
+    "hv",
+    "ih",
+    "iy",
+    "jh",
+    "k",
+    "l",
+    "m",
+    "n",
+    "nx",
+    "ng",
+    "ow",
+    "oy",
+    "p",
+    "r",
+    "s",
+    "sh",
+    "t",
+    "th",
+    "uh",
+    "uw",
+    "v",
+    "w",
+    "y",
+    "z",
+    "zh",
+]
+FEATURES = 70
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One spoken sentence: features (F, 70) float16 in the order of `pack`, phone index per 40 ms frame (F/4,)."""
+
+    text: str
+    voice: int
+    features: np.ndarray
+    phones: np.ndarray
+
+
+def speak(text: str, voice: str) -> tuple[np.ndarray, list[tuple[str, float]]]:
+    """Samples at 24 kHz as flite speaks the text, and its phones with their end times in seconds."""
+    with tempfile.NamedTemporaryFile(suffix=".wav", dir="/dev/shm") as file:
+        command = ["flite", "-voice", voice, "-psdur", "-t", f" {text}", "-o", file.name]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        samples, rate = soundfile.read(file.name, dtype="float32")
+    phones = [(name, float(end)) for name, end in (item.split(":") for item in printed.split())]
+    return soxr.resample(samples, rate, SAMPLE_RATE), phones
+
+
+def trimmed(
+    samples: np.ndarray, phones: list[tuple[str, float]]
+) -> tuple[np.ndarray, list[tuple[str, float]]]:
+    """Cut the silence before the first phone and after the last one to a fixed length."""
+    first = phones[0][1] if phones[0][0] == "pau" else 0.0
+    spoken = [end for name, end in phones if name != "pau"]
+    start = max(0.0, first - LEAD_SECONDS)
+    stop = min(spoken[-1] + TAIL_SECONDS, len(samples) / SAMPLE_RATE)
+    return samples[int(start * SAMPLE_RATE) : int(stop * SAMPLE_RATE)], [
+        (n, end - start) for n, end in phones
+    ]
+
+
+def phone_frames(phones: list[tuple[str, float]], frames: int) -> np.ndarray:
+    """The index of the phone in the middle of each 40 ms frame."""
+    ends = np.array([end for _, end in phones])
+    at = np.searchsorted(ends, (np.arange(frames) + 0.5) * STEP * STEPS_PER_FRAME / SAMPLE_RATE)
+    names = [name for name, _ in phones]
+    return np.array([PHONES.index(names[i]) if i < len(names) else 0 for i in at], np.uint8)
+
+
+def pack(waveform: np.ndarray) -> np.ndarray:
+    """Features of a waveform as one array (F, 70) float16: log f0, voiced, 4 voicings, 64 bands."""
+    found = analyse(waveform)
+    columns = (found.log_f0[:, None], found.voiced[:, None], found.voicing, found.envelope)
+    return np.concatenate(columns, axis=1).astype(np.float16)
+
+
+def utterance(job: tuple[str, int]) -> Utterance | None:
+    """Speak and analyse one sentence; None where the teacher says nothing of use."""
+    text, voice = job
+    samples, phones = speak(text, VOICES[voice])
+    if sum(name != "pau" for name, _ in phones) < 2:
+        return None
+    samples, phones = trimmed(samples, phones)
+    features = pack(samples)
+    return Utterance(text, voice, features, phone_frames(phones, len(features) // STEPS_PER_FRAME))
+
+
+def save_shard(path: Path, utterances: list[Utterance]) -> None:
+    """Write utterances end to end with their lengths in frames."""
+    np.savez(
+        path,
+        texts=np.array([u.text for u in utterances]),
+        voices=np.array([u.voice for u in utterances]),
+        frames=np.array([len(u.phones) for u in utterances]),
+        features=np.concatenate([u.features for u in utterances]),
+        phones=np.concatenate([u.phones for u in utterances]),
+    )
+
+
+def load_shard(path: Path) -> list[Utterance]:
+    """Read what `save_shard` wrote."""
+    with np.load(path) as shard:
+        stops = np.cumsum(shard["frames"])
+        features, phones, texts, voices = (shard[k] for k in ("features", "phones", "texts", "voices"))
+    spans = zip(stops - np.diff(stops, prepend=0), stops, strict=True)
+    return [
+        Utterance(
+            str(texts[i]), int(voices[i]), features[a * STEPS_PER_FRAME : b * STEPS_PER_FRAME], phones[a:b]
+        )
+        for i, (a, b) in enumerate(spans)
+    ]
+
+
+def make_shards(sentences: list[str], folder: Path, processes: int = 2, seed: int = 0) -> None:
+    """Speak all sentences, a voice drawn for each, into folder/000.npz …; shards that exist are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(seed)
+    jobs = [(text, rng.choices(range(len(VOICES)), SHARES)[0]) for text in sentences]
+    with multiprocessing.Pool(processes) as pool:
+        for number, start in enumerate(range(0, len(jobs), SHARD)):
+            path = folder / f"{number:03d}.npz"
+            if not path.exists():
+                spoken = pool.imap(utterance, jobs[start : start + SHARD], chunksize=8)
+                save_shard(path, [u for u in spoken if u is not None])
+                print(path, flush=True)

@@ -1,0 +1,74 @@
+"""Pseudo-speakers: one warp of pitch, formants, tempo and tone, held over all utterances of a speaker."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from higgs.vocoder.analysis import BANDS, LOG_FLOOR, STEPS_PER_FRAME, TOP_HZ, Features, band_centres, mel
+
+# Where each teacher's pitch lies (ln Hz), so that a pseudo-speaker can be sent anywhere.
+TEACHER_LEVEL = np.log([172.0, 100.0, 125.0, 105.0])
+
+
+@dataclass(frozen=True)
+class Warp:
+    """formants: factor of their frequencies; shift: of ln f0; spread: factor of pitch range around the teacher's
+    level; tempo: factor of duration; tone (64,): added to the ln envelope; periodicity: factor of voicing."""
+
+    voice: int
+    formants: float = 1.0
+    shift: float = 0.0
+    spread: float = 1.0
+    tempo: float = 1.0
+    periodicity: float = 1.0
+    tone: np.ndarray | float = 0.0
+
+
+def draw_warp(voice: int, rng: np.random.Generator) -> Warp:
+    """A pseudo-speaker of one teacher: 75 to 330 Hz, the formants loosely following the pitch."""
+    level = rng.uniform(np.log(78), np.log(300))
+    drift = 0.35 * (level - TEACHER_LEVEL[voice])
+    position = np.linspace(0, np.pi, BANDS)
+    tone = sum(rng.normal(0, 0.7 / k**0.5) * np.cos(k * position) for k in range(1, 7))
+    return Warp(
+        voice,
+        formants=float(np.clip(np.exp(drift * 0.6 + rng.normal(0, 0.05)), 0.8, 1.25)),
+        shift=float(level - TEACHER_LEVEL[voice]),
+        spread=float(np.exp(rng.uniform(-0.4, 0.6))),
+        tempo=float(np.exp(rng.uniform(-0.15, 0.15))),
+        periodicity=float(rng.uniform(0.85, 1.1)),
+        tone=tone,
+    )
+
+
+def warp(features: np.ndarray, by: Warp) -> Features:
+    """Apply a warp to packed features (F, 70); the number of steps stays a multiple of four."""
+    steps = max(1, round(len(features) * by.tempo / STEPS_PER_FRAME)) * STEPS_PER_FRAME
+    packed = resample_rows(features.astype(np.float32), np.linspace(0, len(features) - 1, steps))
+    centres = band_centres() / by.formants
+    bands = np.clip(mel(np.minimum(centres, TOP_HZ)) / mel(TOP_HZ) * BANDS - 0.5, 0, BANDS - 1)
+    envelope = resample_rows(packed[:, 6:].T, bands).T + by.tone
+    level = TEACHER_LEVEL[by.voice]
+    voiced = (packed[:, 1] > 0.5).astype(np.float32)
+    return Features(
+        log_f0=(level + by.shift + by.spread * (packed[:, 0] - level)).astype(np.float32),
+        voiced=voiced,
+        voicing=np.clip(packed[:, 2:6] * by.periodicity, 0, 1) * voiced[:, None],
+        envelope=np.maximum(envelope, LOG_FLOOR).astype(np.float32),
+    )
+
+
+def resample_rows(rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Rows (N, D) read at fractional row numbers (M,)."""
+    lower = np.minimum(positions.astype(np.int64), max(len(rows) - 2, 0))
+    above = (positions - lower)[:, None].astype(rows.dtype)
+    return rows[lower] * (1 - above) + rows[np.minimum(lower + 1, len(rows) - 1)] * above
+
+
+def noisy(features: Features, rng: np.random.Generator) -> Features:
+    """A recording less clean than a synthesiser: a floor of coloured noise 15 to 50 dB below the speech."""
+    loud = np.percentile(features.envelope.mean(1), 95)
+    slope = rng.uniform(-2, 1) * np.linspace(-0.5, 0.5, BANDS)
+    floor = loud - rng.uniform(15, 50) / 4.34 + slope + rng.normal(0, 0.3, features.envelope.shape)
+    envelope = np.logaddexp(features.envelope, floor).astype(np.float32)
+    return Features(features.log_f0, features.voiced, features.voicing, envelope)
