@@ -22,8 +22,8 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         shape = (config.layers, batch, config.kv_heads, capacity, config.head_dim)
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.keys = torch.zeros(shape, device=device, dtype=dtype).unbind()
+        self.values = torch.zeros(shape, device=device, dtype=dtype).unbind()
         self.capacity = capacity
         self.length = 0
 
@@ -31,10 +31,11 @@ class KVCache:
         self, layer: int, keys: torch.Tensor, values: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write keys and values [B, kv_heads, S, head_dim] behind the filled positions; views of all."""
-        end = self.length + keys.shape[2]
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+        start, count = self.length, keys.shape[2]
+        all_keys, all_values = self.keys[layer], self.values[layer]
+        all_keys.narrow(2, start, count).copy_(keys)
+        all_values.narrow(2, start, count).copy_(values)
+        return all_keys.narrow(2, 0, start + count), all_values.narrow(2, 0, start + count)
 
     def advance(self, positions: int) -> None:
         self.length += positions
