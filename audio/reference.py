@@ -12,6 +12,7 @@ from errors import InvalidAudio
 SAMPLE_RATE = 24_000
 HOP = 960  # the codec's frame; its two published encoders agree only on whole frames
 MIN_SECONDS = 1.0
+MIN_SOUND_SECONDS = 0.5
 MAX_SECONDS = 30.0
 EARLIEST_CUT_SECONDS = 15.0
 SILENCE_DB = -60.0
@@ -22,8 +23,8 @@ STEPS_PER_SECOND = SAMPLE_RATE // STEP
 # The loudness of a recording is the level that its loudest 0.2 s reach; 40 dB below it there is no speech.
 LOUD_FRAMES = 20
 SPEECH_RANGE_DB = 40.0
-KEPT_BEFORE_SECONDS = 0.1
-KEPT_AFTER_SECONDS = 0.2
+KEPT_BEFORE = SAMPLE_RATE // 10
+KEPT_AFTER = SAMPLE_RATE // 5
 PAUSE_SECONDS = 0.3
 
 QUIETEST_SPEECH_DB = -32.0
@@ -63,17 +64,24 @@ def prepare_reference(samples: np.ndarray) -> PreparedReference:
     if loud < SILENCE_DB:
         message = "The reference audio is silent; send a recording of a voice."
         raise InvalidAudio(message, code="audio_silent")
-    threshold = max(loud - SPEECH_RANGE_DB, SILENCE_DB)
-    start, end = speech_bounds(levels, threshold, len(samples))
-    trimmed = end - start > MAX_SECONDS * SAMPLE_RATE
-    if trimmed:
-        cut = pause_before_limit(levels, threshold, start)
-        _, end = speech_bounds(levels[: cut // STEP], threshold, cut)
-    end = start + (end - start) // HOP * HOP
-    if end - start < MIN_SECONDS * SAMPLE_RATE:
-        raise too_short(f"The reference audio holds only {(end - start) / SAMPLE_RATE:.2f} s of sound")
+    start, end, trimmed = used_part(levels, loud, len(samples))
     used = at_sane_level(samples[start:end], loud)
     return PreparedReference(used, start / SAMPLE_RATE, end / SAMPLE_RATE, seconds, trimmed)
+
+
+def used_part(levels: np.ndarray, loud: float, length: int) -> tuple[int, int, bool]:
+    """Which samples to use, whole codec frames and at least 1 s of them; and whether speech is left out."""
+    threshold = max(loud - SPEECH_RANGE_DB, SILENCE_DB)
+    first, last = speech_bounds(levels, threshold)
+    if last - first < MIN_SOUND_SECONDS * SAMPLE_RATE:
+        raise too_short(f"The reference audio holds only {(last - first) / SAMPLE_RATE:.2f} s of sound")
+    shortest = int(MIN_SECONDS * SAMPLE_RATE)
+    start = min(max(first - KEPT_BEFORE, 0), length - shortest)
+    end = max(min(last + KEPT_AFTER, length), start + shortest)
+    trimmed = end - start > MAX_SECONDS * SAMPLE_RATE
+    if trimmed:
+        end = pause_before_limit(levels, threshold, start)
+    return start, start + (end - start) // HOP * HOP, trimmed
 
 
 def speech_levels(samples: np.ndarray) -> np.ndarray:
@@ -85,23 +93,23 @@ def speech_levels(samples: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(power, 1e-12))
 
 
-def speech_bounds(levels: np.ndarray, threshold: float, length: int) -> tuple[int, int]:
-    """First and last sample of what is louder than the threshold, with a little of the room around it."""
+def speech_bounds(levels: np.ndarray, threshold: float) -> tuple[int, int]:
+    """First and last sample of what is louder than the threshold."""
     loud_frames = np.flatnonzero(levels >= threshold)
-    start = int(loud_frames[0]) * STEP - int(KEPT_BEFORE_SECONDS * SAMPLE_RATE)
-    end = int(loud_frames[-1]) * STEP + FRAME + int(KEPT_AFTER_SECONDS * SAMPLE_RATE)
-    return max(start, 0), min(end, length)
+    return int(loud_frames[0]) * STEP, int(loud_frames[-1]) * STEP + FRAME
 
 
 def pause_before_limit(levels: np.ndarray, threshold: float, start: int) -> int:
-    """The middle of the last pause 15 to 30 s after start, or of the quietest moment where none is."""
+    """A sample in the last pause 15 to 30 s after start, or in the quietest moment where none is."""
     width = int(PAUSE_SECONDS * STEPS_PER_SECOND)
     first = start // STEP + int(EARLIEST_CUT_SECONDS * STEPS_PER_SECOND)
     last = start // STEP + int(MAX_SECONDS * STEPS_PER_SECOND)
     window = np.lib.stride_tricks.sliding_window_view(np.maximum(levels[first:last], threshold), width)
     loudness = window.mean(axis=1)
     latest_quietest = len(loudness) - 1 - int(np.argmin(loudness[::-1]))
-    return (first + latest_quietest + width // 2) * STEP
+    middle = first + latest_quietest + width // 2
+    _, last_sound = speech_bounds(levels[:middle], threshold)
+    return min(middle * STEP, last_sound + KEPT_AFTER)
 
 
 def at_sane_level(samples: np.ndarray, loud: float) -> np.ndarray:

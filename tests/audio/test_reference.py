@@ -74,6 +74,14 @@ def test_silence_before_and_after_goes_but_for_a_breath() -> None:
     assert 6.9 <= prepared.end_seconds <= 7.25
 
 
+def test_silence_is_kept_where_the_speech_alone_would_be_too_short() -> None:
+    for samples in ([speech(0.7), silence(0.8)], [silence(0.8), speech(0.7)], [silence(3), speech(0.7)]):
+        source = np.concatenate(samples)
+        prepared = prepare_reference(source)
+        check_shape(prepared, source)
+        assert prepared.samples.any()
+
+
 def test_the_silence_of_a_noisy_room_goes_too() -> None:
     samples = np.concatenate([silence(3), speech(4), silence(5)])
     samples += np.random.default_rng(0).normal(0, 5e-4, len(samples)).astype(np.float32)
