@@ -34,12 +34,16 @@ def ends_early(data: bytes) -> bool:
 
 
 def riff_ends_early(data: bytes) -> bool:
+    """Whether the samples or a list of WAV or AVI are cut; samples recorded live are of unknown length."""
     position = 12
     while position + 8 <= len(data):
-        (size,) = struct.unpack_from("<I", data, position + 4)
+        kind, size = struct.unpack_from("<4sI", data, position)
+        samples = kind == b"data" or data[position + 8 : position + 12] == b"movi"
+        if samples and (size == 0 or size >= PLACEHOLDER):
+            return False
         missing = position + 8 + size - len(data)
         # Some writers count their header into the size: less than a hundredth is not a cut.
-        if size < PLACEHOLDER and missing > max(512, size // 100):
+        if kind in (b"data", b"LIST") and missing > max(512, size // 100):
             return True
         position += 8 + size + size % 2
     return False

@@ -142,6 +142,12 @@ def test_a_small_file_of_many_hours_stops_at_the_limit() -> None:
     assert len(decode_audio(data, max_seconds=120)) == len(silence)
 
 
+def test_a_comment_that_claims_gigabytes_is_not_believed() -> None:
+    lying = bytearray(sound_file("wav"))
+    struct.pack_into("<I", lying, lying.index(b"LIST") + 4, 0xFFFFFFFF)
+    assert code_of(bytes(lying)) == "audio_truncated"
+
+
 def test_a_script_can_not_make_the_server_open_files_or_hosts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
