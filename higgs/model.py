@@ -104,9 +104,8 @@ class Attention(nn.Module):
         new, total = q.shape[2], k.shape[2]
         if new == 1:
             # The heads that share a key stand as queries of one head, so that nothing is repeated or masked.
-            return F.scaled_dot_product_attention(q.unflatten(1, (-1, self.groups)).squeeze(3), k, v).view_as(
-                q
-            )
+            grouped = q.unflatten(1, (-1, self.groups)).squeeze(3)
+            return F.scaled_dot_product_attention(grouped, k, v).view_as(q)
         gqa = self.groups > 1
         if new == total:
             return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=gqa)
@@ -242,9 +241,8 @@ class HiggsModel(nn.Module):
 
     def audio_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden states [..., H] to logits [..., K, V]."""
-        return self.audio_lm_head(hidden).unflatten(
-            -1, (self.config.num_codebooks, self.config.codebook_size)
-        )
+        logits = self.audio_lm_head(hidden)
+        return logits.unflatten(-1, (self.config.num_codebooks, self.config.codebook_size))
 
 
 def _initialise(module: nn.Module) -> None:
