@@ -6,6 +6,7 @@ Xing header) and, where neither speaks, a last packet that does not decode. Leng
 placeholders of a live recording, are no promise: a healthy file of any format must pass.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import av
 
 # A size of at least 1 GiB is what live recorders write before they know it; no request is that large.
 PLACEHOLDER = 2**30
+COMMENTS = re.compile(rb"LIST(....)INFO", re.DOTALL)
 DECLARED_LENGTH = {"flac", "aiff", "au"}
 ISO_BOXES = {b"moov", b"mdat", b"moof"}
 MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -22,6 +24,8 @@ MPEG1_RATES = (44_100, 48_000, 32_000)
 
 def ends_early(data: bytes) -> bool:
     """Whether the container's own structure reaches beyond the bytes that are there."""
+    if data[:4] in (b"RIFF", b"RF64", b"RIFX") and comments_overrun(data):
+        return True
     if data[:4] == b"RIFF" and data[8:12] in (b"WAVE", b"AVI "):
         return riff_ends_early(data)
     if data[4:8] == b"ftyp":
@@ -33,8 +37,16 @@ def ends_early(data: bytes) -> bool:
     return False
 
 
+def comments_overrun(data: bytes) -> bool:
+    """Whether a list of comments claims more than the file; FFmpeg would allocate it all before reading."""
+    return any(
+        found.start() + 8 + int.from_bytes(found[1], "little") > len(data) + 512
+        for found in COMMENTS.finditer(data)
+    )
+
+
 def riff_ends_early(data: bytes) -> bool:
-    """Whether the samples or a list of WAV or AVI are cut; samples recorded live are of unknown length."""
+    """Whether the samples of WAV or AVI are cut; those recorded live are of unknown length."""
     position = 12
     while position + 8 <= len(data):
         kind, size = struct.unpack_from("<4sI", data, position)
@@ -43,7 +55,7 @@ def riff_ends_early(data: bytes) -> bool:
             return False
         missing = position + 8 + size - len(data)
         # Some writers count their header into the size: less than a hundredth is not a cut.
-        if kind in (b"data", b"LIST") and missing > max(512, size // 100):
+        if samples and missing > max(512, size // 100):
             return True
         position += 8 + size + size % 2
     return False
