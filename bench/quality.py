@@ -17,12 +17,14 @@ import soundfile
 import soxr
 import torch
 
+from audio.encode import encode_audio
 from bench.listening import envelope_distance, words, words_heard, wrong_words
 from higgs.codec import SAMPLE_RATE, decode
 from higgs.vocoder.analysis import analyse
 from higgs.vocoder.synthesis import synthesise
 from train.speech import VOICES, pack, speak
 from train.voices import draw_warp, warp
+from settings import load_settings
 from voice_cloning import SpeechOptions, VoiceCloner, VoiceReference
 
 SENTENCES = Path(__file__).with_name("sentences.txt").read_text().splitlines()
@@ -112,7 +114,7 @@ def measure(
         if voice.teacher:
             original = taught(text, voice.teacher)
             tally["teacher"].append(heard(text, original))
-            tally["codec"].append(heard(text, decode(cloner.codec, cloner.codec.encode(original))))
+            tally["codec"].append(heard(text, coded(cloner, original)))
         print(
             f"{voice.name:10} {tally['words'][-1][0]}/{tally['words'][-1][1]} {seconds:5.2f} s  {text}",
             flush=True,
@@ -121,9 +123,13 @@ def measure(
 
 
 def reference_of(cloner: VoiceCloner, voice: Voice, with_words: bool) -> VoiceReference:
-    codes = cloner.codec.encode(voice.samples)
-    seconds = len(voice.samples) / SAMPLE_RATE
-    return VoiceReference(codes, voice.transcript if with_words else None, seconds, 0.0, seconds, False)
+    recording = encode_audio(voice.samples, "wav").data
+    return cloner.reference(recording, voice.transcript if with_words else None)
+
+
+def coded(cloner: VoiceCloner, samples: np.ndarray) -> np.ndarray:
+    """What the codec alone leaves of a recording."""
+    return decode(cloner.codec, cloner.reference(encode_audio(samples, "wav").data).codes)
 
 
 def summary(tally: dict[str, list]) -> dict:
@@ -155,7 +161,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     sentences = SENTENCES[: options.sentences]
-    cloner = VoiceCloner.load_model(options.model)
+    cloner = VoiceCloner.load(load_settings(["--model", options.model]))
     result = {"model": options.model, "sentences": len(sentences)}
     result["pseudo_speakers"] = measure(cloner, pseudo_speakers(), sentences, options.temperature)
     result["pseudo_speakers"]["wer_teacher_unwarped"] = plain_teachers(sentences)

@@ -17,12 +17,13 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from higgs.model import HiggsModel
 from train.examples import PHONES_AHEAD, PROSODY_BOOK, Example, Examples, collate
+from train.muon import Muon
 from train.speech import PHONES
 
 BOOK_WEIGHTS = (0.7, 1.0, 0.8, 0.6, 0.5)  # prosody, then the four of the envelope
 VOICE_SHARE = 8  # every eighth position learns codebooks 0 to 2, which repeat
 HINT_WEIGHT = 0.3
-AVERAGE = 0.998
+AVERAGE, AVERAGE_EVERY = 0.98, 10
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Schedule:
     """minutes: of training in all; positions: of a batch; rates of Muon and AdamW at their height."""
 
     minutes: float
-    positions: int = 8192
+    positions: int = 5120
     matrix_rate: float = 3e-3
     rate: float = 2e-3
     warm_up_steps: int = 80
@@ -115,10 +116,7 @@ class Trainer:
         chosen = {id(p) for p in matrices}
         others = [p for p in [*model.parameters(), *self.hint.parameters()] if id(p) not in chosen]
         self.optimisers: list[tuple[torch.optim.Optimizer, float]] = [
-            (
-                torch.optim.Muon(matrices, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
-                schedule.matrix_rate,
-            ),
+            (Muon(matrices, schedule.matrix_rate), schedule.matrix_rate),
             (torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.01, fused=True), schedule.rate),
         ]
         self.average = {name: part.detach().clone() for name, part in model.state_dict().items()}
@@ -169,9 +167,11 @@ class Trainer:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         self.step += 1
-        keep = min(AVERAGE, 1 - 1 / (1 + self.step / 10))
-        for name, part in self.model.state_dict().items():
-            self.average[name].lerp_(part, 1 - keep)
+        if self.step % AVERAGE_EVERY == 0:
+            keep = min(AVERAGE, 1 - AVERAGE_EVERY / (10 + self.step / 10))
+            torch._foreach_lerp_(
+                list(self.average.values()), list(self.model.state_dict().values()), 1 - keep
+            )
         return parts
 
     def _save(self) -> None:
