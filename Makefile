@@ -44,5 +44,7 @@ train: .venv/serve.stamp  ## make the bundled model again from nothing (hours on
 	sh tests/golden/reference_env.sh
 	@touch $@
 
-golden: .reference-venv/golden.stamp  ## record the golden values again from the reference packages
+golden: .venv/serve.stamp .reference-venv/golden.stamp  ## record the golden values again from the reference packages
 	.reference-venv/bin/python -m tests.golden.make_lm_golden
+	.reference-venv/bin/python -m tests.golden.make_codec_golden
+	PYTHONPATH=.reference-venv/torchaudio-only $(BIN)/python -m tests.golden.make_codec_golden_native

@@ -15,7 +15,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLED_MODEL = ROOT / "models" / "higgs-small"
-START_SECONDS = 180
+START_SECONDS = 300
 
 
 @dataclass(frozen=True)

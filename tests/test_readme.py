@@ -34,7 +34,7 @@ def test_examples_run_and_write_speech(language: str, live_server: LiveServer, t
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HIGGS_MODEL": "bundled", "HIGGS_DEVICE": "cpu"}
     for example in examples(language):
         command = [*INTERPRETERS[language], example.replace(ADDRESS, live_server.url)]
-        subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=300)
     promised = set(re.findall(r"[a-z_]+\.wav", "".join(examples(language)))) - {"test_audio.wav"}
     assert promised
     assert promised == {path.name for path in tmp_path.glob("*.wav")} - {"test_audio.wav"}

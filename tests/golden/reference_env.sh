@@ -8,7 +8,7 @@
 # either; all that is used of it, functional.resample, is pure torch. The same torchaudio alone, in
 # .reference-venv/torchaudio-only, lets the server's own environment construct transformers' codec class:
 #
-#   PYTHONPATH=.reference-venv/torchaudio-only .venv/bin/python -m tests.golden.make_codec_golden
+#   PYTHONPATH=.reference-venv/torchaudio-only .venv/bin/python -m tests.golden.make_codec_golden_native
 set -eu
 cd "$(dirname "$0")/../.."
 venv=.reference-venv
