@@ -138,14 +138,14 @@ class PromptBuilder:
         columns: list[torch.Tensor] = []
         for number, turn in enumerate(turns):
             begin = "" if number else "<|begin_of_text|>"
-            ids += self._encode(f"{begin}<|start_header_id|>{turn.role}<|end_header_id|>\n\n")
+            ids += self.encode(f"{begin}<|start_header_id|>{turn.role}<|end_header_id|>\n\n")
             if turn.recipient:
-                ids += self._encode(f"{turn.recipient}<|recipient|>")
+                ids += self.encode(f"{turn.recipient}<|recipient|>")
             for part in turn.parts:
                 ids += self._text(part) if isinstance(part, str) else self._audio(turn.role, part, columns)
             more = turn.role == "assistant" and turns[number + 1 : number + 2]
-            ids += self._encode("<|eom_id|>" if more and more[0].role == turn.role else "<|eot_id|>")
-        ids += self._encode("<|start_header_id|>assistant<|end_header_id|>\n\n<|audio_out_bos|>")
+            ids += self.encode("<|eom_id|>" if more and more[0].role == turn.role else "<|eot_id|>")
+        ids += self.encode("<|start_header_id|>assistant<|end_header_id|>\n\n<|audio_out_bos|>")
         return self._prompt(ids, columns)
 
     def _prompt(self, ids: list[int], columns: list[torch.Tensor]) -> Prompt:
@@ -163,17 +163,18 @@ class PromptBuilder:
         return [begin, *[audio] * len(delayed), end]
 
     def _text(self, text: str) -> list[int]:
-        ids = self._encode(text)
+        ids = self.encode(text)
         if name := next((name for name in self._reserved if name in text), None):
             message = f"The text holds {name}, which is reserved. Remove it."
             raise InvalidRequest(message, code="reserved_token")
         if self._unknown is not None and self._unknown in ids:
-            strange = sorted({sign for sign in text if self._unknown in self._encode(sign)})
+            strange = sorted({sign for sign in text if self._unknown in self.encode(sign)})
             message = f"This model can't read {' '.join(strange[:10])!r}. Write the text in letters it knows."
             raise InvalidRequest(message, code="unsupported_characters")
         return ids
 
-    def _encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, nothing added."""
         return self._tokenizer.encode(text, add_special_tokens=False)
 
     def _id(self, name: str) -> int:

@@ -27,13 +27,14 @@ PROSODY_BOOK = 3
 PHONES_AHEAD = (0, 2, 5)
 NO_PHONE = -100
 CORRUPTED = 0.06
+AFTER_TEXT = 3  # marks between a text and the columns that speak it
 
 
 @dataclass
 class Example:
     """S positions: ids [S], columns [S, 8] as read, mask [S]; targets [S, 8] the columns to predict,
-    learn [S] whether they are, learn_voice [S] whether codebooks 0 to 2 are too, phones [S, 3] what is being
-    said now and ahead."""
+    learn [S] whether they are, learn_voice [S] whether codebooks 0 to 2 are too; phones [S, 3] what is being
+    said now and ahead, letters [S, 2] where about it stands in the text."""
 
     ids: torch.Tensor
     columns: torch.Tensor
@@ -42,6 +43,7 @@ class Example:
     learn: torch.Tensor
     learn_voice: torch.Tensor
     phones: torch.Tensor
+    letters: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -132,13 +134,21 @@ class Examples:
         start = len(prompt)
         example.learn[start : start + len(delayed) - 1] = True
         example.learn_voice[start : start + len(delayed) - 1] = True
-        mark_phones(example.phones, start, phones_of(draft.target, target.shape[1]))
+        self._mark(example, start, draft.target, target.shape[1])
         if draft.kind == "exchange" and not dirty:
             first = int(prompt.audio_mask.nonzero()[0])
             example.learn[first : first + reference.shape[1] + CODEBOOKS] = True
-            mark_phones(example.phones, first, phones_of(draft.reference, reference.shape[1]))
+            self._mark(example, first, draft.reference, reference.shape[1])
         self._corrupt(example)
         return example
+
+    def _mark(self, example: Example, first: int, said: Utterance, frames: int) -> None:
+        """Note phones and letters of a clip whose columns begin at a position."""
+        phones = phones_of(said, frames)
+        mark_phones(example.phones, first, phones)
+        length = len(self._builder.encode(said.text))
+        start = first + PROSODY_BOOK
+        example.letters[start : start + frames] = letters_of(phones, length) + first - AFTER_TEXT - length
 
     def _corrupt(self, example: Example) -> None:
         """Replace some codes that are read by others of the clip: a model that can't trust its past reads
@@ -165,8 +175,9 @@ def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Exa
     mask = torch.cat([prompt.audio_mask, torch.ones(count, dtype=torch.bool)])
     flags = [torch.zeros(len(mask), dtype=torch.bool) for _ in range(2)]
     phones = torch.full((len(mask), len(PHONES_AHEAD)), NO_PHONE)
+    letters = torch.full((len(mask), 2), -1)
     ids = torch.cat([prompt.input_ids, torch.full((count,), audio_token)])
-    return Example(ids, columns, mask, columns.roll(-1, 0), *flags, phones)
+    return Example(ids, columns, mask, columns.roll(-1, 0), *flags, phones, letters)
 
 
 def phones_of(utterance: Utterance, frames: int) -> torch.Tensor:
@@ -183,10 +194,19 @@ def mark_phones(phones: torch.Tensor, first: int, said: torch.Tensor) -> None:
         phones[start : start + len(rest), i] = rest
 
 
+def letters_of(phones: torch.Tensor, length: int) -> torch.Tensor:
+    """First and last letter (T, 2), of a text of so many, that may be what each frame says: in step with
+    the phones."""
+    said = torch.cat([torch.zeros(1), torch.diff(phones).ne(0).cumsum(0).float()])
+    middle = said / max(1.0, float(said[-1])) * (length - 1)
+    reach = 3 + 0.04 * length
+    return torch.stack([middle - reach, middle + reach], dim=1).round().long().clamp(0, length - 1)
+
+
 def collate(examples: list[Example]) -> Example:
     """One batch, padded at the end with positions that nothing is learned from."""
     longest = max(len(e.ids) for e in examples)
-    fill = {"phones": NO_PHONE}
+    fill = {"phones": NO_PHONE, "letters": -1}
     stacked = {}
     for name in vars(examples[0]):
         parts = [getattr(e, name) for e in examples]

@@ -17,12 +17,13 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from higgs.model import HiggsModel
 from train.examples import PHONES_AHEAD, PROSODY_BOOK, Example, Examples, collate
+from train.guide import guided_forward
 from train.muon import Muon
 from train.speech import PHONES
 
 BOOK_WEIGHTS = (0.7, 1.0, 0.8, 0.6, 0.5)  # prosody, then the four of the envelope
 VOICE_SHARE = 8  # every eighth position learns codebooks 0 to 2, which repeat
-HINT_WEIGHT = 0.3
+HINT_WEIGHT = 1.0
 AVERAGE, AVERAGE_EVERY = 0.98, 10
 
 
@@ -42,9 +43,13 @@ class Schedule:
         """The rates' factor: warm-up, level, then straight down over the last share."""
         return min(1.0, (step + 1) / self.warm_up_steps, max(0.0, (1 - progress) / self.decay_share) + 0.01)
 
+    def guidance(self, progress: float) -> float:
+        """The weight of the guide: it leads at first, and leaves at two thirds."""
+        return 0.6 * max(0.0, 1 - 1.5 * progress)
+
     def longest(self, progress: float) -> float:
         """Seconds of the longest clip: short ones first, where the alignment is easily found."""
-        return 3.0 + 11.0 * min(1.0, progress / 0.25)
+        return 3.0 + 11.0 * min(1.0, progress / 0.6)
 
 
 class Hint(nn.Module):
@@ -70,10 +75,12 @@ def book_losses(model: HiggsModel, hidden: torch.Tensor, targets: torch.Tensor, 
     return each.view(-1, len(books)).sum(0) / (wanted >= 0).sum(0).clamp(min=1)
 
 
-def batch_loss(model: HiggsModel, hint: Hint, batch: Example) -> tuple[torch.Tensor, dict[str, float]]:
+def batch_loss(
+    model: HiggsModel, hint: Hint, batch: Example, guidance: float
+) -> tuple[torch.Tensor, dict[str, float]]:
     """The weighted loss of a batch and its parts, in nats."""
-    positions = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)
-    hidden = model(model.embed(batch.ids, batch.columns, batch.mask), batch.mask, positions)
+    embeddings = model.embed(batch.ids, batch.columns, batch.mask)
+    hidden, guide = guided_forward(model, embeddings, batch.mask, batch.letters)
     losses = book_losses(model, hidden[batch.learn], batch.targets[batch.learn], range(PROSODY_BOOK, 8))
     voiced = batch.learn_voice.flatten().nonzero()[:, 0]
     # The end of the stream is read off codebook 0: keep every position whose target is the end mark.
@@ -83,8 +90,13 @@ def batch_loss(model: HiggsModel, hint: Hint, batch: Example) -> tuple[torch.Ten
         model, hidden.flatten(0, 1)[voiced], batch.targets.flatten(0, 1)[voiced], range(PROSODY_BOOK)
     )
     hinted = hint(hidden[batch.learn], batch.phones[batch.learn])
-    total = (losses * torch.tensor(BOOK_WEIGHTS)).sum() + 0.3 * voice.sum() + HINT_WEIGHT * hinted
-    parts = {"voice": voice.mean(), "prosody": losses[0], "hint": hinted}
+    total = (
+        (losses * torch.tensor(BOOK_WEIGHTS)).sum()
+        + 0.3 * voice.sum()
+        + HINT_WEIGHT * hinted
+        + guidance * guide
+    )
+    parts = {"voice": voice.mean(), "prosody": losses[0], "hint": hinted, "guide": guide}
     parts |= {f"c{i}": loss for i, loss in enumerate(losses[1:])}
     return total, {name: float(part.detach()) for name, part in parts.items()}
 
@@ -157,7 +169,7 @@ class Trainer:
     def _update(self, batch: Example, progress: float) -> dict[str, float]:
         # On a CPU the plain attention is several times faster backwards than the fused one.
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            loss, parts = batch_loss(self.model, self.hint, batch)
+            loss, parts = batch_loss(self.model, self.hint, batch, self.schedule.guidance(progress))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         factor = self.schedule.factor(self.step, progress)
