@@ -45,6 +45,8 @@ INSTRUCTION = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+SENTENCE = re.compile(r".+?(?:[.!?][\"')\]]*(?=\s)|\n|$)", re.DOTALL)
+PAUSE = re.compile(r"[,;:](?=\s)")
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "「": "」", "『": "』"}
 APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
 
@@ -79,6 +81,33 @@ def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
         return text
     rest = without_quotes(lead.string[lead.end() :].strip())
     return rest if has_words(rest) else text
+
+
+def pieces(text: str, longest: int) -> list[str]:
+    """Cut a text into pieces of at most `longest` characters, to be spoken one after the other.
+
+    Cuts fall behind sentences; within a longer sentence behind a comma or the like, else between words, and
+    only a longer word is cut itself. The pieces hold all the words of the text, in order.
+    """
+    found = [""]
+    for sentence in SENTENCE.findall(text):
+        for part in _within(sentence.strip(), longest):
+            if len(found[-1]) + 1 + len(part) <= longest:
+                part = f"{found.pop()} {part}".strip()
+            found.append(part)
+    return [piece for piece in found if has_words(piece)]
+
+
+def _within(sentence: str, longest: int) -> list[str]:
+    """A sentence in parts of at most `longest` characters, cut at the last good place of each."""
+    parts = []
+    while len(sentence) > longest:
+        head = sentence[: longest + 1]
+        cut = max((match.end() for match in PAUSE.finditer(head)), default=0) or head.rfind(" ")
+        cut = cut if cut > 0 else longest
+        parts.append(sentence[:cut].strip())
+        sentence = sentence[cut:].strip()
+    return [*parts, sentence]
 
 
 def without_quotes(text: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio.text import speakable, spoken_part
+from audio.text import pieces, speakable, spoken_part
 from errors import InvalidRequest
 
 # Outputs of boson-multimodal's examples/generation.py for these transcripts.
@@ -124,3 +124,31 @@ def test_long_texts_take_no_time(unit: str) -> None:
     text = unit * (200_000 // len(unit))
     assert spoken_part("say " + text)
     assert speakable("say " + text)
+
+
+def test_a_short_text_is_one_piece() -> None:
+    assert pieces("One. Two! Three?", 40) == ["One. Two! Three?"]
+
+
+def test_pieces_end_behind_sentences() -> None:
+    text = "The first sentence is here. The second one follows it! And is there a third?"
+    assert pieces(text, 52) == [
+        "The first sentence is here.",
+        "The second one follows it! And is there a third?",
+    ]
+
+
+def test_a_long_sentence_is_cut_behind_a_comma_and_a_longer_one_between_words() -> None:
+    assert pieces("When it rained, we stayed at home and read.", 30) == [
+        "When it rained,",
+        "we stayed at home and read.",
+    ]
+    assert pieces("one two three four five six", 10) == ["one two", "three four", "five six"]
+
+
+@given(text=st.text(alphabet="ab ,.!?;\n'", max_size=300), longest=st.integers(5, 60))
+def test_pieces_keep_every_word_and_the_bound(text: str, longest: int) -> None:
+    found = pieces(text, longest)
+    letters = [c for c in text if c in "ab"]
+    assert [c for c in "".join(found) if c in "ab"] == letters
+    assert all(len(piece) <= longest for piece in found)
