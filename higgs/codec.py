@@ -45,9 +45,9 @@ class Codec(Protocol):
 
 
 def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
-    """Load a codec from a folder or hub id: the bundled model's if its config.json says so, else the published one.
+    """Load a codec from a folder or a hub id; its config.json says which of the two it is.
 
-    StartError if it can't be had. The bundled model's runs on the CPU whatever the device.
+    StartError if it can't be had. The bundled model's codec runs on the CPU whatever the device.
     """
     folder = find(name)
     if read_json(folder / "config.json").get("model_type") == VOCODER_MODEL_TYPE:

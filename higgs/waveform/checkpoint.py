@@ -94,4 +94,4 @@ def inference_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> Tensors:
 def fuse(direction: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
     """The weight of a normed layer: scaled unit vectors along the axes on which `length` has size 1."""
     axes = [axis for axis, size in enumerate(length.shape) if size == 1]
-    return direction * (length / direction.norm(dim=axes, keepdim=True))
+    return direction * (length / torch.linalg.vector_norm(direction, dim=axes, keepdim=True))

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from higgs.waveform.checkpoint import load_network
+from higgs.waveform.checkpoint import HOP, load_network
 from higgs.waveform.network import CODEBOOKS, CodecNetwork
 
-HOP = 960
 CONTEXT = 10  # frames on each side that a frame's samples depend on: the decoder's reach, measured
 MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
 
@@ -51,9 +50,8 @@ class WaveformDecoder:
 
     def __init__(self, network: CodecNetwork) -> None:
         self._network = network
-        self._window = torch.zeros(
-            CODEBOOKS, 0, dtype=torch.int64
-        )  # the context, then the frames not yet final
+        # The frames that serve as left context, then those not yet final.
+        self._window = torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
         self._context = 0
 
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
