@@ -7,6 +7,7 @@ prompts have no reference at all and are answered in the default voice, the teac
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from higgs.prompt import Prompt, PromptBuilder, Reference
 from higgs.vocoder.codec import encode_clips, voice_codes
 from higgs.vocoder.network import VocoderNetwork
 from higgs.vocoder.speaker import speaker_of
-from train.speech import Utterance
+from train.letters import letter_of_each_phone
+from train.speech import PHONES, Utterance
 from train.voices import Warp, draw_warp, noisy, warp
 
 KINDS, KIND_SHARES = ("exchange", "scene", "none"), (0.6, 0.3, 0.1)
@@ -27,6 +29,8 @@ PROSODY_BOOK = 3
 PHONES_AHEAD = (0, 2, 5)
 NO_PHONE = -100
 CORRUPTED = 0.06
+REACH = 1.2  # letters on either side that may be what a frame says
+
 AFTER_TEXT = 3  # marks between a text and the columns that speak it
 
 
@@ -148,7 +152,9 @@ class Examples:
         mark_phones(example.phones, first, phones)
         length = len(self._builder.encode(said.text))
         start = first + PROSODY_BOOK
-        example.letters[start : start + frames] = letters_of(phones, length) + first - AFTER_TEXT - length
+        example.letters[start : start + frames] = (
+            letters_of(said, frames, length) + first - AFTER_TEXT - length
+        )
 
     def _corrupt(self, example: Example) -> None:
         """Replace some codes that are read by others of the clip: a model that can't trust its past reads
@@ -194,13 +200,21 @@ def mark_phones(phones: torch.Tensor, first: int, said: torch.Tensor) -> None:
         phones[start : start + len(rest), i] = rest
 
 
-def letters_of(phones: torch.Tensor, length: int) -> torch.Tensor:
-    """First and last letter (T, 2), of a text of so many, that may be what each frame says: in step with
-    the phones."""
-    said = torch.cat([torch.zeros(1), torch.diff(phones).ne(0).cumsum(0).float()])
-    middle = said / max(1.0, float(said[-1])) * (length - 1)
-    reach = 3 + 0.04 * length
-    return torch.stack([middle - reach, middle + reach], dim=1).round().long().clamp(0, length - 1)
+@cache
+def letters_of_frames(utterance: Utterance) -> np.ndarray:
+    """The letter (T,) that each frame of an utterance as spoken comes from."""
+    changes = np.flatnonzero(np.diff(utterance.phones, prepend=255))
+    letters = letter_of_each_phone([PHONES[p] for p in utterance.phones[changes]], utterance.text)
+    return np.repeat(letters, np.diff(changes, append=len(utterance.phones)))
+
+
+def letters_of(utterance: Utterance, frames: int, length: int) -> torch.Tensor:
+    """First and last letter (frames, 2), of a text of `length`, that each frame of a warped clip may come
+    from."""
+    letters = letters_of_frames(utterance)
+    at = ((np.arange(frames) + 0.5) * len(letters) / frames).astype(np.int64)
+    middle = torch.from_numpy(letters[at] * (length - 1) / max(1, len(utterance.text) - 1))
+    return torch.stack([middle - REACH, middle + REACH], dim=1).round().long().clamp(0, length - 1)
 
 
 def collate(examples: list[Example]) -> Example:

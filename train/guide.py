@@ -1,8 +1,8 @@
 """A guide to the alignment: some heads are shown which letters are about to be said.
 
 After H. Tachibana et al., "Efficiently trainable text-to-speech system based on deep convolutional networks
-with guided attention", 2018. Where they expect a straight line through text and speech, the times of the phones
-are known here.
+with guided attention", 2018. Where they expect a straight line through text and speech, here the times of the
+phones tell the way.
 """
 
 import torch
@@ -19,7 +19,7 @@ def guided_forward(
 
     letters [B, S, 2]: first and last position of the letters being said, (-1, -1) where none are. The
     loss is the mean of -ln of the attention that the guided heads pay to them.
-"""
+    """
     backbone = model.model
     positions = torch.arange(embeddings.shape[1]).expand(embeddings.shape[:2])
     rows = Rows.from_mask(mask)

@@ -22,7 +22,7 @@ from train.muon import Muon
 from train.speech import PHONES
 
 BOOK_WEIGHTS = (0.7, 1.0, 0.8, 0.6, 0.5)  # prosody, then the four of the envelope
-VOICE_SHARE = 8  # every eighth position learns codebooks 0 to 2, which repeat
+VOICE_SHARE = 3  # every third position learns codebooks 0 to 2, which repeat
 HINT_WEIGHT = 1.0
 AVERAGE, AVERAGE_EVERY = 0.98, 10
 
@@ -92,7 +92,7 @@ def batch_loss(
     hinted = hint(hidden[batch.learn], batch.phones[batch.learn])
     total = (
         (losses * torch.tensor(BOOK_WEIGHTS)).sum()
-        + 0.3 * voice.sum()
+        + 0.4 * voice.sum()
         + HINT_WEIGHT * hinted
         + guidance * guide
     )

@@ -75,7 +75,7 @@ PHONES = [
 FEATURES = 70
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Utterance:
     """One spoken sentence: features (F, 70) float16 in the order of `pack`, phone index per 40 ms frame
     (F/4,)."""
