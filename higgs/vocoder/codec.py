@@ -69,6 +69,9 @@ class VocoderCodec:
 
     def __init__(self, network: VocoderNetwork) -> None:
         self.network = network.eval().requires_grad_(False)
+        # Rounding differs with a piece's length and adds up in the phase of the pulses: in float64 it
+        # can't be seen.
+        self.network.decoder.double()
 
     @classmethod
     def load(cls, folder: Path) -> "VocoderCodec":
@@ -126,7 +129,7 @@ class VocoderDecoder:
 
     def _features(self, codes: torch.Tensor) -> Features:
         """Features of the frames of codes (8, t + 6) that have their context."""
-        out = self._network.decode(codes[None])[0].numpy().astype(np.float64)
+        out = self._network.decode(codes[None])[0].numpy()
         inner = codes[:3, CONTEXT:-CONTEXT].T.repeat_interleave(STEPS_PER_FRAME, 0)
         level, spread = pitch_of_codes(inner[:, 0].numpy())
         timbre = self._network.voice_vector(inner)[:, -BANDS:].numpy()

@@ -137,4 +137,5 @@ class VocoderNetwork(nn.Module):
         """Codes (B, 8, T + 6) with three frames of context on each side → (B, 4T, 70), see Decoder."""
         voice = self.voice_vector(codes[:, :3].transpose(1, 2))
         latent = self.contents.look_up(codes[:, 4:].transpose(0, 1))
-        return self.decoder(latent, self.prosodies.look_up(codes[:, 3]), voice)
+        inputs = (latent, self.prosodies.look_up(codes[:, 3]), voice)
+        return self.decoder(*(part.to(self.decoder.out.weight.dtype) for part in inputs))

@@ -92,7 +92,7 @@ def test_decoding_in_pieces_is_decoding_of_the_whole(
         start = min(start + cut, frames)
     pieces.append(decoder.push(codes[:, start:], last=True))
     assert len(whole) == frames * HOP
-    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=2e-4 * max(1.0, np.abs(whole).max()))
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6 * max(1.0, np.abs(whole).max()))
 
 
 def test_a_voice_is_one_code_per_codebook(codec: VocoderCodec) -> None:
