@@ -2,7 +2,7 @@
 
     python test_voice_cloning.py [recording] [--api-url http://127.0.0.1:8000]
 
-Uses the official OpenAI SDK. Without an address (--api-url or HIGGS_API_URL) it starts `python app.py` on the
+Uses the official OpenAI SDK. Without an address (--api-url or VOICE_API_URL) it starts `python app.py` on the
 bundled model itself. Under pytest the same story is told and checked.
 """
 
@@ -142,9 +142,9 @@ def any_server(url: str | None) -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    url = os.environ.get("HIGGS_API_URL")
+    url = os.environ.get("VOICE_API_URL")
     if not url and not (BUNDLED_MODEL / "model.safetensors").exists():
-        pytest.skip(f"no bundled model at {BUNDLED_MODEL}, and HIGGS_API_URL names no server")
+        pytest.skip(f"no bundled model at {BUNDLED_MODEL}, and VOICE_API_URL names no server")
     with any_server(url) as server:
         yield server
 
@@ -192,7 +192,7 @@ def test_human_voices_are_followed(server: LiveServer) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("recording", nargs="?", type=Path, default=RECORDING, help="1-30 s of one voice")
-    parser.add_argument("--api-url", default=os.environ.get("HIGGS_API_URL"), help="a running server")
+    parser.add_argument("--api-url", default=os.environ.get("VOICE_API_URL"), help="a running server")
     arguments = parser.parse_args()
     with any_server(arguments.api_url) as server:
         print(table(tell(server, arguments.recording)))

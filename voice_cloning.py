@@ -92,7 +92,7 @@ class VoiceCloner:
         self.loaded_at = int(time.time())
         self._settings = settings
         self._defaults = checkpoint.defaults
-        self._codec = codec
+        self.codec = codec
         self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.model.config)
         self._engine = Engine(
             checkpoint.model, capacity=settings.max_positions, queue_limit=settings.queue_limit
@@ -202,7 +202,7 @@ class VoiceCloner:
         """Queue a prompt for as many columns as fit beside it; the engine refuses it if `needed` do not."""
         room = self._settings.max_positions - len(prompt)
         generation = self._engine.submit(prompt, sampling, min(columns, max(room, needed)))
-        return SpeechStream(generation, self._codec)
+        return SpeechStream(generation, self.codec)
 
     def _kept(self, key: bytes) -> VoiceReference | None:
         with self._looking:
@@ -212,7 +212,7 @@ class VoiceCloner:
 
     def _encode(self, key: bytes, audio: bytes) -> VoiceReference:
         used = prepare_reference(decode_audio(audio))
-        codes = self._codec.encode(used.samples)
+        codes = self.codec.encode(used.samples)
         voice = VoiceReference(
             codes, None, used.source_seconds, used.start_seconds, used.end_seconds, used.trimmed
         )
@@ -225,7 +225,7 @@ class VoiceCloner:
     def _warm_up(self) -> None:
         """Walk every path once, so that the first request does not pay for it."""
         tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(SAMPLE_RATE))
-        self._codec.encode(tone.astype(np.float32))
+        self.codec.encode(tone.astype(np.float32))
         list(self.stream("Hello.", options=SpeechOptions(seed=0, max_columns=2 * FRAME_RATE)))
 
 

@@ -22,9 +22,9 @@ from bench.listening import envelope_distance, words, words_heard, wrong_words
 from higgs.codec import SAMPLE_RATE, decode
 from higgs.vocoder.analysis import analyse
 from higgs.vocoder.synthesis import synthesise
-from train.speech import VOICES, pack, speak
-from train.voices import draw_warp, warp
 from settings import load_settings
+from train.speech import VOICES, pack, speak
+from train.voices import Warp, draw_warp, warp
 from voice_cloning import SpeechOptions, VoiceCloner, VoiceReference
 
 SENTENCES = Path(__file__).with_name("sentences.txt").read_text().splitlines()
@@ -46,7 +46,7 @@ class Voice:
     name: str
     samples: np.ndarray
     transcript: str
-    teacher: tuple | None = None
+    teacher: Warp | None = None
 
 
 def pseudo_speakers() -> list[Voice]:
@@ -60,7 +60,7 @@ def pseudo_speakers() -> list[Voice]:
     return found
 
 
-def taught(text: str, by) -> np.ndarray:
+def taught(text: str, by: Warp) -> np.ndarray:
     """The teacher's rendering of a text in a pseudo-speaker's voice."""
     samples, _ = speak(text, VOICES[by.voice])
     return synthesise(warp(pack(samples), by))

@@ -104,6 +104,8 @@ class Examples:
         voice = int(self._rng.choice(len(self._shares), p=self._shares / self._shares.sum()))
         voice = DEFAULT_VOICE if kind == "none" else voice
         by = Warp(voice) if kind == "none" else draw_warp(voice, self._rng)
+        # Most clips are short, which is quick to learn from; the others keep the long ones known.
+        longest = longest if self._rng.random() < 0.15 else min(longest, 6.0)
         # A reference that isn't learned from is kept short more often: it costs positions.
         most = longest if kind == "exchange" or self._rng.random() < 0.3 else 4.5
         return Draft(kind, by, self._pick(voice, 1.5, min(10.0, most)), self._pick(voice, 0.3, longest))
