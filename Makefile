@@ -38,3 +38,11 @@ check: .venv/test.stamp  ## lint, formatting, types
 
 train: .venv/serve.stamp  ## make the bundled model again from nothing (hours on a CPU)
 	$(BIN)/python -m train.run $(ARGS)
+
+# The reference packages' pins fight with the server's, so they live in an environment of their own.
+.reference-venv/golden.stamp: requirements-reference.txt tests/golden/reference_env.sh
+	sh tests/golden/reference_env.sh
+	@touch $@
+
+golden: .reference-venv/golden.stamp  ## record the golden values again from the reference packages
+	.reference-venv/bin/python -m tests.golden.make_lm_golden

@@ -187,6 +187,11 @@ class VoiceCloner:
         }
         return ChatMLResponse(speech.samples, SAMPLE_RATE, usage)
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for the model."""
+        return self._engine.waiting
+
     def close(self) -> None:
         """Cancel what is under way and let the model go."""
         self._engine.close()

@@ -50,4 +50,9 @@ def _card(cloner: VoiceCloner) -> ModelCard:
 
 
 def _details(cloner: VoiceCloner) -> dict[str, Any]:
-    return {"model": cloner.model_id, "device": cloner.device, "dtype": cloner.dtype}
+    return {
+        "model": cloner.model_id,
+        "device": cloner.device,
+        "dtype": cloner.dtype,
+        "waiting": cloner.waiting,
+    }

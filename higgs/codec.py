@@ -8,6 +8,11 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from higgs.vocoder.codec import MODEL_TYPE as VOCODER_MODEL_TYPE
+from higgs.vocoder.codec import VocoderCodec
+from higgs.waveform.codec import WaveformCodec
+from higgs.weights import find, read_json
+
 SAMPLE_RATE = 24_000
 FRAME_RATE = 25
 HOP = SAMPLE_RATE // FRAME_RATE
@@ -37,6 +42,17 @@ class Codec(Protocol):
     def decoder(self) -> CodecDecoder:
         """A decoder for a new stream."""
         ...
+
+
+def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
+    """Load a codec from a folder or hub id: the bundled model's if its config.json says so, else the published one.
+
+    StartError if it can't be had. The bundled model's runs on the CPU whatever the device.
+    """
+    folder = find(name)
+    if read_json(folder / "config.json").get("model_type") == VOCODER_MODEL_TYPE:
+        return VocoderCodec.load(folder)
+    return WaveformCodec.load(folder, device)
 
 
 def decode(codec: Codec, codes: torch.Tensor) -> np.ndarray:

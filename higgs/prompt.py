@@ -32,6 +32,8 @@ STRUCTURE = (
 class Tokenizer(Protocol):
     """What is used of transformers' tokenizers."""
 
+    unk_token_id: int | None
+
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
 
     def convert_tokens_to_ids(self, tokens: str) -> Any: ...
@@ -123,7 +125,8 @@ class PromptBuilder:
         self._tokenizer, self._config = tokenizer, config
         ids = {name: self._id(name) for name in {*HEARD, *SPOKEN, *STRUCTURE}}
         self._heard, self._spoken = [[ids[name] for name in names] for names in (HEARD, SPOKEN)]
-        self._reserved = {number: name for name, number in ids.items()}
+        self._reserved = sorted(ids)
+        self._unknown = tokenizer.unk_token_id
 
     def speech(
         self, text: str, references: Sequence[Reference] = (), scene: str | None = QUIET_ROOM
@@ -168,11 +171,13 @@ class PromptBuilder:
 
     def _text(self, text: str) -> list[int]:
         ids = self._encode(text)
-        for number in self._reserved.keys() & ids:
-            name = self._reserved[number]
-            raise InvalidRequest(
-                f"The text holds {name}, which is reserved. Remove it.", code="reserved_token"
-            )
+        if name := next((name for name in self._reserved if name in text), None):
+            message = f"The text holds {name}, which is reserved. Remove it."
+            raise InvalidRequest(message, code="reserved_token")
+        if self._unknown is not None and self._unknown in ids:
+            strange = sorted({sign for sign in text if self._unknown in self._encode(sign)})
+            message = f"This model can't read {' '.join(strange[:10])!r}. Write the text in letters it knows."
+            raise InvalidRequest(message, code="unsupported_characters")
         return ids
 
     def _encode(self, text: str) -> list[int]:

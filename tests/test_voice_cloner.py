@@ -21,7 +21,7 @@ from errors import Cancelled, InvalidAudio, InvalidRequest, StartError
 from higgs.prompt import QUIET_ROOM
 from settings import Settings
 from tests.live import ROOT
-from tests.tiny_server import write_whole_model
+from tests.tiny_server import write_endless_model, write_whole_model
 from voice_cloning import SpeechOptions, VoiceCloner, VoiceReference
 
 RECORDING = (ROOT / "test_audio.wav").read_bytes()
@@ -36,6 +36,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cloner(tiny_model: Path) -> Iterator[VoiceCloner]:
     cloner = VoiceCloner.load(Settings(model=str(tiny_model), device="cpu", reference_cache=2))
+    yield cloner
+    cloner.close()
+
+
+@pytest.fixture(scope="module")
+def endless_cloner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VoiceCloner]:
+    folder = write_endless_model(tmp_path_factory.mktemp("models") / "endless")
+    cloner = VoiceCloner.load(Settings(model=str(folder), device="cpu"))
     yield cloner
     cloner.close()
 
@@ -102,8 +110,8 @@ def test_a_seed_is_repeatable_and_told(cloner: VoiceCloner) -> None:
     assert np.array_equal(drawn.samples, again.samples)
 
 
-def test_a_runaway_is_cut_by_the_length_of_its_text(cloner: VoiceCloner) -> None:
-    speech = cloner.speak("Ten bytes.", options=SpeechOptions(temperature=0))
+def test_a_runaway_is_cut_by_the_length_of_its_text(endless_cloner: VoiceCloner) -> None:
+    speech = endless_cloner.speak("Ten bytes.")
     assert speech.finish_reason == "length"
     assert speech.completion_audio_tokens == 8 * 25 + 4 * 10 - 8
 
@@ -114,8 +122,8 @@ def test_a_text_that_can_t_fit_is_refused_before_any_work(cloner: VoiceCloner) -
     assert error.value.code == "context_length_exceeded"
 
 
-def test_a_cancelled_stream_raises(cloner: VoiceCloner) -> None:
-    stream = cloner.stream("A long text. " * 100, options=SpeechOptions(temperature=0))
+def test_a_cancelled_stream_raises(endless_cloner: VoiceCloner) -> None:
+    stream = endless_cloner.stream("A long text. " * 100)
     pieces = iter(stream)
     assert len(next(pieces)) >= 0
     stream.cancel()

@@ -1,1 +1,2 @@
-"""The recipe of the bundled model: texts → speech → features → codec → language model → models/higgs-small."""
+"""The recipe of the bundled model: texts → speech → features → codec → language model →
+models/higgs-small."""

@@ -1,7 +1,8 @@
-"""Train the vocoder codec: k-means for voices and prosody, then encoder, residual codebooks and decoder together.
+"""Train the vocoder codec: k-means for voices and prosody, then encoder, residual codebooks and decoder
+together.
 
-The codebooks of the envelope move by exponential averages (van den Oord et al., 2017) and are dropped at random
-from the last on (Zeghidour et al., SoundStream, 2021), so that the first ones carry the words.
+The codebooks of the envelope move by exponential averages (van den Oord et al., 2017) and are dropped at
+random from the last on (Zeghidour et al., SoundStream, 2021), so that the first ones carry the words.
 """
 
 import json
@@ -24,7 +25,6 @@ from higgs.vocoder.network import (
     Codebook,
     VocoderNetwork,
     prosody_vector,
-    residual_codes,
 )
 from higgs.vocoder.speaker import speaker_of
 from train.speech import Utterance
@@ -53,7 +53,7 @@ def fit_voices(network: VocoderNetwork, utterances: list[Utterance], rng: np.ran
     picks = [utterances[i] for i in rng.integers(len(utterances), size=12_000)]
     speakers = [speaker_of(warp(u.features, draw_warp(u.voice, rng))) for u in picks]
     rows = torch.from_numpy(np.stack([speaker.timbre for speaker in speakers])).float()
-    for book in network.timbres:
+    for book in network.timbres.books():
         book.vectors = k_means(rows)
         rows = rows - book.look_up(book(rows))
     print(f"timbre: rms left {rows.square().mean().sqrt():.3f} ln power", flush=True)
@@ -62,7 +62,8 @@ def fit_voices(network: VocoderNetwork, utterances: list[Utterance], rng: np.ran
 def crops(
     network: VocoderNetwork, utterances: list[Utterance], count: int, rng: np.random.Generator
 ) -> list[torch.Tensor]:
-    """A batch of warped crops: envelope, pitch, voiced, voicing relative to the voice, and the voice codes."""
+    """A batch of warped crops: envelope, pitch, voiced, voicing relative to the voice, and the voice
+    codes."""
     rows = []
     while len(rows) < count:
         utterance = utterances[rng.integers(len(utterances))]
@@ -81,7 +82,7 @@ def crops(
 class MovingCodebooks:
     """Residual codebooks updated by exponential averages of what they are nearest to."""
 
-    def __init__(self, books: torch.nn.ModuleList) -> None:
+    def __init__(self, books: list[Codebook]) -> None:
         self.books = books
         self.counts = [torch.ones(CODES) for _ in books]
         self.sums = [book.vectors.clone() for book in books]
@@ -131,7 +132,7 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
     network.prosodies.vectors = k_means(prosody_vector(*first[1:4]).flatten(0, 1))
     fit_projections(network, utterances, rng)
     start_books(network, utterances, rng)
-    moving = MovingCodebooks(network.contents)
+    moving = MovingCodebooks(network.contents.books())
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
     start, step, sums = time.monotonic(), 0, {}
     while (elapsed := (time.monotonic() - start) / (minutes * 60)) < 1:
@@ -142,7 +143,7 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
         latent = network.encoder(batch[0], batch[2], voice)
         rows = latent.detach().flatten(0, 1)
         keep = int(rng.choice(CONTENT, p=KEEP)) + 1
-        _, quantised = residual_codes(network.contents[:keep], latent)
+        _, quantised = network.contents.quantise(latent, keep)
         moving.update(rows, keep)
         commitment = 0.25 * F.mse_loss(latent, quantised.detach()) / rows.var()
         latent = latent + (quantised - latent).detach()
@@ -188,7 +189,7 @@ def start_books(network: VocoderNetwork, utterances: list[Utterance], rng: np.ra
     with torch.no_grad():
         batch = crops(network, utterances, 600, rng)
         rows = network.encoder(batch[0], batch[2], network.voice_vector(batch[4])).flatten(0, 1)
-        for book in network.contents:
+        for book in network.contents.books():
             book.vectors = k_means(rows, rounds=6)
             rows = rows - book.look_up(book(rows))
 

@@ -1,8 +1,8 @@
 """Training examples of the language model: a voice, a clip of it as the reference, and a text to speak in it.
 
 Prompts are built by the engine's own PromptBuilder. Half of the references come with their transcript, as an
-earlier exchange that is learned from as well; most others without, in the scene's description; some prompts have
-no reference at all and are answered in the default voice, the teacher slt as it is.
+earlier exchange that is learned from as well; most others without, in the scene's description; some
+prompts have no reference at all and are answered in the default voice, the teacher slt as it is.
 """
 
 from collections.abc import Iterator
@@ -31,8 +31,9 @@ CORRUPTED = 0.06
 
 @dataclass
 class Example:
-    """S positions: ids [S], columns [S, 8] as read, mask [S]; targets [S, 8] the columns to predict, learn [S] whether
-    they are, learn_voice [S] whether codebooks 0–2 are too, phones [S, 3] what is being said now and ahead."""
+    """S positions: ids [S], columns [S, 8] as read, mask [S]; targets [S, 8] the columns to predict,
+    learn [S] whether they are, learn_voice [S] whether codebooks 0 to 2 are too, phones [S, 3] what is being
+    said now and ahead."""
 
     ids: torch.Tensor
     columns: torch.Tensor
@@ -62,10 +63,9 @@ class Examples:
         network: VocoderNetwork,
         builder: PromptBuilder,
         config: HiggsConfig,
-        seed: int = 0,
     ) -> None:
         self._network, self._builder, self._config = network, builder, config
-        self._rng = np.random.default_rng(seed)
+        self.seed(0)
         self._by_voice: dict[int, list[Utterance]] = {}
         for utterance in utterances:
             self._by_voice.setdefault(utterance.voice, []).append(utterance)
@@ -75,17 +75,23 @@ class Examples:
         clip = warp(self._by_voice[DEFAULT_VOICE][0].features, Warp(DEFAULT_VOICE))
         self.default_voice = voice_codes(network, speaker_of(clip))
 
+    def seed(self, seed: int) -> None:
+        """Begin another sequence of draws."""
+        self._rng = np.random.default_rng(seed)
+
     def batches(self, positions: int, longest: float) -> Iterator[list[Example]]:
-        """Endless batches of at most `positions` padded positions each, clips of at most `longest` seconds."""
+        """Endless batches of at most `positions` padded positions each, clips of at most `longest`
+        seconds."""
         while True:
-            drafts = sorted((self._draft(longest) for _ in range(96)), key=_size)
+            drafts = sorted((self._draft(longest) for _ in range(160)), key=_size)
             groups: list[list[Draft]] = [[]]
             for draft in drafts:
                 if groups[-1] and _size(draft) * (len(groups[-1]) + 1) > positions:
                     groups.append([])
                 groups[-1].append(draft)
-            for index in self._rng.permutation(len(groups)):
-                yield self._encode(groups[index])
+            full = [group for group in groups if _size(group[-1]) * len(group) > 0.7 * positions]
+            for index in self._rng.permutation(len(full)):
+                yield self._encode(full[index])
 
     def _draft(self, longest: float) -> Draft:
         kind = str(self._rng.choice(KINDS, p=KIND_SHARES))
@@ -135,7 +141,8 @@ class Examples:
         return example
 
     def _corrupt(self, example: Example) -> None:
-        """Replace some codes that are read by others of the clip: a model that can't trust its past reads the text."""
+        """Replace some codes that are read by others of the clip: a model that can't trust its past reads
+        the text."""
         rate = CORRUPTED * self._rng.random() * 2
         audio = example.mask.nonzero()[:, 0]
         shuffled = audio[torch.from_numpy(self._rng.permutation(len(audio)))]
@@ -169,7 +176,7 @@ def phones_of(utterance: Utterance, frames: int) -> torch.Tensor:
 
 
 def mark_phones(phones: torch.Tensor, first: int, said: torch.Tensor) -> None:
-    """Position first + c predicts the prosody of frame c − 3: note the phones from there on."""
+    """Position first + c predicts the prosody of frame c - 3: note the phones from there on."""
     for i, ahead in enumerate(PHONES_AHEAD):
         rest = said[ahead:]
         start = first + PROSODY_BOOK

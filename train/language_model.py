@@ -1,10 +1,11 @@
 """Train the language model: next-column prediction, with the phones being said as a hint.
 
-Matrices of the layers are moved by Muon (K. Jordan, 2024), the rest by AdamW. The state is saved every few minutes
-and training goes on from it; the weights that ship are an exponential average.
+Matrices of the layers are moved by Muon (K. Jordan, 2024), the rest by AdamW. The state is saved every
+few minutes and training goes on from it; the weights that ship are an exponential average.
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,15 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.data import DataLoader, IterableDataset
 
 from higgs.model import HiggsModel
 from train.examples import PHONES_AHEAD, PROSODY_BOOK, Example, Examples, collate
+from train.muon import Muon
 from train.speech import PHONES
 
 BOOK_WEIGHTS = (0.7, 1.0, 0.8, 0.6, 0.5)  # prosody, then the four of the envelope
-VOICE_SHARE = 8  # every eighth position learns codebooks 0–2, which repeat
+VOICE_SHARE = 8  # every eighth position learns codebooks 0 to 2, which repeat
 HINT_WEIGHT = 0.3
-AVERAGE = 0.998
+AVERAGE, AVERAGE_EVERY = 0.98, 10
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,10 @@ class Schedule:
     """minutes: of training in all; positions: of a batch; rates of Muon and AdamW at their height."""
 
     minutes: float
-    positions: int = 8192
+    positions: int = 5120
     matrix_rate: float = 3e-3
     rate: float = 2e-3
-    warm_up_steps: int = 150
+    warm_up_steps: int = 80
     decay_share: float = 0.3
     save_minutes: float = 4.0
 
@@ -92,6 +95,17 @@ def compile_layers(model: HiggsModel) -> None:
         layer.compile(dynamic=True)
 
 
+class Batches(IterableDataset):
+    """Collated batches without end, for a loader."""
+
+    def __init__(self, examples: Examples, positions: int, longest: float, seed: int) -> None:
+        self.examples, self.positions, self.longest, self.seed = examples, positions, longest, seed
+
+    def __iter__(self) -> Iterator[Example]:
+        self.examples.seed(self.seed)
+        return map(collate, self.examples.batches(self.positions, self.longest))
+
+
 class Trainer:
     """Model, optimisers and average, with what is needed to go on later."""
 
@@ -102,10 +116,7 @@ class Trainer:
         chosen = {id(p) for p in matrices}
         others = [p for p in [*model.parameters(), *self.hint.parameters()] if id(p) not in chosen]
         self.optimisers: list[tuple[torch.optim.Optimizer, float]] = [
-            (
-                torch.optim.Muon(matrices, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
-                schedule.matrix_rate,
-            ),
+            (Muon(matrices, schedule.matrix_rate), schedule.matrix_rate),
             (torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.01, fused=True), schedule.rate),
         ]
         self.average = {name: part.detach().clone() for name, part in model.state_dict().items()}
@@ -120,15 +131,15 @@ class Trainer:
         batches, longest = None, 0.0
         window = time.monotonic()
         while (progress := self.minutes / self.schedule.minutes) < 1:
-            if self.schedule.longest(progress) > longest + 0.5 or batches is None:
+            if self.schedule.longest(progress) > longest + 2 or batches is None:
                 longest = self.schedule.longest(progress)
-                batches = examples.batches(self.schedule.positions, longest)
-            batch = collate(next(batches))
+                batches = self._loader(examples, longest)
+            batch = next(batches)
             parts = self._update(batch, progress)
             seen += int(batch.ids.numel())
             sums = {name: 0.98 * sums.get(name, value) + 0.02 * value for name, value in parts.items()}
             self.minutes = (time.monotonic() - begun) / 60
-            if self.step % 50 == 0:
+            if self.step % 20 == 0:
                 rate = seen / (time.monotonic() - window)
                 told = " ".join(f"{name} {value:.3f}" for name, value in sums.items())
                 print(f"{self.minutes:.1f} min, step {self.step}, {rate:.0f} positions/s: {told}", flush=True)
@@ -137,6 +148,11 @@ class Trainer:
                 self._save()
                 saved = time.monotonic()
         self._save()
+
+    def _loader(self, examples: Examples, longest: float) -> Iterator[Example]:
+        """Batches made in a process of their own, beside the training."""
+        stream = Batches(examples, self.schedule.positions, longest, seed=self.step)
+        return iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4))
 
     def _update(self, batch: Example, progress: float) -> dict[str, float]:
         # On a CPU the plain attention is several times faster backwards than the fused one.
@@ -151,9 +167,11 @@ class Trainer:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         self.step += 1
-        keep = min(AVERAGE, 1 - 1 / (1 + self.step / 10))
-        for name, part in self.model.state_dict().items():
-            self.average[name].lerp_(part, 1 - keep)
+        if self.step % AVERAGE_EVERY == 0:
+            keep = min(AVERAGE, 1 - AVERAGE_EVERY / (10 + self.step / 10))
+            torch._foreach_lerp_(
+                list(self.average.values()), list(self.model.state_dict().values()), 1 - keep
+            )
         return parts
 
     def _save(self) -> None:

@@ -1,4 +1,5 @@
-"""The whole recipe: `python -m train.run` makes models/higgs-small anew; what stands in train/work is kept and used.
+"""The whole recipe: `python -m train.run` makes models/higgs-small anew; what stands in train/work is
+kept and used.
 
 python -m train.run --codec-minutes 20 --minutes 480
 """
@@ -80,7 +81,7 @@ def main() -> None:
     config = build_config(tokenizer)
     builder = PromptBuilder(PreTrainedTokenizerFast(tokenizer_object=tokenizer), config)
     trainer = Trainer(HiggsModel(config), Schedule(options.minutes), WORK / "language_model.pt")
-    trainer.run(Examples(utterances, network, builder, config, seed=trainer.step))
+    trainer.run(Examples(utterances, network, builder, config))
     ship(trainer, options.out)
 
 

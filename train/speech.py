@@ -1,7 +1,8 @@
 """Sentences → the teachers' speech → features on disk.
 
-The teacher is flite: three statistical voices and one of diphones, 16 kHz. It tells each phone's end time, which
-the language model's training uses as a hint. A shard is one .npz file of about a thousand utterances.
+The teacher is flite: three statistical voices and one of diphones, 16 kHz. It tells each phone's end
+time, which the language model's training uses as a hint. A shard is one .npz file of about a thousand
+utterances.
 """
 
 import multiprocessing
@@ -76,7 +77,8 @@ FEATURES = 70
 
 @dataclass(frozen=True)
 class Utterance:
-    """One spoken sentence: features (F, 70) float16 in the order of `pack`, phone index per 40 ms frame (F/4,)."""
+    """One spoken sentence: features (F, 70) float16 in the order of `pack`, phone index per 40 ms frame
+    (F/4,)."""
 
     text: str
     voice: int

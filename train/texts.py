@@ -1,4 +1,5 @@
-"""English sentences for the teachers to speak, out of Debian packages (see train/README.md for their licences)."""
+"""English sentences for the teachers to speak, out of Debian packages (see train/README.md for their
+licences)."""
 
 import html
 import random
@@ -12,7 +13,7 @@ WORD_LISTS = Path("/usr/share/dict/scowl")
 SPEAKABLE = re.compile(r"[A-Za-z0-9 ,.?!;:'-]+")
 # Shouted words, long numbers, doubled punctuation, and sentences cut at an abbreviation.
 BROKEN = re.compile(
-    r"[A-Z]{3,}|\d{5,}|\.\w|[,;:]{2}|[,;:][.?!]$|\b(Mr|Mrs|Dr|St|Op|Cit|pp?|vol|ed|No|[A-Z])\.$", re.I
+    r"[A-Z]{3,}|\d{5,}|\.\w|[,;:]{2}|[,;:][.?!]$|\b(Mr|Mrs|Dr|St|[Oo]p|[Cc]it|pp?|[Vv]ol|ed|No|[A-Z])\.$"
 )
 NAMES = [
     "Anna",
@@ -142,7 +143,8 @@ def corpus(count: int, seed: int = 0) -> list[str]:
     """`count` different sentences in random order, three quarters of them running text."""
     rng = random.Random(seed)
     running = sorted({s for text in (fortunes(), web_book(), novels()) for s in sentences_of(text)})
-    # Short sentences teach the alignment and are what people type: draw them more often than they stand there.
+    # Short sentences teach the alignment and are what people type: draw them more often than they stand
+    # there.
     running.sort(key=lambda s: rng.random() ** (1 / max(0.2, 1.4 - len(s.split()) / 20)), reverse=True)
     mixed = (
         running[: int(count * 0.7)] + templates(int(count * 0.16), rng) + word_strings(int(count * 0.14), rng)

@@ -36,27 +36,34 @@ PHRASES = (
     f"\n{QUIET_ROOM}\n",
     "\nSPEAKER0: ",
 )
-# Typographic signs to the ones the model knows; what is neither letter nor sign is dropped.
+# Signs to what is said of them, in this order. Emoji and other signs are silent; letters of other scripts
+# stay,
+# and become `<|unknown|>`.
 SIGNS = (
     ("[\u2018\u2019\u02bc`]", "'"),
-    ("[\u2013\u2014\u2026()/]|\\.\\.\\.+", ", "),
-    ('[\u201c\u201d\u00ab\u00bb"*_#~]', ""),
+    ("[\u2013\u2014\u2026()/|]|\\.\\.\\.+", ", "),
     ("&", " and "),
     ("%", " percent"),
+    ("@", " at "),
+    ("\\+", " plus "),
+    ("=", " equals "),
     ("\\$", "dollar "),
-    ("[\t ]+", " "),
-    (" +(?=[,.?!;:])", ""),
+    ("\u00a3", "pound "),
+    ("\u20ac", "euro "),
+    ("[^\\p{L}\\p{M}\\p{N}\\n !',.:;?\\[\\]\\t-]", ""),
 )
+SPACES = (("[\t ]+", " "), (" +(?=[,.?!;:])", ""))
 
 
 def build_tokenizer() -> Tokenizer:
-    """The tokenizer; a character it doesn't know becomes `<|unknown|>`."""
+    """A tokenizer of characters; one it doesn't know becomes `<|unknown|>`."""
     names = [UNKNOWN, *CHARACTERS]
     tokenizer = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=UNKNOWN))
-    replacements = [normalizers.Replace(Regex(sign), plain) for sign, plain in SIGNS]
-    tokenizer.normalizer = normalizers.Sequence(
-        [*replacements, normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
+    signs, spaces = (
+        [normalizers.Replace(Regex(found), said) for found, said in table] for table in (SIGNS, SPACES)
     )
+    letters = [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), *signs, *letters, *spaces])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL])
     tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in PHRASES])

@@ -12,8 +12,9 @@ TEACHER_LEVEL = np.log([172.0, 100.0, 125.0, 105.0])
 
 @dataclass(frozen=True)
 class Warp:
-    """formants: factor of their frequencies; shift: of ln f0; spread: factor of pitch range around the teacher's
-    level; tempo: factor of duration; tone (64,): added to the ln envelope; periodicity: factor of voicing."""
+    """formants: factor of their frequencies; shift: of ln f0; spread: factor of pitch range around the
+    teacher's level; tempo: factor of duration; tone (64,): added to the ln envelope; periodicity: factor
+    of voicing."""
 
     voice: int
     formants: float = 1.0

@@ -25,8 +25,8 @@ UNVOICED_HZ = 160.0
 
 @dataclass(frozen=True)
 class Features:
-    """F steps of 10 ms: log_f0 (F,) in ln Hz, bridged over unvoiced steps; voiced (F,) of 0 or 1; voicing (F, 4)
-    in 0..1, the periodic share of each band; envelope (F, 64), ln power per mel band."""
+    """F steps of 10 ms: log_f0 (F,) in ln Hz, bridged over unvoiced steps; voiced (F,) of 0 or 1; voicing
+    (F, 4) in 0..1, the periodic share of each band; envelope (F, 64), ln power per mel band."""
 
     log_f0: np.ndarray
     voiced: np.ndarray
@@ -66,7 +66,8 @@ def frames_of(waveform: np.ndarray, size: int) -> np.ndarray:
 
 
 def smoothed_power(frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
-    """Power spectra (F, 513) of frames (F, 1024), windowed by three periods of f0 and smoothed over 2/3 of it."""
+    """Power spectra (F, 513) of frames (F, 1024), windowed by three periods of f0 and smoothed over 2/3
+    of it."""
     time = np.arange(FFT) - FFT / 2
     reach = np.minimum(1.5 * SAMPLE_RATE / f0, FFT / 2)[:, None]
     window = np.where(np.abs(time) < reach, 0.5 + 0.5 * np.cos(np.pi * time / reach), 0)

@@ -15,7 +15,6 @@ from higgs.vocoder.network import (
     SILENCE,
     VocoderNetwork,
     prosody_vector,
-    residual_codes,
 )
 from higgs.vocoder.speaker import Speaker, absolute, loudness, pitch_code, pitch_of_codes, speaker_of
 from higgs.vocoder.synthesis import Synthesis
@@ -27,11 +26,12 @@ MARGIN = 16  # steps of silence around a clip, so that its edges are coded alike
 def voice_codes(network: VocoderNetwork, speaker: Speaker) -> torch.Tensor:
     """Codes (3,) of a voice."""
     timbre = torch.from_numpy(np.asarray(speaker.timbre, np.float32))
-    return torch.cat([torch.tensor([pitch_code(speaker)]), residual_codes(network.timbres, timbre)[0]])
+    return torch.cat([torch.tensor([pitch_code(speaker)]), network.timbres.quantise(timbre)[0]])
 
 
 def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor) -> list[torch.Tensor]:
-    """Envelope (F, 64), pitch (F,), voiced (F,) and voicing (F, 4) of a clip relative to its voice codes (3,)."""
+    """Envelope (F, 64), pitch (F,), voiced (F,) and voicing (F, 4) of a clip relative to its voice codes
+    (3,)."""
     level, spread = (float(value) for value in pitch_of_codes(voice[0].numpy()))
     log_f0, voiced, voicing, envelope = (torch.from_numpy(part) for part in vars(features).values())
     relative = (envelope - loudness(features.envelope) - timbre).clamp(min=SILENCE)
@@ -52,7 +52,7 @@ def encode_clips(network: VocoderNetwork, clips: list[Features], voices: torch.T
         sides = [(0, 0, *end) if row.dim() == 2 else end for row, end in zip(rows, ends, strict=True)]
         batch.append(torch.stack([F.pad(r, s, value=fill) for r, s in zip(rows, sides, strict=True)]))
     envelope, pitch, voiced, voicing = batch
-    content, _ = residual_codes(network.contents, network.encoder(envelope, voiced, vectors))
+    content, _ = network.contents.quantise(network.encoder(envelope, voiced, vectors))
     prosody = network.prosodies(prosody_vector(pitch, voiced, voicing))
     codes = torch.cat([prosody[None], content]).transpose(0, 1)
     start = MARGIN // STEPS_PER_FRAME
@@ -64,7 +64,8 @@ def encode_clips(network: VocoderNetwork, clips: list[Features], voices: torch.T
 
 
 class VocoderCodec:
-    """See higgs.codec.Codec. Bandwidth 8 kHz; the waveform is resynthesised, so its phase is not the input's."""
+    """See higgs.codec.Codec. Bandwidth 8 kHz; the waveform is resynthesised, so its phase is not the
+    input's."""
 
     def __init__(self, network: VocoderNetwork) -> None:
         self.network = network.eval().requires_grad_(False)
@@ -108,7 +109,8 @@ class VocoderDecoder:
         self._synthesis = Synthesis()
 
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
-        """Samples that the codes (8, t) settle; the stream's first and last frame are repeated beyond its ends."""
+        """Samples that the codes (8, t) settle; the stream's first and last frame are repeated beyond its
+        ends."""
         waiting = torch.cat([self._codes, codes.to("cpu", torch.int64)], dim=1)
         if not waiting.shape[1]:
             return np.zeros(0, np.float32)
@@ -120,13 +122,7 @@ class VocoderDecoder:
         self._codes = waiting[:, -2 * CONTEXT :]
         if waiting.shape[1] <= 2 * CONTEXT:
             return np.zeros(0, np.float32)
-        features = self._features(waiting)
-        samples = self._synthesis.push(features)
-        if last:
-            # The synthesis settles a step once the next has begun.
-            end = Features(*(part[-1:] for part in vars(features).values()))
-            samples = np.concatenate([samples, self._synthesis.push(end)])
-        return samples
+        return self._synthesis.push(self._features(waiting), last)
 
     def _features(self, codes: torch.Tensor) -> Features:
         """Features of the frames of codes (8, t + 6) that have their context."""

@@ -1,8 +1,10 @@
 """The learned half of the codec: features relative to a voice ↔ codes.
 
-Per frame of 40 ms: codebooks 0–2 the voice (see speaker), 3 the prosody of its four steps, 4–7 the envelope,
-each correcting what the ones before left over. Shapes: B batch, T frames, 4·T steps.
+Per frame of 40 ms: codebooks 0 to 2 the voice (see speaker), 3 the prosody of its four steps, 4 to 7 the
+envelope, each correcting what the ones before left over. Shapes: B batch, T frames, 4·T steps.
 """
+
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +24,11 @@ OUT = BANDS + 2 + VOICINGS
 class Codebook(nn.Module):
     """1024 vectors; `forward` finds the nearest of each row."""
 
+    vectors: torch.Tensor
+
     def __init__(self, size: int) -> None:
         super().__init__()
         self.register_buffer("vectors", torch.randn(CODES, size))
-
-    vectors: torch.Tensor
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows (..., D) → codes (...)."""
@@ -37,18 +39,31 @@ class Codebook(nn.Module):
         return F.embedding(codes, self.vectors)
 
 
-def residual_codes(books: nn.ModuleList, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Quantise rows (..., D) by codebooks in turn: codes (len(books), ...) and the sum they stand for."""
-    codes, total = [], torch.zeros_like(rows)
-    for book in books:
-        codes.append(book(rows - total))
-        total = total + book.look_up(codes[-1])
-    return torch.stack(codes), total
+class ResidualCodebooks(nn.ModuleList):
+    """Codebooks of which each quantises what the ones before it left over."""
+
+    def __init__(self, count: int, size: int) -> None:
+        super().__init__(Codebook(size) for _ in range(count))
+
+    def books(self) -> list[Codebook]:
+        return [cast(Codebook, book) for book in self]
+
+    def quantise(self, rows: torch.Tensor, keep: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows (..., D) by the first `keep` books: codes (keep, ...) and the sum that they stand for."""
+        codes, total = [], torch.zeros_like(rows)
+        for book in self.books()[:keep]:
+            codes.append(book(rows - total))
+            total = total + book.look_up(codes[-1])
+        return torch.stack(codes), total
+
+    def look_up(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes (books, ...) to the sum (..., D) that they stand for."""
+        return torch.stack([book.look_up(row) for book, row in zip(self.books(), codes, strict=True)]).sum(0)
 
 
 class Encoder(nn.Module):
-    """Envelope relative to the voice (B, 4T, 64) → latents (B, T, 64): a projection of the frame, corrected by
-    convolutions over its surroundings."""
+    """Envelope relative to the voice (B, 4T, 64) → latents (B, T, 64): a projection of the frame,
+    corrected by convolutions over its surroundings."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +84,8 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents, prosody and voice of frames → features of their steps; each frame reads three on either side."""
+    """Latents, prosody and voice of frames → features of their steps; each frame reads three on either
+    side."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +106,8 @@ class Decoder(nn.Module):
 
 
 def prosody_vector(pitch: torch.Tensor, voiced: torch.Tensor, voicing: torch.Tensor) -> torch.Tensor:
-    """Pitch relative to the voice (B, 4T), voiced (B, 4T), voicing (B, 4T, 4) → rows (B, T, 24) to quantise."""
+    """Pitch relative to the voice (B, 4T), voiced (B, 4T), voicing (B, 4T, 4) → rows (B, T, 24) to
+    quantise."""
     parts = torch.cat(
         [(pitch * (0.25 + 0.75 * voiced))[..., None], 1.5 * voiced[..., None], 0.7 * voicing], -1
     )
@@ -102,19 +119,22 @@ class VocoderNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.timbres = nn.ModuleList(Codebook(BANDS) for _ in range(TIMBRES))
+        self.timbres = ResidualCodebooks(TIMBRES, BANDS)
         self.prosodies = Codebook(PROSODY)
-        self.contents = nn.ModuleList(Codebook(LATENT) for _ in range(CONTENT))
+        self.contents = ResidualCodebooks(CONTENT, LATENT)
         self.encoder, self.decoder = Encoder(), Decoder()
 
     def voice_vector(self, voice_codes: torch.Tensor) -> torch.Tensor:
-        """Codes of codebooks 0–2 (..., 3) → (..., 66): pitch level and spread, mean envelope, all near unit size."""
-        level, spread = pitch_of_codes(voice_codes[..., 0])
-        timbre = sum(book.look_up(voice_codes[..., i + 1]) for i, book in enumerate(self.timbres))
+        """Codes of codebooks 0 to 2 (..., 3) → (..., 66): pitch level and spread, mean envelope, all near
+        unit size."""
+        level, spread = (
+            torch.from_numpy(part).float() for part in pitch_of_codes(voice_codes[..., 0].numpy())
+        )
+        timbre = self.timbres.look_up(voice_codes[..., 1:].movedim(-1, 0))
         return torch.cat([(level[..., None] - 5) * 2, torch.log(spread)[..., None] + 2, timbre], dim=-1)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes (B, 8, T + 6) with three frames of context on each side → (B, 4T, 70), see Decoder."""
         voice = self.voice_vector(codes[:, :3].transpose(1, 2))
-        latent = sum(book.look_up(codes[:, i + 4]) for i, book in enumerate(self.contents))
+        latent = self.contents.look_up(codes[:, 4:].transpose(0, 1))
         return self.decoder(latent, self.prosodies.look_up(codes[:, 3]), voice)

@@ -1,7 +1,8 @@
-"""What is constant in a voice: pitch level, pitch range and mean envelope; taken out of the features before coding.
+"""What is constant in a voice: pitch level, pitch range and mean envelope; taken out of the features
+before coding.
 
-Codebook 0 carries pitch level and range, codebooks 1 and 2 the mean envelope, the same codes in every frame of a
-clip. A language model that continues a clip repeats them, and so keeps the voice.
+Codebook 0 carries pitch level and range, codebooks 1 and 2 the mean envelope, the same codes in every
+frame of a clip. A language model that continues a clip repeats them, and so keeps the voice.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ LEVELS, RANGES = 64, 16
 LEVEL_LOW, LEVEL_HIGH = 4.0, 6.2  # ln Hz: 55 to 493 Hz in steps of 0.6 semitones
 RANGE_LOW, RANGE_HIGH = 0.05, 0.5  # ln: standard deviation of 0.9 to 8.7 semitones
 SPEECH_DEPTH = 5.0  # ln power: steps this far below the loud ones still count as speech
-POWER = -6.0  # ln power of speech in what comes out, all bands together
+POWER = -6.4  # ln power of speech in what comes out, all bands together
 GATE, GATE_RATIO = -6.0, 1.5  # relative ln power below which the floor that coding leaves is pushed down
 EDGES = 700.0 * np.expm1(np.linspace(0, mel(TOP_HZ), BANDS + 1) / 1127.0)
 BAND_HERTZ = np.diff(EDGES)

@@ -1,7 +1,7 @@
 """Vocoder features → waveform, in pieces: minimum-phase pulses plus noise, overlap-added.
 
-After WORLD (M. Morise et al., IEICE Transactions E99-D, 2016). Pulse times are fractions of a sample and phase,
-noise and overlaps are carried from piece to piece, so that any split gives the same samples.
+After WORLD (M. Morise et al., IEICE Transactions E99-D, 2016). Pulse times are fractions of a sample and
+phase, noise and overlaps are carried from piece to piece, so that any split gives the same samples.
 """
 
 import numpy as np
@@ -55,8 +55,24 @@ def minimum_phase(log_power: np.ndarray) -> np.ndarray:
     return np.exp(np.fft.rfft(cepstrum))
 
 
+def joined(one: Features, other: Features) -> Features:
+    """Two runs of steps, end to end."""
+    return Features(
+        *(np.concatenate(pair) for pair in zip(vars(one).values(), vars(other).values(), strict=True))
+    )
+
+
+def final_step(features: Features) -> Features:
+    return Features(*(part[-1:] for part in vars(features).values()))
+
+
+def synthesise(features: Features) -> np.ndarray:
+    """The waveform of F steps as a whole, float32 (240·F,)."""
+    return Synthesis().push(features, last=True)
+
+
 class Synthesis:
-    """One stream. `push` takes steps and returns the samples they settle: all but the last half step's."""
+    """One stream. A step is settled once the next has begun, because its noise reaches back into it."""
 
     def __init__(self) -> None:
         self._noise = np.random.Generator(np.random.PCG64(NOISE_SEED))
@@ -65,25 +81,19 @@ class Synthesis:
         self._phase = 0.0
         self._tail = np.zeros(FFT)
 
-    def push(self, features: Features) -> np.ndarray:
-        """Samples for F steps: 240·F, or 240·(F − 1) for the first piece; float32."""
-        if not len(features.log_f0):
-            return np.zeros(0, np.float32)
-        noise = self._noise_segments(len(features.log_f0))
-        if self._previous is None:
-            self._previous = Features(*(part[:1] for part in vars(features).values()))
-            noise_only_lead = True
-        else:
-            noise_only_lead = False
-        both = zip(vars(self._previous).values(), vars(features).values(), strict=True)
-        joined = Features(*(np.concatenate(pair) for pair in both))
-        self._previous = Features(*(part[-1:] for part in vars(features).values()))
-        steps = len(features.log_f0)
-        out = np.concatenate([self._tail, np.zeros(steps * STEP)])
-        self._add_pulses(out, joined)
-        self._add_noise(out, features, noise)
-        self._tail = out[steps * STEP :]
-        return out[STEP if noise_only_lead else 0 : steps * STEP].astype(np.float32)
+    def push(self, features: Features, last: bool = False) -> np.ndarray:
+        """The samples, float32, that F ≥ 1 more steps settle: 240 a step, one step behind until the last."""
+        if last:
+            features = joined(features, final_step(features))
+        first = self._previous is None
+        known = joined(self._previous or Features(*(part[:1] for part in vars(features).values())), features)
+        self._previous = final_step(features)
+        settled = len(features.log_f0) * STEP
+        out = np.concatenate([self._tail, np.zeros(settled)])
+        self._add_pulses(out, known)
+        self._add_noise(out, features, self._noise_segments(len(features.log_f0)))
+        self._tail = out[settled:]
+        return out[STEP if first else 0 : settled].astype(np.float32)
 
     def _noise_segments(self, steps: int) -> np.ndarray:
         """White noise (F, 480) in overlapping pieces, two steps each."""
@@ -93,7 +103,8 @@ class Synthesis:
         return np.concatenate([before, fresh], axis=1)
 
     def _add_noise(self, out: np.ndarray, features: Features, noise: np.ndarray) -> None:
-        """Filter each step's noise by the aperiodic part of its spectrum and add it from one step before it."""
+        """Filter each step's noise by the aperiodic part of its spectrum and add it from one step before
+        it."""
         voiced = features.voiced[:, None] > VOICED_AT
         share = np.where(voiced, periodic_share(features.voicing), 1e-3)
         log_power = log_spectrum(features.envelope) + np.log(1 - share)
@@ -102,11 +113,12 @@ class Synthesis:
         for step, samples in enumerate(np.fft.irfft(spectrum, FFT)):
             out[step * STEP : step * STEP + FFT] += samples
 
-    def _add_pulses(self, out: np.ndarray, joined: Features) -> None:
-        """Place a pulse wherever the pitch phase passes a whole number, shaped by the spectrum at that instant."""
-        steps = len(joined.log_f0) - 1
+    def _add_pulses(self, out: np.ndarray, known: Features) -> None:
+        """Place a pulse wherever the pitch phase passes a whole number, shaped by the spectrum at that
+        instant."""
+        steps = len(known.log_f0) - 1
         at = (np.arange(steps * STEP) + 1) / STEP
-        f0 = np.exp(np.interp(at, np.arange(steps + 1), joined.log_f0))
+        f0 = np.exp(np.interp(at, np.arange(steps + 1), known.log_f0))
         phase = self._phase + np.cumsum(f0) / SAMPLE_RATE
         whole = np.floor(np.concatenate([[self._phase], phase]))
         self._phase = phase[-1] - np.floor(phase[-1])
@@ -115,13 +127,13 @@ class Synthesis:
         moment = at[sample] - early / STEP
         lower = np.clip(moment.astype(np.int64), 0, steps - 1)
         nearest = np.minimum(np.round(moment).astype(np.int64), steps)
-        keep = joined.voiced[nearest] > VOICED_AT
+        keep = known.voiced[nearest] > VOICED_AT
         sample, early, lower, nearest = sample[keep], early[keep], lower[keep], nearest[keep]
         above = (moment[keep] - lower)[:, None]
         if not len(sample):
             return
-        envelope = joined.envelope[lower] * (1 - above) + joined.envelope[lower + 1] * above
-        log_power = log_spectrum(envelope) + np.log(periodic_share(joined.voicing[nearest]))
+        envelope = known.envelope[lower] * (1 - above) + known.envelope[lower + 1] * above
+        log_power = log_spectrum(envelope) + np.log(periodic_share(known.voicing[nearest]))
         gain = np.sqrt(SAMPLE_RATE / f0[sample])[:, None]
         delay = np.exp(-2j * np.pi / FFT * np.arange(BINS) * (1 - early)[:, None])
         for start, pulse in zip(

@@ -225,21 +225,23 @@ def narrow_server(tmp_path: Path) -> Iterator[TinyServer]:
         yield server
 
 
-def test_a_full_queue_is_429_and_a_client_that_leaves_makes_room(narrow_server: TinyServer) -> None:
-    def listen(seconds: float) -> None:
+def test_a_full_queue_is_429_and_clients_that_leave_make_room(narrow_server: TinyServer) -> None:
+    def listen() -> None:
+        """Ask for endless speech, again while the queue is full, and leave after some seconds."""
         with pytest.raises(httpx.ReadTimeout):
-            ask(narrow_server, said("On and on."), max_completion_tokens=190_000, timeout=seconds)
+            while True:
+                full = ask(narrow_server, said("On and on."), max_completion_tokens=190_000, timeout=6)
+                assert full.status_code == 429
 
     with ThreadPoolExecutor(2) as pool:
-        working = pool.submit(listen, 4)
-        time.sleep(1)
-        waiting = pool.submit(listen, 1)
-        time.sleep(0.5)
+        listeners = [pool.submit(listen) for _ in range(2)]
+        soon = time.monotonic() + 5
+        while httpx.get(f"{narrow_server.url}/health").json()["waiting"] == 0 and time.monotonic() < soon:
+            time.sleep(0.02)
         full = ask(narrow_server, said("Hello."))
-        waiting.result()
-        time.sleep(0.5)
-        welcome = ask(narrow_server, said("Hello."))
-        working.result()
+        for listener in listeners:
+            listener.result()
+    welcome = ask(narrow_server, said("Hello."))
     assert (full.status_code, full.json()["error"]["code"]) == (429, "overloaded")
     assert int(full.headers["retry-after"]) > 0
     assert welcome.status_code == 200

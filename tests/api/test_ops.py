@@ -28,7 +28,7 @@ def test_health_and_routes_while_the_model_loads(tiny_model: Path) -> None:
 
 def test_health_when_ready(tiny_server: TinyServer) -> None:
     body = httpx.get(f"{tiny_server.url}/health").json()
-    assert body == {"status": "ready", "model": "tiny", "device": "cpu", "dtype": "float32"}
+    assert body == {"status": "ready", "model": "tiny", "device": "cpu", "dtype": "float32", "waiting": 0}
 
 
 @pytest.mark.parametrize("name", ["tiny", "higgs-audio"])

@@ -1,0 +1,96 @@
+"""boson's original layout of the codec, brought into transformers' names.
+
+Its DAC is made of nested nn.Sequential, so that only numbers tell the layers apart, and its config.json
+leaves out the widths, which are read off the tensors.
+"""
+
+from typing import Any
+
+import torch
+
+Tensors = dict[str, torch.Tensor]
+
+HUBERT_HEAD_DIM = 64
+RESIDUAL_UNIT = ("snake1", "conv1", "snake2", "conv2")
+NATIVE_PARTS = {
+    "quantizer.vq.layers.": "quantizer.quantizers.",
+    "._codebook.": ".codebook.",
+    "fc_prior.": "fc.",
+    "fc_post2.": "fc2.",
+    ".conv.conv.": ".conv.",
+    ".conv1.conv.": ".conv1.",
+}
+
+
+def to_native(tensors: Tensors, strides: int) -> Tensors:
+    """Rename the tensors of a codec whose DAC has so many strides; weight norms are fused already."""
+    acoustic = acoustic_names(
+        "encoder.block", "acoustic_encoder", strides, ["unit"] * 3 + ["snake1", "conv1"]
+    )
+    acoustic |= acoustic_names(
+        "decoder_2.model", "acoustic_decoder", strides, ["snake1", "conv_t1"] + ["unit"] * 3
+    )
+    renamed = {}
+    for name, tensor in tensors.items():
+        layer, _, parameter = name.rpartition(".")
+        name = f"{acoustic.get(layer, layer)}.{parameter}"
+        for ours, native in NATIVE_PARTS.items():
+            name = name.replace(ours, native)
+        renamed[name] = tensor
+    return renamed
+
+
+def acoustic_names(boson: str, native: str, strides: int, block: list[str]) -> dict[str, str]:
+    """boson's names of an encoder's or decoder's layers, and the native ones; `block` lists a block's."""
+    names = {"0": "conv1", f"{strides + 1}": "snake1", f"{strides + 2}": "conv2"}
+    for index in range(strides):
+        for number, layer in enumerate(block):
+            here = f"{index + 1}.block.{number}"
+            if layer != "unit":
+                names[here] = f"block.{index}.{layer}"
+                continue
+            unit = f"block.{index}.res_unit{number - block.index('unit') + 1}"
+            names |= {f"{here}.block.{inner}": f"{unit}.{part}" for inner, part in enumerate(RESIDUAL_UNIT)}
+    return {f"{boson}.{ours}": f"{native}.{theirs}" for ours, theirs in names.items()}
+
+
+def native_config(config: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
+    """transformers' config, from boson's and the renamed tensors; KeyError if something is not there."""
+    return {
+        "sample_rate": config["sample_rate"],
+        "codebook_size": config["bins"],
+        "codebook_dim": config["codebook_dim"],
+        "acoustic_model_config": {
+            "model_type": "dac",
+            "hidden_size": config["D"],
+            "downsampling_ratios": config["ratios"],
+            "upsampling_ratios": config["ratios"],
+            "encoder_hidden_size": len(tensors["acoustic_encoder.conv1.weight"]),
+            "decoder_hidden_size": len(tensors["acoustic_decoder.conv1.weight"]),
+        },
+        "semantic_model_config": hubert_config(tensors),
+    }
+
+
+def hubert_config(tensors: Tensors) -> dict[str, Any]:
+    """The widths of HuBERT; all else is as in HuBERT-base, with which boson's codec was made."""
+    hubert = {
+        name.removeprefix("semantic_model."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("semantic_model.")
+    }
+    filters = [
+        name for name in hubert if name.startswith("feature_extractor.") and name.endswith("conv.weight")
+    ]
+    layers = {name.split(".")[2] for name in hubert if name.startswith("encoder.layers.")}
+    hidden_size, group_size, kernel = hubert["encoder.pos_conv_embed.conv.weight"].shape
+    return {
+        "model_type": "hubert",
+        "hidden_size": hidden_size,
+        "num_attention_heads": hidden_size // HUBERT_HEAD_DIM,
+        "num_hidden_layers": len(layers),
+        "intermediate_size": len(hubert["encoder.layers.0.feed_forward.intermediate_dense.weight"]),
+        "conv_dim": [len(hubert[name]) for name in sorted(filters)],
+        "num_conv_pos_embeddings": kernel,
+        "num_conv_pos_embedding_groups": hidden_size // group_size,
+    }
