@@ -9,7 +9,7 @@ On a CPU a stream's numbers don't depend, to the bit, on how many others share t
 stream is computed as two equal rows; masked positions add exact zeros.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +51,7 @@ class AudioPath:
     def __init__(self, model: HiggsModel, cache: SlotCache) -> None:
         self._config, self._cache = model.config, cache
         self._embed = model.embed_audio
-        self._layers = [Matrices.of(layer) for layer in model.model.layers]
+        self._layers = [Matrices.of(cast(Layer, layer)) for layer in model.model.layers]
         self._norm = model.model.norm.weight
         self._head = _joined(model.audio_lm_head)
         device, dtype = self._head.device, self._head.dtype

@@ -14,7 +14,7 @@ import torch
 
 from errors import Cancelled, InvalidRequest, ModelError
 from higgs.audio_path import AudioPath
-from higgs.cache import SlotCache
+from higgs.cache import SlotCache, slots_that_fit
 from higgs.decoder import Decoder, Path
 from higgs.generation import Generation
 from higgs.model import HiggsModel
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class Engine:
     """Owns a model from its making until `close`.
 
-    slots:       requests that speak at once.
+    slots:       requests that speak at once; None takes what suits the device (slots_that_fit).
     capacity:    positions of prompt and answer together that a request may fill.
     queue_limit: requests that may wait beside those in work.
     path:        makes of the model and a cache what computes a column; AudioPath but for tests.
@@ -39,13 +39,15 @@ class Engine:
         self,
         model: HiggsModel,
         *,
-        slots: int = 8,
+        slots: int | None = None,
         capacity: int = 4096,
         queue_limit: int = 32,
         path: Callable[[HiggsModel, SlotCache], Path] = AudioPath,
     ) -> None:
         model = model.eval()
         weight = model.audio_lm_head.weight
+        if slots is None:
+            slots = slots_that_fit(model.config, capacity, weight.device, weight.dtype)
         cache = SlotCache(model.config, slots, capacity, weight.device, weight.dtype)
         self._capacity, self._books = capacity, model.config.num_codebooks
         with torch.inference_mode():

@@ -41,7 +41,7 @@ class PrefixCache:
 def _key(prompt: Prompt) -> bytes:
     digest = hashlib.sha256()
     for part in (prompt.input_ids, prompt.audio_columns, prompt.audio_mask):
-        digest.update(part[: prompt.prefix].contiguous().numpy())
+        digest.update(part[: prompt.prefix].numpy().tobytes())
     return digest.digest()
 
 

@@ -141,7 +141,7 @@ def test_a_poisoned_prompt_harms_nobody_else() -> None:
 
 
 def test_hundreds_of_random_requests_each_come_to_one_end() -> None:
-    """Arrivals, lengths, cancellations, poisoned prompts: no slot leaks, and no stream is left without an end."""
+    """Arrivals, lengths, cancellations, poisoned prompts: no slot leaks, no stream is without an end."""
     model = PoisonedModel(CONFIG)
     model.load_state_dict(tiny_model().state_dict())
     engine = Engine(model, slots=5, capacity=512, queue_limit=20)

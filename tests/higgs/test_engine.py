@@ -22,7 +22,7 @@ SAMPLED = SamplingOptions(seed=11)
 
 
 class ScriptedPath:
-    """Distributions that follow a script of codes [N, 8] behind the prompt; it can be held up, and can fail."""
+    """Distributions that follow a script of codes [N, 8] behind the prompt; it can be held up, or fail."""
 
     def __init__(self, script: torch.Tensor) -> None:
         self.script = script
