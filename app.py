@@ -26,7 +26,7 @@ from voice_cloning import VoiceCloner
 
 log = logging.getLogger("app")
 
-# A request holds a thread; beyond those of full slots and a full queue some are left for recordings and encoders.
+# Every request holds a thread; beyond those of full slots and queue, some are for recordings and encoders.
 SPARE_THREADS = 16
 # How many times as long as the largest recording a body may be: base64 takes 4/3 of it, and a recording up to
 # twice too large is still read, so that the refusal can name its field.

@@ -8,7 +8,6 @@ import torch
 
 from higgs.config import HiggsConfig
 
-
 CPU_SLOTS = 8
 MOST_SLOTS = 64
 SHARE_OF_FREE_MEMORY = 0.6  # the rest is for kept prefixes, the codec and what kernels need
