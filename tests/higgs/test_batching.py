@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -178,6 +179,9 @@ def test_hundreds_of_random_requests_each_come_to_one_end() -> None:
         assert not listener.is_alive()
     assert len(ends) == len(listeners) == 400 - refused
     assert set(ends) >= {"length", "Cancelled", "ModelError"}
+    soon = time.monotonic() + 10  # a stream ends a moment before its slot is free
+    while engine.speaking and time.monotonic() < soon:
+        time.sleep(0.01)
     assert engine.waiting == engine.speaking == 0
     assert frames_of(engine.submit(clone_prompt(), SAMPLED, 20)).shape[0] == 8
     engine.close()
