@@ -20,12 +20,13 @@ from api.middleware import BodyLimit, RequestIds
 from api.schemas import ErrorResponse
 from api.state import Limits, ServerState
 from errors import StartError
+from higgs.cache import MOST_SLOTS
 from settings import Settings, load_settings
 from voice_cloning import VoiceCloner
 
 log = logging.getLogger("app")
 
-# A waiting request holds a thread; beyond those of a full queue some are left for recordings and encoders.
+# Every request holds a thread; beyond those of full slots and queue, some are for recordings and encoders.
 SPARE_THREADS = 16
 # How many times as long as the largest recording a body may be: base64 takes 4/3 of it, and a recording up to
 # twice too large is still read, so that the refusal can name its field.
@@ -42,7 +43,8 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.queue_limit + SPARE_THREADS
+        requests = settings.queue_limit + (settings.slots or MOST_SLOTS)
+        anyio.to_thread.current_default_thread_limiter().total_tokens = requests + SPARE_THREADS
         threading.Thread(target=load, args=(state, settings, stop), name="load", daemon=True).start()
         yield
         if state.cloner is not None:

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         default="auto", description="Numbers of the language model; auto: bfloat16 on CUDA, float32 on a CPU."
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads; unset: PyTorch's own choice.")
+    slots: int | None = Field(
+        default=None,
+        ge=1,
+        description="Requests that speak at once; unset: 8 on a CPU, what fits into CUDA's memory, up to 64.",
+    )
     queue_limit: int = Field(
         default=32, ge=1, description="Requests that may wait; one more is answered 429 with Retry-After."
     )

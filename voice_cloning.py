@@ -95,7 +95,10 @@ class VoiceCloner:
         self.codec = codec
         self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.model.config)
         self._engine = Engine(
-            checkpoint.model, capacity=settings.max_positions, queue_limit=settings.queue_limit
+            checkpoint.model,
+            slots=settings.slots,
+            capacity=settings.max_positions,
+            queue_limit=settings.queue_limit,
         )
         self._references: OrderedDict[bytes, VoiceReference] = OrderedDict()
         self._looking, self._encoding = threading.Lock(), threading.Lock()

@@ -50,9 +50,13 @@ class DelayRule:
         self.end = torch.full((batch,), self.OPEN, device=device)
 
     def force(self, codes: torch.Tensor, column: torch.Tensor | int) -> torch.Tensor:
-        """The codes [B, K] sampled for a column (an index, or one per stream [B, 1]) to those that stand."""
+        """The codes [n, K] sampled for a column of the first n streams to those that stand.
+
+        column: its index, or one per stream [n, 1].
+        """
+        end = self.end[: len(codes)]
         frames = column - self.books
         codes = torch.where(frames <= 0, self.bos_code, codes)
         ended = torch.where(codes == self.eos_code, frames, -1).amax(-1)
-        self.end = torch.where((self.end == self.OPEN) & (ended >= 0), ended, self.end)
-        return torch.where(frames > self.end[:, None], self.eos_code, codes)
+        end.copy_(torch.where((end == self.OPEN) & (ended >= 0), ended, end))
+        return torch.where(frames > end[:, None], self.eos_code, codes)

@@ -1,81 +1,59 @@
-"""The engine: one thread owns the model and answers requests in the order they came.
+"""The engine: one thread owns the model, and many requests speak at once.
 
-It sees ids and codes only. Every request ends in exactly one way: its frames are complete, or it failed.
+It sees ids and codes only. Requests join and leave between steps: a prompt is read piece by piece, one piece
+between two steps, and every step writes one column of all streams that speak. Each request ends in exactly
+one way: its frames are complete, or it failed.
 """
 
-import queue
-import secrets
+import logging
 import threading
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
-from errors import Cancelled, InvalidRequest, ModelError, Overloaded, VoiceServerError
-from higgs.cache import KVCache
-from higgs.delay import DelayRule, undo_delay
+from errors import Cancelled, InvalidRequest, ModelError
+from higgs.audio_path import AudioPath
+from higgs.cache import SlotCache, slots_that_fit
+from higgs.decoder import Decoder, Path
+from higgs.generation import Generation
 from higgs.model import HiggsModel
+from higgs.prefill import Reader
 from higgs.prompt import Prompt
-from higgs.sampling import Sampler, SamplingOptions
+from higgs.sampling import SamplingOptions
+from higgs.scheduler import Scheduler
 
-
-class Generation:
-    """The handle of one request: iterate over it for frames, int64 (8, t) on the CPU, as they become final.
-
-    The iteration ends when the stream is complete, and raises Cancelled or ModelError when it is not.
-    finish_reason: "stop" when the model ended the stream, "length" at max_columns; None until the end.
-    columns:       columns generated so far, the opening one included.
-    seed:          the seed in use, drawn where the options name none.
-    """
-
-    def __init__(self, prompt: Prompt, options: SamplingOptions, max_columns: int, engine: "Engine") -> None:
-        self.prompt, self.options, self.max_columns = prompt, options, max_columns
-        self.seed = secrets.randbits(63) if options.seed is None else options.seed
-        self.columns = 0
-        self.finish_reason: str | None = None
-        self.cancelled = False
-        self._engine = engine
-        self._pieces: queue.SimpleQueue[torch.Tensor | VoiceServerError | None] = queue.SimpleQueue()
-
-    def __iter__(self) -> Iterator[torch.Tensor]:
-        while (piece := self._pieces.get()) is not None:
-            if isinstance(piece, VoiceServerError):
-                raise piece
-            yield piece
-
-    def cancel(self) -> None:
-        """Stop before the next step; a request that has ended already stays as it is."""
-        self.cancelled = True
-        self._engine.forget(self)
-
-    def put(self, frames: torch.Tensor) -> None:
-        self._pieces.put(frames)
-
-    def finish(self, reason: str) -> None:
-        self.finish_reason = reason
-        self._pieces.put(None)
-
-    def fail(self, error: VoiceServerError) -> None:
-        self._pieces.put(error)
+log = logging.getLogger(__name__)
 
 
 class Engine:
     """Owns a model from its making until `close`.
 
+    slots:       requests that speak at once; None takes what suits the device (slots_that_fit).
     capacity:    positions of prompt and answer together that a request may fill.
-    queue_limit: requests that may wait beside the one in work.
+    queue_limit: requests that may wait beside those in work.
+    path:        makes of the model and a cache what computes a column; AudioPath but for tests.
     """
 
-    def __init__(self, model: HiggsModel, *, capacity: int = 4096, queue_limit: int = 32) -> None:
-        self._model = model.eval()
-        self._config = model.config
+    def __init__(
+        self,
+        model: HiggsModel,
+        *,
+        slots: int | None = None,
+        capacity: int = 4096,
+        queue_limit: int = 32,
+        path: Callable[[HiggsModel, SlotCache], Path] = AudioPath,
+    ) -> None:
+        model = model.eval()
         weight = model.audio_lm_head.weight
-        self._device = weight.device
-        self._last_code = model.config.bos_code - 1
-        self._cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
-        self._positions = torch.arange(capacity, device=weight.device)[None]
-        self._queue_limit = queue_limit
-        self._waiting: deque[Generation] = deque()
+        if slots is None:
+            slots = slots_that_fit(model.config, capacity, weight.device, weight.dtype)
+        cache = SlotCache(model.config, slots, capacity, weight.device, weight.dtype)
+        self._capacity, self._books = capacity, model.config.num_codebooks
+        with torch.inference_mode():
+            self._reader = Reader(model, capacity, kept_positions=2 * capacity)
+            self._decoder = Decoder(model.config, path(model, cache), cache)
+        self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
@@ -86,36 +64,36 @@ class Engine:
 
         InvalidRequest if prompt and columns don't fit into the engine, Overloaded if the queue is full.
         """
-        if max_columns <= self._config.num_codebooks:
+        if max_columns <= self._books:
             raise InvalidRequest(f"max_columns is {max_columns}; no frame is complete before 9 columns.")
-        if len(prompt) + max_columns > self._cache.capacity:
+        if len(prompt) + max_columns > self._capacity:
             raise InvalidRequest(
                 f"The prompt of {len(prompt)} positions and up to {max_columns} columns of speech exceed the "
-                f"{self._cache.capacity} positions of this server. Shorten the text or the reference.",
+                f"{self._capacity} positions of this server. Shorten the text or the reference.",
                 code="context_length_exceeded",
             )
-        generation = Generation(prompt, options, max_columns, self)
+        generation = Generation(prompt, options, max_columns, self._forget)
         with self._changed:
             if self._closed:
                 raise Cancelled("The server is shutting down.")
-            if len(self._waiting) >= self._queue_limit:
-                raise Overloaded(f"{self._queue_limit} requests are waiting already. Try again later.")
-            self._waiting.append(generation)
+            self._scheduler.add(generation)
             self._changed.notify()
         return generation
 
     @property
     def waiting(self) -> int:
         """Requests in the queue."""
-        return len(self._waiting)
+        return len(self._scheduler.waiting)
 
-    def forget(self, generation: Generation) -> None:
-        """Take a request out of the queue, if it is still there, and fail it as cancelled."""
-        with self._changed:
-            if generation not in self._waiting:
-                return
-            self._waiting.remove(generation)
-        generation.fail(Cancelled("The request was cancelled."))
+    @property
+    def speaking(self) -> int:
+        """Requests that hold a slot."""
+        return len(self._scheduler.rows)
+
+    @property
+    def positions_read(self) -> int:
+        """Positions of prompts computed so far; what a kept prefix spares is not among them."""
+        return self._reader.positions_read
 
     def close(self) -> None:
         """Stop after the present step; requests that have not ended fail as cancelled."""
@@ -124,64 +102,91 @@ class Engine:
             self._changed.notify()
         self._thread.join()
 
-    def _serve(self) -> None:
-        while (generation := self._next()) is not None:
-            try:
-                self._generate(generation)
-            except VoiceServerError as error:
-                generation.fail(error)
-            except Exception as error:
-                failure = ModelError(f"The model failed: {error}")
-                failure.__cause__ = error
-                generation.fail(failure)
-
-    def _next(self) -> Generation | None:
+    def _forget(self, generation: Generation) -> None:
+        """Take a cancelled request out of the queue; one in work is dropped before the next step."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._waiting)
-            if not self._closed:
-                return self._waiting.popleft()
-            for generation in self._waiting:
-                generation.fail(Cancelled("The server is shutting down."))
-            self._waiting.clear()
-            return None
+            waited = self._scheduler.remove(generation)
+        if waited:
+            generation.fail(Cancelled("The request was cancelled."))
 
     @torch.inference_mode()
-    def _generate(self, generation: Generation) -> None:
-        """Fill the columns of one request and hand its frames out; column 0 is all bos_code."""
-        books = self._config.num_codebooks
-        sampler = Sampler(
-            generation.options, self._config, generation.max_columns, generation.seed, self._device
-        )
-        rule = DelayRule(self._config, device=self._device)
-        columns = torch.full((generation.max_columns, books), self._config.bos_code, device=self._device)
-        self._prefill(generation.prompt)
-        for column in range(1, generation.max_columns):
-            if generation.cancelled or self._closed:
-                raise Cancelled("The request was cancelled.")
-            logits = self._step(columns[column - 1])
-            codes = rule.force(sampler.draw(logits, column), column)
-            sampler.remember(codes, column)
-            columns[column] = codes[0]
-            generation.columns = column + 1
-            frame, end = column - books + 1, int(rule.end)
-            if 1 <= frame < end:
-                generation.put(undo_delay(columns[frame : column + 1]).clamp(max=self._last_code).cpu())
-            if frame >= end:
-                return generation.finish("stop")
-        generation.finish("length")
+    def _serve(self) -> None:
+        while self._wait_for_work():
+            with self._harming(self._scheduler.stop_reading):
+                self._read()
+            with self._harming(self._scheduler.clear_rows):
+                self._step()
+        with self._changed:
+            left = self._scheduler.drain()
+        for generation in left:
+            generation.fail(Cancelled("The server is shutting down."))
 
-    def _prefill(self, prompt: Prompt) -> None:
-        ids, columns, mask = (
-            part[None].to(self._device)
-            for part in (prompt.input_ids, prompt.audio_columns, prompt.audio_mask)
-        )
-        self._cache.clear()
-        embeddings = self._model.embed(ids, columns, mask)
-        self._model(embeddings, mask, self._positions[:, : len(prompt)], self._cache)
+    @contextmanager
+    def _harming(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
+        """Where the model fails, the requests that `give_up` returns fail with it, and the engine goes on."""
+        try:
+            yield
+        except Exception as error:
+            log.exception("the model failed")
+            failure = ModelError(f"The model failed: {error}")
+            failure.__cause__ = error
+            for generation in give_up():
+                generation.fail(failure)
 
-    def _step(self, column: torch.Tensor) -> torch.Tensor:
-        """Read one column [K] and return the float32 logits [1, K, V] of the next."""
-        at = self._cache.length
-        embedding = self._model.embed_audio(column[None, None])
-        hidden = self._model(embedding, None, self._positions[:, at : at + 1], self._cache)
-        return self._model.audio_logits(hidden[:, 0]).float()
+    def _wait_for_work(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._scheduler.idle)
+            return not self._closed
+
+    def _read(self) -> None:
+        """Read one piece of a prompt, and let its request speak once it is whole."""
+        with self._changed:
+            begun = self._scheduler.reading is not None
+            generation = self._scheduler.admit()
+        if generation is None:
+            return
+        if generation.cancelled:
+            self._scheduler.stop_reading()
+            return generation.fail(Cancelled("The request was cancelled."))
+        if not begun:
+            self._reader.begin(generation.prompt)
+        if self._reader.read_on(generation.prompt):
+            row, filled = len(self._scheduler.rows), self._reader.cache.filled()
+            self._decoder.start(row, filled, generation.options, generation.seed, generation.max_columns)
+            generation.columns = 1
+            self._scheduler.seat()
+
+    def _step(self) -> None:
+        """Write a column of every stream, hand out the frames and let those go that have ended."""
+        rows = self._scheduler.rows
+        for row in reversed(range(len(rows))):
+            if rows[row].cancelled:
+                rows[row].fail(Cancelled("The request was cancelled."))
+                self._release(row)
+        if not rows:
+            return
+        longest = max(len(generation.prompt) + generation.columns for generation in rows)
+        written = self._decoder.step(len(rows), longest)
+        ends = written[:, -1].tolist()
+        for row in reversed(range(len(rows))):
+            if self._hand_out(rows[row], written[row, :-1], ends[row]):
+                self._release(row)
+
+    def _hand_out(self, generation: Generation, codes: torch.Tensor, end: int) -> bool:
+        """Give a request the codes (K,) of the frame that its newest column completes; True if it ended."""
+        generation.columns += 1
+        frame = generation.columns - self._books
+        if 1 <= frame < end:
+            generation.put(codes)
+        if frame >= end:
+            generation.finish("stop")
+        elif generation.columns == generation.max_columns:
+            generation.finish("length")
+        return generation.finish_reason is not None
+
+    def _release(self, row: int) -> None:
+        """Free the row of a request that has ended, and close the gap."""
+        source = self._scheduler.leave(row)
+        if source is not None:
+            moved = self._scheduler.rows[row]
+            self._decoder.move(source, row, len(moved.prompt) + moved.columns)

@@ -58,11 +58,16 @@ class Reference:
 
 @dataclass(frozen=True)
 class Prompt:
-    """S positions: input_ids [S] int64, audio_columns [S, 8] int64, and which of the two counts, [S] bool."""
+    """S positions: input_ids [S] int64, audio_columns [S, 8] int64, and which of the two counts, [S] bool.
+
+    prefix: so many positions at the beginning are likely to be those of other prompts too: all turns but
+        the last, which are the voice.
+    """
 
     input_ids: torch.Tensor
     audio_columns: torch.Tensor
     audio_mask: torch.Tensor
+    prefix: int = 0
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -136,7 +141,9 @@ class PromptBuilder:
         """
         ids: list[int] = []
         columns: list[torch.Tensor] = []
+        prefix = 0
         for number, turn in enumerate(turns):
+            prefix = len(ids)
             begin = "" if number else "<|begin_of_text|>"
             ids += self.encode(f"{begin}<|start_header_id|>{turn.role}<|end_header_id|>\n\n")
             if turn.recipient:
@@ -146,15 +153,15 @@ class PromptBuilder:
             more = turn.role == "assistant" and turns[number + 1 : number + 2]
             ids += self.encode("<|eom_id|>" if more and more[0].role == turn.role else "<|eot_id|>")
         ids += self.encode("<|start_header_id|>assistant<|end_header_id|>\n\n<|audio_out_bos|>")
-        return self._prompt(ids, columns)
+        return self._prompt(ids, columns, prefix)
 
-    def _prompt(self, ids: list[int], columns: list[torch.Tensor]) -> Prompt:
+    def _prompt(self, ids: list[int], columns: list[torch.Tensor], prefix: int) -> Prompt:
         input_ids = torch.tensor(ids)
         mask = (input_ids == self._heard[1]) | (input_ids == self._spoken[1])
         audio_columns = torch.zeros(len(ids), self._config.num_codebooks, dtype=torch.int64)
         if columns:
             audio_columns[mask] = torch.cat(columns)
-        return Prompt(input_ids, audio_columns, mask)
+        return Prompt(input_ids, audio_columns, mask, prefix)
 
     def _audio(self, role: str, codes: torch.Tensor, columns: list[torch.Tensor]) -> list[int]:
         delayed = apply_delay(codes.to("cpu", torch.int64), self._config)

@@ -7,6 +7,9 @@ import torch
 from errors import InvalidRequest
 from higgs.config import HiggsConfig
 
+LONGEST_WINDOW = 32  # columns that repetition-aware sampling can look back
+FEW = 64  # likeliest codes; a stream with a larger top_k makes the whole batch sort all
+
 
 @dataclass(frozen=True)
 class SamplingOptions:
@@ -31,7 +34,7 @@ class SamplingOptions:
             "temperature": (0 <= self.temperature <= 10, "from 0 to 10"),
             "top_k": (self.top_k is None or self.top_k >= 1, "at least 1"),
             "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
-            "ras_window": (self.ras_window >= 0, "0 or more"),
+            "ras_window": (0 <= self.ras_window <= LONGEST_WINDOW, f"from 0 to {LONGEST_WINDOW}"),
             "ras_repeats": (self.ras_repeats >= 1, "at least 1"),
             "seed": (self.seed is None or 0 <= self.seed < 2**63, "from 0 to 2**63 - 1"),
         }
@@ -41,51 +44,74 @@ class SamplingOptions:
 
 
 class Sampler:
-    """Draws the codes of one request, [1, K] a column; all random numbers are drawn at its making.
+    """Draws the codes of up to `batch` streams, each with options of its own, [n, K] a column.
 
-    A draw takes one uniform number per codebook through the inverse of the distribution, so that a seed
-    gives the same codes whatever else the device computes.
+    All random numbers of a stream are drawn at its start. A draw takes one uniform number per codebook
+    through the inverse of the distribution, so that a seed gives the same codes whatever else is computed.
     """
 
     def __init__(
-        self,
-        options: SamplingOptions,
-        config: HiggsConfig,
-        max_columns: int,
-        seed: int,
-        device: torch.device | str = "cpu",
+        self, config: HiggsConfig, columns: int, batch: int = 1, device: torch.device | str = "cpu"
     ) -> None:
+        books = config.num_codebooks
+        self.bos_code, self.codebook_size = config.bos_code, config.codebook_size
+        self.temperature = torch.ones(batch, 1, 1, device=device)
+        self.top_k = torch.ones(batch, 1, 1, dtype=torch.int64, device=device)
+        self.top_p = torch.ones(batch, 1, 1, device=device)
+        self.repeats = torch.ones(batch, 1, dtype=torch.int64, device=device)
+        self.window = torch.zeros(batch, LONGEST_WINDOW, 1, dtype=torch.bool, device=device)
+        self.uniform = torch.zeros(batch, columns, 2, books, 1, device=device)
+        self.streams = torch.arange(batch, device=device)
+        self.ranks = torch.arange(config.codebook_size, device=device)
+        self.limits = [1] * batch
+
+    def start(self, stream: int, options: SamplingOptions, seed: int, columns: int) -> None:
+        """Begin a stream of up to `columns` columns."""
         greedy = options.temperature == 0
-        self.temperature = 1.0 if greedy else options.temperature
-        self.top_k = 1 if greedy else min(options.top_k or config.codebook_size, config.codebook_size)
-        self.top_p = options.top_p
-        self.window, self.repeats = options.ras_window, options.ras_repeats
-        self.bos_code = config.bos_code
-        self.recent = torch.full((1, max(1, self.window), config.num_codebooks), -1, device=device)
+        limit = 1 if greedy else min(options.top_k or self.codebook_size, self.codebook_size)
+        self.temperature[stream] = 1.0 if greedy else options.temperature
+        self.top_k[stream] = self.limits[stream] = limit
+        self.top_p[stream] = options.top_p
+        self.repeats[stream] = options.ras_repeats
+        self.window[stream, : LONGEST_WINDOW - options.ras_window] = False
+        self.window[stream, LONGEST_WINDOW - options.ras_window :] = True
         generator = torch.Generator().manual_seed(seed)
-        uniform = torch.rand(max_columns, 2, 1, config.num_codebooks, 1, generator=generator)
-        self.uniform = uniform.to(device)
+        shape = (columns, *self.uniform.shape[2:])
+        self.uniform[stream, :columns] = torch.rand(shape, generator=generator)
 
-    def draw(self, logits: torch.Tensor, column: int) -> torch.Tensor:
-        """Codes [1, K] for a column from its float32 logits [1, K, V]."""
-        first, second = self.uniform[column]
-        codes = self._draw_filtered(logits, first)
-        if self.window:
-            repeated = (self.recent == codes[:, None]).sum(1) >= self.repeats
-            plain = inverse_cdf(logits.softmax(-1), second)
-            codes = torch.where(repeated & (codes < self.bos_code), plain, codes)
-        return codes
+    def move(self, source: int, target: int) -> None:
+        """Let the stream `source` go on as `target`."""
+        for tensor in (self.temperature, self.top_k, self.top_p, self.repeats, self.window, self.uniform):
+            tensor[target] = tensor[source]
+        self.limits[target] = self.limits[source]
 
-    def remember(self, codes: torch.Tensor, column: int) -> None:
-        """Take the codes [1, K] that stand in a column into the window of repetitions."""
-        if self.window:
-            self.recent[:, column % self.window] = codes
+    def candidates(self, streams: int) -> int:
+        """How many of the likeliest codes the first streams need sorted: few, or all."""
+        return FEW if max(self.limits[:streams]) <= FEW else self.codebook_size
 
-    def _draw_filtered(self, logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-        candidates, codes = logits.topk(self.top_k)
-        probabilities = (candidates / self.temperature).softmax(-1)
+    def draw(
+        self, logits: torch.Tensor, columns: torch.Tensor, recent: torch.Tensor, candidates: int
+    ) -> torch.Tensor:
+        """Codes [n, K] of the first n streams.
+
+        logits:  [n, K, V] float32.
+        columns: [n], the index of the column in each stream.
+        recent:  [n, LONGEST_WINDOW, K], the columns before, the last one last; -1 where there are none.
+        """
+        n = len(logits)
+        first, second = self.uniform[self.streams[:n], columns].unbind(1)
+        codes = self._draw_filtered(logits, first, candidates)
+        seen = ((recent == codes[:, None]) & self.window[:n]).sum(1)
+        again = (seen >= self.repeats[:n]) & (codes < self.bos_code)
+        return torch.where(again, inverse_cdf(logits.softmax(-1), second), codes)
+
+    def _draw_filtered(self, logits: torch.Tensor, uniform: torch.Tensor, candidates: int) -> torch.Tensor:
+        n = len(logits)
+        likeliest, codes = logits.topk(candidates)
+        beyond = self.ranks[:candidates] >= self.top_k[:n]
+        probabilities = (likeliest / self.temperature[:n]).masked_fill_(beyond, -torch.inf).softmax(-1)
         before = probabilities.cumsum(-1) - probabilities
-        kept = probabilities.masked_fill(before >= self.top_p, 0.0)
+        kept = probabilities.masked_fill_(before >= self.top_p[:n], 0.0)
         return codes.gather(-1, inverse_cdf(kept, uniform)[..., None]).squeeze(-1)
 
 

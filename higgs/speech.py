@@ -9,7 +9,7 @@ import torch
 
 from errors import ModelError
 from higgs.codec import CODEBOOKS, HOP, Codec
-from higgs.engine import Generation
+from higgs.generation import Generation
 
 FIRST_PIECE, LARGEST_PIECE = 8, 128  # frames
 

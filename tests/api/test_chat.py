@@ -216,6 +216,7 @@ def narrow_server(tmp_path: Path) -> Iterator[TinyServer]:
     settings = Settings(
         model=str(write_endless_model(tmp_path / "tiny")),
         device="cpu",
+        slots=1,
         queue_limit=1,
         columns_per_byte=1e6,
         max_positions=200_000,

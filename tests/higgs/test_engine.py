@@ -9,8 +9,8 @@ from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneratio
 
 from errors import Cancelled, InvalidRequest, ModelError, Overloaded
 from higgs.delay import undo_delay
-from higgs.engine import Engine, Generation
-from higgs.model import HiggsModel
+from higgs.engine import Engine
+from higgs.generation import Generation
 from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
 from tests.golden import lm_cases as cases
@@ -21,23 +21,24 @@ GREEDY = SamplingOptions(temperature=0, ras_window=0)
 SAMPLED = SamplingOptions(seed=11)
 
 
-class ScriptedModel(HiggsModel):
-    """A tiny model whose distributions follow a script of codes [N, 8]; it can be held up, and can fail."""
+class ScriptedPath:
+    """Distributions that follow a script of codes [N, 8] behind the prompt; it can be held up, or fail."""
 
     def __init__(self, script: torch.Tensor) -> None:
-        super().__init__(CONFIG)
-        self.script, self.steps = script, 0
+        self.script = script
         self.may_step = threading.Event()
         self.may_step.set()
         self.fails = False
 
-    def audio_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         self.may_step.wait(10)
         if self.fails:
             raise RuntimeError("out of memory")
-        self.steps += 1
-        codes = self.script[(self.steps - 1) % len(self.script)]
-        return torch.nn.functional.one_hot(codes, CONFIG.codebook_size)[None].float()
+        codes = self.script[(positions - len(clone_prompt())) % len(self.script)]
+        return torch.nn.functional.one_hot(codes, CONFIG.codebook_size).float()
+
+    def engine(self, slots: int = 1, queue_limit: int = 32) -> Engine:
+        return Engine(tiny_model(), slots=slots, queue_limit=queue_limit, path=lambda model, cache: self)
 
 
 def clone_prompt() -> Prompt:
@@ -58,13 +59,13 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def endless() -> Iterator[tuple[Engine, ScriptedModel]]:
-    """An engine for two waiting requests, whose model never ends a stream and waits to be let go."""
-    model = ScriptedModel(torch.zeros(1, 8, dtype=torch.int64))
-    model.may_step.clear()
-    engine = Engine(model, capacity=4096, queue_limit=2)
-    yield engine, model
-    model.may_step.set()
+def endless() -> Iterator[tuple[Engine, ScriptedPath]]:
+    """An engine for one request and two that wait; no stream ends by itself, and all wait to be let go."""
+    path = ScriptedPath(torch.zeros(1, 8, dtype=torch.int64))
+    path.may_step.clear()
+    engine = path.engine(queue_limit=2)
+    yield engine, path
+    path.may_step.set()
     engine.close()
 
 
@@ -96,7 +97,7 @@ def test_greedy_codes_equal_transformers(engine: Engine) -> None:
 @pytest.mark.parametrize("case", range(0, len(cases.scripts()), 3))
 def test_streams_end_like_bosons(case: int) -> None:
     golden = load_golden()
-    engine = Engine(ScriptedModel(cases.scripts()[case]))
+    engine = ScriptedPath(cases.scripts()[case]).engine()
     generation = engine.submit(clone_prompt(), GREEDY, cases.SCRIPT_COLUMNS + 1)
     frames = frames_of(generation)
     engine.close()
@@ -125,33 +126,33 @@ def test_a_seed_gives_the_same_codes_again(engine: Engine) -> None:
     assert torch.equal(frames_of(engine.submit(clone_prompt(), again, 40)), drawn)
 
 
-def test_frames_come_while_the_stream_goes_on(endless: tuple[Engine, ScriptedModel]) -> None:
-    engine, model = endless
+def test_frames_come_while_the_stream_goes_on(endless: tuple[Engine, ScriptedPath]) -> None:
+    engine, path = endless
     generation = engine.submit(clone_prompt(), GREEDY, 3000)
-    model.may_step.set()
+    path.may_step.set()
     pieces = iter(generation)
     first = next(pieces)
-    assert first.shape == (8, 1) and first.dtype == torch.int64
+    assert first.shape == (8, 4) and first.dtype == torch.int64
     assert generation.finish_reason is None
     generation.cancel()
     with pytest.raises(Cancelled):
         list(pieces)
 
 
-def test_requests_are_answered_in_their_order(endless: tuple[Engine, ScriptedModel]) -> None:
-    engine, model = endless
+def test_requests_are_answered_in_their_order(endless: tuple[Engine, ScriptedPath]) -> None:
+    engine, path = endless
     generations = [engine.submit(clone_prompt(), GREEDY, 20)]
     while engine.waiting:
         threading.Event().wait(0.001)
     generations += [engine.submit(clone_prompt(), GREEDY, 20) for _ in range(2)]
     with pytest.raises(Overloaded):
         engine.submit(clone_prompt(), GREEDY, 20)
-    model.may_step.set()
+    path.may_step.set()
     list(generations[2])
     assert [generation.finish_reason for generation in generations] == ["length"] * 3
 
 
-def test_a_cancelled_request_leaves_the_queue_at_once(endless: tuple[Engine, ScriptedModel]) -> None:
+def test_a_cancelled_request_leaves_the_queue_at_once(endless: tuple[Engine, ScriptedPath]) -> None:
     engine, _ = endless
     engine.submit(clone_prompt(), GREEDY, 20)
     while engine.waiting:
@@ -163,19 +164,18 @@ def test_a_cancelled_request_leaves_the_queue_at_once(endless: tuple[Engine, Scr
     assert engine.submit(clone_prompt(), GREEDY, 20).finish_reason is None
 
 
-def test_a_failure_fails_its_request_only(endless: tuple[Engine, ScriptedModel]) -> None:
-    engine, model = endless
-    model.fails = True
-    model.may_step.set()
+def test_a_failure_fails_its_request_only(endless: tuple[Engine, ScriptedPath]) -> None:
+    engine, path = endless
+    path.fails = True
+    path.may_step.set()
     with pytest.raises(ModelError, match="out of memory"):
         list(engine.submit(clone_prompt(), GREEDY, 20))
-    model.fails = False
+    path.fails = False
     assert frames_of(engine.submit(clone_prompt(), GREEDY, 20)).shape == (8, 12)
 
 
 def test_closing_fails_what_has_not_ended() -> None:
-    model = ScriptedModel(torch.zeros(1, 8, dtype=torch.int64))
-    engine = Engine(model)
+    engine = ScriptedPath(torch.zeros(1, 8, dtype=torch.int64)).engine()
     running, waiting = (engine.submit(clone_prompt(), GREEDY, 3000) for _ in range(2))
     next(iter(running))
     engine.close()

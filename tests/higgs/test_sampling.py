@@ -5,14 +5,26 @@ import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from errors import InvalidRequest
-from higgs.sampling import Sampler, SamplingOptions, inverse_cdf
+from higgs.sampling import FEW, LONGEST_WINDOW, Sampler, SamplingOptions, inverse_cdf
 from tests.tiny import CONFIG
 
 DRAWS = 4000
 
 
-def sampler(options: SamplingOptions, seed: int = 0, columns: int = DRAWS) -> Sampler:
-    return Sampler(options, CONFIG, columns, seed)
+class OneStream:
+    """A sampler of one stream, which remembers its columns as the decoder does."""
+
+    def __init__(self, options: SamplingOptions, seed: int = 0, columns: int = DRAWS) -> None:
+        self.sampler = Sampler(CONFIG, columns)
+        self.sampler.start(0, options, seed, columns)
+        self.recent = torch.full((1, LONGEST_WINDOW, 8), -1)
+
+    def draw(self, logits: torch.Tensor, column: int) -> torch.Tensor:
+        candidates = self.sampler.candidates(1)
+        return self.sampler.draw(logits, torch.tensor([column]), self.recent, candidates)
+
+    def remember(self, codes: torch.Tensor) -> None:
+        self.recent = torch.cat((self.recent[:, 1:], codes[:, None]), dim=1)
 
 
 def some_logits(seed: int = 0) -> torch.Tensor:
@@ -37,7 +49,7 @@ def theirs(logits: torch.Tensor, options: SamplingOptions) -> torch.Tensor:
 )
 def test_draws_follow_the_distribution_of_transformers(options: SamplingOptions) -> None:
     logits = some_logits()
-    draw = sampler(options)
+    draw = OneStream(options)
     draws = torch.cat([draw.draw(logits, column) for column in range(DRAWS)])
     expected = theirs(logits, options)
     for book in range(8):
@@ -48,12 +60,12 @@ def test_draws_follow_the_distribution_of_transformers(options: SamplingOptions)
 
 def test_temperature_zero_takes_the_likeliest() -> None:
     logits = some_logits()
-    assert torch.equal(sampler(SamplingOptions(temperature=0)).draw(logits, 0), logits.argmax(-1))
+    assert torch.equal(OneStream(SamplingOptions(temperature=0)).draw(logits, 0), logits.argmax(-1))
 
 
 def test_a_seed_repeats_its_codes_and_another_does_not() -> None:
     def codes(seed: int) -> list[list[int]]:
-        draw = sampler(SamplingOptions(), seed, 20)
+        draw = OneStream(SamplingOptions(), seed, 20)
         return [draw.draw(some_logits(column), column)[0].tolist() for column in range(20)]
 
     assert codes(5) == codes(5)
@@ -61,7 +73,7 @@ def test_a_seed_repeats_its_codes_and_another_does_not() -> None:
 
 
 def test_a_bound_on_the_columns_does_not_change_the_codes() -> None:
-    short, long = sampler(SamplingOptions(), 1, 10), sampler(SamplingOptions(), 1, 1000)
+    short, long = OneStream(SamplingOptions(), 1, 10), OneStream(SamplingOptions(), 1, 1000)
     for column in range(10):
         assert torch.equal(short.draw(some_logits(column), column), long.draw(some_logits(column), column))
 
@@ -70,10 +82,10 @@ def test_a_repeated_code_is_drawn_again_from_the_plain_distribution() -> None:
     """All but the likeliest code are cut by top_k, so that any other code must be a second draw."""
     logits = some_logits()
     best = logits.argmax(-1)
-    repetitive = sampler(SamplingOptions(top_k=1, ras_repeats=2))
+    repetitive = OneStream(SamplingOptions(top_k=1, ras_repeats=2))
     for column in range(2):
         assert torch.equal(repetitive.draw(logits, column), best)
-        repetitive.remember(best, column)
+        repetitive.remember(best)
     other = [repetitive.draw(logits, column) != best for column in range(2, 200)]
     expected = 1 - logits.softmax(-1).gather(-1, best[..., None]).mean()
     assert abs(torch.cat(other).float().mean() - expected) < 0.05
@@ -82,9 +94,9 @@ def test_a_repeated_code_is_drawn_again_from_the_plain_distribution() -> None:
 def test_repetitions_are_forgotten_after_the_window() -> None:
     logits = some_logits()
     best = logits.argmax(-1)
-    windowed = sampler(SamplingOptions(top_k=1, ras_window=3))
-    for column, codes in enumerate([best, best, best * 0, best * 0]):
-        windowed.remember(codes, column)
+    windowed = OneStream(SamplingOptions(top_k=1, ras_window=3))
+    for codes in (best, best, best * 0, best * 0):
+        windowed.remember(codes)
     assert torch.equal(windowed.draw(logits, 4), best)
 
 
@@ -92,10 +104,40 @@ def test_marks_do_not_count_as_repetitions() -> None:
     logits = torch.zeros(1, 8, 1026)
     logits[..., CONFIG.eos_code] = 5.0
     marks = torch.full((1, 8), CONFIG.eos_code)
-    ending = sampler(SamplingOptions(top_k=1))
-    for column in range(7):
-        ending.remember(marks, column)
+    ending = OneStream(SamplingOptions(top_k=1))
+    for _ in range(7):
+        ending.remember(marks)
     assert torch.equal(ending.draw(logits, 7), marks)
+
+
+def test_streams_of_a_batch_draw_what_each_draws_alone() -> None:
+    """Whatever the options of the others: here one of them sorts all codes, and one takes another's place."""
+    options = [
+        SamplingOptions(),
+        SamplingOptions(top_k=5, top_p=0.9, temperature=0.3),
+        SamplingOptions(top_k=None, ras_window=0),
+        SamplingOptions(temperature=0),
+    ]
+    alone = [OneStream(option, seed, 30) for seed, option in enumerate(options)]
+    batch = Sampler(CONFIG, 30, len(options))
+    for seed, option in enumerate(options):
+        batch.start(seed, option, seed, 30)
+    recent = torch.full((len(options), LONGEST_WINDOW, 8), -1)
+    streams = [0, 1, 2, 3]
+    for column in range(30):
+        if column == 15:
+            batch.move(3, 1)
+            streams = [0, 3, 2]
+            recent = torch.cat([alone[stream].recent for stream in streams])
+            assert batch.candidates(1) == FEW < batch.candidates(3)
+        logits = torch.cat([some_logits(100 * column + stream) for stream in streams])
+        columns = torch.full((len(streams),), column)
+        codes = batch.draw(logits, columns, recent, batch.candidates(len(streams)))
+        recent = torch.cat((recent[:, 1:], codes[:, None]), dim=1)
+        for row, stream in enumerate(streams):
+            own = alone[stream].draw(logits[row : row + 1], column)
+            alone[stream].remember(own)
+            assert torch.equal(codes[row], own[0])
 
 
 def test_the_inverse_takes_no_index_without_weight() -> None:
@@ -114,6 +156,7 @@ def test_the_inverse_takes_no_index_without_weight() -> None:
         {"top_p": 0.0},
         {"top_p": 1.1},
         {"ras_window": -1},
+        {"ras_window": LONGEST_WINDOW + 1},
         {"ras_repeats": 0},
         {"seed": -1},
         {"seed": 2**63},

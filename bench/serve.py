@@ -1,0 +1,143 @@
+"""A load generator on the real HTTP API: how long clients wait, and how much speech the server makes.
+
+    python -m bench.serve [--url http://127.0.0.1:8000] [--clients 1 4 16] [--requests 4]
+
+Starts `python app.py` where no URL is given. Each client asks for speech in the voice of test_audio.wav again
+and again, with texts and seeds of its own, and measures what its user would: the latency of the answer and
+the real-time factor, seconds per second of speech. One request before the others lets the server read the
+voice. Ends in one line of JSON.
+"""
+
+import argparse
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parent.parent
+SENTENCES = (ROOT / "bench" / "sentences.txt").read_text("utf-8").splitlines()
+BYTES_PER_SECOND = 2 * 24_000
+START_SECONDS, PATIENCE_SECONDS = 120, 600
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request: seconds from sending to the whole answer, seconds of speech in it, and its status."""
+
+    latency: float
+    speech: float
+    status: int
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """`python app.py` on a free port, ready; its URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "app.py")], env=os.environ | {"HIGGS_PORT": str(port)}, cwd=ROOT
+    )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not ready(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("bench.serve: the server did not start")
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def ask(url: str, number: int) -> Answer:
+    recording = base64.b64encode((ROOT / "test_audio.wav").read_bytes()).decode()
+    body = {
+        "model": "higgs-audio",
+        "modalities": ["text", "audio"],
+        "audio": {"voice": "clone", "format": "pcm16"},
+        "seed": number,
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_audio", "input_audio": {"data": recording, "format": "wav"}},
+                    {"type": "text", "text": SENTENCES[number % len(SENTENCES)]},
+                ],
+            }
+        ],
+    }
+    start = time.perf_counter()
+    response = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE_SECONDS)
+    latency = time.perf_counter() - start
+    if response.status_code != 200:
+        return Answer(latency, 0.0, response.status_code)
+    data = base64.b64decode(response.json()["choices"][0]["message"]["audio"]["data"])
+    return Answer(latency, len(data) / BYTES_PER_SECOND, 200)
+
+
+def load(url: str, clients: int, requests: int) -> dict[str, float]:
+    """What `clients` at once, each with `requests` one after the other, get."""
+
+    def one_client(client: int) -> list[Answer]:
+        return [ask(url, client * requests + number) for number in range(requests)]
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        answers = [answer for of_one in pool.map(one_client, range(clients)) for answer in of_one]
+    seconds = time.perf_counter() - start
+    good = [answer for answer in answers if answer.status == 200 and answer.speech > 0]
+    latencies = sorted(answer.latency for answer in good)
+    factors = sorted(answer.latency / answer.speech for answer in good)
+    return {
+        "answered": len(good),
+        "refused": len(answers) - len(good),
+        "latency_p50_s": round(latencies[len(good) // 2], 3),
+        "latency_max_s": round(latencies[-1], 3),
+        "rtf_p50": round(factors[len(good) // 2], 3),
+        "audio_s_per_s": round(sum(answer.speech for answer in good) / seconds, 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--url")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--requests", type=int, default=4, help="of each client")
+    arguments = parser.parse_args()
+    if arguments.url:
+        measure(arguments.url, arguments.clients, arguments.requests)
+    else:
+        with server() as url:
+            measure(url, arguments.clients, arguments.requests)
+
+
+def measure(url: str, numbers_of_clients: list[int], requests: int) -> None:
+    ask(url, 0)
+    results = {}
+    for clients in numbers_of_clients:
+        results[str(clients)] = load(url, clients, requests)
+        print(f"{clients:3} clients: {results[str(clients)]}")
+    print(json.dumps({"serve": results}))
+
+
+if __name__ == "__main__":
+    main()

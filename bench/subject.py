@@ -1,0 +1,68 @@
+"""What the engine's benchmarks run: a model that never ends a stream, and prompts for it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from higgs.checkpoint import load_defaults, load_model
+from higgs.config import HiggsConfig, RopeConfig
+from higgs.model import HiggsModel
+from higgs.prompt import Prompt
+from higgs.sampling import SamplingOptions
+
+BUNDLED = Path(__file__).parent.parent / "models" / "higgs-small"
+SHAPES = {
+    "3b": HiggsConfig(max_positions=8192),
+    "small": HiggsConfig(
+        vocab_size=72,
+        hidden_size=256,
+        intermediate_size=768,
+        layers=6,
+        heads=4,
+        kv_heads=4,
+        head_dim=64,
+        max_positions=4096,
+        rope=RopeConfig(theta=10_000.0, factor=1.0),
+        audio_token_id=60,
+        audio_bos_token_id=61,
+        audio_delay_token_id=62,
+        pad_token_id=63,
+        eos_token_id=64,
+    ),
+}
+UNREACHABLE_CODE = 1_000_000
+TEXT, REFERENCE = 80, 134  # positions; the reference is one of 5 s
+
+
+def model_named(name: str, device: str, dtype: torch.dtype) -> HiggsModel:
+    """A model folder's, or one of random weights in a shape of SHAPES, whose streams never end."""
+    if name in SHAPES:
+        with torch.device(device):
+            torch.manual_seed(0)
+            model = HiggsModel(SHAPES[name]).to(dtype).eval().requires_grad_(False)
+    else:
+        model = load_model(Path(name), torch.device(device), dtype)
+    model.config = replace(model.config, eos_code=UNREACHABLE_CODE)
+    return model
+
+
+def options_named(name: str) -> SamplingOptions:
+    """The sampling that belongs to a model folder; ours for random weights."""
+    return SamplingOptions() if name in SHAPES else load_defaults(Path(name))
+
+
+def default_model() -> str:
+    return str(BUNDLED) if BUNDLED.is_dir() else "small"
+
+
+def some_prompt(config: HiggsConfig) -> Prompt:
+    """Text, a reference of 5 s, text."""
+    ids = torch.arange(2 * TEXT + REFERENCE) % config.audio_bos_token_id % config.audio_token_id
+    mask = torch.zeros(len(ids), dtype=torch.bool)
+    mask[TEXT : TEXT + REFERENCE] = True
+    ids[mask], ids[-1] = config.audio_token_id, config.audio_bos_token_id
+    codes = torch.randint(
+        0, 1024, (len(ids), config.num_codebooks), generator=torch.Generator().manual_seed(0)
+    )
+    return Prompt(ids, codes, mask)

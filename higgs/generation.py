@@ -1,0 +1,70 @@
+"""The handle of one request to the engine."""
+
+import queue
+import secrets
+from collections.abc import Callable, Iterator
+
+import torch
+
+from errors import VoiceServerError
+from higgs.prompt import Prompt
+from higgs.sampling import SamplingOptions
+
+FRAMES_AT_ONCE = 4  # each piece wakes its reader, which costs the engine more than a frame does
+
+
+class Generation:
+    """Iterate over it for frames, int64 (8, t) on the CPU, as they become final.
+
+    The iteration ends when the stream is complete, and raises Cancelled or ModelError when it is not.
+    finish_reason: "stop" when the model ended the stream, "length" at max_columns; None until the end.
+    columns:       columns generated so far, the opening one included.
+    seed:          the seed in use, drawn where the options name none.
+    """
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        options: SamplingOptions,
+        max_columns: int,
+        forget: Callable[["Generation"], None],
+    ) -> None:
+        self.prompt, self.options, self.max_columns = prompt, options, max_columns
+        self.seed = secrets.randbits(63) if options.seed is None else options.seed
+        self.columns = 0
+        self.finish_reason: str | None = None
+        self.cancelled = False
+        self._forget = forget
+        self._held: list[torch.Tensor] = []
+        self._pieces: queue.SimpleQueue[torch.Tensor | VoiceServerError | None] = queue.SimpleQueue()
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        while (piece := self._pieces.get()) is not None:
+            if isinstance(piece, VoiceServerError):
+                raise piece
+            yield piece
+
+    def cancel(self) -> None:
+        """Stop before the next step; a request that has ended already stays as it is."""
+        self.cancelled = True
+        self._forget(self)
+
+    def put(self, frame: torch.Tensor) -> None:
+        """Take one frame (8,); the engine's."""
+        self._held.append(frame)
+        if len(self._held) == FRAMES_AT_ONCE:
+            self._hand_out()
+
+    def finish(self, reason: str) -> None:
+        """End well; the engine's, as is `fail`: one of the two, once."""
+        self._hand_out()
+        self.finish_reason = reason
+        self._pieces.put(None)
+
+    def fail(self, error: VoiceServerError) -> None:
+        self._pieces.put(error)
+
+    def _hand_out(self) -> None:
+        if self._held:
+            self._pieces.put(torch.stack(self._held, dim=1))
+            self._held = []

@@ -1,0 +1,84 @@
+"""Reading prompts: their keys and values, piece by piece, and those of a voice kept for the next request."""
+
+import hashlib
+from collections import OrderedDict
+
+import torch
+
+from higgs.cache import KVCache
+from higgs.model import HiggsModel
+from higgs.prompt import Prompt
+
+PIECE = 256  # positions read between two steps; bounds how long the streams that speak are held up
+
+
+class PrefixCache:
+    """Keys and values of the beginnings of prompts, by content; the least recently used go first.
+
+    positions: how many may be kept in all.
+    """
+
+    def __init__(self, positions: int) -> None:
+        self._free = positions
+        self._kept: OrderedDict[bytes, torch.Tensor] = OrderedDict()
+
+    def find(self, prompt: Prompt) -> torch.Tensor | None:
+        """What KVCache.filled was after the prompt's prefix; None if it is not (any longer) known."""
+        key = _key(prompt)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def keep(self, prompt: Prompt, filled: torch.Tensor) -> None:
+        """Keep a copy of `filled`, [layers, prefix, …], if it is not larger than the whole cache."""
+        self._kept[_key(prompt)] = filled.clone()
+        self._free -= prompt.prefix
+        while self._free < 0:
+            _, dropped = self._kept.popitem(last=False)
+            self._free += dropped.shape[1]
+
+
+def _key(prompt: Prompt) -> bytes:
+    digest = hashlib.sha256()
+    for part in (prompt.input_ids, prompt.audio_columns, prompt.audio_mask):
+        digest.update(part[: prompt.prefix].numpy().tobytes())
+    return digest.digest()
+
+
+class Reader:
+    """Reads one prompt at a time into `cache`.
+
+    A prompt is always cut at the same positions, whether its prefix is known or not, so that its keys and
+    values are the same to the bit.
+    """
+
+    def __init__(self, model: HiggsModel, capacity: int, kept_positions: int) -> None:
+        weight = model.audio_lm_head.weight
+        self.cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
+        self.positions_read = 0
+        self._model = model
+        self._positions = torch.arange(capacity, device=weight.device)[None]
+        self._prefixes = PrefixCache(kept_positions)
+
+    def begin(self, prompt: Prompt) -> None:
+        self.cache.length = 0
+        known = self._prefixes.find(prompt) if prompt.prefix else None
+        if known is not None:
+            self.cache.restore(known)
+
+    def read_on(self, prompt: Prompt) -> bool:
+        """Read one piece of the prompt that was begun; True when it stands whole in the cache."""
+        start = self.cache.length
+        part = prompt.prefix if start < prompt.prefix else len(prompt)
+        end = min(start + PIECE, part)
+        device = self._positions.device
+        ids, columns, mask = (
+            tensor[None, start:end].to(device)
+            for tensor in (prompt.input_ids, prompt.audio_columns, prompt.audio_mask)
+        )
+        embeddings = self._model.embed(ids, columns, mask)
+        self._model(embeddings, mask, self._positions[:, start:end], self.cache)
+        self.positions_read += end - start
+        if end == prompt.prefix:
+            self._prefixes.keep(prompt, self.cache.filled())
+        return end == len(prompt)

@@ -1,0 +1,84 @@
+"""Who waits, who is read and who speaks: plain Python, without tensors.
+
+Requests wait in a queue, are read (prefilled) one at a time, and then speak in rows 0, 1, 2 … of the batch.
+The rows are dense: when one leaves, the last moves into its place, so that a step computes the first n rows.
+"""
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from errors import Overloaded
+
+Request = TypeVar("Request")
+
+
+class Scheduler(Generic[Request]):
+    """Holds each request in one place: `waiting`, `reading` or `rows`.
+
+    slots:       requests that may speak at once.
+    queue_limit: requests that may be here beside these.
+
+    `add` and `remove` are for any thread that holds the owner's lock, as its own calls of `admit` do.
+    """
+
+    def __init__(self, slots: int, queue_limit: int) -> None:
+        self.slots, self.queue_limit = slots, queue_limit
+        self.waiting: deque[Request] = deque()
+        self.reading: Request | None = None
+        self.rows: list[Request] = []
+
+    @property
+    def idle(self) -> bool:
+        return not (self.waiting or self.rows or self.reading is not None)
+
+    def add(self, request: Request) -> None:
+        """Put a request at the end of the queue; Overloaded if it is full."""
+        inside = len(self.waiting) + len(self.rows) + (self.reading is not None)
+        if inside >= self.slots + self.queue_limit:
+            raise Overloaded(f"{len(self.waiting)} requests are waiting already. Try again later.")
+        self.waiting.append(request)
+
+    def remove(self, request: Request) -> bool:
+        """Take a request out of the queue; False if it is not there (any more)."""
+        if request not in self.waiting:
+            return False
+        self.waiting.remove(request)
+        return True
+
+    def admit(self) -> Request | None:
+        """The request to read on, or next: None while all slots are taken or nobody waits."""
+        if self.reading is None and self.waiting and len(self.rows) < self.slots:
+            self.reading = self.waiting.popleft()
+        return self.reading
+
+    def seat(self) -> int:
+        """Give the request that has been read its row."""
+        assert self.reading is not None
+        self.rows.append(self.reading)
+        self.reading = None
+        return len(self.rows) - 1
+
+    def leave(self, row: int) -> int | None:
+        """Free a row; if another request takes its place, the row that it comes from."""
+        last = self.rows.pop()
+        if row == len(self.rows):
+            return None
+        self.rows[row] = last
+        return len(self.rows)
+
+    def stop_reading(self) -> list[Request]:
+        """Let the request that is being read go, and return it, if there is one."""
+        reading, self.reading = self.reading, None
+        return [] if reading is None else [reading]
+
+    def clear_rows(self) -> list[Request]:
+        """Let all that speak go, and return them."""
+        rows = self.rows.copy()
+        self.rows.clear()
+        return rows
+
+    def drain(self) -> list[Request]:
+        """Let everyone go, and return them."""
+        waiting = list(self.waiting)
+        self.waiting.clear()
+        return [*self.clear_rows(), *self.stop_reading(), *waiting]

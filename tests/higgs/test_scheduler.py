@@ -1,0 +1,102 @@
+"""Scheduling, on plain strings: every request is in one place, and rows stay dense."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from errors import Overloaded
+from higgs.scheduler import Scheduler
+
+
+def speaking(names: str) -> Scheduler[str]:
+    scheduler: Scheduler[str] = Scheduler(slots=len(names), queue_limit=2)
+    for name in names:
+        scheduler.add(name)
+        scheduler.admit()
+        scheduler.seat()
+    return scheduler
+
+
+def test_requests_are_read_in_their_order_one_at_a_time() -> None:
+    scheduler: Scheduler[str] = Scheduler(slots=2, queue_limit=9)
+    for name in "abc":
+        scheduler.add(name)
+    assert scheduler.admit() == scheduler.admit() == "a"
+    assert scheduler.seat() == 0
+    assert scheduler.admit() == "b"
+    assert scheduler.seat() == 1
+    assert scheduler.admit() is None, "both slots are taken"
+    scheduler.leave(0)
+    assert scheduler.admit() == "c"
+
+
+def test_the_queue_holds_no_more_than_its_limit_beside_the_slots() -> None:
+    scheduler: Scheduler[str] = Scheduler(slots=1, queue_limit=2)
+    for name in "abc":
+        scheduler.add(name)
+    for _ in range(2):
+        with pytest.raises(Overloaded):
+            scheduler.add("d")
+        scheduler.admit()
+    scheduler.seat()
+    with pytest.raises(Overloaded):
+        scheduler.add("d")
+    scheduler.leave(0)
+    scheduler.add("d")
+
+
+@pytest.mark.parametrize(("row", "source", "left"), [(0, 2, "cb"), (1, 2, "ac"), (2, None, "ab")])
+def test_the_last_row_takes_the_place_of_one_that_leaves(row: int, source: int | None, left: str) -> None:
+    scheduler = speaking("abc")
+    assert scheduler.leave(row) == source
+    assert scheduler.rows == list(left)
+
+
+def test_only_what_waits_can_be_removed() -> None:
+    scheduler = speaking("a")
+    scheduler.add("b")
+    assert scheduler.remove("b") and not scheduler.remove("b") and not scheduler.remove("a")
+
+
+def test_it_is_idle_when_nobody_is_here() -> None:
+    scheduler = speaking("ab")
+    scheduler.leave(0)
+    scheduler.add("c")
+    scheduler.admit()
+    scheduler.add("d")
+    assert not scheduler.idle
+    assert scheduler.drain() == ["b", "c", "d"]
+    assert scheduler.idle
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["add", "remove", "admit", "seat", "leave", "stop"]), st.integers(0)))
+)
+def test_no_request_is_lost_or_doubled(events: list[tuple[str, int]]) -> None:
+    scheduler: Scheduler[int] = Scheduler(slots=3, queue_limit=4)
+    inside: set[int] = set()
+    for number, (event, choice) in enumerate(events):
+        if event == "add":
+            try:
+                scheduler.add(number)
+                inside.add(number)
+            except Overloaded:
+                assert len(inside) == 7
+        elif event == "remove" and scheduler.waiting:
+            gone = scheduler.waiting[choice % len(scheduler.waiting)]
+            assert scheduler.remove(gone)
+            inside.remove(gone)
+        elif event == "admit":
+            scheduler.admit()
+        elif event == "seat" and scheduler.reading is not None:
+            assert scheduler.rows[scheduler.seat()] in inside
+        elif event == "leave" and scheduler.rows:
+            row = choice % len(scheduler.rows)
+            inside.remove(scheduler.rows[row])
+            scheduler.leave(row)
+        elif event == "stop":
+            inside.difference_update(scheduler.stop_reading())
+        here = [*scheduler.rows, *scheduler.waiting]
+        here += [] if scheduler.reading is None else [scheduler.reading]
+        assert sorted(here) == sorted(inside) and len(scheduler.rows) <= 3
+        assert scheduler.idle == (not inside)
