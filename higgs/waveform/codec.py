@@ -8,7 +8,7 @@ import torch
 from higgs.waveform.checkpoint import HOP, load_network
 from higgs.waveform.network import CODEBOOKS, CodecNetwork
 
-CONTEXT = 10  # frames on each side that a frame's samples depend on: the decoder's reach, measured
+CONTEXT = 10  # frames on each side that a frame's samples depend on: the reach of the decoder's convolutions
 MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
 
 
