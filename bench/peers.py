@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
@@ -54,14 +55,21 @@ def their_runs(model: HiggsModel, prompt: Prompt, options: SamplingOptions, colu
         "audio_input_ids": prompt.audio_columns[prompt.audio_mask][None],
         "audio_input_ids_mask": torch.ones(1, prompt.audio_tokens, dtype=torch.bool),
     }
-    sampling = {"temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
+    sampling: dict[str, Any] = {
+        "temperature": options.temperature,
+        "top_k": options.top_k,
+        "top_p": options.top_p,
+    }
 
-    def runner(**more: str) -> Run:
+    def runner(**more: Any) -> Run:
         def run(streams: int) -> int:
-            batch = {
+            batch: dict[str, Any] = {
                 name: part.to(weight.device).repeat_interleave(streams, 0) for name, part in inputs.items()
             }
-            codes = native.generate(**batch, **sampling, **more, do_sample=True, max_new_tokens=columns)
+            codes = cast(
+                torch.Tensor,
+                native.generate(**batch, **sampling, **more, do_sample=True, max_new_tokens=columns),
+            )
             return streams * (codes.shape[1] - prompt.audio_tokens)
 
         return run

@@ -31,6 +31,7 @@ GENERATION = {
     "top_p": 0.95,
     "ras_win_len": 0,
     "ras_win_max_num_repeat": 2,
+    "piece_characters": 90,
 }
 
 
