@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
@@ -44,7 +44,10 @@ def our_run(model: HiggsModel, prompt: Prompt, options: SamplingOptions, columns
 def their_runs(model: HiggsModel, prompt: Prompt, options: SamplingOptions, columns: int) -> dict[str, Run]:
     weight = model.audio_lm_head.weight
     with weight.device:
-        native = HiggsAudioV2ForConditionalGeneration(HiggsAudioV2Config(**model.config.to_native_dict()))
+        # Its `generate` is typed for what transformers' own mixins pass it, not for callers.
+        native: Any = HiggsAudioV2ForConditionalGeneration(
+            HiggsAudioV2Config(**model.config.to_native_dict())
+        )
     native.load_state_dict(model.state_dict(), assign=True)
     native.eval()
     native.generation_config.ras_win_len = options.ras_window or None
@@ -55,7 +58,7 @@ def their_runs(model: HiggsModel, prompt: Prompt, options: SamplingOptions, colu
         "audio_input_ids": prompt.audio_columns[prompt.audio_mask][None],
         "audio_input_ids_mask": torch.ones(1, prompt.audio_tokens, dtype=torch.bool),
     }
-    sampling: dict[str, Any] = {
+    sampling = {
         "temperature": options.temperature,
         "top_k": options.top_k,
         "top_p": options.top_p,
@@ -63,13 +66,10 @@ def their_runs(model: HiggsModel, prompt: Prompt, options: SamplingOptions, colu
 
     def runner(**more: Any) -> Run:
         def run(streams: int) -> int:
-            batch: dict[str, Any] = {
+            batch = {
                 name: part.to(weight.device).repeat_interleave(streams, 0) for name, part in inputs.items()
             }
-            codes = cast(
-                torch.Tensor,
-                native.generate(**batch, **sampling, **more, do_sample=True, max_new_tokens=columns),
-            )
+            codes = native.generate(**batch, **sampling, **more, do_sample=True, max_new_tokens=columns)
             return streams * (codes.shape[1] - prompt.audio_tokens)
 
         return run
