@@ -125,10 +125,12 @@ def test_a_reference_that_can_t_fit_is_refused_before_any_work(cloner: VoiceClon
 
 def test_a_long_text_is_spoken_in_pieces(cloner: VoiceCloner) -> None:
     sentence = "This sentence has some forty characters. "
-    options = SpeechOptions(seed=1, temperature=0.0, max_columns=None)
-    once, often = (cloner.speak(sentence * times, options=options) for times in (7, 14))
-    assert often.prompt_text_tokens == 2 * once.prompt_text_tokens
-    assert often.completion_audio_tokens == 2 * once.completion_audio_tokens
+    once, twice = (cloner.speak(sentence * times, options=SpeechOptions(seed=1)) for times in (7, 14))
+    assert twice.prompt_text_tokens == 2 * once.prompt_text_tokens
+    # The first piece has the same seed and so is the same, but for what the codec looks ahead at its end.
+    same = len(once.samples) - 24_000
+    assert len(twice.samples) > len(once.samples) > 24_000
+    np.testing.assert_allclose(twice.samples[:same], once.samples[:same], atol=1e-4)
 
 
 def test_max_columns_bounds_all_pieces_together(endless_cloner: VoiceCloner) -> None:
