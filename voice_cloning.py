@@ -26,7 +26,7 @@ from tqdm import tqdm
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
-from audio.text import speakable
+from audio.text import pieces, speakable
 from errors import InvalidRequest, StartError, VoiceServerError
 from higgs.chatml import ChatMLResponse, turns_of
 from higgs.checkpoint import Checkpoint, load_checkpoint
@@ -34,7 +34,7 @@ from higgs.codec import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE, Codec
 from higgs.engine import Engine
 from higgs.prompt import Prompt, PromptBuilder, Reference
 from higgs.sampling import SamplingOptions
-from higgs.speech import Speech, SpeechStream
+from higgs.speech import Piece, Speech, SpeechStream
 from settings import Settings, load_settings
 
 PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
@@ -93,6 +93,7 @@ class VoiceCloner:
         self._settings = settings
         self._defaults = checkpoint.defaults
         self.codec = codec
+        self._piece_characters = checkpoint.piece_characters
         self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.model.config)
         self._engine = Engine(
             checkpoint.model,
@@ -146,19 +147,16 @@ class VoiceCloner:
 
         InvalidRequest: nothing to speak, too long, or options out of range. Overloaded: the queue is full.
         """
-        text = speakable(text)
         references = [Reference(voice.codes, voice.transcript)] if voice else []
-        prompt = self._prompts.speech(text, references)
+        texts = pieces(speakable(text), self._piece_characters)
+        spoken = [self._piece(self._prompts.speech(part, references), len(part.encode())) for part in texts]
         chosen = {
             name: value
             for name in ("temperature", "top_k", "top_p", "seed")
             if (value := getattr(options, name)) is not None
         }
-        length = len(text.encode())
-        budget = SHORTEST_BUDGET + int(self._settings.columns_per_byte * length)
-        columns = min(options.max_columns or budget, budget)
-        needed = max(int(FASTEST_SPEECH * length), FIRST_FRAME)
-        return self._submit(prompt, replace(self._defaults, **chosen), columns, needed)
+        sampling = replace(self._defaults, **chosen)
+        return SpeechStream(self._engine, self.codec, spoken, sampling, options.max_columns)
 
     def generate(
         self,
@@ -181,7 +179,10 @@ class VoiceCloner:
         sampling = SamplingOptions(
             temperature, top_k, top_p, max(ras_win_len or 0, 0), ras_win_max_num_repeat, seed
         )
-        speech = self._submit(prompt, sampling, max_new_tokens).speech()
+        piece = Piece(
+            prompt, max(min(max_new_tokens, self._settings.max_positions - len(prompt)), FIRST_FRAME)
+        )
+        speech = SpeechStream(self._engine, self.codec, [piece], sampling).speech()
         usage = {
             "prompt_tokens": len(prompt),
             "completion_tokens": speech.completion_audio_tokens,
@@ -199,13 +200,11 @@ class VoiceCloner:
         """Cancel what is under way and let the model go."""
         self._engine.close()
 
-    def _submit(
-        self, prompt: Prompt, sampling: SamplingOptions, columns: int, needed: int = FIRST_FRAME
-    ) -> SpeechStream:
-        """Queue a prompt for as many columns as fit beside it; the engine refuses it if `needed` do not."""
-        room = self._settings.max_positions - len(prompt)
-        generation = self._engine.submit(prompt, sampling, min(columns, max(room, needed)))
-        return SpeechStream(generation, self.codec)
+    def _piece(self, prompt: Prompt, length: int) -> Piece:
+        """A prompt for a text of so many bytes, with the columns that fit beside it, if those needed do."""
+        needed = max(int(FASTEST_SPEECH * length), FIRST_FRAME)
+        budget = SHORTEST_BUDGET + int(self._settings.columns_per_byte * length)
+        return Piece(prompt, min(budget, max(self._settings.max_positions - len(prompt), needed)))
 
     def _kept(self, key: bytes) -> VoiceReference | None:
         with self._looking:

@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
@@ -43,7 +44,10 @@ def our_run(model: HiggsModel, prompt: Prompt, options: SamplingOptions, columns
 def their_runs(model: HiggsModel, prompt: Prompt, options: SamplingOptions, columns: int) -> dict[str, Run]:
     weight = model.audio_lm_head.weight
     with weight.device:
-        native = HiggsAudioV2ForConditionalGeneration(HiggsAudioV2Config(**model.config.to_native_dict()))
+        # Its `generate` is typed for what transformers' own mixins pass it, not for callers.
+        native: Any = HiggsAudioV2ForConditionalGeneration(
+            HiggsAudioV2Config(**model.config.to_native_dict())
+        )
     native.load_state_dict(model.state_dict(), assign=True)
     native.eval()
     native.generation_config.ras_win_len = options.ras_window or None
@@ -54,9 +58,13 @@ def their_runs(model: HiggsModel, prompt: Prompt, options: SamplingOptions, colu
         "audio_input_ids": prompt.audio_columns[prompt.audio_mask][None],
         "audio_input_ids_mask": torch.ones(1, prompt.audio_tokens, dtype=torch.bool),
     }
-    sampling = {"temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
+    sampling = {
+        "temperature": options.temperature,
+        "top_k": options.top_k,
+        "top_p": options.top_p,
+    }
 
-    def runner(**more: str) -> Run:
+    def runner(**more: Any) -> Run:
         def run(streams: int) -> int:
             batch = {
                 name: part.to(weight.device).repeat_interleave(streams, 0) for name, part in inputs.items()

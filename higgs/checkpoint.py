@@ -7,6 +7,7 @@ at the door. Everything that can't be loaded is a StartError that names the reme
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -17,6 +18,7 @@ from higgs.model import HiggsModel
 from higgs.sampling import SamplingOptions
 from higgs.weights import compare, find, read_json, read_weights
 
+PIECE_CHARACTERS = 300  # where generation_config.json names no other
 PUBLISHED_CODEC = "bosonai/higgs-audio-v2-tokenizer"
 
 BOSON_TO_NATIVE = {
@@ -32,13 +34,18 @@ UNUSED = ("text_lm_head.", "audio_decoder_proj.text_lm_head.", "audio_tower.", "
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded language model with what belongs to it; `codec` is the folder of its codec."""
+    """A loaded language model with what belongs to it.
+
+    codec:            the folder of its codec.
+    piece_characters: longest text that it speaks well in one go.
+    """
 
     folder: Path
     model: HiggsModel
     tokenizer: PreTrainedTokenizerFast
     defaults: SamplingOptions
     codec: Path
+    piece_characters: int
 
 
 def load_checkpoint(
@@ -63,6 +70,7 @@ def load_checkpoint(
         tokenizer=load_tokenizer(folder),
         defaults=load_defaults(folder),
         codec=find_codec(folder, codec),
+        piece_characters=int(load_generation(folder).get("piece_characters", PIECE_CHARACTERS)),
     )
 
 
@@ -92,10 +100,15 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise StartError(f"{folder} has no readable tokenizer.json ({error}). Download it again.") from error
 
 
+def load_generation(folder: Path) -> dict[str, Any]:
+    """A model's generation_config.json; empty where there is none."""
+    path = folder / "generation_config.json"
+    return read_json(path) if path.is_file() else {}
+
+
 def load_defaults(folder: Path) -> SamplingOptions:
     """The sampling that a model's generation_config.json asks for; ours for what it leaves open."""
-    path = folder / "generation_config.json"
-    config = read_json(path) if path.is_file() else {}
+    config = load_generation(folder)
     names = {
         "temperature": "temperature",
         "top_k": "top_k",
@@ -110,7 +123,7 @@ def load_defaults(folder: Path) -> SamplingOptions:
     try:
         return SamplingOptions(**chosen)
     except (InvalidRequest, TypeError) as error:
-        raise StartError(f"{path} can't be used: {error}") from error
+        raise StartError(f"{folder}/generation_config.json can't be used: {error}") from error
 
 
 def _native_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:

@@ -59,11 +59,8 @@ class Engine:
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, prompt: Prompt, options: SamplingOptions, max_columns: int) -> Generation:
-        """Queue a request for at most max_columns columns, which hold up to max_columns - 8 frames.
-
-        InvalidRequest if prompt and columns don't fit into the engine, Overloaded if the queue is full.
-        """
+    def check(self, prompt: Prompt, max_columns: int) -> None:
+        """InvalidRequest if a prompt and so many columns don't fit into the engine."""
         if max_columns <= self._books:
             raise InvalidRequest(f"max_columns is {max_columns}; no frame is complete before 9 columns.")
         if len(prompt) + max_columns > self._capacity:
@@ -72,11 +69,20 @@ class Engine:
                 f"{self._capacity} positions of this server. Shorten the text or the reference.",
                 code="context_length_exceeded",
             )
+
+    def submit(
+        self, prompt: Prompt, options: SamplingOptions, max_columns: int, *, admitted: bool = False
+    ) -> Generation:
+        """Queue a request for at most max_columns columns, which hold up to max_columns - 8 frames.
+
+        InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`: a
+        later part of one that waited already. """
+        self.check(prompt, max_columns)
         generation = Generation(prompt, options, max_columns, self._forget)
         with self._changed:
             if self._closed:
                 raise Cancelled("The server is shutting down.")
-            self._scheduler.add(generation)
+            self._scheduler.add(generation, admitted)
             self._changed.notify()
         return generation
 

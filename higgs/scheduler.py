@@ -31,8 +31,11 @@ class Scheduler(Generic[Request]):
     def idle(self) -> bool:
         return not (self.waiting or self.rows or self.reading is not None)
 
-    def add(self, request: Request) -> None:
-        """Put a request at the end of the queue; Overloaded if it is full."""
+    def add(self, request: Request, admitted: bool = False) -> None:
+        """Put a request at the end of the queue; Overloaded if it is full. One that is admitted goes
+        first."""
+        if admitted:
+            return self.waiting.appendleft(request)
         inside = len(self.waiting) + len(self.rows) + (self.reading is not None)
         if inside >= self.slots + self.queue_limit:
             raise Overloaded(f"{len(self.waiting)} requests are waiting already. Try again later.")

@@ -116,10 +116,26 @@ def test_a_runaway_is_cut_by_the_length_of_its_text(endless_cloner: VoiceCloner)
     assert speech.completion_audio_tokens == 8 * 25 + 4 * 10 - 8
 
 
-def test_a_text_that_can_t_fit_is_refused_before_any_work(cloner: VoiceCloner) -> None:
+def test_a_reference_that_can_t_fit_is_refused_before_any_work(cloner: VoiceCloner) -> None:
+    voice = VoiceReference.of_codes(torch.zeros(8, 9000, dtype=torch.int64))
     with pytest.raises(InvalidRequest) as error:
-        cloner.stream("word " * 2000)
+        cloner.stream("Some words.", voice)
     assert error.value.code == "context_length_exceeded"
+
+
+def test_a_long_text_is_spoken_in_pieces(cloner: VoiceCloner) -> None:
+    sentence = "This sentence has some forty characters. "
+    options = SpeechOptions(seed=1, temperature=0.0, max_columns=None)
+    once, often = (cloner.speak(sentence * times, options=options) for times in (7, 14))
+    assert often.prompt_text_tokens == 2 * once.prompt_text_tokens
+    assert often.completion_audio_tokens == 2 * once.completion_audio_tokens
+
+
+def test_max_columns_bounds_all_pieces_together(endless_cloner: VoiceCloner) -> None:
+    text = "This sentence has some forty characters. " * 20
+    speech = endless_cloner.speak(text, options=SpeechOptions(seed=1, max_columns=60))
+    assert speech.finish_reason == "length"
+    assert speech.completion_audio_tokens == 60 - 8
 
 
 def test_a_cancelled_stream_raises(endless_cloner: VoiceCloner) -> None:

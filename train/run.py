@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
+from higgs.checkpoint import load_model
 from higgs.model import HiggsModel
 from higgs.prompt import PromptBuilder
 from higgs.vocoder.codec import VocoderCodec
@@ -31,6 +32,7 @@ GENERATION = {
     "top_p": 0.95,
     "ras_win_len": 0,
     "ras_win_max_num_repeat": 2,
+    "piece_characters": 90,
 }
 
 
@@ -42,6 +44,7 @@ def arguments() -> argparse.Namespace:
         "--minutes", type=float, default=480.0, help="of language model training, earlier runs included"
     )
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="model folder whose codec and weights to begin with")
     parser.add_argument("--out", type=Path, default=MODEL)
     return parser.parse_args()
 
@@ -55,15 +58,20 @@ def spoken(sentences: int) -> list[Utterance]:
 
 def ship(trainer: Trainer, out: Path) -> None:
     """Write the averaged weights in bfloat16 with all that a model folder holds."""
-    (out / "codec").mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     save_file(
         {n: p.to(torch.bfloat16).contiguous() for n, p in trainer.average.items()}, out / "model.safetensors"
     )
     (out / "config.json").write_text(json.dumps(trainer.model.config.to_native_dict(), indent=2) + "\n")
     (out / "generation_config.json").write_text(json.dumps(GENERATION, indent=2) + "\n")
     save_tokenizer(build_tokenizer(), out)
+    copy_codec(WORK / "codec", out / "codec")
+
+
+def copy_codec(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "model.safetensors"):
-        (out / "codec" / name).write_bytes((WORK / "codec" / name).read_bytes())
+        (target / name).write_bytes((source / name).read_bytes())
 
 
 def main() -> None:
@@ -74,13 +82,18 @@ def main() -> None:
         f"{len(utterances)} utterances, {sum(len(u.phones) for u in utterances) / 90_000:.1f} hours",
         flush=True,
     )
-    if not (WORK / "codec" / "model.safetensors").exists():
+    if options.start:
+        copy_codec(options.start / "codec", WORK / "codec")
+    elif not (WORK / "codec" / "model.safetensors").exists():
         codec.train(utterances, WORK / "codec", options.codec_minutes)
     network = VocoderCodec.load(WORK / "codec").network
     tokenizer = build_tokenizer()
     config = build_config(tokenizer)
     builder = PromptBuilder(PreTrainedTokenizerFast(tokenizer_object=tokenizer), config)
-    trainer = Trainer(HiggsModel(config), Schedule(options.minutes), WORK / "language_model.pt")
+    model = (
+        load_model(options.start, torch.device("cpu"), torch.float32) if options.start else HiggsModel(config)
+    )
+    trainer = Trainer(model.train().requires_grad_(), Schedule(options.minutes), WORK / "language_model.pt")
     trainer.run(Examples(utterances, network, builder, config))
     ship(trainer, options.out)
 
