@@ -10,12 +10,32 @@ import torch
 from higgs.cache import SlotCache
 from higgs.config import HiggsConfig
 from higgs.delay import DelayRule
-from higgs.sampling import LONGEST_WINDOW, Sampler, SamplingOptions
+from higgs.graphs import Graphs
+from higgs.sampling import FEW, LONGEST_WINDOW, Sampler, SamplingOptions
 
 # Delayed columns [n, K], their positions [n] and a length → logits [n, K, V]; see AudioPath.
 Path = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
-BUCKET = 64  # positions; attention runs over a multiple of it, behind a mask
+SHORTEST = 64  # positions; attention runs over a multiple of it, behind a mask
+
+
+class Buckets:
+    """How many rows and positions a step computes: what is needed, or (for graphs) the next power of two."""
+
+    def __init__(self, rows: int, capacity: int, exact: bool) -> None:
+        self.rows, self.capacity, self.exact = rows, capacity, exact
+
+    def around(self, rows: int, length: int) -> tuple[int, int]:
+        """The smallest bucket that holds so many rows and positions."""
+        blocks = -(-length // SHORTEST)
+        if not self.exact:
+            rows, blocks = (1 << (count - 1).bit_length() for count in (rows, blocks))
+        return min(rows, self.rows), min(blocks * SHORTEST, self.capacity)
+
+    def all(self) -> set[tuple[int, int]]:
+        """Every bucket of a power of two."""
+        rows, lengths = range(self.rows.bit_length() + 1), range(self.capacity.bit_length() + 1)
+        return {self.around(1 << row, 1 << length) for row in rows for length in lengths}
 
 
 class Decoder:
@@ -31,6 +51,10 @@ class Decoder:
         self._recent = torch.zeros(
             rows, LONGEST_WINDOW, config.num_codebooks, dtype=torch.int64, device=device
         )
+        self._buckets = Buckets(rows, cache.capacity, exact=device.type == "cpu")
+        self._advance = Graphs(self._write_columns)
+        if device.type == "cuda":
+            self._advance.capture((*bucket, FEW) for bucket in self._buckets.all())
 
     def start(
         self, row: int, filled: torch.Tensor, options: SamplingOptions, seed: int, max_columns: int
@@ -60,14 +84,18 @@ class Decoder:
         The frame that each column completes, and the number of the frame that ends its stream (see
         DelayRule): [n, K + 1] int64 on the CPU. Only frames from 1 up to the end are audio.
         """
-        books = self._config.num_codebooks
-        length = min(-(-length // BUCKET) * BUCKET, self._cache.capacity)
-        position, column, recent = self._position[:n], self._column[:n], self._recent[:n]
+        rows, length = self._buckets.around(n, length)
+        return self._advance(rows, length, self._sampler.candidates(n))[:n].cpu()
+
+    def _write_columns(self, rows: int, length: int, candidates: int) -> torch.Tensor:
+        """The work of `step`; rows beyond those that speak compute what nobody reads."""
+        books, last = self._config.num_codebooks, self._cache.capacity - 1
+        position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
         logits = self._path(recent[:, -1], position, length)
-        codes = self._sampler.draw(logits, column, recent, self._sampler.candidates(n))
+        codes = self._sampler.draw(logits, column, recent, candidates)
         codes = self._rule.force(codes, column[:, None])
         recent.copy_(torch.cat((recent[:, 1:], codes[:, None]), dim=1))
-        position.add_(1)
-        column.add_(1)
+        position.add_(1).clamp_(max=last)
+        column.add_(1).clamp_(max=last)
         frames = recent[:, -books:].diagonal(dim1=1, dim2=2).clamp(max=self._config.bos_code - 1)
-        return torch.cat((frames, self._rule.end[:n, None]), dim=1).cpu()
+        return torch.cat((frames, self._rule.end[:rows, None]), dim=1)

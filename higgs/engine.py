@@ -76,7 +76,7 @@ class Engine:
         """Queue a request for at most max_columns columns, which hold up to max_columns - 8 frames.
 
         InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`: a
-        later part of one that waited already. """
+        later part of one that waited already."""
         self.check(prompt, max_columns)
         generation = Generation(prompt, options, max_columns, self._forget)
         with self._changed:
