@@ -42,8 +42,10 @@ class SpeechStream:
     """Speech on its way: take it whole with `speech`, or iterate once; `cancel` from any thread.
 
     pieces:  spoken one after the other, in one stream of codes; the first is queued at once, the others
-    follow without waiting in the queue again. options: of the first piece; the others take the seeds that
-    follow its own. longest: columns in all; None for no other bound than the pieces' own."""
+             follow without waiting in the queue again.
+    options: of the first piece; the others take the seeds that follow its own.
+    longest: columns in all; None for no other bound than the pieces' own.
+    """
 
     def __init__(
         self,
