@@ -6,8 +6,9 @@ import numpy as np
 
 from higgs.vocoder.analysis import BANDS, LOG_FLOOR, STEPS_PER_FRAME, TOP_HZ, Features, band_centres, mel
 
-# Where each teacher's pitch lies (ln Hz), so that a pseudo-speaker can be sent anywhere.
-TEACHER_LEVEL = np.log([172.0, 100.0, 125.0, 105.0])
+# Where each teacher's pitch lies (ln Hz) and how far it strays: a pseudo-speaker can be sent anywhere.
+TEACHER_LEVEL = np.log([172.0, 100.0, 125.0, 93.0])
+TEACHER_SPREAD = (0.074, 0.144, 0.12, 0.2)
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ def draw_warp(voice: int, rng: np.random.Generator) -> Warp:
         voice,
         formants=float(np.clip(np.exp(drift * 0.6 + rng.normal(0, 0.05)), 0.8, 1.25)),
         shift=float(level - TEACHER_LEVEL[voice]),
-        spread=float(np.exp(rng.uniform(-0.4, 0.6))),
+        # People stray farther than synthesisers: every code of level and spread is to be met.
+        spread=float(np.exp(rng.uniform(np.log(0.06), np.log(0.32))) / TEACHER_SPREAD[voice]),
         tempo=float(np.exp(rng.uniform(-0.15, 0.15))),
         periodicity=float(rng.uniform(0.85, 1.1)),
         tone=tone,
