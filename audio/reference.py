@@ -85,12 +85,15 @@ def used_part(levels: np.ndarray, loud: float, length: int) -> tuple[int, int, b
 
 
 def speech_levels(samples: np.ndarray) -> np.ndarray:
-    """The level of each 20 ms frame in dB, one frame per 10 ms, without the recording's DC offset."""
-    centred = samples.astype(np.float64) - samples.mean(dtype=np.float64)
-    energy = np.concatenate([[0.0], np.cumsum(centred**2)])
+    """The level of each 20 ms frame in dB, one frame per 10 ms; without its mean, which no ear hears."""
     starts = np.arange(0, len(samples) - FRAME + 1, STEP)
-    power = (energy[starts + FRAME] - energy[starts]) / FRAME
-    return 10 * np.log10(np.maximum(power, 1e-12))
+
+    def means(values: np.ndarray) -> np.ndarray:
+        total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+        return (total[starts + FRAME] - total[starts]) / FRAME
+
+    centred = samples - samples.mean(dtype=np.float64)
+    return 10 * np.log10(np.maximum(means(centred**2) - means(centred) ** 2, 1e-12))
 
 
 def speech_bounds(levels: np.ndarray, threshold: float) -> tuple[int, int]:

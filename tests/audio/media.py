@@ -14,6 +14,7 @@ RECORDING = Path(__file__).resolve().parents[2] / "test_audio.wav"
 SAMPLE_RATE = 24_000
 
 # name → container, audio codec, its sample rate, video codec
+AMR = "libopencore_amrnb"
 CONTAINERS: dict[str, tuple[str, str, int, str | None]] = {
     "wav": ("wav", "pcm_s16le", 24_000, None),
     "wav, 24 bit": ("wav", "pcm_s24le", 48_000, None),
@@ -31,7 +32,7 @@ CONTAINERS: dict[str, tuple[str, str, int, str | None]] = {
     "aiff": ("aiff", "pcm_s16be", 24_000, None),
     "au": ("au", "pcm_s16be", 24_000, None),
     "caf": ("caf", "pcm_s16le", 24_000, None),
-    "amr": ("amr", "libopencore_amrnb", 8_000, None),
+    "amr": ("amr", AMR, 8_000, None),
     "mp2": ("mp2", "mp2", 24_000, None),
     "ac3": ("ac3", "ac3", 48_000, None),
     "mp4": ("mp4", "aac", 44_100, "libx264"),
@@ -86,6 +87,10 @@ def media(
     with av.open(output, mode="w", format=container_format, container_options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate, layout=LAYOUTS[channels])
         assert isinstance(stream, av.AudioStream)
+        if codec == AMR:
+            stream.bit_rate = (
+                12_200  # its best; by default it takes less, and then keeps little of the waveform
+            )
         if video:
             add_picture(container, video)
         for frame in audio_frames(recording() if samples is None else samples, stream, channels):

@@ -74,6 +74,11 @@ def test_silence_before_and_after_goes_but_for_a_breath() -> None:
     assert 6.9 <= prepared.end_seconds <= 7.25
 
 
+def test_an_offset_of_the_microphone_is_not_sound() -> None:
+    samples = np.concatenate([silence(3), speech(4) + 0.01, silence(5)])
+    assert 2.85 <= prepare_reference(samples).start_seconds <= 3.05
+
+
 def test_silence_is_kept_where_the_speech_alone_would_be_too_short() -> None:
     for samples in ([speech(0.7), silence(0.8)], [silence(0.8), speech(0.7)], [silence(3), speech(0.7)]):
         source = np.concatenate(samples)
