@@ -27,7 +27,7 @@ WORK = Path(__file__).parent / "work"
 MODEL = Path(__file__).parent.parent / "models" / "higgs-small"
 GENERATION = {
     "do_sample": True,
-    "temperature": 0.5,
+    "temperature": 0.3,
     "top_k": 50,
     "top_p": 0.95,
     "ras_win_len": 0,
