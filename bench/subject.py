@@ -6,30 +6,16 @@ from pathlib import Path
 import torch
 
 from higgs.checkpoint import load_defaults, load_model
-from higgs.config import HiggsConfig, RopeConfig
+from higgs.config import HiggsConfig
 from higgs.model import HiggsModel
 from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
+from train.tokenizer import build_config, build_tokenizer
 
 BUNDLED = Path(__file__).parent.parent / "models" / "higgs-small"
 SHAPES = {
     "3b": HiggsConfig(max_positions=8192),
-    "small": HiggsConfig(
-        vocab_size=72,
-        hidden_size=256,
-        intermediate_size=768,
-        layers=6,
-        heads=4,
-        kv_heads=4,
-        head_dim=64,
-        max_positions=4096,
-        rope=RopeConfig(theta=10_000.0, factor=1.0),
-        audio_token_id=60,
-        audio_bos_token_id=61,
-        audio_delay_token_id=62,
-        pad_token_id=63,
-        eos_token_id=64,
-    ),
+    "small": build_config(build_tokenizer()),
 }
 UNREACHABLE_CODE = 1_000_000
 TEXT, REFERENCE = 80, 134  # positions; the reference is one of 5 s

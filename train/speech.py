@@ -72,7 +72,6 @@ PHONES = [
     "z",
     "zh",
 ]
-FEATURES = 70
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,6 +72,7 @@ def build_tokenizer() -> Tokenizer:
 
 def build_config(tokenizer: Tokenizer) -> HiggsConfig:
     """The shape of the bundled model: 13 million parameters, 7 of them touched in a column."""
+    ids = tokenizer.get_vocab()
     return HiggsConfig(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=256,
@@ -82,11 +83,11 @@ def build_config(tokenizer: Tokenizer) -> HiggsConfig:
         head_dim=64,
         max_positions=4096,
         rope=RopeConfig(theta=10_000.0, factor=1.0),
-        audio_token_id=tokenizer.token_to_id("<|AUDIO_OUT|>"),
-        audio_bos_token_id=tokenizer.token_to_id("<|audio_out_bos|>"),
-        audio_delay_token_id=tokenizer.token_to_id("<|reserved_special_token_6|>"),
-        pad_token_id=tokenizer.token_to_id("<|end_of_text|>"),
-        eos_token_id=tokenizer.token_to_id("<|eot_id|>"),
+        audio_token_id=ids["<|AUDIO_OUT|>"],
+        audio_bos_token_id=ids["<|audio_out_bos|>"],
+        audio_delay_token_id=ids["<|reserved_special_token_6|>"],
+        pad_token_id=ids["<|end_of_text|>"],
+        eos_token_id=ids["<|eot_id|>"],
     )
 
 
