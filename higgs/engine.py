@@ -186,7 +186,7 @@ class Engine:
             generation.put(codes)
         if frame >= end:
             generation.finish("stop")
-        elif generation.columns == generation.max_columns:
+        elif generation.columns == generation.max_columns or generation.stuck:
             generation.finish("length")
         return generation.finish_reason is not None
 

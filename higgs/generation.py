@@ -8,6 +8,7 @@ import torch
 
 from errors import VoiceServerError
 from higgs.prompt import Prompt
+from higgs.runaway import Novelty
 from higgs.sampling import SamplingOptions
 
 FRAMES_AT_ONCE = 4  # each piece wakes its reader, which costs the engine more than a frame does
@@ -17,7 +18,8 @@ class Generation:
     """Iterate over it for frames, int64 (8, t) on the CPU, as they become final.
 
     The iteration ends when the stream is complete, and raises Cancelled or ModelError when it is not.
-    finish_reason: "stop" when the model ended the stream, "length" at max_columns; None until the end.
+    finish_reason: "stop" when the model ended the stream, "length" at max_columns or when it went round in
+                   circles; None until the end.
     columns:       columns generated so far, the opening one included.
     seed:          the seed in use, drawn where the options name none.
     """
@@ -35,6 +37,7 @@ class Generation:
         self.finish_reason: str | None = None
         self.cancelled = False
         self._forget = forget
+        self._novelty = Novelty()
         self._held: list[torch.Tensor] = []
         self._pieces: queue.SimpleQueue[torch.Tensor | VoiceServerError | None] = queue.SimpleQueue()
 
@@ -52,8 +55,14 @@ class Generation:
     def put(self, frame: torch.Tensor) -> None:
         """Take one frame (8,); the engine's."""
         self._held.append(frame)
+        self._novelty.note(int(frame[0]))
         if len(self._held) == FRAMES_AT_ONCE:
             self._hand_out()
+
+    @property
+    def stuck(self) -> bool:
+        """It goes round in circles, or is silent, and would to the end of its columns; see Novelty."""
+        return self._novelty.stuck
 
     def finish(self, reason: str) -> None:
         """End well; the engine's, as is `fail`: one of the two, once."""

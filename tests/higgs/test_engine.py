@@ -12,6 +12,7 @@ from higgs.delay import undo_delay
 from higgs.engine import Engine
 from higgs.generation import Generation
 from higgs.prompt import Prompt
+from higgs.runaway import PATIENCE
 from higgs.sampling import SamplingOptions
 from tests.golden import lm_cases as cases
 from tests.golden.lm_golden import load_golden
@@ -192,3 +193,13 @@ def test_a_request_that_does_not_fit_is_refused(engine: Engine) -> None:
     assert refusal.value.code == "context_length_exceeded"
     with pytest.raises(InvalidRequest):
         engine.submit(clone_prompt(), GREEDY, 8)
+
+
+def test_a_stream_that_goes_in_circles_is_cut() -> None:
+    path = ScriptedPath(torch.arange(20)[:, None].expand(20, 8).clone())
+    engine = path.engine()
+    generation = engine.submit(clone_prompt(), GREEDY, 1000)
+    frames = frames_of(generation)
+    engine.close()
+    assert generation.finish_reason == "length"
+    assert PATIENCE < frames.shape[1] < PATIENCE + 3 * 20
