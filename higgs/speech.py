@@ -16,6 +16,7 @@ from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
 
 FIRST_PIECE, LARGEST_PIECE = 8, 128  # frames
+TAKES = 4  # seeds that are tried where none was asked for and the model ends before it speaks
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class SpeechStream:
 
     pieces:  spoken one after the other, in one stream of codes; the first is queued at once, the others
              follow without waiting in the queue again.
-    options: of the first piece; the others take the seeds that follow its own.
+    options: of the first piece; the others take the seeds that follow its own. Without a seed, a model that
+             ends before it speaks is asked again with another.
     longest: columns in all; None for no other bound than the pieces' own.
     """
 
@@ -62,33 +64,45 @@ class SpeechStream:
         self._changing = threading.Lock()
         self._cancelled = False
         self._spoken: list[Generation] = []
-        self._begin(pieces[0])
+        self._submit(0, admitted=False)
 
-    def _begin(self, piece: Piece) -> bool:
-        """Give the engine another piece; False if there are no columns left for it."""
-        columns = piece.max_columns
+    def _submit(self, index: int, admitted: bool = True) -> bool:
+        """Give the engine a piece; False if there are no columns left for it."""
+        columns = self._pieces[index].max_columns
         if self._longest is not None:
-            columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken))
-        if self._spoken and columns <= CODEBOOKS:
+            columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken[:index]))
+        if index and columns <= CODEBOOKS:
             return False
-        first = self._spoken[0].seed if self._spoken else self._options.seed
-        seed = None if first is None else (first + len(self._spoken)) % 2**63
+        first = self._spoken[0].seed if index else self._options.seed
+        seed = None if first is None else (first + index) % 2**63
+        options = replace(self._options, seed=seed)
         with self._changing:
-            options = replace(self._options, seed=seed)
-            self._spoken.append(
-                self._engine.submit(piece.prompt, options, columns, admitted=bool(self._spoken))
-            )
+            generation = self._engine.submit(self._pieces[index].prompt, options, columns, admitted=admitted)
+            self._spoken[index:] = [generation]
             if self._cancelled:
-                self._spoken[-1].cancel()
+                generation.cancel()
         return True
 
     def _frames(self) -> Iterator[torch.Tensor]:
         """The codes (8, t) of all pieces."""
-        yield from self._spoken[0]
-        for piece in self._pieces[1:]:
-            if not self._begin(piece):
+        yield from self._first_frames()
+        for index in range(1, len(self._pieces)):
+            if not self._submit(index):
                 return
-            yield from self._spoken[-1]
+            yield from self._spoken[index]
+
+    def _first_frames(self) -> Iterator[torch.Tensor]:
+        """The codes of the first piece, by another seed if the model ends at once and none was asked for."""
+        takes = 1 if self._options.seed is not None else TAKES
+        for take in range(takes):
+            if take:
+                self._submit(0)
+            frames = iter(self._spoken[0])
+            first = next(frames, None)
+            if first is not None:
+                yield first
+                yield from frames
+                return
 
     def speech(self) -> Speech:
         """Wait for the whole. Cancelled, or ModelError if the model failed or ended without a frame."""

@@ -1,0 +1,60 @@
+"""Speech out of the engine's codes: pieces, and a model that ends before it speaks."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from errors import ModelError
+from higgs.cache import SlotCache
+from higgs.codec import load_codec
+from higgs.engine import Engine
+from higgs.model import HiggsModel
+from higgs.sampling import SamplingOptions
+from higgs.speech import TAKES, Piece, SpeechStream
+from tests.higgs.test_engine import clone_prompt
+from tests.tiny import CONFIG, tiny_model
+from tests.tiny_codec import NATIVE
+
+PROMPT = clone_prompt()
+
+
+class LateSpeaker:
+    """A path whose first streams end at once, and the others never."""
+
+    def __init__(self, silent: int) -> None:
+        self.silent, self.begun = silent, 0
+
+    def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
+        self.begun += int(positions[0]) == len(PROMPT)
+        code = CONFIG.eos_code if self.begun <= self.silent else 5
+        codes = torch.full((len(columns), CONFIG.num_codebooks), code)
+        return torch.nn.functional.one_hot(codes, CONFIG.codebook_size).float()
+
+
+def stream(path: Callable[..., torch.Tensor], seed: int | None) -> SpeechStream:
+    def given(model: HiggsModel, cache: SlotCache) -> Callable[..., torch.Tensor]:
+        return path
+
+    engine = Engine(tiny_model(), slots=1, path=given)
+    return SpeechStream(
+        engine,
+        load_codec(str(NATIVE), "cpu"),
+        [Piece(PROMPT, 40)],
+        SamplingOptions(temperature=0, ras_window=0, seed=seed),
+    )
+
+
+def test_a_model_that_ends_at_once_is_asked_again_with_another_seed() -> None:
+    path = LateSpeaker(silent=TAKES - 1)
+    speech = stream(path, seed=None).speech()
+    assert path.begun == TAKES
+    assert speech.completion_audio_tokens == 32
+
+
+@pytest.mark.parametrize(("seed", "takes"), [(None, TAKES), (7, 1)])
+def test_it_is_not_asked_for_ever_and_never_against_a_given_seed(seed: int | None, takes: int) -> None:
+    path = LateSpeaker(silent=1000)
+    with pytest.raises(ModelError, match="before it spoke"):
+        stream(path, seed).speech()
+    assert path.begun == takes
