@@ -8,36 +8,26 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
-from api.chat_rules import (
-    CLONE,
-    DEFAULT,
-    Recording,
-    blamed_on,
-    check_supported,
-    reference_recording,
-    spoken_text,
-)
+from api.chat_rules import check_supported, reference_recording, spoken_text
+from api.errors import blamed_on
 from api.ops import check_model
 from api.schemas import (
     AnswerMessage,
     AudioFormat,
-    AudioRequest,
     ChatRequest,
     ChatResponse,
     Choice,
     CompletionTokens,
     MessageAudio,
     PromptTokens,
-    ReferenceUsed,
     Usage,
     VoiceUsed,
 )
 from api.state import Cloner, State
-from audio.decode import decode_base64_audio
+from api.voice_choice import VoiceWish, choose_voice
 from audio.encode import encode_audio
-from errors import InvalidAudio
 from higgs.speech import Speech, SpeechStream
-from voice_cloning import SpeechOptions, VoiceCloner, VoiceReference
+from voice_cloning import SpeechOptions
 
 router = APIRouter()
 
@@ -50,32 +40,13 @@ async def create_chat_completion(
     check_model(body.model, cloner)
     audio = check_supported(body)
     spoken = spoken_text(body, state.limits.text_characters)
-    recording = reference_recording(body)
-    voice, used = await run_in_threadpool(choose_voice, audio, recording, cloner, state.limits.upload_bytes)
+    wish = VoiceWish(audio.voice, "audio.voice", reference_recording(body), audio.fallback is not None)
+    voice, used = await run_in_threadpool(choose_voice, wish, cloner, state)
     with blamed_on(spoken.path):
         stream = await run_in_threadpool(cloner.stream, spoken.text, voice, speech_options(body))
     speech = await collect_while_connected(stream, request)
     data = await run_in_threadpool(encode_base64, speech, audio.format)
     return chat_response(cloner.model_id, spoken.text, speech, data, used)
-
-
-def choose_voice(
-    audio: AudioRequest, recording: Recording | None, cloner: VoiceCloner, upload_bytes: int
-) -> tuple[VoiceReference | None, VoiceUsed]:
-    """The reference to speak with (None: the default voice), and what the answer says of it."""
-    if audio.voice != CLONE:
-        return None, VoiceUsed(used=DEFAULT, note=_note_on_default(audio.voice, recording))
-    if recording is None:
-        return None, VoiceUsed(used=DEFAULT, note="The messages hold no input_audio to clone.")
-    try:
-        with blamed_on(recording.path):
-            data = decode_base64_audio(recording.data, max_bytes=upload_bytes)
-            voice = cloner.reference(data, recording.transcript)
-    except InvalidAudio as error:
-        if audio.fallback != DEFAULT:
-            raise
-        return None, VoiceUsed(used=DEFAULT, note=f"The recording can't be cloned: {error.message}")
-    return voice, VoiceUsed(used=CLONE, reference=_reference_used(voice), note=_note_on_trim(voice))
 
 
 def speech_options(body: ChatRequest) -> SpeechOptions:
@@ -136,27 +107,3 @@ def usage_of(speech: Speech) -> Usage:
         ),
         completion_tokens_details=CompletionTokens(audio_tokens=speech.completion_audio_tokens),
     )
-
-
-def _reference_used(voice: VoiceReference) -> ReferenceUsed:
-    return ReferenceUsed(
-        seconds=voice.source_seconds,
-        start=voice.start_seconds,
-        end=voice.end_seconds,
-        trimmed=voice.trimmed,
-    )
-
-
-def _note_on_default(name: str, recording: Recording | None) -> str | None:
-    notes = []
-    if name != DEFAULT:
-        notes.append(f"This model has one voice of its own; {name!r} is spoken by it.")
-    if recording is not None:
-        notes.append('The input_audio was not used: audio.voice is not "clone".')
-    return " ".join(notes) or None
-
-
-def _note_on_trim(voice: VoiceReference) -> str | None:
-    if not voice.trimmed:
-        return None
-    return f"Only {voice.start_seconds:.2f} to {voice.end_seconds:.2f} s of the recording were used."

@@ -1,25 +1,12 @@
 """What a chat means here: which text is spoken, which recording is the reference, what is refused."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
 
-from api.schemas import OPENAI_VOICES, AudioRequest, ChatRequest, Message
+from api.errors import blamed_on
+from api.schemas import AudioRequest, ChatRequest, Message
+from api.voice_choice import Recording
 from audio.text import speakable, spoken_part
-from errors import InvalidRequest, NotFound, PayloadTooLarge
-
-CLONE: Final = "clone"
-DEFAULT: Final = "default"
-
-
-@dataclass(frozen=True)
-class Recording:
-    """An input_audio part: its base64 data, where it stands in the body, and its words where known."""
-
-    data: str
-    path: str
-    transcript: str | None
+from errors import InvalidRequest, PayloadTooLarge
 
 
 @dataclass(frozen=True)
@@ -30,16 +17,6 @@ class SpokenText:
     path: str
 
 
-@contextmanager
-def blamed_on(path: str) -> Iterator[None]:
-    """Name this field in an error that comes from below and knows of no field."""
-    try:
-        yield
-    except InvalidRequest as error:
-        error.param = error.param or path
-        raise
-
-
 def check_supported(request: ChatRequest) -> AudioRequest:
     """Refuse what this route can't do; return the audio asked for, WAV in the default voice where unsaid."""
     if request.stream:
@@ -48,12 +25,7 @@ def check_supported(request: ChatRequest) -> AudioRequest:
         raise _unsupported("n", "One answer is made per request; send several requests instead.")
     if request.modalities is not None and "audio" not in request.modalities:
         raise _unsupported("modalities", 'This model answers with audio; modalities must name "audio".')
-    audio = request.audio or AudioRequest()
-    if audio.voice not in (CLONE, DEFAULT, *OPENAI_VOICES):
-        names = ", ".join((CLONE, DEFAULT, *OPENAI_VOICES))
-        message = f"There is no voice {audio.voice!r}; the voices are {names}."
-        raise NotFound(message, code="voice_not_found", param="audio.voice")
-    return audio
+    return request.audio or AudioRequest()
 
 
 def spoken_text(request: ChatRequest, longest: int) -> SpokenText:

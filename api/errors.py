@@ -1,7 +1,8 @@
 """The one mapper: every error becomes OpenAI's error body, `{"error": {message, type, param, code}}`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -20,6 +21,16 @@ def add_error_handlers(app: FastAPI) -> None:
     """Answer every foreseen exception with `error_response`; the middleware does so for the others."""
     for kind in (VoiceServerError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _handle)
+
+
+@contextmanager
+def blamed_on(path: str) -> Iterator[None]:
+    """Name this field in an error that comes from below and knows of no field."""
+    try:
+        yield
+    except InvalidRequest as error:
+        error.param = error.param or path
+        raise
 
 
 def error_response(error: Exception) -> JSONResponse:

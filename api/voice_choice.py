@@ -1,0 +1,94 @@
+"""Which voice speaks: the one place where the name of a voice becomes a reference to speak with."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from api.errors import blamed_on
+from api.schemas import OPENAI_VOICES, ReferenceUsed, VoiceUsed
+from api.state import ServerState
+from audio.decode import decode_base64_audio
+from errors import InvalidAudio, NotFound
+from voice_cloning import VoiceCloner, VoiceReference
+
+CLONE: Final = "clone"
+DEFAULT: Final = "default"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording in a body: its base64 data, where it stands, and its words where known."""
+
+    data: str
+    path: str
+    transcript: str | None
+
+
+@dataclass(frozen=True)
+class VoiceWish:
+    """The voice that a request asks for, and the recording that it brings.
+
+    path:       the field of the name.
+    falls_back: the default voice speaks where the recording can't be cloned.
+    """
+
+    name: str
+    path: str
+    recording: Recording | None = None
+    falls_back: bool = False
+
+
+def choose_voice(
+    wish: VoiceWish, cloner: VoiceCloner, state: ServerState
+) -> tuple[VoiceReference | None, VoiceUsed]:
+    """The reference to speak with (None: the default voice), and what the answer says of it.
+
+    NotFound (voice_not_found) for an unknown name; InvalidAudio for a recording that can't be cloned.
+    """
+    if wish.name == CLONE:
+        return _clone(wish, cloner, state.limits.upload_bytes)
+    if wish.name == DEFAULT or wish.name in OPENAI_VOICES:
+        return None, VoiceUsed(used=DEFAULT, note=_note_on_default(wish))
+    names = ", ".join((CLONE, DEFAULT, *OPENAI_VOICES))
+    message = f"There is no voice {wish.name!r}; the voices are {names}."
+    raise NotFound(message, code="voice_not_found", param=wish.path)
+
+
+def _clone(
+    wish: VoiceWish, cloner: VoiceCloner, upload_bytes: int
+) -> tuple[VoiceReference | None, VoiceUsed]:
+    recording = wish.recording
+    if recording is None:
+        return None, VoiceUsed(used=DEFAULT, note="The messages hold no input_audio to clone.")
+    try:
+        with blamed_on(recording.path):
+            data = decode_base64_audio(recording.data, max_bytes=upload_bytes)
+            voice = cloner.reference(data, recording.transcript)
+    except InvalidAudio as error:
+        if not wish.falls_back:
+            raise
+        return None, VoiceUsed(used=DEFAULT, note=f"The recording can't be cloned: {error.message}")
+    return voice, VoiceUsed(used=CLONE, reference=_reference_used(voice), note=_note_on_trim(voice))
+
+
+def _reference_used(voice: VoiceReference) -> ReferenceUsed:
+    return ReferenceUsed(
+        seconds=voice.source_seconds,
+        start=voice.start_seconds,
+        end=voice.end_seconds,
+        trimmed=voice.trimmed,
+    )
+
+
+def _note_on_default(wish: VoiceWish) -> str | None:
+    notes = []
+    if wish.name != DEFAULT:
+        notes.append(f"This model has one voice of its own; {wish.name!r} is spoken by it.")
+    if wish.recording is not None:
+        notes.append('The input_audio was not used: audio.voice is not "clone".')
+    return " ".join(notes) or None
+
+
+def _note_on_trim(voice: VoiceReference) -> str | None:
+    if not voice.trimmed:
+        return None
+    return f"Only {voice.start_seconds:.2f} to {voice.end_seconds:.2f} s of the recording were used."
