@@ -3,11 +3,14 @@
     VoiceServerError
     ├── InvalidRequest          400  the caller sent something that can't be served
     │   ├── InvalidAudio        400  an audio input that can't be read or can't serve as a reference
+    │   ├── Unauthorized        401  no API key of this server's
     │   ├── NotFound            404  an unknown model, voice or route
+    │   ├── Conflict            409  a name that is taken; trying again will not help
     │   ├── PayloadTooLarge     413  more bytes or characters than a limit allows
     │   └── UnsupportedMedia    415  a body of the wrong content type
     ├── Overloaded              429  the queue is full; carries retry_after seconds
     ├── Loading                 503  the model is not ready yet; carries retry_after seconds
+    ├── StoreUnavailable        503  the store of voices can't be used now; carries retry_after seconds
     ├── Cancelled               499  the client left
     ├── ModelError              500  the model failed while it worked on this request
     └── StartError              —    the server can't start; the message names the remedy
@@ -45,9 +48,19 @@ class InvalidAudio(InvalidRequest):
     default_code = "invalid_audio"
 
 
+class Unauthorized(InvalidRequest):
+    status = 401
+    default_code = "invalid_api_key"
+
+
 class NotFound(InvalidRequest):
     status = 404
     default_code = "not_found"
+
+
+class Conflict(InvalidRequest):
+    status = 409
+    default_code = "conflict"
 
 
 class PayloadTooLarge(InvalidRequest):
@@ -75,6 +88,15 @@ class Loading(VoiceServerError):
     default_code = "model_loading"
 
     def __init__(self, message: str, *, retry_after: int = 2) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StoreUnavailable(VoiceServerError):
+    status = 503
+    default_code = "voice_store_unavailable"
+
+    def __init__(self, message: str, *, retry_after: int = 5) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

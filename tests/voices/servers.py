@@ -1,0 +1,117 @@
+"""Real database servers of one's own, from Debian's packages: started in a folder, gone with it."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from tests.live import free_port
+
+START_SECONDS = 120
+
+
+class DatabaseServer:
+    """A server that can be stopped and started again; `url` names an empty database on it."""
+
+    def __init__(self, url: str, command: list[str], user: str | None) -> None:
+        self.url = url
+        self._command, self._user = command, user
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(self._command, user=self._user, stdout=quiet, stderr=quiet)
+        engine, deadline = create_engine(self.url), time.monotonic() + START_SECONDS
+        while True:
+            try:
+                with engine.connect() as connection:
+                    connection.execute(text("SELECT 1"))
+                    return
+            except OperationalError:
+                assert self._process.poll() is None, "the database server ended"
+                assert time.monotonic() < deadline, "the database server did not start"
+                time.sleep(0.1)
+            finally:
+                engine.dispose()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=60)
+            self._process = None
+
+
+def program(name: str) -> str | None:
+    """Where a program is; Debian keeps PostgreSQL's out of the PATH."""
+    kept = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(kept[-1]) if kept else shutil.which(name)
+
+
+def _unprivileged(folder: Path, user: str) -> str | None:
+    """Give the folder to this user if we are root, whom the servers refuse."""
+    if os.geteuid() != 0:
+        return None
+    shutil.chown(folder, user)
+    for parent in folder.parents:
+        if parent.stat().st_uid == 0 and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    return user
+
+
+@contextmanager
+def _running(server: DatabaseServer) -> Iterator[DatabaseServer]:
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[DatabaseServer]:
+    user, port = _unprivileged(folder, "postgres"), free_port()
+    initdb, postgres = program("initdb"), program("postgres")
+    assert initdb and postgres
+    data = folder / "data"
+    make = [initdb, "-D", str(data), "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run(make, user=user, check=True, capture_output=True, cwd=folder)
+    command = [postgres, "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "fsync=off"]
+    url = f"postgresql+psycopg://tests@127.0.0.1:{port}/postgres"
+    server = DatabaseServer(url, command, user)
+    with _running(server):
+        server.start()
+        yield server
+
+
+@contextmanager
+def mariadb(folder: Path) -> Iterator[DatabaseServer]:
+    user, port = _unprivileged(folder, "mysql"), free_port()
+    install, mariadbd = program("mariadb-install-db"), program("mariadbd")
+    assert install and mariadbd
+    data = folder / "data"
+    options = ["--no-defaults", f"--datadir={data}"]
+    make = [install, *options, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    subprocess.run(make, user=user, check=True, capture_output=True, cwd=folder)
+    socket = f"--socket={folder}/mariadb.sock"
+    command = [mariadbd, *options, f"--port={port}", "--bind-address=127.0.0.1", socket]
+    url = f"mariadb+pymysql://root@127.0.0.1:{port}/mysql"
+    server = DatabaseServer(url, command, user)
+    with _running(server):
+        server.start()
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE DATABASE voices"))
+        engine.dispose()
+        server.url = f"mariadb+pymysql://root@127.0.0.1:{port}/voices"
+        yield server
+
+
+SERVERS: dict[str, tuple[str, Callable[[Path], AbstractContextManager[DatabaseServer]]]] = {
+    "postgresql": ("postgres", postgresql),
+    "mariadb": ("mariadbd", mariadb),
+}

@@ -1,0 +1,146 @@
+"""One database, by URL: SQLite, PostgreSQL, MySQL or MariaDB; its transactions and its migrations."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from errors import StartError, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+MYSQL_TIMEOUTS = {"connect_timeout": 5, "read_timeout": 60, "write_timeout": 60}
+CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "sqlite": {"timeout": 30},
+    "postgresql": {"connect_timeout": 5},
+    "mysql": MYSQL_TIMEOUTS,
+    "mariadb": MYSQL_TIMEOUTS,
+}
+# Servers that start at once migrate one after the other; SQLite's own write lock sees to it there.
+MYSQL_LOCK = ("SELECT GET_LOCK('voices migration', 60)", "SELECT RELEASE_LOCK('voices migration')")
+LOCKS = {
+    "postgresql": ("SELECT pg_advisory_lock(7230001)", "SELECT pg_advisory_unlock(7230001)"),
+    "mysql": MYSQL_LOCK,
+    "mariadb": MYSQL_LOCK,
+}
+
+
+class Database:
+    """A database at the newest migration. Every transaction raises StoreUnavailable while it is away."""
+
+    def __init__(self, url: str) -> None:
+        """Connect and migrate. StartError: a URL of another kind, or a database that can't be had."""
+        engine = _engine(_parsed(url))
+        self._reading = sessionmaker(engine, expire_on_commit=False)
+        self._writing = sessionmaker(engine.execution_options(writes=True), expire_on_commit=False)
+        self._engine = engine
+        try:
+            with engine.connect().execution_options(writes=True) as connection, _alone(connection):
+                _migrate(connection)
+        except (SQLAlchemyError, OSError) as error:
+            shown, why = engine.url.render_as_string(hide_password=True), _cause(error)
+            remedy = "Check HIGGS_DATABASE_URL and HIGGS_DATA_DIR, and that the database runs."
+            raise StartError(f"The voice store {shown} can't be opened: {why}. {remedy}") from error
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """A transaction that only reads."""
+        return _transaction(self._reading)
+
+    def writing(self) -> AbstractContextManager[Session]:
+        """A transaction that is committed whole at the end of its block, or not at all."""
+        return _transaction(self._writing)
+
+    def connect(self) -> Connection:
+        """A bare connection, for tests that look at the tables."""
+        return self._engine.connect()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+@contextmanager
+def _transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
+    try:
+        with sessions.begin() as session:
+            yield session
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        log.warning("the voice store can't be used: %s", _cause(error))
+        message = "The store of voices can't be used now, and nothing was changed; try again in a moment."
+        raise StoreUnavailable(message) from error
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the tables to the newest version, in the connection's transaction where the database can."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    with connection.begin():
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Hold the lock of migrations, apart from any transaction."""
+    take, leave = LOCKS.get(connection.dialect.name, (None, None))
+    if take is None or leave is None:
+        yield
+        return
+    connection.execute(text(take))
+    connection.commit()
+    yield
+    connection.execute(text(leave))
+    connection.commit()
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StartError(f"HIGGS_DATABASE_URL is no database URL: {error}.") from error
+    kind = parsed.get_backend_name()
+    if kind not in DRIVERS:
+        raise StartError(f"HIGGS_DATABASE_URL names {kind!r}; choose one of {', '.join(DRIVERS)}.")
+    return parsed.set(drivername=DRIVERS[kind])
+
+
+def _engine(url: URL) -> Engine:
+    kind = url.get_backend_name()
+    engine = create_engine(url, pool_pre_ping=True, pool_recycle=1800, connect_args=CONNECT_ARGUMENTS[kind])
+    if kind == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    # The driver would begin transactions by itself, and none before a CREATE TABLE.
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that begins by reading could not write any more once another has written.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _cause(error: BaseException) -> str:
+    """The driver's own words, on one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())

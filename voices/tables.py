@@ -1,0 +1,109 @@
+"""The tables of the voice store. Times are seconds since 1970; every row belongs to one owner."""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+ID_LENGTH = 64
+NAME_LENGTH = 100
+USER_LENGTH = 128
+# MySQL chooses MEDIUMBLOB by this; 30 s of FLAC take about 1 MB.
+MOST_FLAC_BYTES = 2**24 - 1
+# MySQL's own collations call "José" and "jose" the same name.
+MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+MYSQL |= {key.replace("mysql", "mariadb"): value for key, value in MYSQL.items()}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+        }
+    )
+
+
+class VoiceConsent(Base):
+    """A recording in which a speaker agrees to be cloned."""
+
+    __tablename__ = "voice_consents"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(ID_LENGTH))
+    created_at: Mapped[float] = mapped_column(Double)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    language: Mapped[str] = mapped_column(String(35))
+    flac: Mapped[bytes] = mapped_column(LargeBinary(MOST_FLAC_BYTES), deferred=True, deferred_raiseload=True)
+
+    __table_args__ = (Index(None, "owner", "created_at", "id"), MYSQL)
+
+
+class VoiceProfile(Base):
+    """A kept voice: its reference recording, the codes of it, and what is known of both.
+
+    flac:  the 24 kHz mono reference as the codec got it; the upload itself is not kept.
+    codes: uint16, little-endian, 8 rows of one code per frame, made by the codec that `codec` identifies.
+    start_seconds, end_seconds: the part of the upload, of source_seconds, that became the reference.
+    """
+
+    __tablename__ = "voice_profiles"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(ID_LENGTH))
+    user_id: Mapped[str] = mapped_column(String(USER_LENGTH))
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[float] = mapped_column(Double)
+    transcript: Mapped[str | None] = mapped_column(Text)
+    consent_id: Mapped[str | None] = mapped_column(ForeignKey("voice_consents.id", ondelete="SET NULL"))
+    source_seconds: Mapped[float] = mapped_column(Double)
+    start_seconds: Mapped[float] = mapped_column(Double)
+    end_seconds: Mapped[float] = mapped_column(Double)
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    codec: Mapped[str] = mapped_column(String(ID_LENGTH))
+    flac: Mapped[bytes] = mapped_column(LargeBinary(MOST_FLAC_BYTES), deferred=True, deferred_raiseload=True)
+    codes: Mapped[bytes] = mapped_column(LargeBinary(2**16 - 1), deferred=True, deferred_raiseload=True)
+
+    __table_args__ = (
+        UniqueConstraint("owner", "user_id", "name"),
+        Index(None, "owner", "created_at", "id"),
+        MYSQL,
+    )
+
+
+class VoiceCloneSession(Base):
+    """One onboarding: what was uploaded, how far it came, and why it failed. It outlives a failed voice.
+
+    state: running, completed, failed, cancelled (the client left) or interrupted (the server ended).
+    steps: [{"name", "state", "started_at", "seconds"}] in their order.
+    """
+
+    __tablename__ = "voice_clone_sessions"
+
+    voice_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(ID_LENGTH))
+    user_id: Mapped[str] = mapped_column(String(USER_LENGTH))
+    voice_name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    file_name: Mapped[str] = mapped_column(String(255))
+    upload_bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[float] = mapped_column(Double)
+    finished_at: Mapped[float | None] = mapped_column(Double)
+    state: Mapped[str] = mapped_column(String(16))
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (Index(None, "state", "created_at"), MYSQL)
