@@ -19,8 +19,6 @@ class SpokenText:
 
 def check_supported(request: ChatRequest) -> AudioRequest:
     """Refuse what this route can't do; return the audio asked for, WAV in the default voice where unsaid."""
-    if request.stream:
-        raise _unsupported("stream", "Streamed answers are not supported yet; leave stream out.")
     if request.n not in (None, 1):
         raise _unsupported("n", "One answer is made per request; send several requests instead.")
     if request.modalities is not None and "audio" not in request.modalities:

@@ -77,6 +77,10 @@ class AudioRequest(RequestBody):
     )
 
 
+class StreamOptions(RequestBody):
+    include_usage: bool | None = Field(default=None, description="Ends with one more chunk: the usage.")
+
+
 class ChatRequest(RequestBody):
     """POST /v1/chat/completions. `top_k` and `strip_instruction` are extensions."""
 
@@ -95,7 +99,8 @@ class ChatRequest(RequestBody):
         default=None, ge=9, description="Longest answer, in columns of 40 ms; the first frame takes 9."
     )
     n: int | None = 1
-    stream: bool | None = False
+    stream: bool | None = Field(default=False, description="Send chunks while the model speaks.")
+    stream_options: StreamOptions | None = None
     strip_instruction: bool = Field(
         default=True, description="Leave out a leading instruction such as 'Say this in my voice:'."
     )

@@ -162,7 +162,6 @@ def test_a_seed_is_drawn_told_and_repeatable(tiny_server: TinyServer) -> None:
         ({"audio": {"voice": 5}}, 400, "invalid_type", "audio.voice"),
         ({"audio": {"format": "midi"}}, 400, "invalid_value", "audio.format"),
         ({"modalities": ["text"]}, 400, "unsupported", "modalities"),
-        ({"stream": True}, 400, "unsupported", "stream"),
         ({"n": 2}, 400, "unsupported", "n"),
         ({"temperature": "hot"}, 400, "invalid_type", "temperature"),
         ({"temperature": 2.5}, 400, "invalid_value", "temperature"),

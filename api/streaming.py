@@ -1,0 +1,105 @@
+"""Answers that leave while the model still speaks, and requests whose client leaves before the end."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, TypeVar
+
+import anyio.to_thread
+import numpy as np
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api.errors import error_response
+from errors import ModelError
+from higgs.speech import SpeechStream
+
+T = TypeVar("T")
+
+EVENT_STREAM = "text/event-stream"
+# Base64 of so many bytes joins to a string that decodes, and no 16-bit sample is torn apart.
+WHOLE_BYTES = 6
+
+
+async def while_connected(request: Request, stream: SpeechStream, work: Callable[[], T]) -> T:
+    """Do work that waits for the stream, in a thread; if the client leaves meanwhile, cancel the stream."""
+    working = asyncio.ensure_future(run_in_threadpool(work))
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not working.done():
+            stream.cancel()
+    return await working
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def begun(stream: SpeechStream, request: Request) -> Iterator[np.ndarray]:
+    """The samples of a stream, once the first are there: what fails before is an error of HTTP, not of the
+    stream. ModelError (no_audio) where none come."""
+    samples = (piece for piece in stream if len(piece))
+    first = await while_connected(request, stream, lambda: next(samples, None))
+    if first is None:
+        raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
+    return chain([first], samples)
+
+
+class PiecewiseResponse(StreamingResponse):
+    """Sends each piece when it is there. However the response ends, the model stops speaking for it."""
+
+    def __init__(
+        self, pieces: Iterator[bytes], stream: SpeechStream, media_type: str, headers: Mapping[str, str] = {}
+    ) -> None:
+        unbuffered = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        super().__init__(_from_thread(pieces), media_type=media_type, headers={**unbuffered, **headers})
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stream.cancel()
+
+
+async def _from_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, each waited for in a thread that is left to itself when the response is over."""
+    while True:
+        piece = await anyio.to_thread.run_sync(next, pieces, None, abandon_on_cancel=True)
+        if piece is None:
+            return
+        yield piece
+
+
+def sse(data: Mapping[str, Any]) -> bytes:
+    """A server-sent event."""
+    return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
+
+
+def with_failure_told(events: Iterator[bytes]) -> Iterator[bytes]:
+    """The events, and where they break off one last event with the error, in the shape of every other."""
+    try:
+        yield from events
+    except Exception as error:
+        yield b"data: " + bytes(error_response(error).body) + b"\n\n"
+
+
+def base64_pieces(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Base64 that decodes piece by piece and joined."""
+    held = b""
+    for piece in pieces:
+        held += piece
+        size = len(held) // WHOLE_BYTES * WHOLE_BYTES
+        if size:
+            yield base64.b64encode(held[:size]).decode("ascii")
+            held = held[size:]
+    if held:
+        yield base64.b64encode(held).decode("ascii")
