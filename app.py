@@ -14,7 +14,7 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
-from api import chat, ops
+from api import chat, ops, speech
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestIds
 from api.schemas import ErrorResponse
@@ -59,6 +59,7 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     app.state.server = state
     app.include_router(ops.router)
     app.include_router(chat.router)
+    app.include_router(speech.router)
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=BODY_FACTOR * settings.max_upload_bytes)
     app.add_middleware(RequestIds)

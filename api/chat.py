@@ -12,7 +12,6 @@ from api.schemas import ChatRequest, ChatResponse
 from api.state import Cloner, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, begun, while_connected, with_failure_told
 from api.voice_choice import VoiceWish, choose_voice
-from voice_cloning import SpeechOptions
 
 router = APIRouter()
 
@@ -32,7 +31,7 @@ async def create_chat_completion(
     wish = VoiceWish(audio.voice, "audio.voice", reference_recording(body), audio.fallback is not None)
     voice, used = await run_in_threadpool(choose_voice, wish, cloner, state)
     with blamed_on(spoken.path):
-        stream = await run_in_threadpool(cloner.stream, spoken.text, voice, speech_options(body))
+        stream = await run_in_threadpool(cloner.stream, spoken.text, voice, body.options())
     answer = Answer(cloner.model_id, spoken.text, audio.format, used)
     if body.stream:
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
@@ -40,13 +39,3 @@ async def create_chat_completion(
         return PiecewiseResponse(with_failure_told(events), stream, EVENT_STREAM)
     speech = await while_connected(request, stream, stream.speech)
     return await run_in_threadpool(whole_answer, answer, speech)
-
-
-def speech_options(body: ChatRequest) -> SpeechOptions:
-    return SpeechOptions(
-        temperature=body.temperature,
-        top_k=body.top_k,
-        top_p=body.top_p,
-        seed=body.seed,
-        max_columns=body.max_completion_tokens or body.max_tokens,
-    )

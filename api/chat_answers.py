@@ -20,7 +20,7 @@ from api.schemas import (
     Usage,
     VoiceUsed,
 )
-from api.streaming import base64_pieces, sse
+from api.streaming import base64_pieces, noted, sse
 from audio.encode import encode_audio, encode_pieces
 from higgs.speech import Speech, SpeechStream
 
@@ -81,13 +81,6 @@ def answer_events(
     if include_usage:
         yield sse({**base, "choices": [], "usage": usage_of(speech).model_dump()})
     yield DONE
-
-
-def noted(pieces: Iterable[np.ndarray], notes: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """The pieces, each put into the notes as it passes."""
-    for piece in pieces:
-        notes.append(piece)
-        yield piece
 
 
 def usage_of(speech: Speech) -> Usage:

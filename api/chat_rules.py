@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from api.errors import blamed_on
 from api.schemas import AudioRequest, ChatRequest, Message
+from api.text_rules import check_text
 from api.voice_choice import Recording
-from audio.text import speakable, spoken_part
-from errors import InvalidRequest, PayloadTooLarge
+from audio.text import spoken_part
+from errors import InvalidRequest
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,8 @@ def spoken_text(request: ChatRequest, longest: int) -> SpokenText:
         raise InvalidRequest("There is no user message to speak.", code="text_empty", param="messages")
     path = f"messages[{index}].content"
     text = _text_of(request.messages[index])
-    if len(text) > longest:
-        message = f"The text has {len(text)} characters; at most {longest} are spoken in one request."
-        raise PayloadTooLarge(message, code="text_too_long", param=path)
-    text = spoken_part(text, strip_instruction=request.strip_instruction)
-    with blamed_on(path):
-        speakable(text)
-    return SpokenText(text, path)
+    check_text(text, path, longest)
+    return SpokenText(spoken_part(text, strip_instruction=request.strip_instruction), path)
 
 
 def reference_recording(request: ChatRequest) -> Recording | None:

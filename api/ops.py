@@ -1,5 +1,6 @@
 """Which model is served, and whether it is ready: /v1/models and /health."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -36,9 +37,9 @@ def retrieve_model(model: str, cloner: Cloner) -> ModelCard:
     return _card(cloner)
 
 
-def check_model(name: str, cloner: VoiceCloner) -> None:
-    """Raise NotFound unless the name means the loaded model: its id, the end of its id, or higgs-audio."""
-    known = (cloner.model_id, cloner.model_id.rpartition("/")[2], ALIAS)
+def check_model(name: str, cloner: VoiceCloner, aliases: Sequence[str] = ()) -> None:
+    """Raise NotFound unless the name means the model: its id, the end of it, higgs-audio, or an alias."""
+    known = (cloner.model_id, cloner.model_id.rpartition("/")[2], ALIAS, *aliases)
     if name not in known:
         message = f"The model {name!r} is not served here; ask for {cloner.model_id!r} or {ALIAS!r}."
         raise NotFound(message, code="model_not_found", param="model")

@@ -5,7 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from audio.tempo import FASTEST, SLOWEST
+from voice_cloning import SpeechOptions
+
 AudioFormat = Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"]
+SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 OPENAI_VOICES = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
     *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
@@ -54,6 +58,9 @@ class VoiceId(BaseModel):
     id: str
 
 
+VoiceName = Annotated[str, BeforeValidator(_as_voice_name, json_schema_input_type=str | VoiceId)]
+
+
 class Message(RequestBody):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Annotated[
@@ -65,7 +72,7 @@ class Message(RequestBody):
 class AudioRequest(RequestBody):
     """The audio asked for. `ref_text` and `fallback` are extensions."""
 
-    voice: Annotated[str, BeforeValidator(_as_voice_name, json_schema_input_type=str | VoiceId)] = Field(
+    voice: VoiceName = Field(
         default="default",
         description="clone: the voice of the input_audio; default or a voice of OpenAI's: the model's own.",
     )
@@ -77,19 +84,9 @@ class AudioRequest(RequestBody):
     )
 
 
-class StreamOptions(RequestBody):
-    include_usage: bool | None = Field(default=None, description="Ends with one more chunk: the usage.")
+class Sampling(RequestBody):
+    """How the model speaks; unset, its own defaults."""
 
-
-class ChatRequest(RequestBody):
-    """POST /v1/chat/completions. `top_k` and `strip_instruction` are extensions."""
-
-    model: str
-    messages: list[Message] = Field(min_length=1)
-    modalities: list[Literal["text", "audio"]] | None = Field(
-        default=None, description="Must name audio if given."
-    )
-    audio: AudioRequest | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=1)
@@ -98,12 +95,56 @@ class ChatRequest(RequestBody):
     max_completion_tokens: int | None = Field(
         default=None, ge=9, description="Longest answer, in columns of 40 ms; the first frame takes 9."
     )
+
+    def options(self) -> SpeechOptions:
+        return SpeechOptions(
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            seed=self.seed,
+            max_columns=self.max_completion_tokens or self.max_tokens,
+        )
+
+
+class StreamOptions(RequestBody):
+    include_usage: bool | None = Field(default=None, description="Ends with one more chunk: the usage.")
+
+
+class ChatRequest(Sampling):
+    """POST /v1/chat/completions. `top_k` and `strip_instruction` are extensions."""
+
+    model: str
+    messages: list[Message] = Field(min_length=1)
+    modalities: list[Literal["text", "audio"]] | None = Field(
+        default=None, description="Must name audio if given."
+    )
+    audio: AudioRequest | None = None
     n: int | None = 1
     stream: bool | None = Field(default=False, description="Send chunks while the model speaks.")
     stream_options: StreamOptions | None = None
     strip_instruction: bool = Field(
         default=True, description="Leave out a leading instruction such as 'Say this in my voice:'."
     )
+
+
+class SpeechRequest(Sampling):
+    """POST /v1/audio/speech. `ref_audio`, `ref_text`, `stream` and all of sampling are extensions."""
+
+    model: str
+    input: str = Field(description="The text to speak.")
+    voice: VoiceName = Field(default="default", description="As audio.voice of a chat; see ref_audio.")
+    response_format: SpeechFormat = "mp3"
+    speed: float = Field(
+        default=1.0, ge=SLOWEST, le=FASTEST, description="Faster or slower at the same pitch."
+    )
+    stream_format: Literal["audio", "sse"] = "audio"
+    stream: bool | None = Field(
+        default=True, description="false: the file at once, its length in its headers; not with sse."
+    )
+    ref_audio: str | None = Field(
+        default=None, description="A recording to clone, in base64; it speaks whatever `voice` names."
+    )
+    ref_text: str | None = Field(default=None, description="The words spoken in ref_audio.")
 
 
 class ErrorDetail(BaseModel):

@@ -79,6 +79,13 @@ async def _from_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
+def noted(pieces: Iterable[np.ndarray], notes: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The pieces, each put into the notes as it passes."""
+    for piece in pieces:
+        notes.append(piece)
+        yield piece
+
+
 def sse(data: Mapping[str, Any]) -> bytes:
     """A server-sent event."""
     return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"

@@ -1,0 +1,88 @@
+"""POST /v1/audio/speech: a text in, a sound file out, sent while the model still speaks."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from api.chat_answers import usage_of
+from api.errors import blamed_on
+from api.ops import check_model
+from api.schemas import SpeechFormat, SpeechRequest
+from api.state import Cloner, State
+from api.streaming import (
+    EVENT_STREAM,
+    PiecewiseResponse,
+    base64_pieces,
+    begun,
+    noted,
+    sse,
+    while_connected,
+    with_failure_told,
+)
+from api.text_rules import check_text
+from api.voice_choice import CLONE, Recording, VoiceWish, choose_voice
+from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
+from audio.tempo import at_speed
+from errors import InvalidRequest
+from higgs.speech import Speech, SpeechStream
+
+router = APIRouter()
+
+# What clients of OpenAI's ask for where nobody told them another name.
+OPENAI_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+FILE = {"schema": {"type": "string", "format": "binary"}}
+CONTENT = {format.content_type: FILE for format in FORMATS.values()} | {
+    EVENT_STREAM: {"schema": {"type": "string"}}
+}
+
+
+@router.post("/v1/audio/speech", response_class=Response, responses={200: {"content": CONTENT}})
+async def create_speech(body: SpeechRequest, request: Request, cloner: Cloner, state: State) -> Response:
+    """Speak a text. The header x-voice-used says which voice spoke: default, clone, or a kept one's id."""
+    check_model(body.model, cloner, OPENAI_MODELS)
+    check_text(body.input, "input", state.limits.text_characters)
+    voice, used = await run_in_threadpool(choose_voice, voice_wish(body), cloner, state)
+    with blamed_on("input"):
+        stream = await run_in_threadpool(cloner.stream, body.input, voice, body.options())
+    headers = {"x-voice-used": used.used}
+    media_type = format_named(body.response_format).content_type
+    if body.stream_format == "audio" and body.stream is False:
+        speech = await while_connected(request, stream, stream.speech)
+        data = await run_in_threadpool(whole_file, speech, body.speed, body.response_format)
+        return Response(data, media_type=media_type, headers=headers)
+    samples = await begun(stream, request)
+    if body.stream_format == "sse":
+        events = with_failure_told(speech_events(stream, samples, body.speed, body.response_format))
+        return PiecewiseResponse(events, stream, EVENT_STREAM, headers)
+    pieces = encode_pieces(at_speed(samples, body.speed), body.response_format)
+    return PiecewiseResponse(pieces, stream, media_type, headers)
+
+
+def voice_wish(body: SpeechRequest) -> VoiceWish:
+    """The voice asked for; a recording in the body is there to be cloned, whatever the name says."""
+    if body.ref_audio is not None:
+        words = (body.ref_text or "").strip() or None
+        return VoiceWish(CLONE, "voice", Recording(body.ref_audio, "ref_audio", words))
+    if body.voice == CLONE:
+        message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
+        raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
+    return VoiceWish(body.voice, "voice")
+
+
+def whole_file(speech: Speech, speed: float, format: SpeechFormat) -> bytes:
+    return encode_audio(np.concatenate(list(at_speed([speech.samples], speed))), format).data
+
+
+def speech_events(
+    stream: SpeechStream, samples: Iterable[np.ndarray], speed: float, format: SpeechFormat
+) -> Iterator[bytes]:
+    """OpenAI's events of a speech: its file in deltas of base64, and in the end the usage."""
+    heard: list[np.ndarray] = []
+    for data in base64_pieces(encode_pieces(at_speed(noted(samples, heard), speed), format)):
+        yield sse({"type": "speech.audio.delta", "audio": data})
+    usage = usage_of(stream.finished(np.concatenate(heard)))
+    counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
+    yield sse({"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}})
