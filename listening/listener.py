@@ -18,23 +18,24 @@ log = logging.getLogger(__name__)
 
 # Small enough to stand beside the 3B on one card, and it translates, which the turbo ones don't.
 PUBLISHED = "openai/whisper-small"
+PLAIN = Task()
 
 
 class Listener:
     """Turns speech into text; safe to use from several threads.
 
-    One window of up to 30 s is heard at a time, so that a short recording need not wait for the end of a long one.
+    One window of up to 30 s is heard at a time, so that a short recording need not wait for a long one.
     """
 
     def __init__(self, load: Callable[[], Recogniser], most_waiting: int = 32) -> None:
-        """load: makes the recogniser, when it is first needed. most_waiting: recordings listened to at once."""
+        """load: makes the recogniser, when it is first needed. most_waiting: recordings heard at once."""
         self._load = load
         self._recogniser: Recogniser | None = None
         self._hearing, self._counting = threading.Lock(), threading.Lock()
         self._most_waiting = most_waiting
         self._waiting = 0
 
-    def listen(self, samples: np.ndarray, sample_rate: int, task: Task = Task()) -> Iterator[Heard]:
+    def listen(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> Iterator[Heard]:
         """Hear mono float32 samples (N,) window by window; times count from their start.
 
         Nothing comes where nobody speaks. Raises InvalidRequest for what this recogniser can't do,
@@ -48,13 +49,12 @@ class Listener:
                 later = start / sample_rate
                 yield Heard(heard.language, tuple(segment.later(later) for segment in heard.segments))
 
-    def transcribe(self, samples: np.ndarray, sample_rate: int, task: Task = Task()) -> Transcript:
+    def transcribe(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> Transcript:
         """All that is said in the samples. Errors as of `listen`."""
         heard = list(self.listen(samples, sample_rate, task))
         segments = tuple(segment for part in heard for segment in part.segments)
-        return Transcript(
-            heard[0].language if heard else task.language or "en", len(samples) / sample_rate, segments
-        )
+        language = heard[0].language if heard else task.language or "en"
+        return Transcript(language, len(samples) / sample_rate, segments)
 
     @property
     def languages(self) -> Mapping[str, str]:
@@ -96,12 +96,10 @@ class Listener:
         with self._hearing:
             recogniser = self._loaded()
         if task.language is not None and task.language not in recogniser.languages:
-            message = f"The recogniser {recogniser.name} knows no language {task.language!r}, but "
-            message += f"{', '.join(recogniser.languages)}."
+            known = ", ".join(recogniser.languages)
+            message = f"The recogniser {recogniser.name} knows no language {task.language!r}, but {known}."
             if not recogniser.translates:
-                message += (
-                    " Set HIGGS_RECOGNISER to a multilingual Whisper, a folder or a hub id, for others."
-                )
+                message += " For others set HIGGS_RECOGNISER to a multilingual Whisper, a folder or hub id."
             raise InvalidRequest(message, code="unsupported_language", param="language")
 
     @contextmanager
@@ -130,9 +128,7 @@ def load_recogniser(name: str, device: str) -> Recogniser:
     try:
         return Whisper(name, device)
     except (OSError, ValueError) as error:
-        log.error("the recogniser can't be loaded: %s", error)
-        message = (
-            f"The recogniser {name!r} can't be loaded. Set HIGGS_RECOGNISER to pocketsphinx, or to the folder"
-        )
-        message += " or hub id of a Whisper checkpoint in transformers' format; the log says more."
+        log.error("the recogniser %s can't be loaded: %s", name, error)
+        message = "The server's recogniser can't be loaded; its log says why. HIGGS_RECOGNISER must be"
+        message += " pocketsphinx, or the folder or hub id of a Whisper in transformers' format."
         raise ModelError(message, code="recogniser_unavailable") from error

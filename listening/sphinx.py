@@ -20,25 +20,22 @@ FRAMES_PER_SECOND = 100
 NO_WORD = re.compile(r"[<\[+]")
 VARIANT = re.compile(r"\(\d+\)$")
 PAUSE_SECONDS = 0.5  # a longer pause begins a new segment
-SHORTEST_SECONDS = 0.1
 
 
 class Sphinx:
     """A recogniser of English. It knows no punctuation and no capitals, and takes no prompt."""
 
     name = "pocketsphinx"
-    languages = {"en": "english"}
     translates = False
-    trust = 0.5  # it mishears a twentieth of a clear speaker's words, but far more of unusual voices
+    trust = 0.5  # it mishears a tenth of a clear speaker's words, and far more of unusual voices
 
     def __init__(self) -> None:
+        self.languages = {"en": "english"}
         command = [sys.executable, "-m", "listening.sphinx_worker"]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
         """As of Recogniser; ModelError if its process is gone."""
-        if len(samples) < SHORTEST_SECONDS * 16_000:
-            return Heard("en", ())
         utterance = (np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes()
         assert self._process.stdin and self._process.stdout
         try:
@@ -69,9 +66,8 @@ def segments(words: list[Word]) -> tuple[Segment, ...]:
     """The words in stretches between pauses."""
     if not words:
         return ()
-    cuts = [
-        index for index, (one, next) in enumerate(pairwise(words), 1) if next.start - one.end > PAUSE_SECONDS
-    ]
+    pairs = enumerate(pairwise(words), 1)
+    cuts = [index for index, (one, following) in pairs if following.start - one.end > PAUSE_SECONDS]
     return tuple(_segment(words[first:last]) for first, last in pairwise([0, *cuts, len(words)]))
 
 

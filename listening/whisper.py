@@ -6,6 +6,7 @@ a window is heard again at a higher temperature, or taken for silence, are those
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,16 +34,15 @@ class Whisper:
     def __init__(self, name: str, device: str) -> None:
         """name: a folder or hub id. Raises OSError or ValueError where there is no such checkpoint."""
         dtype = torch.float16 if device == "cuda" else torch.float32
-        self.name = name
+        self.name = Path(name).name
         self._processor: Any = WhisperProcessor.from_pretrained(name)
         model: Any = WhisperForConditionalGeneration.from_pretrained(name, dtype=dtype)
         self._model = model.to(device).eval()
         self._generation = self._model.generation_config
         # English-only checkpoints take neither a language nor a task.
         self._multilingual = bool(getattr(self._generation, "is_multilingual", False))
-        codes = (
-            [token.strip("<|>") for token in self._generation.lang_to_id] if self._multilingual else ["en"]
-        )
+        known = self._generation.lang_to_id if self._multilingual else ["<|en|>"]
+        codes = [token.strip("<|>") for token in known]
         self.languages = {code: LANGUAGES.get(code, code) for code in codes}
         self.translates = self._multilingual
 
@@ -78,14 +78,14 @@ class Whisper:
 
     def _generate(self, samples: np.ndarray, task: Task, language: str) -> list[dict[str, Any]]:
         """transformers' segments: start, end, tokens, and the result of the decoding they come from."""
-        spoken = {"language": language, "task": "translate" if task.translate else "transcribe"}
+        asked: dict[str, Any] = {}
+        if self._multilingual:
+            asked = {"language": language, "task": "translate" if task.translate else "transcribe"}
         if task.prompt:
-            spoken["prompt_ids"] = self._prompt(task.prompt)
+            asked["prompt_ids"] = self._prompt(task.prompt)
         output = self._model.generate(
             **self._features(samples, padding="longest"),
-            **(
-                spoken if self._multilingual else {key: spoken[key] for key in spoken.keys() & {"prompt_ids"}}
-            ),
+            **asked,
             return_timestamps=True,
             return_segments=True,
             return_token_timestamps=task.words and self._can_align,
@@ -151,14 +151,11 @@ class Whisper:
         """The words of a segment; a token's time is its end, and it begins where the one before it ends."""
         if "token_timestamps" not in segment:
             return
-        spoken = [
-            index for index, token in enumerate(tokens) if token < self._processor.tokenizer.eos_token_id
-        ]
+        tokenizer = self._processor.tokenizer
+        spoken = [index for index, token in enumerate(tokens) if token < tokenizer.eos_token_id]
         ends = [float(segment["start"]), *segment["token_timestamps"].tolist()]
-        name = LANGUAGES.get(language, "english")
-        texts, _, groups = _combine_tokens_into_words(
-            self._processor.tokenizer, [tokens[index] for index in spoken], name
-        )
+        ids, name = [tokens[index] for index in spoken], LANGUAGES.get(language, "english")
+        texts, _, groups = _combine_tokens_into_words(tokenizer, ids, name)
         for text, group in zip(texts, groups, strict=True):
             first, last = spoken[group[0]], spoken[group[-1]]
             sure = float(likelihoods[first : last + 1].mean().exp())

@@ -8,6 +8,7 @@ LONGEST_SECONDS = 30.0  # what Whisper was trained on
 EARLIEST_CUT_SECONDS = 15.0
 PAUSE_SECONDS = 0.3
 KEPT_SECONDS = 0.25  # around speech: soft beginnings and ends of words
+SHORTEST_SECONDS = 0.1  # nobody says a word in less
 FRAMES_PER_SECOND = 50
 
 # Below this no recorder's speech is found; and 45 dB below the loudest there is only the room.
@@ -28,7 +29,9 @@ def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
         end = len(levels) if len(levels) - start <= longest else start + _best_cut(levels[start:])
         position = end
         last = int(sound[sound < end][-1]) + 1
-        yield start * frame, min(min(end, last + kept) * frame, len(samples))
+        stop = min(min(end, last + kept) * frame, len(samples))
+        if stop - start * frame >= SHORTEST_SECONDS * sample_rate:
+            yield start * frame, stop
 
 
 def frame_levels(samples: np.ndarray, frame: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Words as they are compared: what was to be said with what was heard."""
 
+# ruff: noqa: RUF001 (the apostrophes are look-alikes)
+
 import re
 import unicodedata
 
