@@ -28,14 +28,16 @@ async def create_chat_completion(
     check_model(body.model, cloner)
     audio = check_supported(body)
     spoken = spoken_text(body, state.limits.text_characters)
-    wish = VoiceWish(audio.voice, "audio.voice", reference_recording(body), audio.fallback is not None)
+    wish = VoiceWish(
+        audio.voice, "audio.voice", reference_recording(body, state.kept_audio), audio.fallback is not None
+    )
     voice, used = await run_in_threadpool(choose_voice, wish, cloner, state)
     with blamed_on(spoken.path):
         stream = await run_in_threadpool(cloner.stream, spoken.text, voice, body.options())
     answer = Answer(cloner.model_id, spoken.text, audio.format, used)
     if body.stream:
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-        events = answer_events(answer, stream, await begun(stream, request), include_usage)
+        events = answer_events(answer, stream, await begun(stream, request), state.kept_audio, include_usage)
         return PiecewiseResponse(with_failure_told(events), stream, EVENT_STREAM)
     speech = await while_connected(request, stream, stream.speech)
-    return await run_in_threadpool(whole_answer, answer, speech)
+    return await run_in_threadpool(whole_answer, answer, speech, state.kept_audio)

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from api.kept_audio import KeptAudio
 from api.schemas import (
     AnswerMessage,
     AudioFormat,
@@ -40,10 +41,11 @@ class Answer:
     created: int = field(default_factory=lambda: int(time.time()))
 
 
-def whole_answer(answer: Answer, speech: Speech) -> ChatResponse:
-    """The answer as one chat completion. The audio is not kept, so it expires as it is made."""
+def whole_answer(answer: Answer, speech: Speech, kept: KeptAudio) -> ChatResponse:
+    """The answer as one chat completion."""
     data = base64.b64encode(encode_audio(speech.samples, answer.format).data).decode("ascii")
-    audio = MessageAudio(id=answer.audio_id, data=data, expires_at=answer.created, transcript=answer.text)
+    expires_at = kept.keep(answer.audio_id, speech.samples, answer.text)
+    audio = MessageAudio(id=answer.audio_id, data=data, expires_at=expires_at, transcript=answer.text)
     return ChatResponse(
         id=answer.id,
         created=answer.created,
@@ -56,7 +58,11 @@ def whole_answer(answer: Answer, speech: Speech) -> ChatResponse:
 
 
 def answer_events(
-    answer: Answer, stream: SpeechStream, samples: Iterable[np.ndarray], include_usage: bool
+    answer: Answer,
+    stream: SpeechStream,
+    samples: Iterable[np.ndarray],
+    kept: KeptAudio,
+    include_usage: bool,
 ) -> Iterator[bytes]:
     """The answer as chat completion chunks, each a server-sent event, and [DONE].
 
@@ -76,7 +82,8 @@ def answer_events(
     for data in base64_pieces(encode_pieces(noted(samples, heard), answer.format)):
         yield chunk({"audio": {"data": data}})
     speech = stream.finished(np.concatenate(heard))
-    yield chunk({"audio": {"expires_at": answer.created}})
+    expires_at = kept.keep(answer.audio_id, speech.samples, answer.text)
+    yield chunk({"audio": {"expires_at": expires_at}})
     yield chunk({}, speech.finish_reason, seed=speech.seed)
     if include_usage:
         yield sse({**base, "choices": [], "usage": usage_of(speech).model_dump()})

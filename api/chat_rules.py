@@ -1,12 +1,14 @@
 """What a chat means here: which text is spoken, which recording is the reference, what is refused."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 
+from api.kept_audio import KeptAudio
 from api.schemas import AudioRequest, ChatRequest, Message
 from api.text_rules import check_text
-from api.voice_choice import Recording
+from api.voice_choice import CLONE, Recording
 from audio.text import spoken_part
-from errors import InvalidRequest
+from errors import InvalidRequest, NotFound
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ def spoken_text(request: ChatRequest, longest: int) -> SpokenText:
     return SpokenText(spoken_part(text, strip_instruction=request.strip_instruction), path)
 
 
-def reference_recording(request: ChatRequest) -> Recording | None:
-    """The one input_audio of the messages, if any.
+def reference_recording(request: ChatRequest, kept: KeptAudio) -> Recording | None:
+    """The one input_audio of the messages; without any, a clone is one of the earlier answer named last.
 
     Its transcript is `audio.ref_text`, else, for audio in an assistant message, the text of the user
     message right before it: boson's own way of showing a voice.
@@ -49,8 +51,10 @@ def reference_recording(request: ChatRequest) -> Recording | None:
         for part_index, part in enumerate(message.content)
         if part.input_audio is not None
     ]
+    earlier = _earlier_answers(request.messages, kept)
     if not found:
-        return None
+        wants_clone = request.audio is not None and request.audio.voice == CLONE
+        return earlier[-1] if earlier and wants_clone else None
     if len(found) > 1:
         position, part_index, _ = found[1]
         message = f"The messages hold {len(found)} recordings; a voice is cloned from exactly one."
@@ -59,6 +63,19 @@ def reference_recording(request: ChatRequest) -> Recording | None:
     given = request.audio.ref_text if request.audio else None
     transcript = (given or "").strip() or _boson_transcript(request.messages, position)
     return Recording(recording.data, _path(position, part_index), transcript)
+
+
+def _earlier_answers(messages: list[Message], kept: KeptAudio) -> list[Recording]:
+    """The answers that messages name by their ids; NotFound (audio_not_found) for one that isn't kept."""
+    answers = []
+    for position, message in enumerate(messages):
+        if message.audio is not None:
+            path, answer = f"messages[{position}].audio.id", kept.find(message.audio.id)
+            if answer is None:
+                text = f"The audio {message.audio.id!r} is unknown or has expired; name its transcript instead."
+                raise NotFound(text, code="audio_not_found", param=path)
+            answers.append(Recording(b64encode(answer.audio).decode("ascii"), path, answer.transcript))
+    return answers
 
 
 def _boson_transcript(messages: list[Message], position: int) -> str | None:

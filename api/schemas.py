@@ -61,12 +61,17 @@ class VoiceId(BaseModel):
 VoiceName = Annotated[str, BeforeValidator(_as_voice_name, json_schema_input_type=str | VoiceId)]
 
 
+class EarlierAudio(RequestBody):
+    id: str = Field(description="The audio.id of an earlier answer that hasn't expired.")
+
+
 class Message(RequestBody):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Annotated[
         list[ContentPart],
         BeforeValidator(_as_parts, json_schema_input_type=str | list[ContentPart] | None),
     ] = []
+    audio: EarlierAudio | None = None
 
 
 class AudioRequest(RequestBody):

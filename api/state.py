@@ -1,10 +1,11 @@
 """What the app holds for its routes: the model's cloner, once it is loaded, and the limits of a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.kept_audio import KeptAudio
 from errors import Loading, StartError
 from voice_cloning import VoiceCloner
 
@@ -24,6 +25,7 @@ class ServerState:
     limits: Limits
     cloner: VoiceCloner | None = None
     failure: StartError | None = None
+    kept_audio: KeptAudio = field(default_factory=KeptAudio)
 
 
 def server_state(request: Request) -> ServerState:

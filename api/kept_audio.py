@@ -1,0 +1,56 @@
+"""Answers kept for a while, so that a later message can name them: `audio: {"id": …}`."""
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio.encode import encode_audio
+
+SECONDS = 3600
+MOST_BYTES = 64 * 2**20  # three quarters of an hour of speech
+
+
+@dataclass(frozen=True)
+class EarlierAnswer:
+    """A spoken answer: a FLAC file, its words, and the time at which it is forgotten."""
+
+    audio: bytes
+    transcript: str
+    expires_at: int
+
+
+class KeptAudio:
+    """Spoken answers by their id; the oldest go before their time where all together grow too large."""
+
+    def __init__(self, seconds: int = SECONDS, most_bytes: int = MOST_BYTES) -> None:
+        self._seconds, self._most_bytes = seconds, most_bytes
+        self._answers: OrderedDict[str, EarlierAnswer] = OrderedDict()
+        self._bytes = 0
+        self._changing = threading.Lock()
+
+    def keep(self, id: str, samples: np.ndarray, transcript: str) -> int:
+        """Keep samples (N,) at 24 kHz; returns when they expire, in Unix seconds."""
+        audio = encode_audio(samples, "flac").data
+        answer = EarlierAnswer(audio, transcript, int(time.time()) + self._seconds)
+        with self._changing:
+            self._answers[id] = answer
+            self._bytes += len(audio)
+            self._forget()
+        return answer.expires_at
+
+    def find(self, id: str) -> EarlierAnswer | None:
+        with self._changing:
+            self._forget()
+            return self._answers.get(id)
+
+    def _forget(self) -> None:
+        now = time.time()
+        while self._answers:
+            oldest = next(iter(self._answers.values()))
+            if oldest.expires_at > now and self._bytes <= self._most_bytes:
+                return
+            self._answers.popitem(last=False)
+            self._bytes -= len(oldest.audio)

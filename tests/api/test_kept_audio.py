@@ -1,0 +1,59 @@
+"""Earlier answers named by their ids: found until they expire, bounded, and a voice to go on with."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from api.kept_audio import KeptAudio
+from audio.decode import decode_audio
+from tests.api.test_chat import answer, ask, audio_of, said
+from tests.audio.media import recording
+from tests.tiny_server import TinyServer
+
+CLONE = {"voice": "clone", "format": "wav"}
+
+
+def test_an_answer_is_kept_as_it_was_spoken_until_it_expires() -> None:
+    kept = KeptAudio()
+    kept.keep("audio_1", recording(), "Some words.")
+    found = kept.find("audio_1")
+    assert found is not None and found.transcript == "Some words."
+    np.testing.assert_allclose(decode_audio(found.audio), recording(), atol=1 / 16_384)
+    assert kept.find("audio_2") is None
+    gone = KeptAudio(seconds=0)
+    gone.keep("audio_1", recording(), "Some words.")
+    assert gone.find("audio_1") is None
+
+
+def test_the_oldest_go_when_all_grow_too_large() -> None:
+    kept = KeptAudio(most_bytes=500_000)
+    for number in range(4):
+        kept.keep(f"audio_{number}", recording(), "Some words.")
+    assert [kept.find(f"audio_{number}") is not None for number in range(4)] == [False, False, True, True]
+
+
+def named(body: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "audio": {"id": body["choices"][0]["message"]["audio"]["id"]}}
+
+
+def test_a_clone_goes_on_in_the_voice_of_the_answer_named_last(tiny_server: TinyServer) -> None:
+    first = answer(tiny_server, said("First."), temperature=0)
+    second = answer(tiny_server, said("Second."), temperature=0, max_completion_tokens=60)
+    audio = first["choices"][0]["message"]["audio"]
+    assert audio["expires_at"] == pytest.approx(first["created"] + 3_600, abs=5)
+    messages = [said("First."), named(first), said("Second."), named(second), said("Third.")]
+    body = answer(tiny_server, *messages, audio=CLONE)
+    inline = [said("Second."), said("", audio_of(second), role="assistant"), said("Third.")]
+    assert body["voice"]["used"] == "clone"
+    assert audio_of(body) == audio_of(answer(tiny_server, *inline, audio=CLONE))
+    default = answer(tiny_server, *messages)
+    assert default["voice"] == {"used": "default", "reference": None, "note": None}
+
+
+def test_an_unknown_audio_is_404(tiny_server: TinyServer) -> None:
+    unknown = {"role": "assistant", "audio": {"id": "audio_0"}}
+    response = ask(tiny_server, said("First."), unknown, said("Second."))
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (404, "audio_not_found")
+    assert error["param"] == "messages[1].audio.id"
