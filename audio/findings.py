@@ -1,0 +1,127 @@
+"""What a listener would find wrong with a recording of a voice: clipping, hum, noise, music, a second voice.
+
+Each finding rests on one plain measure, told in its docstring with what it can't notice.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from audio.pitch import FLOOR_HZ, pitch_track
+from audio.reference import SAMPLE_RATE, STEP, STEPS_PER_SECOND
+
+PITCH_RATE = 8_000
+PITCH_CHUNK = 10 * PITCH_RATE
+
+CLIPPED_NEAR_TOP = 0.95
+STEADY_SEMITONES = 0.12
+STEADY_LAG = 5  # frames of 10 ms
+
+HUM_HZ = (50, 60)
+HUM_RATE = 2_000
+HUM_WINDOW_SECONDS = 0.4
+HUM_SIDES = (6, 16)  # Hz to each side between which a tone is compared
+QUIETEST = 0.05
+HUM_ABOVE_DB = 14.0
+HUM_BELOW_SPEECH_DB = 50.0
+
+VOICES_APART_SEMITONES = 6.0
+VOICES_APART_DEVIATIONS = 3.0
+SECOND_VOICE_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know about a recording: a name that programs can tell apart, and words for people."""
+
+    name: str
+    message: str
+
+
+def clipped_share(samples: np.ndarray, loud_frames: np.ndarray) -> np.ndarray:
+    """Of each 10 ms, the share of samples that stand within 5 % of the recording's own ceiling.
+
+    The ceiling is the level that one of 1000 samples of the loud frames passes: natural speech comes near it
+    as seldom, clipped speech stays there. So clipping is seen below full scale and after an MP3 too.
+    """
+    frames = len(loud_frames)
+    magnitudes = np.abs(samples[: frames * STEP]).reshape(frames, -1)
+    ceiling = np.quantile(magnitudes[loud_frames], 0.999) if loud_frames.any() else np.inf
+    return (magnitudes > CLIPPED_NEAR_TOP * ceiling).mean(axis=1)
+
+
+def pitches_of(samples: np.ndarray, frames: int) -> np.ndarray:
+    """The pitch in Hz of each 10 ms frame, NaN where it is not voiced; in pieces, for memory's sake."""
+    slow = soxr.resample(samples, SAMPLE_RATE, PITCH_RATE)
+    width = int(3 * PITCH_RATE / FLOOR_HZ)
+    step = PITCH_RATE // STEPS_PER_SECOND
+    found = [
+        pitch_track(slow[start : start + PITCH_CHUNK + width], PITCH_RATE)[: PITCH_CHUNK // step]
+        for start in range(0, len(slow), PITCH_CHUNK)
+    ]
+    pitches = np.full(frames, np.nan)
+    joined = np.concatenate(found)[:frames]
+    pitches[: len(joined)] = joined
+    return pitches
+
+
+def steady_share(pitches: np.ndarray) -> float:
+    """Of the voiced frames, the share whose pitch stays within an eighth of a semitone for 50 ms.
+
+    Notes are held; the pitch of speech glides. Percussion and voices over soft music are not noticed.
+    """
+    moves = 12 * np.abs(np.log2(pitches[STEADY_LAG:] / pitches[:-STEADY_LAG]))
+    moves = moves[~np.isnan(moves)]
+    return float((moves < STEADY_SEMITONES).mean()) if len(moves) else 0.0
+
+
+def hum_of(samples: np.ndarray, loud: float) -> int | None:
+    """The frequency (50 or 60 Hz) of mains hum that can be heard under speech of this level in dB, if any.
+
+    Hum stays while speech comes and goes: in the quietest moments, two of the tones f, 2f and 3f stand 14 dB
+    above their neighbourhood, and the stronger is no more than 50 dB below the speech.
+    """
+    slow = soxr.resample(samples, SAMPLE_RATE, HUM_RATE)
+    window = np.hanning(int(HUM_WINDOW_SECONDS * HUM_RATE))
+    frames = np.lib.stride_tricks.sliding_window_view(slow, len(window))[:: len(window) // 4]
+    # A second of zeros behind each window makes the bins 1 Hz wide; a sine of amplitude A gives A²/2.
+    power = 2 * np.abs(np.fft.rfft(frames * window, HUM_RATE)) ** 2 / window.sum() ** 2
+    levels = 10 * np.log10(np.maximum(np.quantile(power, QUIETEST, axis=0), 1e-14))
+    for frequency in HUM_HZ:
+        tones = [tone_in(levels, multiple * frequency) for multiple in (1, 2, 3)]
+        clear = [level for level, above in tones if above > HUM_ABOVE_DB]
+        if len(clear) >= 2 and max(clear) > loud - HUM_BELOW_SPEECH_DB:
+            return frequency
+    return None
+
+
+def tone_in(levels: np.ndarray, frequency: int) -> tuple[float, float]:
+    """The level of a tone in a spectrum of 1 Hz bins, in dB, and how far it stands above both sides."""
+    near, far = HUM_SIDES
+    below = levels[frequency - far : frequency - near]
+    above = levels[frequency + near + 1 : frequency + far + 1]
+    level = float(levels[frequency - 1 : frequency + 2].max())
+    return level, level - float(np.median(np.concatenate([below, above])))
+
+
+def second_voice(medians: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Which phrases, of these median pitches in Hz, a second voice speaks; none if there is no second voice.
+
+    The phrases fall into two groups of pitch, six semitones and three deviations apart, and the smaller has a
+    fifth of the time. Two people of like pitch are not noticed.
+    """
+    semitones, known = 12 * np.log2(medians), ~np.isnan(medians)
+    semitones, known = 12 * np.log2(medians), ~np.isnan(medians)
+    widest, second = 0.0, np.zeros(len(medians), bool)
+    for border in np.unique(semitones[known])[1:]:
+        groups = [known & (semitones < border), known & (semitones >= border)]
+        times = [seconds[group].sum() for group in groups]
+        means = [np.average(semitones[group], weights=seconds[group]) for group in groups]
+        strays = np.where(groups[0], semitones - means[0], semitones - means[1])[known]
+        deviation = np.sqrt(np.average(strays**2, weights=seconds[known]))
+        apart = means[1] - means[0]
+        clear = apart > max(VOICES_APART_SEMITONES, VOICES_APART_DEVIATIONS * deviation)
+        if clear and apart > widest and min(times) > SECOND_VOICE_SHARE * sum(times):
+            widest, second = apart, groups[int(np.argmin(times))]
+    return second
