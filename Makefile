@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check train golden
+.PHONY: help serve migrate test check train golden
 
 help:  ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 10
@@ -25,6 +25,9 @@ $(BIN)/python:
 
 serve: .venv/serve.stamp  ## serve on HIGGS_HOST:HIGGS_PORT; make serve ARGS="--port 9000"
 	$(BIN)/python app.py $(ARGS)
+
+migrate: .venv/serve.stamp  ## bring the database of voices up to date; the server does so at start
+	$(BIN)/python migrate.py $(ARGS)
 
 # The models of the tests are so small that a second thread costs more than it brings.
 test: export OMP_NUM_THREADS ?= 1

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.auth import Owner
 from api.chat_answers import Answer, answer_events, whole_answer
 from api.chat_rules import check_supported, reference_recording, spoken_text
 from api.errors import blamed_on
@@ -22,7 +23,7 @@ router = APIRouter()
     responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
 )
 async def create_chat_completion(
-    body: ChatRequest, request: Request, cloner: Cloner, state: State
+    body: ChatRequest, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> ChatResponse | Response:
     """Speak the last user message; audio.voice "clone" speaks in the voice of the messages' input_audio."""
     check_model(body.model, cloner)
@@ -31,7 +32,7 @@ async def create_chat_completion(
     wish = VoiceWish(
         audio.voice, "audio.voice", reference_recording(body, state.kept_audio), audio.fallback is not None
     )
-    voice, used = await run_in_threadpool(choose_voice, wish, cloner, state)
+    voice, used = await run_in_threadpool(choose_voice, wish, cloner, state, owner)
     with blamed_on(spoken.path):
         stream = await run_in_threadpool(cloner.stream, spoken.text, voice, body.options())
     answer = Answer(cloner.model_id, spoken.text, audio.format, used)

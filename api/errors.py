@@ -10,7 +10,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from errors import InvalidRequest, ModelError, PayloadTooLarge, UnsupportedMedia, VoiceServerError
+from errors import (
+    Conflict,
+    InvalidRequest,
+    ModelError,
+    PayloadTooLarge,
+    Unauthorized,
+    UnsupportedMedia,
+    VoiceServerError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +52,24 @@ def error_response(error: Exception) -> JSONResponse:
     elif not isinstance(error, VoiceServerError):
         log.error("unforeseen error", exc_info=error)
         error = ModelError("The server failed on this request; its log says why.", code="internal_error")
-    retry_after = getattr(error, "retry_after", None)
-    headers = None if retry_after is None else {"retry-after": str(retry_after)}
-    return JSONResponse(_body(error.message, error.type, error.param, error.code), error.status, headers)
+    body = _body(error.message, error.type, error.param, error.code)
+    return JSONResponse(body, error.status, _headers(error))
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, HTTPException) and error.status_code in (404, 405):
         error.detail = f"{error.detail}: {request.method} {request.url.path}"
     return error_response(error)
+
+
+def _headers(error: VoiceServerError) -> dict[str, str]:
+    """What tells a client when to try again, or not to: OpenAI's own tries again after a 409."""
+    if isinstance(error, Conflict):
+        return {"x-should-retry": "false"}
+    if isinstance(error, Unauthorized):
+        return {"www-authenticate": "Bearer"}
+    retry_after = getattr(error, "retry_after", None)
+    return {} if retry_after is None else {"retry-after": str(retry_after)}
 
 
 def _body(message: str, type: str, param: str | None, code: str | None) -> dict[str, Any]:

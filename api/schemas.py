@@ -217,7 +217,7 @@ class ReferenceUsed(BaseModel):
 class VoiceUsed(BaseModel):
     """Extension: which voice speaks, and why where that isn't plain from the request."""
 
-    used: Literal["default", "clone"]
+    used: str = Field(description="default, clone, or the id of a kept voice.")
     reference: ReferenceUsed | None = None
     note: str | None = None
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from api.auth import Owner
 from api.chat_answers import usage_of
 from api.errors import blamed_on
 from api.ops import check_model
@@ -40,11 +41,13 @@ CONTENT = {format.content_type: FILE for format in FORMATS.values()} | {
 
 
 @router.post("/v1/audio/speech", response_class=Response, responses={200: {"content": CONTENT}})
-async def create_speech(body: SpeechRequest, request: Request, cloner: Cloner, state: State) -> Response:
+async def create_speech(
+    body: SpeechRequest, request: Request, cloner: Cloner, state: State, owner: Owner
+) -> Response:
     """Speak a text. The header x-voice-used says which voice spoke: default, clone, or a kept one's id."""
     check_model(body.model, cloner, OPENAI_MODELS)
     check_text(body.input, "input", state.limits.text_characters)
-    voice, used = await run_in_threadpool(choose_voice, voice_wish(body), cloner, state)
+    voice, used = await run_in_threadpool(choose_voice, voice_wish(body), cloner, state, owner)
     with blamed_on("input"):
         stream = await run_in_threadpool(cloner.stream, body.input, voice, body.options())
     headers = {"x-voice-used": used.used}

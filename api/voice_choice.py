@@ -12,6 +12,7 @@ from voice_cloning import VoiceCloner, VoiceReference
 
 CLONE: Final = "clone"
 DEFAULT: Final = "default"
+MODEL_VOICES = (CLONE, DEFAULT, *OPENAI_VOICES)
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,24 @@ class VoiceWish:
 
 
 def choose_voice(
-    wish: VoiceWish, cloner: VoiceCloner, state: ServerState
+    wish: VoiceWish, cloner: VoiceCloner, state: ServerState, owner: str
 ) -> tuple[VoiceReference | None, VoiceUsed]:
     """The reference to speak with (None: the default voice), and what the answer says of it.
 
-    NotFound (voice_not_found) for an unknown name; InvalidAudio for a recording that can't be cloned.
+    NotFound (voice_not_found) for a name that is none of the model's, nor of a voice that this owner keeps;
+    InvalidAudio for a recording that can't be cloned.
     """
     if wish.name == CLONE:
         return _clone(wish, cloner, state.limits.upload_bytes)
     if wish.name == DEFAULT or wish.name in OPENAI_VOICES:
         return None, VoiceUsed(used=DEFAULT, note=_note_on_default(wish))
-    names = ", ".join((CLONE, DEFAULT, *OPENAI_VOICES))
-    message = f"There is no voice {wish.name!r}; the voices are {names}."
+    with blamed_on(wish.path):
+        kept = state.voices.find(owner, wish.name) if state.voices else None
+    if kept is not None:
+        profile, voice = kept
+        return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wish))
+    names = ", ".join(MODEL_VOICES)
+    message = f"There is no voice {wish.name!r}; besides those you keep, the voices are {names}."
     raise NotFound(message, code="voice_not_found", param=wish.path)
 
 
@@ -83,9 +90,12 @@ def _note_on_default(wish: VoiceWish) -> str | None:
     notes = []
     if wish.name != DEFAULT:
         notes.append(f"This model has one voice of its own; {wish.name!r} is spoken by it.")
-    if wish.recording is not None:
-        notes.append('The input_audio was not used: audio.voice is not "clone".')
-    return " ".join(notes) or None
+    unused = _note_on_unused(wish)
+    return " ".join([*notes, unused] if unused else notes) or None
+
+
+def _note_on_unused(wish: VoiceWish) -> str | None:
+    return None if wish.recording is None else 'The input_audio was not used: audio.voice is not "clone".'
 
 
 def _note_on_trim(voice: VoiceReference) -> str | None:

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import os
 from collections.abc import Iterator
 
 import hypothesis
@@ -10,6 +11,12 @@ from tests.live import BUNDLED_MODEL, LiveServer, serve
 # A busy machine is no failure.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Voices are kept in a folder of the tests'; each test that keeps some brings a folder of its own."""
+    os.environ["HIGGS_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")

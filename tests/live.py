@@ -40,7 +40,8 @@ def serve(model: Path, **settings: str) -> Iterator[LiveServer]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
     environment |= {"HIGGS_MODEL": str(model), "HIGGS_PORT": str(port), "HIGGS_DEVICE": "cpu"}
     environment |= {f"HIGGS_{name.upper()}": value for name, value in settings.items()}
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as data:
+        environment.setdefault("HIGGS_DATA_DIR", data)
         command = [sys.executable, str(ROOT / "app.py")]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:

@@ -1,0 +1,73 @@
+"""API keys: who may ask, and whose voices a request sees."""
+
+import hmac
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.errors import error_response
+from errors import Unauthorized
+
+GUARDED = ("/v1/", "/api/")
+# Where no keys are set, all share one set of voices.
+EVERYONE = ""
+
+
+def keys_of(setting: SecretStr | None) -> list[str]:
+    """The keys in HIGGS_API_KEYS, parted by commas."""
+    named = setting.get_secret_value().split(",") if setting else []
+    return [key.strip() for key in named if key.strip()]
+
+
+class ApiKeys:
+    """Refuse requests without one of the keys before their body is read; note whose the others are.
+
+    The key comes as `authorization: Bearer …`. An owner is the hash of the key, so that no key is stored.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
+        self.app = app
+        self._owners = [_owner(key) for key in keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            owner = self._owner_of(scope)
+            if owner is None:
+                return await error_response(_refusal(scope))(scope, receive, send)
+            scope.setdefault("state", {})["owner"] = owner
+        await self.app(scope, receive, send)
+
+    def _owner_of(self, scope: Scope) -> str | None:
+        """Whose request it is; None if it needs a key and has none of ours."""
+        if not self._owners or not scope["path"].startswith(GUARDED):
+            return EVERYONE
+        given = _owner(_key_in(scope))
+        # Every key is compared, and each in constant time, so that the time taken tells nothing.
+        known = [hmac.compare_digest(given, owner) for owner in self._owners]
+        return given if any(known) else None
+
+
+def _owner(key: str) -> str:
+    return sha256(key.encode()).hexdigest()
+
+
+def _key_in(scope: Scope) -> str:
+    scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _refusal(scope: Scope) -> Unauthorized:
+    what = "This API key is not known here" if _key_in(scope) else "The request brings no API key"
+    return Unauthorized(f"{what}; send one of this server's as 'authorization: Bearer <key>'.")
+
+
+def _owner_in(request: Request) -> str:
+    return request.state.owner
+
+
+Owner = Annotated[str, Depends(_owner_in)]

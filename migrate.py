@@ -1,0 +1,18 @@
+"""`make migrate`: bring the database of voices to the newest version, as the server does at its start."""
+
+import sys
+
+from errors import StartError
+from settings import database_url, load_settings
+from voices.store import VoiceStore
+
+
+def main() -> None:
+    try:
+        VoiceStore(database_url(load_settings(sys.argv[1:]))).close()
+    except StartError as error:
+        sys.exit(f"migrate.py: {error}")
+
+
+if __name__ == "__main__":
+    main()
