@@ -14,15 +14,19 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
-from api import chat, ops, speech
+from api import chat, ops, speech, transcriptions
+from api.auth import ApiKeys, keys_of
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestIds
 from api.schemas import ErrorResponse
 from api.state import Limits, ServerState
 from errors import StartError
 from higgs.cache import MOST_SLOTS
-from settings import Settings, load_settings
+from listening.listener import Listener
+from settings import Settings, database_url, load_settings
 from voice_cloning import VoiceCloner
+from voice_keeping import KeptVoices
+from voices.store import VoiceStore
 
 log = logging.getLogger("app")
 
@@ -31,6 +35,7 @@ SPARE_THREADS = 16
 # How many times as long as the largest recording a body may be: base64 takes 4/3 of it, and a recording up to
 # twice too large is still read, so that the refusal can name its field.
 BODY_FACTOR = 3
+VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -39,16 +44,22 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
 
     stop: called if the model can't be loaded, when app.state.server.failure says why.
     """
-    state = ServerState(Limits(settings.max_upload_bytes, settings.max_text_characters))
+    state = ServerState(
+        Limits(settings.max_upload_bytes, settings.max_voice_bytes, settings.max_text_characters),
+        Listener.of_setting(settings.recogniser, settings.device, settings.queue_limit),
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        requests = settings.queue_limit + (settings.slots or MOST_SLOTS)
+        requests = 2 * settings.queue_limit + (settings.slots or MOST_SLOTS)  # as many may be listened to
         anyio.to_thread.current_default_thread_limiter().total_tokens = requests + SPARE_THREADS
         threading.Thread(target=load, args=(state, settings, stop), name="load", daemon=True).start()
         yield
         if state.cloner is not None:
             state.cloner.close()
+        state.listener.close()
+        if state.voices is not None:
+            state.voices.store.close()
 
     app = FastAPI(
         title="Higgs Audio voice server",
@@ -60,17 +71,23 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     app.include_router(ops.router)
     app.include_router(chat.router)
     app.include_router(speech.router)
+    app.include_router(transcriptions.router)
     add_error_handlers(app)
-    app.add_middleware(BodyLimit, limit=BODY_FACTOR * settings.max_upload_bytes)
+    largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
+    app.add_middleware(BodyLimit, limit=largest)
+    app.add_middleware(ApiKeys, keys=keys_of(settings.api_keys))
     app.add_middleware(RequestIds)
     return app
 
 
 def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> None:
-    """Load and warm the model into the state, or note why it can't be and call stop."""
+    """Open the store and load and warm the model into the state, or note why not and call stop."""
     try:
-        state.cloner = VoiceCloner.load(settings)
-        log.info("ready: %s on %s", state.cloner.model_id, state.cloner.device)
+        store = VoiceStore(database_url(settings))
+        cloner = VoiceCloner.load(settings)
+        state.voices = KeptVoices(cloner, store)
+        state.cloner = cloner
+        log.info("ready: %s on %s", cloner.model_id, cloner.device)
     except StartError as error:
         state.failure = error
     except Exception as error:

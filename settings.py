@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
 from errors import StartError
@@ -75,6 +76,23 @@ class Settings(BaseSettings):
         gt=0,
         description="Stops a runaway: 8 s plus this many columns of 40 ms per UTF-8 byte of text at most.",
     )
+    recogniser: str = Field(
+        default="auto",
+        min_length=1,
+        description="pocketsphinx (English), Whisper's folder or hub id, or auto: whisper-small on CUDA.",
+    )
+    data_dir: Path = Field(default=Path("data"), description="Folder where voices are kept.")
+    database_url: str | None = Field(
+        default=None,
+        description="sqlite, postgresql, mysql or mariadb URL for the voices; unset: SQLite in the folder.",
+    )
+    max_voice_bytes: int = Field(
+        default=50 * 2**20, ge=1, description="Largest upload of a voice to keep, in bytes (413 beyond)."
+    )
+    api_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys, parted by commas, of which requests must bring one; unset: none is needed.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level logged."
     )
@@ -93,6 +111,18 @@ def load_settings(arguments: Sequence[str] = ()) -> Settings:
         raise StartError(f"{error}. Valid flags: {valid}") from None
     except ValidationError as error:
         raise StartError(_bad_values(error)) from None
+
+
+def database_url(settings: Settings) -> str:
+    """Where voices are kept; the data folder is made if it isn't there. StartError if it can't be."""
+    if settings.database_url is not None:
+        return settings.database_url
+    folder = settings.data_dir.expanduser().resolve()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"HIGGS_DATA_DIR {folder} can't be made: {error.strerror}; name another.") from error
+    return f"sqlite:///{folder / 'voices.db'}"
 
 
 def variable(name: str) -> str:

@@ -7,7 +7,9 @@ from fastapi import Depends, Request
 
 from api.kept_audio import KeptAudio
 from errors import Loading, StartError
+from listening.listener import Listener
 from voice_cloning import VoiceCloner
+from voice_keeping import KeptVoices
 
 
 @dataclass(frozen=True)
@@ -15,15 +17,18 @@ class Limits:
     """How much one request may bring."""
 
     upload_bytes: int
+    voice_bytes: int
     text_characters: int
 
 
 @dataclass
 class ServerState:
-    """Stands at `app.state.server`; the loading thread sets `cloner` or `failure` once."""
+    """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once."""
 
     limits: Limits
+    listener: Listener
     cloner: VoiceCloner | None = None
+    voices: KeptVoices | None = None
     failure: StartError | None = None
     kept_audio: KeptAudio = field(default_factory=KeptAudio)
 
@@ -38,5 +43,12 @@ def _loaded_cloner(state: Annotated[ServerState, Depends(server_state)]) -> Voic
     return state.cloner
 
 
+def _opened_voices(state: Annotated[ServerState, Depends(server_state)]) -> KeptVoices:
+    if state.voices is None:
+        raise Loading("The model is still being loaded; ask again in a moment.")
+    return state.voices
+
+
 State = Annotated[ServerState, Depends(server_state)]
 Cloner = Annotated[VoiceCloner, Depends(_loaded_cloner)]
+Voices = Annotated[KeptVoices, Depends(_opened_voices)]

@@ -5,7 +5,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio.to_thread
 import numpy as np
@@ -25,8 +25,14 @@ EVENT_STREAM = "text/event-stream"
 WHOLE_BYTES = 6
 
 
-async def while_connected(request: Request, stream: SpeechStream, work: Callable[[], T]) -> T:
-    """Do work that waits for the stream, in a thread; if the client leaves meanwhile, cancel the stream."""
+class Cancellable(Protocol):
+    """Work that some thread waits for, and that can be told to stop: a SpeechStream, a Hearing."""
+
+    def cancel(self) -> None: ...
+
+
+async def while_connected(request: Request, stream: Cancellable, work: Callable[[], T]) -> T:
+    """Do work that waits for this stream, in a thread; if the client leaves meanwhile, cancel the stream."""
     working = asyncio.ensure_future(run_in_threadpool(work))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
@@ -57,7 +63,7 @@ class PiecewiseResponse(StreamingResponse):
     """Sends each piece when it is there. However the response ends, the model stops speaking for it."""
 
     def __init__(
-        self, pieces: Iterator[bytes], stream: SpeechStream, media_type: str, headers: Mapping[str, str] = {}
+        self, pieces: Iterator[bytes], stream: Cancellable, media_type: str, headers: Mapping[str, str] = {}
     ) -> None:
         unbuffered = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         super().__init__(_from_thread(pieces), media_type=media_type, headers={**unbuffered, **headers})

@@ -1,0 +1,87 @@
+"""A transcript in the formats of OpenAI's API."""
+
+import zlib
+from collections.abc import Iterable, Mapping
+
+from api.transcript_schemas import (
+    DurationUsage,
+    TokenUsage,
+    TranscriptSegment,
+    TranscriptText,
+    TranscriptWord,
+    TranslationForm,
+    VerboseTranscript,
+)
+from listening.transcript import Segment, Transcript
+
+TOKENS_PER_SECOND = 25  # as everywhere here: 40 ms of sound
+FEATURES_PER_SECOND = 100  # what Whisper counts `seek` in
+
+
+def plain(transcript: Transcript) -> TranscriptText:
+    return TranscriptText(text=transcript.text, usage=DurationUsage(seconds=transcript.seconds))
+
+
+def verbose(transcript: Transcript, form: TranslationForm, languages: Mapping[str, str]) -> VerboseTranscript:
+    """languages: code → English name, which is what the field language holds."""
+    words = [
+        TranscriptWord(word=word.text, start=word.start, end=word.end, probability=word.probability)
+        for word in transcript.words
+    ]
+    return VerboseTranscript(
+        task="translate" if form.task.translate else "transcribe",
+        language="english" if form.task.translate else languages[transcript.language],
+        duration=transcript.seconds,
+        text=transcript.text,
+        segments=_segments(transcript.segments) if form.wants_segments else None,
+        words=words if form.wants_words else None,
+        usage=DurationUsage(seconds=transcript.seconds),
+    )
+
+
+def _segments(segments: Iterable[Segment]) -> list[TranscriptSegment]:
+    return [
+        TranscriptSegment(
+            id=index,
+            seek=int(segment.start * FEATURES_PER_SECOND),
+            start=segment.start,
+            end=segment.end,
+            text=segment.text,
+            tokens=list(segment.tokens),
+            temperature=segment.temperature,
+            avg_logprob=segment.mean_log_probability,
+            compression_ratio=len(segment.text.encode()) / len(zlib.compress(segment.text.encode())),
+            no_speech_prob=segment.no_speech_probability,
+        )
+        for index, segment in enumerate(segments)
+    ]
+
+
+def srt(transcript: Transcript) -> str:
+    """SubRip subtitles."""
+    cues = enumerate((_cue(segment, ",") for segment in transcript.segments), 1)
+    return "".join(f"{number}\n{cue}" for number, cue in cues)
+
+
+def vtt(transcript: Transcript) -> str:
+    """WebVTT subtitles."""
+    return "WEBVTT\n\n" + "".join(_cue(segment, ".") for segment in transcript.segments)
+
+
+def usage_of(segments: Iterable[Segment], seconds: float) -> TokenUsage:
+    heard = round(seconds * TOKENS_PER_SECOND)
+    written = sum(len(segment.tokens) or len(segment.text.split()) for segment in segments)
+    return TokenUsage(input_tokens=heard, output_tokens=written, total_tokens=heard + written)
+
+
+def _cue(segment: Segment, mark: str) -> str:
+    """A line of times, a line of text, and an empty one; an arrow in the text would read as times."""
+    text = " ".join(segment.text.replace("-->", "->").split())
+    return f"{_clock(segment.start, mark)} --> {_clock(segment.end, mark)}\n{text}\n\n"
+
+
+def _clock(seconds: float, mark: str) -> str:
+    """1.5 → 00:00:01,500"""
+    milliseconds = round(seconds * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}{mark}{milliseconds % 1000:03}"
