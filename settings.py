@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     max_text_characters: int = Field(
         default=4096, ge=1, description="Longest text of one request (413 beyond)."
     )
+    reading: Literal["auto", "verbatim", "plain", "english"] = Field(
+        default="auto",
+        description="plain reads no Markdown and emoji, english also says numbers, links and abbreviations in"
+        " words; auto: english for the bundled model, else plain.",
+    )
     columns_per_byte: float = Field(
         default=4.0,
         gt=0,

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
-from audio.text import pieces, speakable
+from audio.text import chosen_reading, pieces, speakable
 from errors import InvalidRequest, StartError, VoiceServerError
 from higgs.chatml import ChatMLResponse, turns_of
 from higgs.checkpoint import Checkpoint, load_checkpoint
@@ -94,6 +94,7 @@ class VoiceCloner:
         self._defaults = checkpoint.defaults
         self.codec = codec
         self._piece_characters = checkpoint.piece_characters
+        self._reading = chosen_reading(settings.reading, english_only=model_id == BUNDLED_MODEL.name)
         self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.model.config)
         self._engine = Engine(
             checkpoint.model,
@@ -148,7 +149,7 @@ class VoiceCloner:
         InvalidRequest: nothing to speak, too long, or options out of range. Overloaded: the queue is full.
         """
         references = [Reference(voice.codes, voice.transcript)] if voice else []
-        texts = pieces(speakable(text), self._piece_characters)
+        texts = pieces(speakable(text, self._reading), self._piece_characters)
         spoken = [self._piece(self._prompts.speech(part, references), len(part.encode())) for part in texts]
         chosen = {
             name: value

@@ -72,7 +72,7 @@ def _earlier_answers(messages: list[Message], kept: KeptAudio) -> list[Recording
         if message.audio is not None:
             path, answer = f"messages[{position}].audio.id", kept.find(message.audio.id)
             if answer is None:
-                text = f"The audio {message.audio.id!r} is unknown or has expired; name its transcript instead."
+                text = f"The audio {message.audio.id!r} is unknown or expired; put its transcript in content."
                 raise NotFound(text, code="audio_not_found", param=path)
             answers.append(Recording(b64encode(answer.audio).decode("ascii"), path, answer.transcript))
     return answers

@@ -2,7 +2,10 @@
 # ruff: noqa: RUF001 (the tables are made of look-alike characters)
 
 import re
+from typing import Literal
 
+from audio.english import english_words
+from audio.markdown import plain_text
 from errors import InvalidRequest
 
 # What boson's examples/generation.py does to a text before it prompts the model. Parentheses become spaces.
@@ -51,14 +54,31 @@ QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "「": "�
 APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
 
 
-def speakable(text: str) -> str:
+Reading = Literal["verbatim", "plain", "english"]
+
+
+def chosen_reading(setting: Reading | Literal["auto"], *, english_only: bool) -> Reading:
+    """How texts are read where the setting says "auto": models of many languages read numbers themselves."""
+    if setting != "auto":
+        return setting
+    return "english" if english_only else "plain"
+
+
+def speakable(text: str, reading: Reading = "verbatim") -> str:
     """Normalise a text as boson's example does before it prompts the model.
+
+    Before that, the reading "plain" takes Markdown and emoji out, and "english" writes numbers, links, signs
+    and abbreviations as English words, too.
 
     Full-width punctuation becomes half-width, parentheses become spaces, `[laugh]` and the like the model's
     sound tags, `°C` words; white space is joined, empty lines go, and a text without a final mark gets a full
     stop. Beyond that, control characters and the tokenizer's `<|special|>` tokens are taken out, so that a
     text can't rewrite the prompt. Raises InvalidRequest (text_empty) where no letter or digit is left.
     """
+    if reading != "verbatim":
+        text = plain_text(text)
+    if reading == "english":
+        text = english_words(text)
     text = SPECIAL_TOKEN.sub(" ", CONTROL.sub("", text).translate(PUNCTUATION))
     if not has_words(text):
         raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
