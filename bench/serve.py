@@ -2,10 +2,11 @@
 
     python -m bench.serve [--url http://127.0.0.1:8000] [--clients 1 4 16] [--requests 4]
 
-Starts `python app.py` where no URL is given. Each client asks for speech in the voice of test_audio.wav again
-and again, with texts and seeds of its own, and measures what its user would: the latency of the answer and
-the real-time factor, seconds per second of speech. One request before the others lets the server read the
-voice. Ends in one line of JSON.
+Starts `python app.py` where no URL is given. Each client asks for a stream of speech in the voice of
+test_audio.wav again and again, with texts and seeds of its own, and measures what its user would: the time to
+the first sound and to the last, the real-time factor (seconds per second of speech), and how long a player
+that begins at the first sound stands still. One request before the others lets the server read the voice.
+Ends in one line of JSON.
 """
 
 import argparse
@@ -30,13 +31,22 @@ BYTES_PER_SECOND = 2 * 24_000
 START_SECONDS, PATIENCE_SECONDS = 120, 600
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answer:
-    """One request: seconds from sending to the whole answer, seconds of speech in it, and its status."""
+    """One request: its status; seconds from sending to the first sound and to the last, of speech, and that a
+    player had nothing to play."""
 
-    latency: float
-    speech: float
-    status: int
+    status: int = 200
+    first: float = 0.0
+    last: float = 0.0
+    speech: float = 0.0
+    starved: float = 0.0
+
+    def hear(self, now: float, seconds: float) -> None:
+        """Take in so many seconds of speech that arrive at `now`."""
+        self.first = self.first or now
+        self.starved += max(0.0, now - self.first - self.speech - self.starved)
+        self.last, self.speech = now, self.speech + seconds
 
 
 @contextmanager
@@ -74,6 +84,7 @@ def ask(url: str, number: int) -> Answer:
         "model": "higgs-audio",
         "modalities": ["text", "audio"],
         "audio": {"voice": "clone", "format": "pcm16"},
+        "stream": True,
         "seed": number,
         "messages": [
             {
@@ -85,13 +96,23 @@ def ask(url: str, number: int) -> Answer:
             }
         ],
     }
-    start = time.perf_counter()
-    response = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE_SECONDS)
-    latency = time.perf_counter() - start
-    if response.status_code != 200:
-        return Answer(latency, 0.0, response.status_code)
-    data = base64.b64decode(response.json()["choices"][0]["message"]["audio"]["data"])
-    return Answer(latency, len(data) / BYTES_PER_SECOND, 200)
+    start, answer = time.perf_counter(), Answer()
+    url = f"{url}/v1/chat/completions"
+    with httpx.stream("POST", url, json=body, timeout=PATIENCE_SECONDS) as response:
+        answer.status = response.status_code
+        for data in sound_of(response):
+            answer.hear(time.perf_counter() - start, len(data) / BYTES_PER_SECOND)
+    return answer
+
+
+def sound_of(response: httpx.Response) -> Iterator[bytes]:
+    """The pieces of sound in a stream of events; none where the request was refused."""
+    for line in response.iter_lines():
+        event = line.removeprefix("data: ")
+        if event.startswith('{"id"'):
+            for choice in json.loads(event)["choices"]:
+                if data := (choice["delta"].get("audio") or {}).get("data"):
+                    yield base64.b64decode(data)
 
 
 def load(url: str, clients: int, requests: int) -> dict[str, float]:
@@ -105,13 +126,14 @@ def load(url: str, clients: int, requests: int) -> dict[str, float]:
         answers = [answer for of_one in pool.map(one_client, range(clients)) for answer in of_one]
     seconds = time.perf_counter() - start
     good = [answer for answer in answers if answer.status == 200 and answer.speech > 0]
-    latencies = sorted(answer.latency for answer in good)
-    factors = sorted(answer.latency / answer.speech for answer in good)
+    firsts = sorted(answer.first for answer in good)
+    factors = sorted(answer.last / answer.speech for answer in good)
     return {
         "answered": len(good),
         "refused": len(answers) - len(good),
-        "latency_p50_s": round(latencies[len(good) // 2], 3),
-        "latency_max_s": round(latencies[-1], 3),
+        "first_audio_p50_s": round(firsts[len(good) // 2], 3),
+        "first_audio_max_s": round(firsts[-1], 3),
+        "starved_max_s": round(max(answer.starved for answer in good), 3),
         "rtf_p50": round(factors[len(good) // 2], 3),
         "audio_s_per_s": round(sum(answer.speech for answer in good) / seconds, 2),
     }

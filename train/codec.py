@@ -49,14 +49,13 @@ def k_means(rows: torch.Tensor, rounds: int = 12) -> torch.Tensor:
 
 
 def fit_voices(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
-    """Codebooks of mean envelopes, over many pseudo-speakers."""
+    """The codebook of mean envelopes, over many pseudo-speakers."""
     picks = [utterances[i] for i in rng.integers(len(utterances), size=12_000)]
     speakers = [speaker_of(warp(u.features, draw_warp(u.voice, rng))) for u in picks]
     rows = torch.from_numpy(np.stack([speaker.timbre for speaker in speakers])).float()
-    for book in network.timbres.books():
-        book.vectors = k_means(rows)
-        rows = rows - book.look_up(book(rows))
-    print(f"timbre: rms left {rows.square().mean().sqrt():.3f} ln power", flush=True)
+    network.timbres.vectors = k_means(rows)
+    left = rows - network.timbres.look_up(network.timbres(rows))
+    print(f"timbre: rms left {left.square().mean().sqrt():.3f} ln power", flush=True)
 
 
 def crops(
@@ -165,6 +164,31 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
             print(f"{step} {elapsed:.2f} " + " ".join(f"{n} {v:.3f}" for n, v in sums.items()), flush=True)
     save(network, folder)
     return network
+
+
+def polish(network: VocoderNetwork, utterances: list[Utterance], minutes: float, seed: int = 1) -> None:
+    """Train the decoder alone for a while, on whole codes that no longer move."""
+    rng = np.random.default_rng(seed)
+    optimiser = torch.optim.AdamW(network.decoder.parameters(), lr=6e-4, betas=(0.9, 0.98), weight_decay=0.01)
+    start, step, mean = time.monotonic(), 0, 0.0
+    while (elapsed := (time.monotonic() - start) / (minutes * 60)) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = 6e-4 * min(1, step / 100) * max(0.02, np.cos(elapsed * np.pi / 2))
+        batch = crops(network, utterances, 48, rng)
+        voice = network.voice_vector(batch[4])
+        with torch.no_grad():
+            _, latent = network.contents.quantise(network.encoder(batch[0], batch[2], voice))
+            prosody = network.prosodies.look_up(network.prosodies(prosody_vector(*batch[1:4])))
+        out = network.decoder(latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
+        loss = torch.stack(list(decode_loss(out, batch).values())).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.decoder.parameters(), 1.0)
+        optimiser.step()
+        mean = 0.98 * mean + 0.02 * float(loss.detach()) if step else float(loss.detach())
+        step += 1
+        if step % 100 == 0:
+            print(f"polish {step} {elapsed:.2f} {mean:.4f}", flush=True)
 
 
 def fit_projections(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:

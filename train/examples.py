@@ -7,7 +7,6 @@ prompts have no reference at all and are answered in the default voice, the teac
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -17,19 +16,19 @@ from higgs.config import HiggsConfig
 from higgs.delay import apply_delay
 from higgs.prompt import Prompt, PromptBuilder, Reference
 from higgs.vocoder.codec import encode_clips, voice_codes
-from higgs.vocoder.network import VocoderNetwork
+from higgs.vocoder.network import PROSODY_BOOK, VOICE_BOOKS, VocoderNetwork
 from higgs.vocoder.speaker import speaker_of
-from train.letters import letter_of_each_phone
-from train.speech import PHONES, Utterance
+from train.reading import letter_spans, reading
+from train.speech import Utterance
 from train.voices import Warp, draw_warp, noisy, warp
 
 KINDS, KIND_SHARES = ("exchange", "scene", "none"), (0.6, 0.3, 0.1)
 DEFAULT_VOICE = 0
-PROSODY_BOOK = 3
-PHONES_AHEAD = (0, 2, 5)
-NO_PHONE = -100
+LONGEST_REFERENCE = 10.0
+READ_SHARE = 0.7  # of the references with a transcript: read as an earlier answer is, and learned from
 CORRUPTED = 0.06
 REACH = 1.2  # letters on either side that may be what a frame says
+LAGS = (0, PROSODY_BOOK)  # columns by which the guided heads follow what is read: reading, and speaking
 
 AFTER_TEXT = 3  # marks between a text and the columns that speak it
 
@@ -37,16 +36,14 @@ AFTER_TEXT = 3  # marks between a text and the columns that speak it
 @dataclass
 class Example:
     """S positions: ids [S], columns [S, 8] as read, mask [S]; targets [S, 8] the columns to predict,
-    learn [S] whether they are, learn_voice [S] whether codebooks 0 to 2 are too; phones [S, 3] what is being
-    said now and ahead, letters [S, 2] where about it stands in the text."""
+    learn [S] whether they are; letters [S, 2, 2] the first and last place in the text that each guided head
+    may look at, -1 where it is free."""
 
     ids: torch.Tensor
     columns: torch.Tensor
     mask: torch.Tensor
     targets: torch.Tensor
     learn: torch.Tensor
-    learn_voice: torch.Tensor
-    phones: torch.Tensor
     letters: torch.Tensor
 
 
@@ -108,7 +105,8 @@ class Examples:
         longest = longest if self._rng.random() < 0.15 else min(longest, 6.0)
         # A reference that isn't learned from is kept short more often: it costs positions.
         most = longest if kind == "exchange" or self._rng.random() < 0.3 else 4.5
-        return Draft(kind, by, self._pick(voice, 1.5, min(10.0, most)), self._pick(voice, 0.3, longest))
+        most = LONGEST_REFERENCE if self._rng.random() < 0.05 else most
+        return Draft(kind, by, self._pick(voice, 1.5, most), self._pick(voice, 0.3, longest))
 
     def _pick(self, voice: int, shortest: float, longest: float) -> Utterance:
         while True:
@@ -133,30 +131,31 @@ class Examples:
 
     def _lay_out(self, draft: Draft, reference: torch.Tensor, target: torch.Tensor, dirty: bool) -> Example:
         transcript = draft.reference.text if draft.kind == "exchange" else None
+        read = transcript is not None and not dirty and self._rng.random() < READ_SHARE
+        if read:
+            reference[0] = reading(draft.reference, reference.shape[1])
+        target[0] = reading(draft.target, target.shape[1])
         references = [] if draft.kind == "none" else [Reference(reference, transcript)]
         prompt = self._builder.speech(draft.target.text, references)
         delayed = apply_delay(target, self._config)
         example = open_example(prompt, delayed, self._config.audio_token_id)
         start = len(prompt)
         example.learn[start : start + len(delayed) - 1] = True
-        example.learn_voice[start : start + len(delayed) - 1] = True
-        self._mark(example, start, draft.target, target.shape[1])
-        if draft.kind == "exchange" and not dirty:
+        self._guide(example, start, draft.target, target.shape[1])
+        if read:
             first = int(prompt.audio_mask.nonzero()[0])
             example.learn[first : first + reference.shape[1] + CODEBOOKS] = True
-            self._mark(example, first, draft.reference, reference.shape[1])
+            self._guide(example, first, draft.reference, reference.shape[1])
         self._corrupt(example)
         return example
 
-    def _mark(self, example: Example, first: int, said: Utterance, frames: int) -> None:
-        """Note phones and letters of a clip whose columns begin at a position."""
-        phones = phones_of(said, frames)
-        mark_phones(example.phones, first, phones)
+    def _guide(self, example: Example, first: int, said: Utterance, frames: int) -> None:
+        """Note the letters of a clip whose columns begin at a position: column c tells codebook k of
+        frame c - k."""
         length = len(self._builder.encode(said.text))
-        start = first + PROSODY_BOOK
-        example.letters[start : start + frames] = (
-            letters_of(said, frames, length) + first - AFTER_TEXT - length
-        )
+        spans = letter_spans(said, frames, length, REACH) + first - AFTER_TEXT - length
+        for head, lag in enumerate(LAGS):
+            example.letters[first + lag : first + lag + frames, head] = spans
 
     def _corrupt(self, example: Example) -> None:
         """Replace some codes that are read by others of the clip: a model that can't trust its past reads
@@ -165,7 +164,7 @@ class Examples:
         audio = example.mask.nonzero()[:, 0]
         shuffled = audio[torch.from_numpy(self._rng.permutation(len(audio)))]
         wrong = torch.from_numpy(self._rng.random((len(audio), CODEBOOKS)) < rate)
-        wrong[:, :PROSODY_BOOK] = False
+        wrong[:, VOICE_BOOKS] = False
         wrong &= (example.columns[audio] < 1024) & (example.columns[shuffled] < 1024)
         example.columns[audio] = torch.where(wrong, example.columns[shuffled], example.columns[audio])
 
@@ -181,53 +180,20 @@ def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Exa
     count = len(delayed)
     columns = torch.cat([prompt.audio_columns, delayed])
     mask = torch.cat([prompt.audio_mask, torch.ones(count, dtype=torch.bool)])
-    flags = [torch.zeros(len(mask), dtype=torch.bool) for _ in range(2)]
-    phones = torch.full((len(mask), len(PHONES_AHEAD)), NO_PHONE)
-    letters = torch.full((len(mask), 2), -1)
+    learn = torch.zeros(len(mask), dtype=torch.bool)
+    letters = torch.full((len(mask), len(LAGS), 2), -1)
     ids = torch.cat([prompt.input_ids, torch.full((count,), audio_token)])
-    return Example(ids, columns, mask, columns.roll(-1, 0), *flags, phones, letters)
-
-
-def phones_of(utterance: Utterance, frames: int) -> torch.Tensor:
-    """Phone indices stretched to a warped clip's frames."""
-    at = (np.arange(frames) + 0.5) * len(utterance.phones) / frames
-    return torch.from_numpy(utterance.phones[at.astype(np.int64)].astype(np.int64))
-
-
-def mark_phones(phones: torch.Tensor, first: int, said: torch.Tensor) -> None:
-    """Position first + c predicts the prosody of frame c - 3: note the phones from there on."""
-    for i, ahead in enumerate(PHONES_AHEAD):
-        rest = said[ahead:]
-        start = first + PROSODY_BOOK
-        phones[start : start + len(rest), i] = rest
-
-
-@cache
-def letters_of_frames(utterance: Utterance) -> np.ndarray:
-    """The letter (T,) that each frame of an utterance as spoken comes from."""
-    changes = np.flatnonzero(np.diff(utterance.phones, prepend=255))
-    letters = letter_of_each_phone([PHONES[p] for p in utterance.phones[changes]], utterance.text)
-    return np.repeat(letters, np.diff(changes, append=len(utterance.phones)))
-
-
-def letters_of(utterance: Utterance, frames: int, length: int) -> torch.Tensor:
-    """First and last letter (frames, 2), of a text of `length`, that each frame of a warped clip may come
-    from."""
-    letters = letters_of_frames(utterance)
-    at = ((np.arange(frames) + 0.5) * len(letters) / frames).astype(np.int64)
-    middle = torch.from_numpy(letters[at] * (length - 1) / max(1, len(utterance.text) - 1))
-    return torch.stack([middle - REACH, middle + REACH], dim=1).round().long().clamp(0, length - 1)
+    return Example(ids, columns, mask, columns.roll(-1, 0), learn, letters)
 
 
 def collate(examples: list[Example]) -> Example:
     """One batch, padded at the end with positions that nothing is learned from."""
     longest = max(len(e.ids) for e in examples)
-    fill = {"phones": NO_PHONE, "letters": -1}
     stacked = {}
     for name in vars(examples[0]):
         parts = [getattr(e, name) for e in examples]
         shape = (len(parts), longest, *parts[0].shape[1:])
-        stacked[name] = parts[0].new_full(shape, fill.get(name, 0))
+        stacked[name] = parts[0].new_full(shape, -1 if name == "letters" else 0)
         for row, part in zip(stacked[name], parts, strict=True):
             row[: len(part)] = part
     return Example(**stacked)

@@ -9,7 +9,7 @@ import torch
 
 from higgs.model import HiggsModel, Rows, rotate, route
 
-LAYERS, HEAD = (2, 3), 0
+LAYERS, HEAD = (2, 3), 0  # the first follows the reading, the second what is spoken of it
 
 
 def guided_forward(
@@ -17,8 +17,8 @@ def guided_forward(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """As HiggsModel.forward without a cache, with the guide's loss.
 
-    letters [B, S, 2]: first and last position of the letters being said, (-1, -1) where none are. The
-    loss is the mean of -ln of the attention that the guided heads pay to them.
+    letters [B, S, 2, 2]: for each guided layer the first and last position of its letters, (-1, -1) where
+    there are none. The loss is the mean of -ln of the attention that the guided heads pay to them.
     """
     backbone = model.model
     positions = torch.arange(embeddings.shape[1]).expand(embeddings.shape[:2])
@@ -28,7 +28,7 @@ def guided_forward(
     for index, layer in enumerate(backbone.layers):
         if index in LAYERS:
             normed = route(x, rows, layer.input_layernorm, layer.audio_input_layernorm)
-            losses.append(guide_loss(layer.self_attn, normed, cos, sin, letters))
+            losses.append(guide_loss(layer.self_attn, normed, cos, sin, letters[:, :, len(losses)]))
         x = layer(x, rows, cos, sin, None)
     return backbone.norm(x), torch.stack(losses).mean()
 

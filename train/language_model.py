@@ -1,4 +1,4 @@
-"""Train the language model: next-column prediction, with the phones being said as a hint.
+"""Train the language model: next-column prediction, with two attention heads guided at first.
 
 Matrices of the layers are moved by Muon (K. Jordan, 2024), the rest by AdamW. The state is saved every
 few minutes and training goes on from it; the weights that ship are an exponential average.
@@ -11,19 +11,19 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, IterableDataset
 
+from higgs.codec import CODEBOOKS
 from higgs.model import HiggsModel
-from train.examples import PHONES_AHEAD, PROSODY_BOOK, Example, Examples, collate
+from higgs.vocoder.network import PROSODY_BOOK, VOICE_BOOKS
+from train.examples import Example, Examples, collate
 from train.guide import guided_forward
 from train.muon import Muon
-from train.speech import PHONES
 
+READING_WEIGHT, VOICE_WEIGHT = 1.2, 0.5
 BOOK_WEIGHTS = (0.7, 1.0, 0.8, 0.6, 0.5)  # prosody, then the four of the envelope
-VOICE_SHARE = 3  # every third position learns codebooks 0 to 2, which repeat
-HINT_WEIGHT = 1.0
+VOICE_SHARE = 3  # every third position learns the codes of the voice, which repeat
 AVERAGE, AVERAGE_EVERY = 0.98, 10
 
 
@@ -48,20 +48,9 @@ class Schedule:
         return 0.6 * max(0.0, 1 - 1.5 * progress)
 
     def longest(self, progress: float) -> float:
-        """Seconds of the longest clip: short ones first, where the alignment is easily found."""
-        return 3.0 + 11.0 * min(1.0, progress / 0.6)
-
-
-class Hint(nn.Module):
-    """What phone is being said, and what two and five frames later: for training only."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.out = nn.Linear(hidden, len(PHONES_AHEAD) * len(PHONES))
-
-    def forward(self, hidden: torch.Tensor, phones: torch.Tensor) -> torch.Tensor:
-        logits = self.out(hidden).float().unflatten(-1, (-1, len(PHONES)))
-        return F.cross_entropy(logits.flatten(0, -2), phones.flatten(), ignore_index=-100)
+        """Seconds of the longest clip: short ones first, where the alignment is easily found. What is
+        longer than eight seconds is spoken in pieces."""
+        return 3.0 + 5.0 * min(1.0, progress / 0.5)
 
 
 def book_losses(model: HiggsModel, hidden: torch.Tensor, targets: torch.Tensor, books: range) -> torch.Tensor:
@@ -75,28 +64,22 @@ def book_losses(model: HiggsModel, hidden: torch.Tensor, targets: torch.Tensor, 
     return each.view(-1, len(books)).sum(0) / (wanted >= 0).sum(0).clamp(min=1)
 
 
-def batch_loss(
-    model: HiggsModel, hint: Hint, batch: Example, guidance: float
-) -> tuple[torch.Tensor, dict[str, float]]:
+def batch_loss(model: HiggsModel, batch: Example, guidance: float) -> tuple[torch.Tensor, dict[str, float]]:
     """The weighted loss of a batch and its parts, in nats."""
     embeddings = model.embed(batch.ids, batch.columns, batch.mask)
     hidden, guide = guided_forward(model, embeddings, batch.mask, batch.letters)
-    losses = book_losses(model, hidden[batch.learn], batch.targets[batch.learn], range(PROSODY_BOOK, 8))
-    voiced = batch.learn_voice.flatten().nonzero()[:, 0]
-    # The end of the stream is read off codebook 0: keep every position whose target is the end mark.
-    ends = batch.targets[..., 0].flatten()[voiced] == model.config.eos_code
-    voiced = voiced[ends | (torch.rand(len(voiced)) < 1 / VOICE_SHARE)]
-    voice = book_losses(
-        model, hidden.flatten(0, 1)[voiced], batch.targets.flatten(0, 1)[voiced], range(PROSODY_BOOK)
-    )
-    hinted = hint(hidden[batch.learn], batch.phones[batch.learn])
+    rows, targets = hidden[batch.learn], batch.targets[batch.learn]
+    reading = book_losses(model, rows, targets, range(1))[0]
+    losses = book_losses(model, rows, targets, range(PROSODY_BOOK, CODEBOOKS))
+    some = torch.rand(len(rows)) < 1 / VOICE_SHARE
+    voice = book_losses(model, rows[some], targets[some], range(VOICE_BOOKS.start, VOICE_BOOKS.stop))
     total = (
-        (losses * torch.tensor(BOOK_WEIGHTS)).sum()
-        + 0.4 * voice.sum()
-        + HINT_WEIGHT * hinted
+        READING_WEIGHT * reading
+        + VOICE_WEIGHT * voice.sum()
+        + (losses * torch.tensor(BOOK_WEIGHTS)).sum()
         + guidance * guide
     )
-    parts = {"voice": voice.mean(), "prosody": losses[0], "hint": hinted, "guide": guide}
+    parts = {"reading": reading, "voice": voice.mean(), "prosody": losses[0], "guide": guide}
     parts |= {f"c{i}": loss for i, loss in enumerate(losses[1:])}
     return total, {name: float(part.detach()) for name, part in parts.items()}
 
@@ -123,10 +106,9 @@ class Trainer:
 
     def __init__(self, model: HiggsModel, schedule: Schedule, state: Path) -> None:
         self.model, self.schedule, self.state = model, schedule, state
-        self.hint = Hint(model.config.hidden_size)
         matrices = [p for layer in model.model.layers for p in layer.parameters() if p.dim() == 2]
         chosen = {id(p) for p in matrices}
-        others = [p for p in [*model.parameters(), *self.hint.parameters()] if id(p) not in chosen]
+        others = [p for p in model.parameters() if id(p) not in chosen]
         self.optimisers: list[tuple[torch.optim.Optimizer, float]] = [
             (Muon(matrices, schedule.matrix_rate), schedule.matrix_rate),
             (torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.01, fused=True), schedule.rate),
@@ -169,7 +151,7 @@ class Trainer:
     def _update(self, batch: Example, progress: float) -> dict[str, float]:
         # On a CPU the plain attention is several times faster backwards than the fused one.
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            loss, parts = batch_loss(self.model, self.hint, batch, self.schedule.guidance(progress))
+            loss, parts = batch_loss(self.model, batch, self.schedule.guidance(progress))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         factor = self.schedule.factor(self.step, progress)
@@ -189,7 +171,6 @@ class Trainer:
     def _save(self) -> None:
         state = {
             "model": self.model.state_dict(),
-            "hint": self.hint.state_dict(),
             "average": self.average,
             "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
             "step": self.step,
@@ -203,7 +184,6 @@ class Trainer:
     def _load(self) -> None:
         state = torch.load(self.state)
         self.model.load_state_dict(state["model"])
-        self.hint.load_state_dict(state["hint"])
         for (optimiser, _), saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.average, self.step, self.minutes = state["average"], state["step"], state["minutes"]

@@ -13,6 +13,8 @@ from higgs.vocoder.analysis import BANDS, STEPS_PER_FRAME, Features, analyse
 from higgs.vocoder.network import (
     CONTEXT,
     SILENCE,
+    UNREAD,
+    VOICE_BOOKS,
     VocoderNetwork,
     prosody_vector,
 )
@@ -24,14 +26,14 @@ MARGIN = 16  # steps of silence around a clip, so that its edges are coded alike
 
 
 def voice_codes(network: VocoderNetwork, speaker: Speaker) -> torch.Tensor:
-    """Codes (3,) of a voice."""
+    """Codes (2,) of a voice."""
     timbre = torch.from_numpy(np.asarray(speaker.timbre, np.float32))
-    return torch.cat([torch.tensor([pitch_code(speaker)]), network.timbres.quantise(timbre)[0]])
+    return torch.stack([torch.tensor(pitch_code(speaker)), network.timbres(timbre)])
 
 
 def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor) -> list[torch.Tensor]:
     """Envelope (F, 64), pitch (F,), voiced (F,) and voicing (F, 4) of a clip relative to its voice codes
-    (3,)."""
+    (2,)."""
     level, spread = (float(value) for value in pitch_of_codes(voice[0].numpy()))
     log_f0, voiced, voicing, envelope = (torch.from_numpy(part) for part in vars(features).values())
     relative = (envelope - loudness(features.envelope) - timbre).clamp(min=SILENCE)
@@ -39,7 +41,7 @@ def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor
 
 
 def encode_clips(network: VocoderNetwork, clips: list[Features], voices: torch.Tensor) -> list[torch.Tensor]:
-    """Codes (8, T) of clips, each relative to its row of voices (B, 3); encoded as one batch."""
+    """Codes (8, T) of clips, each relative to its row of voices (B, 2); encoded as one batch."""
     vectors = network.voice_vector(voices)
     timbres = vectors[:, -BANDS:]
     relative = [encoder_inputs(*clip) for clip in zip(clips, voices, timbres, strict=True)]
@@ -59,7 +61,8 @@ def encode_clips(network: VocoderNetwork, clips: list[Features], voices: torch.T
     found = []
     for row, voice, length in zip(codes, voices, lengths, strict=True):
         frames = length // STEPS_PER_FRAME
-        found.append(torch.cat([voice[:, None].expand(3, frames), row[:, start : start + frames]]))
+        constant = torch.cat([torch.tensor([UNREAD]), voice])
+        found.append(torch.cat([constant[:, None].expand(-1, frames), row[:, start : start + frames]]))
     return found
 
 
@@ -130,7 +133,7 @@ class VocoderDecoder:
     def _features(self, codes: torch.Tensor) -> Features:
         """Features of the frames of codes (8, t + 6) that have their context."""
         out = self._network.decode(codes[None])[0].numpy()
-        inner = codes[:3, CONTEXT:-CONTEXT].T.repeat_interleave(STEPS_PER_FRAME, 0)
+        inner = codes[VOICE_BOOKS, CONTEXT:-CONTEXT].T.repeat_interleave(STEPS_PER_FRAME, 0)
         level, spread = pitch_of_codes(inner[:, 0].numpy())
         timbre = self._network.voice_vector(inner)[:, -BANDS:].numpy()
         return Features(

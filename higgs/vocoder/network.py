@@ -1,7 +1,10 @@
 """The learned half of the codec: features relative to a voice ↔ codes.
 
-Per frame of 40 ms: codebooks 0 to 2 the voice (see speaker), 3 the prosody of its four steps, 4 to 7 the
-envelope, each correcting what the ones before left over. Shapes: B batch, T frames, 4·T steps.
+Per frame of 40 ms: codebook 0 what is being read, 1 and 2 the voice (see speaker), 3 the prosody of its four
+steps, 4 to 7 the envelope, each correcting what the ones before left over. Sound says nothing certain of the
+letters it was read from, so the encoder leaves codebook 0 at UNREAD, and the decoder does not look at
+it: it is where a language model notes the phone and the letter that it is at (see train.reading).
+Shapes: B batch, T frames, 4·T steps.
 """
 
 from typing import cast
@@ -13,7 +16,9 @@ from torch import nn
 from higgs.vocoder.analysis import BANDS, STEPS_PER_FRAME, VOICINGS
 from higgs.vocoder.speaker import pitch_of_codes
 
-VOICE, TIMBRES, PROSODY, CONTENT = 66, 2, 24, 4
+VOICE, PROSODY, CONTENT = 66, 24, 4
+VOICE_BOOKS, PROSODY_BOOK, CONTENT_BOOKS = slice(1, 3), 3, slice(4, 8)
+UNREAD = 1023
 LATENT, HIDDEN, WIDE = 64, 192, 384
 CODES = 1024
 CONTEXT = 3
@@ -119,23 +124,23 @@ class VocoderNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.timbres = ResidualCodebooks(TIMBRES, BANDS)
+        self.timbres = Codebook(BANDS)
         self.prosodies = Codebook(PROSODY)
         self.contents = ResidualCodebooks(CONTENT, LATENT)
         self.encoder, self.decoder = Encoder(), Decoder()
 
     def voice_vector(self, voice_codes: torch.Tensor) -> torch.Tensor:
-        """Codes of codebooks 0 to 2 (..., 3) → (..., 66): pitch level and spread, mean envelope, all near
+        """Codes of codebooks 1 and 2 (..., 2) → (..., 66): pitch level and spread, mean envelope, all near
         unit size."""
         level, spread = (
-            torch.from_numpy(part).float() for part in pitch_of_codes(voice_codes[..., 0].numpy())
+            torch.as_tensor(part, dtype=torch.float32) for part in pitch_of_codes(voice_codes[..., 0].numpy())
         )
-        timbre = self.timbres.look_up(voice_codes[..., 1:].movedim(-1, 0))
+        timbre = self.timbres.look_up(voice_codes[..., 1])
         return torch.cat([(level[..., None] - 5) * 2, torch.log(spread)[..., None] + 2, timbre], dim=-1)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes (B, 8, T + 6) with three frames of context on each side → (B, 4T, 70), see Decoder."""
-        voice = self.voice_vector(codes[:, :3].transpose(1, 2))
-        latent = self.contents.look_up(codes[:, 4:].transpose(0, 1))
-        inputs = (latent, self.prosodies.look_up(codes[:, 3]), voice)
+        voice = self.voice_vector(codes[:, VOICE_BOOKS].transpose(1, 2))
+        latent = self.contents.look_up(codes[:, CONTENT_BOOKS].transpose(0, 1))
+        inputs = (latent, self.prosodies.look_up(codes[:, PROSODY_BOOK]), voice)
         return self.decoder(*(part.to(self.decoder.out.weight.dtype) for part in inputs))

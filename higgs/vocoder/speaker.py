@@ -1,8 +1,8 @@
 """What is constant in a voice: pitch level, pitch range and mean envelope; taken out of the features
 before coding.
 
-Codebook 0 carries pitch level and range, codebooks 1 and 2 the mean envelope, the same codes in every
-frame of a clip. A language model that continues a clip repeats them, and so keeps the voice.
+Codebook 1 carries pitch level and range, codebook 2 the mean envelope, the same codes in every frame of a
+clip. A language model that continues a clip repeats them, and so keeps the voice.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ from errors import StartError
 from higgs.codec import CODEBOOKS, HOP, SAMPLE_RATE, decode
 from higgs.vocoder.analysis import STEP, analyse
 from higgs.vocoder.codec import VocoderCodec, encode_clips, voice_codes
-from higgs.vocoder.network import VocoderNetwork
+from higgs.vocoder.network import UNREAD, VOICE_BOOKS, VocoderNetwork
 from higgs.vocoder.speaker import Speaker, pitch_code, pitch_of_codes, speaker_of
 from higgs.vocoder.synthesis import Synthesis, synthesise
 
@@ -84,7 +84,7 @@ def test_decoding_in_pieces_is_decoding_of_the_whole(
     codec: VocoderCodec, frames: int, cuts: list[int], seed: int
 ) -> None:
     codes = torch.randint(1024, (CODEBOOKS, frames), generator=torch.Generator().manual_seed(seed))
-    codes[:3] = codes[:3, :1]
+    codes[VOICE_BOOKS] = codes[VOICE_BOOKS, :1]
     whole = decode(codec, codes)
     decoder, pieces, start = codec.decoder(), [], 0
     for cut in cuts:
@@ -99,7 +99,8 @@ def test_a_voice_is_one_code_per_codebook(codec: VocoderCodec) -> None:
     codes = codec.encode(clip())
     assert codes.shape == (CODEBOOKS, len(clip()) // HOP)
     assert codes.dtype == torch.int64
-    assert all(len(row.unique()) == 1 for row in codes[:3])
+    assert all(len(row.unique()) == 1 for row in codes[VOICE_BOOKS])
+    assert (codes[0] == UNREAD).all()
 
 
 def test_encoding_alone_is_encoding_beside_others(codec: VocoderCodec) -> None:
