@@ -45,7 +45,8 @@ def error_response(error: Exception) -> JSONResponse:
     """The HTTP answer to an error; an unforeseen one is logged here and answered 500 without details."""
     if isinstance(error, HTTPException):
         kind = InvalidRequest if error.status_code < 500 else VoiceServerError
-        body = _body(str(error.detail), kind.type, None, CODES.get(error.status_code, kind.default_code))
+        param = "body" if error.status_code == 413 else None
+        body = _body(str(error.detail), kind.type, param, CODES.get(error.status_code, kind.default_code))
         return JSONResponse(body, error.status_code, error.headers)
     if isinstance(error, RequestValidationError):
         error = _invalid_request(error)

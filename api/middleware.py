@@ -63,6 +63,9 @@ class BodyLimit:
             while message.get("more_body", False) and received <= 2 * self.limit:
                 message = await receive()
                 received += len(message.get("body", b""))
-            raise HTTPException(413, f"The request is larger than {self.limit / 2**20:.0f} MiB.")
+            largest = f"{self.limit / 2**20:.0f} MiB"
+            raise HTTPException(
+                413, f"The body is larger than {largest}; send a shorter recording or an MP3."
+            )
 
         await self.app(scope, receive_within_limit, send)

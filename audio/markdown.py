@@ -25,7 +25,8 @@ def plain_text(text: str) -> str:
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[str]:
     """The text of each paragraph, heading, item, row of a table, and stretch of code."""
-    number, cells = "", None
+    number = ""
+    cells: list[str] | None = None
     for token in tokens:
         if token.type == "list_item_open" and token.info:
             number = f"{token.info}{token.markup} "
