@@ -14,7 +14,7 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
-from api import chat, ops, speech, transcriptions
+from api import chat, consents, onboarding, ops, speech, transcriptions, voices
 from api.auth import ApiKeys, keys_of
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestIds
@@ -72,6 +72,8 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     app.include_router(chat.router)
     app.include_router(speech.router)
     app.include_router(transcriptions.router)
+    for router in (onboarding.router, voices.router, consents.router):
+        app.include_router(router)
     add_error_handlers(app)
     largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
     app.add_middleware(BodyLimit, limit=largest)

@@ -21,16 +21,17 @@ import torch
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.stretch_choice import ChosenStretch, choose_stretch
-from errors import Cancelled, StoreUnavailable, VoiceServerError
+from errors import Cancelled, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.codec import SAMPLE_RATE, Codec
 from higgs.speech import Speech, SpeechStream
 from voice_cloning import VoiceCloner, VoiceReference
 from voices.profiles import name_taken, packed
 from voices.sessions import Step
 from voices.store import VoiceStore
-from voices.tables import VoiceCloneSession, VoiceProfile
+from voices.tables import SessionState, VoiceCloneSession, VoiceProfile
 
 LONGEST_UPLOAD_SECONDS = 300.0
+MOST_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of sound
 Result = TypeVar("Result")
 
 
@@ -55,6 +56,7 @@ class KeptVoices:
         self.store = store
         self._cloner = cloner
         self._codec = codec_identity(cloner.codec)
+        self._places = threading.BoundedSemaphore(MOST_ONBOARDINGS)
 
     def find(self, owner: str, name: str) -> tuple[VoiceProfile, VoiceReference] | None:
         """The voice of this id or name, ready to speak with; None where the owner has none such."""
@@ -83,7 +85,7 @@ class KeptVoices:
             raise name_taken(order.name)
         if order.consent_id is not None:
             self.store.consents.get(order.owner, order.consent_id)
-        return Onboarding(self._cloner, self.store, self._codec, order)
+        return Onboarding(self._cloner, self.store, self._codec, order, self._places)
 
 
 class Onboarding:
@@ -93,23 +95,40 @@ class Onboarding:
     be tried) and keep. What fails is raised and noted in the session. The voice is there only after `keep`.
     """
 
-    def __init__(self, cloner: VoiceCloner, store: VoiceStore, codec: str, order: VoiceOrder) -> None:
+    def __init__(
+        self,
+        cloner: VoiceCloner,
+        store: VoiceStore,
+        codec: str,
+        order: VoiceOrder,
+        places: threading.BoundedSemaphore,
+    ) -> None:
         self.voice_id = f"voice_{uuid4().hex}"
         self.profile: VoiceProfile | None = None
         self.sample: Speech | None = None
         self._cloner, self._store, self._codec, self._order = cloner, store, codec, order
+        self._places = places
         self._steps: list[Step] = []
         self._changing = threading.Lock()
         self._cancelled = False
         self._speaking: SpeechStream | None = None
 
     def __iter__(self) -> Iterator[list[Step]]:
-        self._store.sessions.begin(self._session())
+        """Overloaded if as many others are under way as are done at once."""
+        if not self._places.acquire(blocking=False):
+            raise Overloaded("Many voices are being made now; try again in a moment.", retry_after=10)
+        try:
+            self._store.sessions.begin(self._session())
+            yield from self._noted()
+        finally:
+            self._places.release()
+
+    def _noted(self) -> Iterator[list[Step]]:
+        """The walk, whose failure is noted in the session."""
         try:
             yield from self._walk()
         except VoiceServerError as error:
-            state = "cancelled" if isinstance(error, Cancelled) else "failed"
-            self._end(state, error)
+            self._end("cancelled" if isinstance(error, Cancelled) else "failed", error)
             raise
         except GeneratorExit:
             self._end("cancelled", Cancelled("The client left."))
@@ -176,7 +195,7 @@ class Onboarding:
         self._store.keep(profile, [*self._steps[:-1], last])
         self.profile = profile
 
-    def _end(self, state: str, error: VoiceServerError) -> None:
+    def _end(self, state: SessionState, error: VoiceServerError) -> None:
         """Note the end in the session, if the store can take it; the next start sweeps it otherwise."""
         with suppress(StoreUnavailable):
             self._store.sessions.end(self.voice_id, state, self._steps, error)

@@ -9,11 +9,11 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
-from errors import StartError, StoreUnavailable
+from errors import InvalidRequest, StartError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,10 @@ LOCKS = {
 
 
 class Database:
-    """A database at the newest migration. Every transaction raises StoreUnavailable while it is away."""
+    """A database at the newest migration.
+
+    Every transaction raises StoreUnavailable while it is away, and InvalidRequest for a text it can't take.
+    """
 
     def __init__(self, url: str) -> None:
         """Connect and migrate. StartError: a URL of another kind, or a database that can't be had."""
@@ -83,6 +86,9 @@ def _transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
         log.warning("the voice store can't be used: %s", _cause(error))
         message = "The store of voices can't be used now, and nothing was changed; try again in a moment."
         raise StoreUnavailable(message) from error
+    except (DataError, UnicodeEncodeError) as error:
+        message = "The request holds a name or text that can't be kept, such as one with control characters."
+        raise InvalidRequest(message, code="invalid_value") from error
 
 
 def _migrate(connection: Connection) -> None:

@@ -73,20 +73,19 @@ class Profiles:
         codes = np.frombuffer(profile.codes, CODE_TYPE).reshape(CODEBOOKS, -1).astype(np.int64)
         return Sample(profile.flac, codes, profile.codec)
 
-    def rename(self, owner: str, voice_id: str, name: str) -> VoiceProfile:
-        """Conflict if the name is taken."""
+    def change(
+        self, owner: str, voice_id: str, *, name: str | None = None, transcript: str | None = None
+    ) -> VoiceProfile:
+        """Give a voice another name or transcript (empty: none). Conflict: the name is taken."""
         try:
             with self._database.writing() as session:
                 profile = _owned(session, owner, voice_id)
-                profile.name = name
+                if name is not None:
+                    profile.name = name
+                if transcript is not None:
+                    profile.transcript = transcript or None
         except IntegrityError as error:
-            raise name_taken(name) from error
-        return profile
-
-    def set_transcript(self, owner: str, voice_id: str, transcript: str | None) -> VoiceProfile:
-        with self._database.writing() as session:
-            profile = _owned(session, owner, voice_id)
-            profile.transcript = transcript
+            raise name_taken(name or "") from error
         return profile
 
     def set_codes(self, owner: str, voice_id: str, codes: np.ndarray, codec: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from errors import NotFound, VoiceServerError
 from voices.database import Database
-from voices.tables import VoiceCloneSession
+from voices.tables import SessionState, VoiceCloneSession
 
 KEPT_SECONDS = 30 * 86_400
 
@@ -31,7 +31,7 @@ class Sessions:
             _change(transaction, voice_id, steps=steps, state="running")
 
     def end(
-        self, voice_id: str, state: str, steps: list[Step], error: VoiceServerError | None = None
+        self, voice_id: str, state: SessionState, steps: list[Step], error: VoiceServerError | None = None
     ) -> None:
         """Note that a session failed or was cancelled; one that succeeds ends with `VoiceStore.keep`."""
         with self._database.writing() as transaction:
@@ -58,7 +58,9 @@ class Sessions:
             transaction.execute(delete(VoiceCloneSession).where(old))
 
 
-def finish(transaction: Session, voice_id: str, state: str, steps: list[Step], **values: Any) -> None:
+def finish(
+    transaction: Session, voice_id: str, state: SessionState, steps: list[Step], **values: Any
+) -> None:
     _change(transaction, voice_id, state=state, steps=steps, finished_at=time.time(), **values)
 
 

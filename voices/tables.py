@@ -1,6 +1,6 @@
 """The tables of the voice store. Times are seconds since 1970; every row belongs to one owner."""
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     JSON,
@@ -19,6 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 ID_LENGTH = 64
 NAME_LENGTH = 100
 USER_LENGTH = 128
+SessionState = Literal["running", "completed", "failed", "cancelled", "interrupted"]
 # MySQL chooses MEDIUMBLOB by this; 30 s of FLAC take about 1 MB.
 MOST_FLAC_BYTES = 2**24 - 1
 # MySQL's own collations call "José" and "jose" the same name.
@@ -101,7 +102,7 @@ class VoiceCloneSession(Base):
     upload_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[float] = mapped_column(Double)
     finished_at: Mapped[float | None] = mapped_column(Double)
-    state: Mapped[str] = mapped_column(String(16))
+    state: Mapped[SessionState] = mapped_column(String(16))
     steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)

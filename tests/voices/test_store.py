@@ -110,8 +110,7 @@ def test_owners_do_not_see_each_other(store: VoiceStore) -> None:
     seen: list[Any] = [
         lambda: store.profiles.get("me", yours.id),
         lambda: store.profiles.sample("me", yours.id),
-        lambda: store.profiles.rename("me", yours.id, "Mine now"),
-        lambda: store.profiles.set_transcript("me", yours.id, "Mine now"),
+        lambda: store.profiles.change("me", yours.id, name="Mine now"),
         lambda: store.profiles.page("me", after=yours.id, limit=9),
         lambda: store.sessions.get("me", yours.id),
         lambda: store.delete("me", yours.id),
@@ -129,8 +128,9 @@ def test_a_taken_name_is_a_conflict_and_changes_nothing(store: VoiceStore) -> No
     with pytest.raises(Conflict):
         store.keep(profile("Anna"), [])
     with pytest.raises(Conflict):
-        store.profiles.rename("me", bert.id, "Anna")
-    assert store.profiles.rename("me", bert.id, "Bertha").name == "Bertha"
+        store.profiles.change("me", bert.id, name="Anna", transcript="Lost.")
+    assert store.profiles.get("me", bert.id).transcript is None
+    assert store.profiles.change("me", bert.id, name="Bertha").name == "Bertha"
     assert {row.name for row in store.profiles.page("me", after=None, limit=9).rows} == {"Anna", "Bertha"}
 
 
@@ -164,11 +164,19 @@ def test_pages_follow_each_other_newest_first(store: VoiceStore) -> None:
 def test_transcript_and_codes_can_be_replaced(store: VoiceStore) -> None:
     kept = profile()
     store.keep(kept, [])
-    store.profiles.set_transcript("me", kept.id, "Other words.")
+    store.profiles.change("me", kept.id, transcript="Other words.")
     store.profiles.set_codes("me", kept.id, CODES[:, :10], "two")
     assert store.profiles.get("me", kept.id).transcript == "Other words."
     sample = store.profiles.sample("me", kept.id)
     assert sample.codec == "two" and sample.codes.shape == (8, 10)
+
+
+def test_a_text_that_no_database_takes_is_refused(store: VoiceStore) -> None:
+    for name in ("lone \ud800 surrogate", "n\x00l"):
+        try:
+            assert store.profiles.find("me", name) is None
+        except InvalidRequest as error:
+            assert error.code == "invalid_value"
 
 
 def test_deleting_leaves_nothing_and_happens_once(store: VoiceStore) -> None:

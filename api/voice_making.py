@@ -1,0 +1,53 @@
+"""An onboarding under way, as the routes that make voices tell of it: to its end, or step by step."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
+
+from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
+from errors import InvalidRequest
+from voice_keeping import Onboarding
+from voices.sessions import Step
+
+# Step → the field of the request that an error of the step is about.
+Fields = Mapping[str, str]
+
+
+async def finished(onboarding: Onboarding, fields: Fields, request: Request) -> None:
+    """Walk to the end; nothing is kept if the client leaves before."""
+
+    def walk() -> None:
+        for _ in _walked(onboarding, fields):
+            pass
+
+    await while_connected(request, onboarding, walk)
+
+
+async def progress_response(
+    onboarding: Onboarding, fields: Fields, answer: Callable[[], BaseModel]
+) -> PiecewiseResponse:
+    """Events of the steps while they are taken, and in the end the answer or the error."""
+    turns = _walked(onboarding, fields)
+    first = await run_in_threadpool(next, turns)
+    events = _events(onboarding, chain([first], turns), answer)
+    return PiecewiseResponse(with_failure_told(events), onboarding, EVENT_STREAM)
+
+
+def _walked(onboarding: Onboarding, fields: Fields) -> Iterator[list[Step]]:
+    try:
+        yield from onboarding
+    except InvalidRequest as error:
+        if onboarding.steps:
+            error.param = error.param or fields.get(onboarding.steps[-1]["name"])
+        raise
+
+
+def _events(
+    onboarding: Onboarding, turns: Iterator[list[Step]], answer: Callable[[], BaseModel]
+) -> Iterator[bytes]:
+    for steps in turns:
+        yield sse({"type": "voice.onboarding.step", "voice_id": onboarding.voice_id, "steps": steps})
+    yield sse({"type": "voice.onboarding.done", **answer().model_dump()})

@@ -1,0 +1,71 @@
+"""What a kept voice may be called and made of, on every route that makes or changes one."""
+
+import unicodedata
+
+from fastapi import Request, UploadFile
+
+from api.voice_choice import MODEL_VOICES
+from audio.decode import empty, too_large
+from errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
+
+LONGEST_NAME = 100
+LONGEST_USER = 128
+LONGEST_TRANSCRIPT = 2_000
+ID_PREFIX = "voice_"
+FORM = "multipart/form-data"
+
+
+def require_form(request: Request) -> None:
+    """Refuse a body of another kind, which would otherwise look like a form without fields."""
+    if not request.headers.get("content-type", "").startswith(FORM):
+        raise UnsupportedMedia(f"Send a form with the file in it, as {FORM}.")
+
+
+def voice_name(value: str, param: str) -> str:
+    """A name without white space around it; InvalidRequest if it can't be one, or is a built-in voice's."""
+    name = plain_text(value, param, LONGEST_NAME)
+    if not name:
+        raise InvalidRequest("The name is empty.", code="invalid_value", param=param)
+    if name in MODEL_VOICES or name.startswith(ID_PREFIX):
+        message = f"The name {name!r} is taken by the server itself; choose another."
+        raise InvalidRequest(message, code="voice_name_reserved", param=param)
+    return name
+
+
+def user_name(value: str, param: str) -> str:
+    return plain_text(value, param, LONGEST_USER)
+
+
+def transcript(value: str | None, param: str) -> str | None:
+    """The words of a recording, on one line; None where there are none."""
+    words = " ".join((value or "").split())
+    return plain_text(words, param, LONGEST_TRANSCRIPT) or None
+
+
+def plain_text(value: str, param: str, longest: int) -> str:
+    """A text that every database takes: not too long, without control characters."""
+    text = value.strip()
+    if len(text) > longest:
+        message = f"{param} has {len(text)} characters; at most {longest} are kept."
+        raise InvalidRequest(message, code="invalid_value", param=param)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise InvalidRequest(f"{param} holds control characters.", code="invalid_value", param=param)
+    return text
+
+
+def file_name(upload: UploadFile) -> str:
+    """The name that the client gave the file, for people to read; it decides nothing."""
+    return "".join(character for character in upload.filename or "" if character.isprintable())
+
+
+async def uploaded_bytes(upload: UploadFile, param: str, most: int) -> bytes:
+    """The whole file. PayloadTooLarge beyond `most` bytes, InvalidAudio if it is empty."""
+    error: PayloadTooLarge | InvalidRequest | None = None
+    if (upload.size or 0) > most:
+        error = too_large(most)
+    elif not upload.size:
+        error = empty()
+    if error is not None:
+        error.param = param
+        raise error
+    return await upload.read()

@@ -1,0 +1,166 @@
+"""The answers of the routes that keep voices; beyond OpenAI's fields are extensions."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.schemas import RequestBody
+from voices.tables import SessionState, VoiceConsent, VoiceProfile
+
+Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+
+
+class Finding(BaseModel):
+    """Something wrong with a recording: clipping, hum, noise, music or two_voices, and words for people."""
+
+    name: str
+    message: str
+
+
+class PartUsed(BaseModel):
+    """What of the upload became the voice, in seconds of the upload."""
+
+    seconds: float
+    start: float
+    end: float
+
+    @classmethod
+    def of(cls, profile: VoiceProfile) -> "PartUsed":
+        return cls(seconds=profile.source_seconds, start=profile.start_seconds, end=profile.end_seconds)
+
+
+def findings_of(profile: VoiceProfile) -> list[Finding]:
+    return [Finding(**finding) for finding in profile.findings]
+
+
+class OnboardingAnswer(BaseModel):
+    """A text spoken by a kept voice; sample_audio is a data: URI of an MP3."""
+
+    success: Literal[True] = True
+    voice_id: str
+    voice_name: str
+    sample_text: str
+    sample_audio: str
+    used: PartUsed
+    findings: list[Finding]
+
+
+class OnboardingStep(BaseModel):
+    name: Literal["read", "choose", "encode", "speak", "keep"]
+    state: Literal["running", "completed", "failed"]
+    started_at: float
+    seconds: float | None
+
+
+class OnboardingError(BaseModel):
+    code: str | None
+    message: str | None
+
+
+class OnboardingStatus(BaseModel):
+    """How far an onboarding came. Once it is completed, `used` and `findings` tell of the voice."""
+
+    success: Literal[True] = True
+    voice_id: str
+    voice_name: str
+    user_id: str
+    status: SessionState
+    steps: list[OnboardingStep]
+    error: OnboardingError | None
+    file_name: str
+    upload_bytes: int
+    created_at: float
+    duration_seconds: float
+    used: PartUsed | None
+    findings: list[Finding] | None
+
+
+class OnboardingDeleted(BaseModel):
+    success: Literal[True] = True
+    voice_id: str
+
+
+class SampleBody(RequestBody):
+    text: str
+
+
+class Voice(BaseModel):
+    """OpenAI's audio.voice. built_in: the model's own, which can't be changed or deleted."""
+
+    id: str
+    object: Literal["audio.voice"] = "audio.voice"
+    created_at: int
+    name: str
+    type: Literal["audio_sample"] = "audio_sample"
+    built_in: bool = False
+    user_id: str | None = None
+    ref_text: str | None = None
+    consent: str | None = None
+    used: PartUsed | None = None
+    findings: list[Finding] = []
+
+    @classmethod
+    def of(cls, profile: VoiceProfile) -> "Voice":
+        return cls(
+            id=profile.id,
+            created_at=int(profile.created_at),
+            name=profile.name,
+            user_id=profile.user_id or None,
+            ref_text=profile.transcript,
+            consent=profile.consent_id,
+            used=PartUsed.of(profile),
+            findings=findings_of(profile),
+        )
+
+
+class VoiceList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Voice]
+    has_more: bool
+
+
+class VoiceChange(RequestBody):
+    """What is to change; an empty ref_text forgets the words."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    ref_text: str | None = None
+
+
+class VoiceDeleted(BaseModel):
+    id: str
+    object: Literal["audio.voice.deleted"] = "audio.voice.deleted"
+    deleted: Literal[True] = True
+
+
+class Consent(BaseModel):
+    """OpenAI's audio.voice_consent."""
+
+    id: str
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    created_at: int
+    name: str
+    language: str
+
+    @classmethod
+    def of(cls, consent: VoiceConsent) -> "Consent":
+        return cls(
+            id=consent.id, created_at=int(consent.created_at), name=consent.name, language=consent.language
+        )
+
+
+class ConsentList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Consent]
+    has_more: bool
+
+
+class ConsentChange(RequestBody):
+    name: str = Field(description="The new label.")
+
+
+class ConsentDeleted(BaseModel):
+    id: str
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    deleted: Literal[True] = True

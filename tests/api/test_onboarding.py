@@ -1,0 +1,237 @@
+"""/api/public/voice/onboarding over real HTTP: a recording or a video becomes a voice that speaks."""
+
+import base64
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import pytest
+
+from audio.decode import decode_audio
+from tests.audio.media import float_wav, recording, silent_film, sound_file
+from tests.tiny_server import TinyServer
+
+Body = dict[str, Any]
+CLIP = sound_file("wav")
+WORDS = "Hello, this is my voice."
+
+
+def new_name() -> str:
+    return f"Anna {uuid4().hex}"
+
+
+def url(server: TinyServer, path: str) -> str:
+    return f"{server.url}/api/public/voice/onboarding/{path}"
+
+
+def upload(
+    server: TinyServer, data: bytes = CLIP, file_name: str = "me.wav", **fields: Any
+) -> httpx.Response:
+    form = {"user_id": "me", "voice_name": new_name(), "sample_text": WORDS} | fields
+    files = {"audio_file": (file_name, data)}
+    return httpx.post(url(server, "clone"), data=form, files=files, timeout=120)
+
+
+def clone(server: TinyServer, data: bytes = CLIP, **fields: Any) -> Body:
+    response = upload(server, data, **fields)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def seconds_of(data_uri: str) -> float:
+    kind, _, data = data_uri.partition(",")
+    assert kind == "data:audio/mp3;base64"
+    return len(decode_audio(base64.b64decode(data))) / 24_000
+
+
+def error_of(response: httpx.Response) -> tuple[int, str, str | None]:
+    error = response.json()["error"]
+    assert error.keys() == {"message", "type", "param", "code"} and error["message"]
+    return response.status_code, error["code"], error["param"]
+
+
+def events_of(response: httpx.Response) -> list[Body]:
+    lines = [line for line in response.text.splitlines() if line]
+    assert all(line.startswith("data: ") for line in lines)
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+
+def test_an_upload_becomes_a_voice_that_speaks(tiny_server: TinyServer) -> None:
+    name = new_name()
+    body = clone(tiny_server, voice_name=name)
+    assert body["success"] is True and body["voice_id"].startswith("voice_")
+    assert (body["voice_name"], body["sample_text"]) == (name, WORDS)
+    assert seconds_of(body["sample_audio"]) > 0.3
+    assert body["used"]["end"] > body["used"]["start"] >= 0 and body["findings"] == []
+
+
+@pytest.mark.parametrize(
+    "kind", ["mp3", "m4a", "aac", "ogg opus", "flac", "mp4", "mov", "avi", "webm", "mkv", "flv"]
+)
+def test_every_kind_of_file_is_known_by_its_content(tiny_server: TinyServer, kind: str) -> None:
+    response = upload(tiny_server, sound_file(kind), file_name="notes.txt")
+    assert response.status_code == 200, response.text
+    assert response.json()["used"]["seconds"] == pytest.approx(len(recording()) / 24_000, abs=0.2)
+
+
+def test_the_status_tells_the_steps(tiny_server: TinyServer) -> None:
+    voice_id = clone(tiny_server)["voice_id"]
+    status = httpx.get(url(tiny_server, f"status/{voice_id}")).json()
+    assert (status["status"], status["error"], status["user_id"]) == ("completed", None, "me")
+    assert [step["name"] for step in status["steps"]] == ["read", "choose", "encode", "speak", "keep"]
+    assert all(step["state"] == "completed" and step["seconds"] >= 0 for step in status["steps"])
+    assert (status["file_name"], status["upload_bytes"]) == ("me.wav", len(CLIP))
+    events = events_of(httpx.get(url(tiny_server, f"status/{voice_id}/events")))
+    assert [event["status"] for event in events] == ["completed"]
+
+
+def test_the_steps_can_be_watched_while_they_are_taken(tiny_server: TinyServer) -> None:
+    response = upload(tiny_server, stream=True)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    *steps, done = events_of(response)
+    assert done["type"] == "voice.onboarding.done" and seconds_of(done["sample_audio"]) > 0.3
+    seen = [(event["steps"][-1]["name"], event["steps"][-1]["state"]) for event in steps]
+    names = ["read", "choose", "encode", "speak", "keep"]
+    assert seen == [(name, state) for name in names for state in ("running", "completed")]
+    assert {event["voice_id"] for event in steps} == {done["voice_id"]}
+
+
+def test_a_failure_is_told_in_the_stream_and_in_the_status(tiny_server: TinyServer) -> None:
+    *steps, last = events_of(upload(tiny_server, b"no sound at all", stream=True))
+    assert (last["error"]["code"], last["error"]["param"]) == ("audio_undecodable", "audio_file")
+    status = httpx.get(url(tiny_server, f"status/{steps[0]['voice_id']}")).json()
+    assert (status["status"], status["error"]["code"]) == ("failed", "audio_undecodable")
+    assert [(step["name"], step["state"]) for step in status["steps"]] == [("read", "failed")]
+    assert httpx.delete(url(tiny_server, steps[0]["voice_id"])).status_code == 200
+
+
+@pytest.mark.parametrize("form", [{"json": {"text": "Good night."}}, {"data": {"text": "Good night."}}])
+def test_a_kept_voice_says_other_texts(tiny_server: TinyServer, form: Body) -> None:
+    voice_id = clone(tiny_server)["voice_id"]
+    response = httpx.post(url(tiny_server, f"test/{voice_id}"), timeout=60, **form)
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert (body["voice_id"], body["sample_text"]) == (voice_id, "Good night.")
+    assert seconds_of(body["sample_audio"]) > 0.3
+
+
+def test_a_deleted_voice_is_gone(tiny_server: TinyServer) -> None:
+    voice_id = clone(tiny_server)["voice_id"]
+    deleted = httpx.delete(url(tiny_server, voice_id))
+    assert deleted.json() == {"success": True, "voice_id": voice_id}
+    for response in (
+        httpx.delete(url(tiny_server, voice_id)),
+        httpx.get(url(tiny_server, f"status/{voice_id}")),
+        httpx.post(url(tiny_server, f"test/{voice_id}"), json={"text": "Hi."}),
+    ):
+        assert error_of(response)[:2] == (404, "voice_not_found")
+
+
+def test_the_part_that_was_used_and_what_was_found_is_said(tiny_server: TinyServer) -> None:
+    clip = recording() / np.abs(recording()).max()
+    clipped = np.clip(clip * 8, -1, 1)
+    pause = np.zeros(24_000, np.float32)
+    body = clone(tiny_server, float_wav(np.concatenate([clipped, pause, clip, pause, clip, pause, clipped])))
+    seconds = len(clip) / 24_000
+    assert body["used"]["start"] > seconds and body["used"]["end"] < 3 * seconds + 3
+    body = clone(tiny_server, float_wav(np.clip(clip * 2.5, -1, 1)))
+    assert [finding["name"] for finding in body["findings"]] == ["clipping"]
+
+
+TONE = (0.3 * np.sin(2 * np.pi * 440 / 24_000 * np.arange(5 * 24_000))).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "audio_empty"),
+        (b"%PDF-1.4 a letter that calls itself an MP3" * 50, "audio_undecodable"),
+        (silent_film(), "audio_no_sound_track"),
+        (CLIP[: len(CLIP) // 2], "audio_truncated"),
+        (float_wav(recording()[: int(1.9 * 24_000)]), "audio_too_short"),
+        (float_wav(np.zeros(5 * 24_000, np.float32)), "audio_silent"),
+        (float_wav(TONE), "audio_no_speech"),
+        (float_wav(np.clip(recording() * 100, -1, 1)), "audio_clipped"),
+    ],
+)
+def test_what_is_of_no_use_is_refused_by_name(tiny_server: TinyServer, data: bytes, code: str) -> None:
+    assert error_of(upload(tiny_server, data, file_name="voice.mp3")) == (400, code, "audio_file")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "param"),
+    [
+        ({"voice_name": "  "}, "invalid_value", "voice_name"),
+        ({"voice_name": "x" * 101}, "invalid_value", "voice_name"),
+        ({"voice_name": "bell\x07"}, "invalid_value", "voice_name"),
+        ({"voice_name": "alloy"}, "voice_name_reserved", "voice_name"),
+        ({"voice_name": "voice_0"}, "voice_name_reserved", "voice_name"),
+        ({"user_id": "u" * 129}, "invalid_value", "user_id"),
+        ({"sample_text": " "}, "text_empty", "sample_text"),
+        ({"ref_text": "word " * 1000}, "invalid_value", "ref_text"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(
+    tiny_server: TinyServer, fields: Body, code: str, param: str
+) -> None:
+    assert error_of(upload(tiny_server, **fields)) == (400, code, param)
+
+
+@pytest.mark.parametrize("missing", ["audio_file", "user_id", "voice_name"])
+def test_a_field_that_is_missing_is_named(tiny_server: TinyServer, missing: str) -> None:
+    form: Body = {"user_id": (None, "me"), "voice_name": (None, new_name()), "audio_file": ("me.wav", CLIP)}
+    del form[missing]
+    response = httpx.post(url(tiny_server, "clone"), files=form)
+    assert error_of(response) == (400, "missing_required_parameter", missing)
+
+
+def test_a_body_that_is_no_form_is_refused(tiny_server: TinyServer) -> None:
+    response = httpx.post(url(tiny_server, "clone"), json={"voice_name": "Anna"})
+    assert error_of(response) == (415, "unsupported_media_type", None)
+
+
+def test_more_than_50_mb_are_refused(tiny_server: TinyServer) -> None:
+    response = upload(tiny_server, bytes(50 * 2**20 + 1))
+    assert error_of(response) == (413, "audio_too_large", "audio_file")
+
+
+def test_more_than_five_minutes_are_refused(tiny_server: TinyServer) -> None:
+    quiet = 0.001 * np.random.default_rng(0).normal(size=301 * 24_000).astype(np.float32)
+    assert error_of(upload(tiny_server, float_wav(quiet))) == (400, "audio_too_long", "audio_file")
+
+
+def test_of_two_uploads_of_one_name_at_once_one_is_kept(tiny_server: TinyServer) -> None:
+    name = new_name()
+    with ThreadPoolExecutor(2) as pool:
+        responses = list(pool.map(lambda _: upload(tiny_server, voice_name=name), range(2)))
+    taken, kept = sorted(responses, key=lambda response: response.status_code, reverse=True)
+    assert kept.status_code == 200
+    assert error_of(taken) == (409, "voice_name_taken", "voice_name")
+    assert taken.headers["x-should-retry"] == "false"
+    assert upload(tiny_server, voice_name=name, user_id="someone else").status_code == 200
+
+
+def test_a_slow_upload_holds_nobody_up(tiny_server: TinyServer) -> None:
+    def slowly() -> Iterator[bytes]:
+        for start in range(0, len(CLIP), 40_000):
+            assert httpx.get(f"{tiny_server.url}/health", timeout=10).status_code == 200
+            yield CLIP[start : start + 40_000]
+
+    fields = {"user_id": "me", "voice_name": new_name(), "sample_text": WORDS}
+    request = httpx.Request(
+        "POST", url(tiny_server, "clone"), data=fields, files={"audio_file": ("me.wav", b"MARK")}
+    )
+    head, tail = request.read().split(b"MARK")
+
+    def body() -> Iterator[bytes]:
+        yield head
+        yield from slowly()
+        yield tail
+
+    headers = {"content-type": request.headers["content-type"]}
+    response = httpx.post(url(tiny_server, "clone"), content=body(), headers=headers, timeout=120)
+    assert response.status_code == 200, response.text
