@@ -26,7 +26,7 @@ from tqdm import tqdm
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
-from audio.text import chosen_reading, pieces, speakable
+from audio.text import chosen_reading, spoken_parts
 from errors import InvalidRequest, StartError, VoiceServerError
 from higgs.chatml import ChatMLResponse, turns_of
 from higgs.checkpoint import Checkpoint, load_checkpoint
@@ -69,6 +69,9 @@ class VoiceReference:
             raise InvalidRequest(f"A voice reference is {CODEBOOKS} rows of codes 0..{CODEBOOK_SIZE - 1}.")
         seconds = codes.shape[1] / FRAME_RATE
         return cls(codes, None, seconds, 0.0, seconds, False)
+
+
+Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 @dataclass(frozen=True)
@@ -135,29 +138,26 @@ class VoiceCloner:
                 voice = self._kept(key) or self._encode(key, audio)
         return replace(voice, transcript=transcript)
 
-    def speak(
-        self, text: str, voice: VoiceReference | None = None, options: SpeechOptions = SpeechOptions()
-    ) -> Speech:
+    def speak(self, text: str, voice: Voices = None, options: SpeechOptions = SpeechOptions()) -> Speech:
         """Speak a text in a voice, the model's own where None. Errors as of `stream`."""
         return self.stream(text, voice, options).speech()
 
     def stream(
-        self, text: str, voice: VoiceReference | None = None, options: SpeechOptions = SpeechOptions()
+        self, text: str, voice: Voices = None, options: SpeechOptions = SpeechOptions()
     ) -> SpeechStream:
-        """Queue a text to be spoken and return at once.
+        """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
 
         InvalidRequest: nothing to speak, too long, or options out of range. Overloaded: the queue is full.
         """
-        references = [Reference(voice.codes, voice.transcript)] if voice else []
-        texts = pieces(speakable(text, self._reading), self._piece_characters)
-        spoken = [self._piece(self._prompts.speech(part, references), len(part.encode())) for part in texts]
-        chosen = {
-            name: value
-            for name in ("temperature", "top_k", "top_p", "seed")
-            if (value := getattr(options, name)) is not None
-        }
-        sampling = replace(self._defaults, **chosen)
-        return SpeechStream(self._engine, self.codec, spoken, sampling, options.max_columns)
+        voices = voice if isinstance(voice, list) else [voice]
+        references = [[Reference(each.codes, each.transcript)] if each else [] for each in voices]
+        spoken = [
+            self._piece(self._prompts.speech(part, references[speaker]), len(part.encode()))
+            for speaker, part in spoken_parts(text, self._reading, self._piece_characters, len(voices))
+        ]
+        chosen = {name: value for name, value in vars(options).items() if value is not None}
+        longest = chosen.pop("max_columns", None)
+        return SpeechStream(self._engine, self.codec, spoken, replace(self._defaults, **chosen), longest)
 
     def generate(
         self,

@@ -48,6 +48,7 @@ INSTRUCTION = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+SPEAKER = re.compile(r"\[SPEAKER(\d{1,3})\]")
 SENTENCE = re.compile(r".+?(?:[.!?][\"')\]]*(?=\s)|\n|$)", re.DOTALL)
 PAUSE = re.compile(r"[,;:](?=\s)")
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "「": "」", "『": "』"}
@@ -101,6 +102,29 @@ def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
         return text
     rest = without_quotes(lead.string[lead.end() :].strip())
     return rest if has_words(rest) else text
+
+
+def spoken_parts(text: str, reading: Reading, longest: int, voices: int) -> list[tuple[int, str]]:
+    """What is spoken one after the other: of each part the number of its voice, and its text.
+
+    With several voices, "[SPEAKER1] Hello." is spoken by the second, and what stands before any such tag by
+    the first. With one voice the tags are left to the model, but for one that reads English words only.
+    Raises InvalidRequest: unknown_speaker for a tag without a voice, text_empty.
+    """
+    if voices == 1:
+        turns = [(0, SPEAKER.sub(" ", text) if reading == "english" else text)]
+    else:
+        first, *rest = SPEAKER.split(text)
+        turns = [
+            (0, first),
+            *((int(number), turn) for number, turn in zip(rest[::2], rest[1::2], strict=True)),
+        ]
+        turns = [turn for turn in turns if has_words(turn[1])] or [(0, "")]
+    for number, _ in turns:
+        if number >= voices:
+            message = f"The text names [SPEAKER{number}], but {voices} voices are there, from [SPEAKER0] on."
+            raise InvalidRequest(message, code="unknown_speaker")
+    return [(number, part) for number, turn in turns for part in pieces(speakable(turn, reading), longest)]
 
 
 def pieces(text: str, longest: int) -> list[str]:

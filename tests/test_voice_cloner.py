@@ -104,6 +104,15 @@ def test_pieces_of_a_stream_are_the_samples_of_the_whole(cloner: VoiceCloner) ->
     np.testing.assert_allclose(np.concatenate(pieces), whole.samples, atol=1e-5)
 
 
+def test_several_voices_speak_in_turn(cloner: VoiceCloner) -> None:
+    voice = cloner.reference(RECORDING)
+    both = cloner.speak("[SPEAKER1] Hello. [SPEAKER0] Hello.", [None, voice], SpeechOptions(seed=1))
+    cloned = cloner.speak("Hello.", voice, SpeechOptions(seed=1))
+    default = cloner.speak("Hello.", None, SpeechOptions(seed=2))
+    assert both.prompt_audio_tokens == cloned.prompt_audio_tokens > 0 == default.prompt_audio_tokens
+    assert len(both.samples) == len(cloned.samples) + len(default.samples)
+
+
 def test_a_seed_is_repeatable_and_told(cloner: VoiceCloner) -> None:
     drawn = cloner.speak("Hello.", options=SpeechOptions(max_columns=60))
     again = cloner.speak("Hello.", options=SpeechOptions(seed=drawn.seed, max_columns=60))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio.text import pieces, speakable, spoken_part
+from audio.text import pieces, speakable, spoken_part, spoken_parts
 from errors import InvalidRequest
 
 # Outputs of boson-multimodal's examples/generation.py for these transcripts.
@@ -152,3 +152,31 @@ def test_pieces_keep_every_word_and_the_bound(text: str, longest: int) -> None:
     letters = [c for c in text if c in "ab"]
     assert [c for c in "".join(found) if c in "ab"] == letters
     assert all(len(piece) <= longest for piece in found)
+
+
+def test_several_voices_take_the_parts_that_call_them() -> None:
+    text = "Once, [SPEAKER1] Hello! How are you? [SPEAKER0] Fine. [SPEAKER1]\n[SPEAKER0] And you?"
+    assert spoken_parts(text, "plain", 10, voices=2) == [
+        (0, "Once,"),
+        (1, "Hello!"),
+        (1, "How are"),
+        (1, "you?"),
+        (0, "Fine."),
+        (0, "And you?"),
+    ]
+
+
+def test_one_voice_leaves_the_tags_to_the_model_unless_that_reads_words_only() -> None:
+    assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "plain", 90, voices=1) == [
+        (0, "[SPEAKER0] Hi. [SPEAKER1] Ho.")
+    ]
+    assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "english", 90, voices=1) == [(0, "Hi. Ho.")]
+
+
+def test_a_speaker_without_a_voice_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        spoken_parts("[SPEAKER2] Hi.", "plain", 90, voices=2)
+    assert caught.value.code == "unknown_speaker" and "2 voices" in caught.value.message
+    with pytest.raises(InvalidRequest) as caught:
+        spoken_parts("[SPEAKER0] [SPEAKER1]", "plain", 90, voices=2)
+    assert caught.value.code == "text_empty"
