@@ -1,5 +1,6 @@
 """The one mapper: every error becomes OpenAI's error body, `{"error": {message, type, param, code}}`."""
 
+import errno
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from errors import (
     InvalidRequest,
     ModelError,
     PayloadTooLarge,
+    StoreUnavailable,
     Unauthorized,
     UnsupportedMedia,
     VoiceServerError,
@@ -22,6 +24,8 @@ from errors import (
 
 log = logging.getLogger(__name__)
 
+# EFBIG: a limit on the size of files.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CODES = {404: "not_found", 405: "method_not_allowed", 413: PayloadTooLarge.default_code}
 
 
@@ -50,6 +54,9 @@ def error_response(error: Exception) -> JSONResponse:
         return JSONResponse(body, error.status_code, error.headers)
     if isinstance(error, RequestValidationError):
         error = _invalid_request(error)
+    elif isinstance(error, OSError) and error.errno in DISK_FULL:
+        log.error("the disk is full", exc_info=error)
+        error = StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
     elif not isinstance(error, VoiceServerError):
         log.error("unforeseen error", exc_info=error)
         error = ModelError("The server failed on this request; its log says why.", code="internal_error")

@@ -17,7 +17,7 @@ from api.errors import blamed_on
 from api.state import Cloner, State, Voices
 from api.streaming import EVENT_STREAM, sse, while_connected
 from api.text_rules import check_text
-from api.voice_making import finished, progress_response
+from api.voice_making import finished, ordered, progress_response
 from api.voice_rules import file_name, require_form, transcript, uploaded_bytes, user_name, voice_name
 from api.voice_schemas import (
     OnboardingAnswer,
@@ -86,8 +86,7 @@ async def clone_voice(
         sample_text=sample_text,
         upload=await uploaded_bytes(audio_file, "audio_file", state.limits.voice_bytes),
     )
-    with blamed_on("voice_name"):
-        onboarding = await run_in_threadpool(voices.onboard, order)
+    onboarding = await ordered(voices, order, FIELDS)
 
     def answer() -> OnboardingAnswer:
         assert onboarding.profile is not None and onboarding.sample is not None

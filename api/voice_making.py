@@ -8,12 +8,21 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
-from errors import InvalidRequest
-from voice_keeping import Onboarding
+from errors import InvalidRequest, NotFound
+from voice_keeping import KeptVoices, Onboarding, VoiceOrder
 from voices.sessions import Step
 
 # Step → the field of the request that an error of the step is about.
 Fields = Mapping[str, str]
+
+
+async def ordered(voices: KeptVoices, order: VoiceOrder, fields: Fields) -> Onboarding:
+    """The onboarding of an order that can be met."""
+    try:
+        return await run_in_threadpool(voices.onboard, order)
+    except InvalidRequest as error:
+        error.param = "consent" if isinstance(error, NotFound) else fields["keep"]
+        raise
 
 
 async def finished(onboarding: Onboarding, fields: Fields, request: Request) -> None:

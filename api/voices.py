@@ -13,7 +13,7 @@ from api.state import Cloner, State, Voices
 from api.streaming import while_connected
 from api.text_rules import check_text
 from api.voice_choice import DEFAULT
-from api.voice_making import finished
+from api.voice_making import finished, ordered
 from api.voice_rules import file_name, require_form, transcript, uploaded_bytes, user_name, voice_name
 from api.voice_schemas import Voice, VoiceChange, VoiceDeleted, VoiceList
 from audio.encode import encode_audio
@@ -54,7 +54,7 @@ async def create_voice(
         consent_id=consent or None,
         upload=await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes),
     )
-    onboarding = await run_in_threadpool(voices.onboard, order)
+    onboarding = await ordered(voices, order, FIELDS)
     await finished(onboarding, FIELDS, request)
     assert onboarding.profile is not None
     return Voice.of(onboarding.profile)
@@ -88,7 +88,10 @@ def change_voice(voice_id: str, body: VoiceChange, voices: Voices, owner: Owner)
     refuse_built_in(voice_id)
     name = None if body.name is None else voice_name(body.name, "name")
     words = None if body.ref_text is None else transcript(body.ref_text, "ref_text") or ""
-    return Voice.of(voices.store.profiles.change(owner, voice_id, name=name, transcript=words))
+    profiles = voices.store.profiles
+    profiles.get(owner, voice_id)
+    with blamed_on("name"):
+        return Voice.of(profiles.change(owner, voice_id, name=name, transcript=words))
 
 
 @router.delete("/{voice_id}")

@@ -69,10 +69,6 @@ class Database:
         """A transaction that is committed whole at the end of its block, or not at all."""
         return _transaction(self._writing)
 
-    def connect(self) -> Connection:
-        """A bare connection, for tests that look at the tables."""
-        return self._engine.connect()
-
     def close(self) -> None:
         self._engine.dispose()
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +20,9 @@ START_SECONDS = 120
 class DatabaseServer:
     """A server that can be stopped and started again; `url` names an empty database on it."""
 
-    def __init__(self, url: str, command: list[str], user: str | None) -> None:
+    def __init__(self, url: str, command: list[str], user: str | None, stop: int = signal.SIGTERM) -> None:
         self.url = url
+        self._stop = stop
         self._command, self._user = command, user
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -42,7 +44,7 @@ class DatabaseServer:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(self._stop)
             self._process.wait(timeout=60)
             self._process = None
 
@@ -82,7 +84,8 @@ def postgresql(folder: Path) -> Iterator[DatabaseServer]:
     subprocess.run(make, user=user, check=True, capture_output=True, cwd=folder)
     command = [postgres, "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "fsync=off"]
     url = f"postgresql+psycopg://tests@127.0.0.1:{port}/postgres"
-    server = DatabaseServer(url, command, user)
+    # SIGTERM would wait for the clients to go; SIGINT sends them away.
+    server = DatabaseServer(url, command, user, signal.SIGINT)
     with _running(server):
         server.start()
         yield server
