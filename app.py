@@ -19,7 +19,7 @@ from api.auth import ApiKeys, keys_of
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestIds
 from api.schemas import ErrorResponse
-from api.state import Limits, ServerState
+from api.state import Habits, Limits, ServerState
 from errors import StartError
 from higgs.cache import MOST_SLOTS
 from listening.listener import Listener
@@ -46,6 +46,7 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     """
     state = ServerState(
         Limits(settings.max_upload_bytes, settings.max_voice_bytes, settings.max_text_characters),
+        Habits(settings.transcribe_references, settings.verify, settings.most_takes),
         Listener.of_setting(settings.recogniser, settings.device, settings.queue_limit),
     )
 

@@ -86,6 +86,13 @@ class Settings(BaseSettings):
         min_length=1,
         description="pocketsphinx (English), Whisper's folder or hub id, or auto: whisper-small on CUDA.",
     )
+    transcribe_references: bool = Field(
+        default=False, description="Recognise the words of recordings that are cloned without them."
+    )
+    verify: bool = Field(
+        default=False, description="Listen to speech before it goes out, and make bad takes again."
+    )
+    most_takes: int = Field(default=3, ge=1, description="Takes made of one text at most, to verify it.")
     data_dir: Path = Field(default=Path("data"), description="Folder where voices are kept.")
     database_url: str | None = Field(
         default=None,

@@ -18,6 +18,7 @@ from api.schemas import (
     CompletionTokens,
     MessageAudio,
     PromptTokens,
+    SpeechQuality,
     Usage,
     VoiceUsed,
 )
@@ -41,7 +42,7 @@ class Answer:
     created: int = field(default_factory=lambda: int(time.time()))
 
 
-def whole_answer(answer: Answer, speech: Speech, kept: KeptAudio) -> ChatResponse:
+def whole_answer(answer: Answer, speech: Speech, quality: SpeechQuality, kept: KeptAudio) -> ChatResponse:
     """The answer as one chat completion."""
     data = base64.b64encode(encode_audio(speech.samples, answer.format).data).decode("ascii")
     expires_at = kept.keep(answer.audio_id, speech.samples, answer.text)
@@ -54,6 +55,7 @@ def whole_answer(answer: Answer, speech: Speech, kept: KeptAudio) -> ChatRespons
         usage=usage_of(speech),
         voice=answer.voice,
         seed=speech.seed,
+        quality=quality,
     )
 
 

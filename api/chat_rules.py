@@ -23,6 +23,8 @@ def check_supported(request: ChatRequest) -> AudioRequest:
     """Refuse what this route can't do; return the audio asked for, WAV in the default voice where unsaid."""
     if request.n not in (None, 1):
         raise _unsupported("n", "One answer is made per request; send several requests instead.")
+    if request.stream and request.verify:
+        raise _unsupported("verify", "A stream leaves before it can be heard as a whole; ask without stream.")
     if request.modalities is not None and "audio" not in request.modalities:
         raise _unsupported("modalities", 'This model answers with audio; modalities must name "audio".')
     return request.audio or AudioRequest()

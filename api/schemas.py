@@ -75,7 +75,7 @@ class Message(RequestBody):
 
 
 class AudioRequest(RequestBody):
-    """The audio asked for. `ref_text` and `fallback` are extensions."""
+    """The audio asked for. `ref_text`, `fallback` and `transcribe_reference` are extensions."""
 
     voice: VoiceName = Field(
         default="default",
@@ -86,6 +86,9 @@ class AudioRequest(RequestBody):
     fallback: Literal["default"] | None = Field(
         default=None,
         description="default: use the default voice where the recording can't serve as a reference.",
+    )
+    transcribe_reference: bool | None = Field(
+        default=None, description="Recognise the words of a recording that comes without; unset: as set."
     )
 
 
@@ -116,12 +119,12 @@ class StreamOptions(RequestBody):
 
 
 class ChatRequest(Sampling):
-    """POST /v1/chat/completions. `top_k` and `strip_instruction` are extensions."""
+    """POST /v1/chat/completions. `top_k`, `strip_instruction` and `verify` are extensions."""
 
     model: str
     messages: list[Message] = Field(min_length=1)
     modalities: list[Literal["text", "audio"]] | None = Field(
-        default=None, description="Must name audio if given."
+        default=None, description='Speech if audio is named or nothing; ["text"]: a recording\'s transcript.'
     )
     audio: AudioRequest | None = None
     n: int | None = 1
@@ -129,6 +132,10 @@ class ChatRequest(Sampling):
     stream_options: StreamOptions | None = None
     strip_instruction: bool = Field(
         default=True, description="Leave out a leading instruction such as 'Say this in my voice:'."
+    )
+    verify: bool | None = Field(
+        default=None,
+        description="Listen to the speech before it goes out, and make a bad one again; unset: as set.",
     )
 
 
@@ -206,12 +213,34 @@ class Usage(BaseModel):
 
 
 class ReferenceUsed(BaseModel):
-    """What of the recording became the voice, in seconds of the recording."""
+    """What of the recording became the voice, in seconds of the recording, and its words where known."""
 
     seconds: float
     start: float
     end: float
     trimmed: bool
+    transcript: str | None = None
+    transcript_from: Literal["request", "recognised"] | None = Field(
+        default=None, description="recognised: correct it, and send it back as ref_text."
+    )
+
+
+class FaultFound(BaseModel):
+    """Something wrong with the speech, from start to end in seconds."""
+
+    kind: Literal["silence", "clipping", "loop", "too_short", "too_long"]
+    start: float
+    end: float
+    message: str
+
+
+class SpeechQuality(BaseModel):
+    """Extension: how many takes were made, what is wrong with this one, and what a verifier heard in it."""
+
+    takes: int
+    faults: list[FaultFound]
+    heard: str | None = None
+    word_error_rate: float | None = None
 
 
 class VoiceUsed(BaseModel):
@@ -223,7 +252,7 @@ class VoiceUsed(BaseModel):
 
 
 class ChatResponse(BaseModel):
-    """An OpenAI ChatCompletion; `voice` and `seed` (which gives the same audio again) are extensions."""
+    """An OpenAI ChatCompletion; `voice`, `quality` and `seed` (the same audio again) are extensions."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -233,6 +262,7 @@ class ChatResponse(BaseModel):
     usage: Usage
     voice: VoiceUsed
     seed: int
+    quality: SpeechQuality
 
 
 class ModelCard(BaseModel):

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.kept_audio import KeptAudio
+from api.reference_words import ReferenceWords
 from errors import Loading, StartError
 from listening.listener import Listener
 from voice_cloning import VoiceCloner
@@ -21,16 +22,34 @@ class Limits:
     text_characters: int
 
 
+@dataclass(frozen=True)
+class Habits:
+    """What is done where a request doesn't say, and how often a bad take is made again."""
+
+    transcribe_references: bool
+    verify: bool
+    most_takes: int
+
+
 @dataclass
 class ServerState:
     """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once."""
 
     limits: Limits
+    habits: Habits
     listener: Listener
     cloner: VoiceCloner | None = None
     voices: KeptVoices | None = None
     failure: StartError | None = None
     kept_audio: KeptAudio = field(default_factory=KeptAudio)
+    reference_words: ReferenceWords = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reference_words = ReferenceWords(self.listener)
+
+    def verifier(self, asked: bool | None) -> Listener | None:
+        """Who listens to speech before it goes out, if the request, or else the setting, wants it."""
+        return self.listener if (self.habits.verify if asked is None else asked) else None
 
 
 def server_state(request: Request) -> ServerState:

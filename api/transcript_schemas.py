@@ -5,6 +5,7 @@ from typing import Literal
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.schemas import Usage
 from listening.transcript import Task
 
 GRANULARITIES = "timestamp_granularities[]"
@@ -65,6 +66,30 @@ class TranscriptionForm(TranslationForm):
     @property
     def wants_words(self) -> bool:
         return "word" in self.timestamp_granularities
+
+
+class TextMessage(BaseModel):
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+
+
+class TextChoice(BaseModel):
+    index: int = 0
+    finish_reason: Literal["stop"] = "stop"
+    logprobs: None = None
+    message: TextMessage
+
+
+class TextChatResponse(BaseModel):
+    """An OpenAI ChatCompletion whose content is a transcript."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: Usage
 
 
 class DurationUsage(BaseModel):

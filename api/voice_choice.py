@@ -1,6 +1,6 @@
 """Which voice speaks: the one place where the name of a voice becomes a reference to speak with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from api.errors import blamed_on
@@ -30,12 +30,14 @@ class VoiceWish:
 
     path:       the field of the name.
     falls_back: the default voice speaks where the recording can't be cloned.
+    transcribes: words that the recording lacks are recognised; None: as the server is set.
     """
 
     name: str
     path: str
     recording: Recording | None = None
     falls_back: bool = False
+    transcribes: bool | None = None
 
 
 def choose_voice(
@@ -47,7 +49,7 @@ def choose_voice(
     InvalidAudio for a recording that can't be cloned.
     """
     if wish.name == CLONE:
-        return _clone(wish, cloner, state.limits.upload_bytes)
+        return _clone(wish, cloner, state)
     if wish.name == DEFAULT or wish.name in OPENAI_VOICES:
         return None, VoiceUsed(used=DEFAULT, note=_note_on_default(wish))
     with blamed_on(wish.path):
@@ -61,28 +63,34 @@ def choose_voice(
 
 
 def _clone(
-    wish: VoiceWish, cloner: VoiceCloner, upload_bytes: int
+    wish: VoiceWish, cloner: VoiceCloner, state: ServerState
 ) -> tuple[VoiceReference | None, VoiceUsed]:
     recording = wish.recording
     if recording is None:
         return None, VoiceUsed(used=DEFAULT, note="The messages hold no input_audio to clone.")
     try:
         with blamed_on(recording.path):
-            data = decode_base64_audio(recording.data, max_bytes=upload_bytes)
+            data = decode_base64_audio(recording.data, max_bytes=state.limits.upload_bytes)
             voice = cloner.reference(data, recording.transcript)
     except InvalidAudio as error:
         if not wish.falls_back:
             raise
         return None, VoiceUsed(used=DEFAULT, note=f"The recording can't be cloned: {error.message}")
-    return voice, VoiceUsed(used=CLONE, reference=_reference_used(voice), note=_note_on_trim(voice))
+    transcribes = state.habits.transcribe_references if wish.transcribes is None else wish.transcribes
+    if voice.transcript is None and transcribes:
+        voice = replace(voice, transcript=state.reference_words.of(data, voice))
+    used = _reference_used(voice, given=recording.transcript is not None)
+    return voice, VoiceUsed(used=CLONE, reference=used, note=_note_on_trim(voice))
 
 
-def _reference_used(voice: VoiceReference) -> ReferenceUsed:
+def _reference_used(voice: VoiceReference, given: bool) -> ReferenceUsed:
     return ReferenceUsed(
         seconds=voice.source_seconds,
         start=voice.start_seconds,
         end=voice.end_seconds,
         trimmed=voice.trimmed,
+        transcript=voice.transcript,
+        transcript_from=("request" if given else "recognised") if voice.transcript else None,
     )
 
 

@@ -45,7 +45,9 @@ class Sphinx:
         except BrokenPipeError:
             answer = b""
         if not answer:
-            raise ModelError("The recogniser's process ended; send the request again.", code="no_recogniser")
+            raise ModelError(
+                "The recogniser's process ended; send the request again.", code="recogniser_unavailable"
+            )
         return Heard("en", segments(words(json.loads(answer))))
 
     def close(self) -> None:

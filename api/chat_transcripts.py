@@ -1,0 +1,93 @@
+"""Chat completions of modalities ["text"]: the words of the recording in the last message that has one."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from api.chat_answers import DONE
+from api.errors import blamed_on
+from api.schemas import ChatRequest, CompletionTokens, PromptTokens, Usage
+from api.state import ServerState
+from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
+from api.transcript_formats import usage_of
+from api.transcript_schemas import TextChatResponse, TextChoice, TextMessage
+from audio.decode import SAMPLE_RATE, decode_audio, decode_base64_audio
+from errors import InvalidRequest
+from listening.transcript import Heard, Segment
+
+
+async def transcript_answer(
+    body: ChatRequest, request: Request, model: str, state: ServerState
+) -> TextChatResponse | Response:
+    """The transcript as the answer's content, whole or in chunks window by window."""
+    data, path = _recording(body)
+    with blamed_on(path):
+        samples = await run_in_threadpool(_decoded, data, state.limits.upload_bytes)
+    seconds = len(samples) / SAMPLE_RATE
+    hearing = state.listener.listen(samples, SAMPLE_RATE)
+    base = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": model}
+    if not body.stream:
+        transcript = await while_connected(request, hearing, lambda: hearing.transcript(seconds))
+        choice = TextChoice(message=TextMessage(content=transcript.text))
+        return TextChatResponse(**base, choices=[choice], usage=_usage(list(transcript.segments), seconds))
+    parts = iter(hearing)
+    first = await while_connected(request, hearing, lambda: next(parts, None))
+    wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
+    events = _chunks(base, first, parts, seconds, wants_usage)
+    return PiecewiseResponse(with_failure_told(events), hearing, EVENT_STREAM)
+
+
+def _recording(body: ChatRequest) -> tuple[str, str]:
+    """The base64 data of the recording that comes last, and where it stands."""
+    found = [
+        (part.input_audio.data, f"messages[{position}].content[{index}].input_audio.data")
+        for position, message in enumerate(body.messages)
+        for index, part in enumerate(message.content)
+        if part.input_audio is not None and message.role == "user"
+    ]
+    if not found:
+        message = 'modalities ["text"] answers with the words of an input_audio; no user message has one.'
+        raise InvalidRequest(message, code="missing_required_parameter", param="messages")
+    return found[-1]
+
+
+def _decoded(data: str, upload_bytes: int) -> np.ndarray:
+    return decode_audio(decode_base64_audio(data, max_bytes=upload_bytes))
+
+
+def _chunks(
+    base: dict[str, Any], first: Heard | None, parts: Iterator[Heard], seconds: float, wants_usage: bool
+) -> Iterator[bytes]:
+    base = base | {"object": "chat.completion.chunk"} | ({"usage": None} if wants_usage else {})
+
+    def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return sse({**base, "choices": [choice]})
+
+    segments = list(first.segments) if first else []
+    yield chunk({"role": "assistant", "content": first.text.lstrip() if first else "", "refusal": None})
+    for heard in parts:
+        text = heard.text if segments else heard.text.lstrip()
+        segments += heard.segments
+        yield chunk({"content": text})
+    yield chunk({}, "stop")
+    if wants_usage:
+        yield sse({**base, "choices": [], "usage": _usage(segments, seconds).model_dump()})
+    yield DONE
+
+
+def _usage(segments: list[Segment], seconds: float) -> Usage:
+    tokens = usage_of(segments, seconds)
+    return Usage(
+        prompt_tokens=tokens.input_tokens,
+        completion_tokens=tokens.output_tokens,
+        total_tokens=tokens.total_tokens,
+        prompt_tokens_details=PromptTokens(audio_tokens=tokens.input_tokens, text_tokens=0),
+        completion_tokens_details=CompletionTokens(audio_tokens=0, text_tokens=tokens.output_tokens),
+    )

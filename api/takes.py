@@ -1,0 +1,131 @@
+"""Speech that is looked at before it goes out and, where asked, listened to; a bad take is made again."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from api.schemas import FaultFound, SpeechQuality
+from api.streaming import Cancellable
+from audio.english import english_words
+from audio.faults import Fault, faults_of
+from audio.reference import SAMPLE_RATE
+from audio.text import speakable
+from errors import Cancelled, Overloaded
+from higgs.speech import Speech, SpeechStream
+from listening.listener import Listener
+from listening.words import words_of, wrong_words
+
+# The model's own marks: of speakers, of sounds.
+MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
+# Of a recogniser of English alone, a text of other letters can't be checked.
+LATIN_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Take:
+    """One speech, its faults, and what a verifier heard in it.
+
+    misheard: more words are wrong than can be the verifier's own mistakes.
+    """
+
+    speech: Speech
+    faults: tuple[Fault, ...]
+    heard: str | None = None
+    word_error_rate: float | None = None
+    misheard: bool = False
+
+    @property
+    def good(self) -> bool:
+        return not self.faults and not self.misheard
+
+    def quality(self, takes: int) -> SpeechQuality:
+        """What the answer says of it; takes: how many were made."""
+        faults = [
+            FaultFound(kind=fault.kind, start=fault.start, end=fault.end, message=fault.message)
+            for fault in self.faults
+        ]
+        return SpeechQuality(
+            takes=takes, faults=faults, heard=self.heard, word_error_rate=self.word_error_rate
+        )
+
+
+class Takes:
+    """Takes of one text, until one is good: get the best with `best`; `cancel` from any thread."""
+
+    def __init__(
+        self,
+        first: SpeechStream,
+        again: Callable[[], SpeechStream] | None,
+        text: str,
+        verifier: Listener | None,
+        most: int,
+    ) -> None:
+        """first: the take on its way. verifier: who listens; without one, bad takes are not made again.
+
+        again: begins another take, None where there is only this one; most: how many may be made in all.
+        """
+        self._first, self._again, self._text = first, again if verifier else None, text
+        self._verifier, self._most = verifier, most
+        self._waited_for: Cancellable = first
+        self._cancelled = False
+
+    def best(self) -> tuple[Speech, SpeechQuality]:
+        """The first good take or, where none is, the one with the fewest faults and wrong words.
+
+        Errors as of SpeechStream.speech and Listener.listen.
+        """
+        takes = [self._judged(self._first)]
+        while self._again and not takes[-1].good and len(takes) < self._most:
+            try:
+                stream = self._again()
+            except Overloaded:
+                break
+            takes.append(self._judged(stream))
+        best = min(takes, key=lambda take: (len(take.faults), take.word_error_rate or 0.0))
+        return best.speech, best.quality(len(takes))
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._waited_for.cancel()
+
+    def _judged(self, stream: SpeechStream) -> Take:
+        self._wait_for(stream)
+        speech = stream.speech()
+        faults = tuple(faults_of(speech.samples, self._text))
+        if self._verifier is None or not checkable(self._text, self._verifier):
+            return Take(speech, faults)
+        return self._listened_to(speech, faults, self._verifier)
+
+    def _listened_to(self, speech: Speech, faults: tuple[Fault, ...], verifier: Listener) -> Take:
+        hearing = verifier.listen(speech.samples, SAMPLE_RATE)
+        self._wait_for(hearing)
+        transcript = hearing.transcript(len(speech.samples) / SAMPLE_RATE)
+        english = transcript.language == "en"
+        said, heard = words_said(self._text, english), words_heard(transcript.text, english)
+        wrong = wrong_words(said, heard)
+        # A word too many or too few is the recogniser's own mistake as often as not.
+        misheard = wrong > max(1, verifier.trust * len(said))
+        return Take(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
+
+    def _wait_for(self, work: Cancellable) -> None:
+        """Note whom to cancel; what was cancelled before it was noted is cancelled here."""
+        self._waited_for = work
+        if self._cancelled:
+            work.cancel()
+            raise Cancelled("The client left.")
+
+
+def checkable(text: str, listener: Listener) -> bool:
+    """Whether the recogniser can know the words: one of English alone knows none in other letters."""
+    letters = [character for character in text if character.isalpha()]
+    latin = sum(character.isascii() for character in letters)
+    return len(listener.languages) > 1 or latin >= LATIN_SHARE * len(letters)
+
+
+def words_said(text: str, english: bool) -> list[str]:
+    """The words of a text as they are spoken: in English numbers are words too."""
+    return words_of(MARKS.sub(" ", speakable(text, "english" if english else "plain")))
+
+
+def words_heard(text: str, english: bool) -> list[str]:
+    return words_of(english_words(text) if english else text)
