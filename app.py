@@ -14,7 +14,7 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
-from api import chat, consents, onboarding, ops, speech, transcriptions, voices
+from api import chat, consents, onboarding, ops, speech, speech_batch, transcriptions, voices
 from api.auth import ApiKeys, keys_of
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestIds
@@ -72,6 +72,7 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     app.include_router(ops.router)
     app.include_router(chat.router)
     app.include_router(speech.router)
+    app.include_router(speech_batch.router)
     app.include_router(transcriptions.router)
     for router in (onboarding.router, voices.router, consents.router):
         app.include_router(router)

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from audio.tempo import FASTEST, SLOWEST
 from voice_cloning import SpeechOptions
 
 AudioFormat = Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"]
@@ -137,26 +136,6 @@ class ChatRequest(Sampling):
         default=None,
         description="Listen to the speech before it goes out, and make a bad one again; unset: as set.",
     )
-
-
-class SpeechRequest(Sampling):
-    """POST /v1/audio/speech. `ref_audio`, `ref_text`, `stream` and all of sampling are extensions."""
-
-    model: str
-    input: str = Field(description="The text to speak.")
-    voice: VoiceName = Field(default="default", description="As audio.voice of a chat; see ref_audio.")
-    response_format: SpeechFormat = "mp3"
-    speed: float = Field(
-        default=1.0, ge=SLOWEST, le=FASTEST, description="Faster or slower at the same pitch."
-    )
-    stream_format: Literal["audio", "sse"] = "audio"
-    stream: bool | None = Field(
-        default=True, description="false: the file at once, its length in its headers; not with sse."
-    )
-    ref_audio: str | None = Field(
-        default=None, description="A recording to clone, in base64; it speaks whatever `voice` names."
-    )
-    ref_text: str | None = Field(default=None, description="The words spoken in ref_audio.")
 
 
 class ErrorDetail(BaseModel):

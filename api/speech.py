@@ -11,8 +11,9 @@ from api.auth import Owner
 from api.chat_answers import usage_of
 from api.errors import blamed_on
 from api.ops import check_model
-from api.schemas import SpeechFormat, SpeechRequest
-from api.state import Cloner, State
+from api.schemas import SpeechFormat
+from api.speech_schemas import SpeechRequest
+from api.state import Cloner, ServerState, State
 from api.streaming import (
     EVENT_STREAM,
     PiecewiseResponse,
@@ -29,6 +30,7 @@ from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
 from audio.tempo import at_speed
 from errors import InvalidRequest
 from higgs.speech import Speech, SpeechStream
+from voice_cloning import VoiceCloner
 
 router = APIRouter()
 
@@ -45,12 +47,8 @@ async def create_speech(
     body: SpeechRequest, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> Response:
     """Speak a text. The header x-voice-used says which voice spoke: default, clone, or a kept one's id."""
-    check_model(body.model, cloner, OPENAI_MODELS)
-    check_text(body.input, "input", state.limits.text_characters)
-    voice, used = await run_in_threadpool(choose_voice, voice_wish(body), cloner, state, owner)
-    with blamed_on("input"):
-        stream = await run_in_threadpool(cloner.stream, body.input, voice, body.options())
-    headers = {"x-voice-used": used.used}
+    stream, used = await run_in_threadpool(begin_speech, body, cloner, state, owner)
+    headers = {"x-voice-used": used}
     media_type = format_named(body.response_format).content_type
     if body.stream_format == "audio" and body.stream is False:
         speech = await while_connected(request, stream, stream.speech)
@@ -64,15 +62,28 @@ async def create_speech(
     return PiecewiseResponse(pieces, stream, media_type, headers)
 
 
-def voice_wish(body: SpeechRequest) -> VoiceWish:
-    """The voice asked for; a recording in the body is there to be cloned, whatever the name says."""
-    if body.ref_audio is not None:
-        words = (body.ref_text or "").strip() or None
-        return VoiceWish(CLONE, "voice", Recording(body.ref_audio, "ref_audio", words))
-    if body.voice == CLONE:
+def begin_speech(
+    body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str
+) -> tuple[SpeechStream, str]:
+    """Queue the text of a body; the second is who speaks, speaker by speaker."""
+    check_model(body.model, cloner, OPENAI_MODELS)
+    check_text(body.input, "input", state.limits.text_characters)
+    chosen = [choose_voice(wish, cloner, state, owner) for wish in voice_wishes(body)]
+    with blamed_on("input"):
+        stream = cloner.stream(body.input, [voice for voice, _ in chosen], body.options())
+    return stream, ", ".join(used.used for _, used in chosen)
+
+
+def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
+    """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
+    words = (body.ref_text or "").strip() or None
+    recording = None if body.ref_audio is None else Recording(body.ref_audio, "ref_audio", words)
+    named = [(f"voices[{number}]", name) for number, name in enumerate(body.voices or ())]
+    named = named or [("voice", CLONE if recording else body.voice)]
+    if recording is None and any(name == CLONE for _, name in named):
         message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
         raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
-    return VoiceWish(body.voice, "voice")
+    return [VoiceWish(name, path, recording if name == CLONE else None) for path, name in named]
 
 
 def whole_file(speech: Speech, speed: float, format: SpeechFormat) -> bytes:

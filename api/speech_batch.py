@@ -1,0 +1,59 @@
+"""POST /v1/audio/speech/batch: many texts at once, each a file in base64 or its own error."""
+
+import asyncio
+import base64
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+
+from api.auth import Owner
+from api.schemas import ErrorDetail
+from api.speech import begin_speech, whole_file
+from api.speech_schemas import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
+from api.state import Cloner, State
+from api.streaming import while_connected
+from audio.encode import format_named
+from errors import VoiceServerError
+
+router = APIRouter()
+
+AT_ONCE = 8  # items of one batch that speak or wait in the queue together
+
+
+@router.post("/v1/audio/speech/batch")
+async def create_speeches(
+    body: SpeechBatch, request: Request, cloner: Cloner, state: State, owner: Owner
+) -> SpeechResults:
+    """Speak every item; one that can't be spoken doesn't keep the others from it."""
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def speak(index: int, item: SpeechRequest) -> SpeechResult:
+        async with at_once:
+            try:
+                stream, used = await run_in_threadpool(begin_speech, item, cloner, state, owner)
+                speech = await while_connected(request, stream, stream.speech)
+            except VoiceServerError as error:
+                return SpeechResult(index=index, status="error", error=_detail(error))
+        data = await run_in_threadpool(whole_file, speech, item.speed, item.response_format)
+        return SpeechResult(
+            index=index,
+            status="success",
+            audio_data=base64.b64encode(data).decode("ascii"),
+            media_type=format_named(item.response_format).content_type,
+            voice_used=used,
+        )
+
+    results = await asyncio.gather(*(speak(index, item) for index, item in enumerate(body.items)))
+    succeeded = sum(result.status == "success" for result in results)
+    return SpeechResults(
+        id=f"speech-batch-{uuid4().hex}",
+        results=results,
+        total=len(results),
+        succeeded=succeeded,
+        failed=len(results) - succeeded,
+    )
+
+
+def _detail(error: VoiceServerError) -> ErrorDetail:
+    return ErrorDetail(message=error.message, type=error.type, param=error.param, code=error.code)

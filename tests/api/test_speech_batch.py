@@ -1,0 +1,62 @@
+"""POST /v1/audio/speech/batch, and several speakers in one text, over HTTP."""
+
+import base64
+from typing import Any
+
+import httpx
+import numpy as np
+
+from audio.decode import decode_audio
+from tests.api.test_chat import RECORDING
+from tests.api.test_speech import SAMPLING, post, spoken
+from tests.tiny_server import TinyServer
+
+
+def batch(server: TinyServer, *items: Any, **fields: Any) -> httpx.Response:
+    body = {"model": "tiny", "response_format": "flac", **SAMPLING, **fields, "items": items}
+    return httpx.post(f"{server.url}/v1/audio/speech/batch", json=body, timeout=60)
+
+
+def test_every_item_is_the_file_it_would_be_alone(tiny_server: TinyServer) -> None:
+    items = [{"input": "One."}, {"input": "Two.", "ref_audio": RECORDING}, {"input": "Three.", "speed": 2}]
+    answer = batch(tiny_server, *items).json()
+    assert (answer["total"], answer["succeeded"], answer["failed"]) == (3, 3, 0)
+    assert [result["voice_used"] for result in answer["results"]] == ["default", "clone", "default"]
+    for index, (item, result) in enumerate(zip(items, answer["results"], strict=True)):
+        assert (result["index"], result["status"], result["media_type"]) == (index, "success", "audio/flac")
+        alone = spoken(tiny_server, **item, stream=False)
+        np.testing.assert_array_equal(decode_audio(base64.b64decode(result["audio_data"])), alone)
+
+
+def test_an_item_that_fails_leaves_the_others(tiny_server: TinyServer) -> None:
+    answer = batch(tiny_server, {"input": "One."}, {"input": "👍"}, {"input": "Three.", "voice": "nobody"})
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == ["success", "error", "error"]
+    assert [result["error"] and result["error"]["code"] for result in results] == [
+        None,
+        "text_empty",
+        "voice_not_found",
+    ]
+
+
+def test_more_items_than_speak_at_once_are_all_spoken(tiny_server: TinyServer) -> None:
+    answer = batch(tiny_server, *[{"input": f"Number {n}."} for n in range(20)], max_tokens=20).json()
+    assert answer["succeeded"] == 20
+
+
+def test_what_is_wrong_with_the_body_is_named(tiny_server: TinyServer) -> None:
+    for fields, param in (({}, "items"), ({"items": [{"input": 3}]}, "items[0].input")):
+        response = httpx.post(f"{tiny_server.url}/v1/audio/speech/batch", json={"model": "tiny", **fields})
+        assert (response.status_code, response.json()["error"]["param"]) == (400, param)
+
+
+def test_several_speakers_each_in_their_voice(tiny_server: TinyServer) -> None:
+    text = "[SPEAKER0] Hello. [SPEAKER1] Hello."
+    response = post(tiny_server, input=text, voices=["alloy", "clone"], ref_audio=RECORDING)
+    assert response.headers["x-voice-used"] == "default, clone"
+    response = post(tiny_server, input="[SPEAKER2] Hello.", voices=["alloy", "echo"])
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "unknown_speaker", "input")
+    response = post(tiny_server, voices=["alloy", "nobody"])
+    assert response.json()["error"]["param"] == "voices[1]"
+    assert post(tiny_server, voices=["clone"]).json()["error"]["param"] == "ref_audio"
