@@ -14,7 +14,18 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
-from api import chat, consents, onboarding, ops, speech, speech_batch, transcriptions, voices
+from api import (
+    chat,
+    consents,
+    onboarding,
+    ops,
+    page,
+    speech,
+    speech_batch,
+    transcriptions,
+    voice_files,
+    voices,
+)
 from api.auth import ApiKeys, keys_of
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestIds
@@ -74,8 +85,10 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     app.include_router(speech.router)
     app.include_router(speech_batch.router)
     app.include_router(transcriptions.router)
-    for router in (onboarding.router, voices.router, consents.router):
+    for router in (onboarding.router, voices.router, voice_files.router, consents.router):
         app.include_router(router)
+    app.include_router(page.router)
+    app.mount("/web", page.files)
     add_error_handlers(app)
     largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
     app.add_middleware(BodyLimit, limit=largest)

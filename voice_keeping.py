@@ -1,4 +1,4 @@
-"""Voices that stay: a recording becomes a kept voice, step by step, and a kept voice a reference again.
+"""Voices that stay: a recording becomes a kept voice, and a kept voice a reference again.
 
 voices = KeptVoices(cloner, VoiceStore("sqlite:///voices.db"))
 onboarding = voices.onboard(VoiceOrder(owner="", user_id="me", name="Anna", upload=data, sample_text="Hi."))
@@ -9,44 +9,22 @@ onboarding.profile, onboarding.sample
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TypeVar
-from uuid import uuid4
 
 import numpy as np
 import torch
 
 from audio.decode import decode_audio
 from audio.encode import encode_audio
-from audio.stretch_choice import ChosenStretch, choose_stretch
-from errors import Cancelled, Overloaded, StoreUnavailable, VoiceServerError
+from audio.reference import prepare_reference
 from higgs.codec import SAMPLE_RATE, Codec
-from higgs.speech import Speech, SpeechStream
 from voice_cloning import VoiceCloner, VoiceReference
+from voice_onboarding import Onboarding, VoiceOrder, new_voice_id
+from voices.bundle import Bundle
 from voices.profiles import name_taken, packed
-from voices.sessions import Step
 from voices.store import VoiceStore
-from voices.tables import SessionState, VoiceCloneSession, VoiceProfile
+from voices.tables import VoiceProfile
 
-LONGEST_UPLOAD_SECONDS = 300.0
 MOST_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of sound
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class VoiceOrder:
-    """A voice to be made: whose it is and its name, the uploaded file, and a text to try it with, if any."""
-
-    owner: str
-    user_id: str
-    name: str
-    upload: bytes
-    file_name: str = ""
-    transcript: str | None = None
-    consent_id: str | None = None
-    sample_text: str | None = None
 
 
 class KeptVoices:
@@ -79,6 +57,28 @@ class KeptVoices:
             trimmed=False,
         )
 
+    def restore(self, owner: str, user_id: str, name: str, bundle: Bundle) -> VoiceProfile:
+        """Keep an exported voice under this name. InvalidAudio: its recording can't serve as a reference."""
+        used = prepare_reference(decode_audio(bundle.flac))
+        flac = encode_audio(used.samples, "flac").data
+        profile = VoiceProfile(
+            id=new_voice_id(),
+            owner=owner,
+            user_id=user_id,
+            name=name,
+            created_at=time.time(),
+            transcript=bundle.transcript,
+            source_seconds=bundle.source_seconds,
+            start_seconds=bundle.start_seconds,
+            end_seconds=bundle.end_seconds,
+            findings=[],
+            codec=self._codec,
+            flac=flac,
+            codes=packed(self._cloner.reference(flac).codes.numpy()),
+        )
+        self.store.keep(profile, [])
+        return profile
+
     def onboard(self, order: VoiceOrder) -> "Onboarding":
         """Begin to make a voice. Conflict: the name is taken; NotFound: there is no such consent."""
         if self.store.profiles.taken(order.owner, order.user_id, order.name):
@@ -86,152 +86,6 @@ class KeptVoices:
         if order.consent_id is not None:
             self.store.consents.get(order.owner, order.consent_id)
         return Onboarding(self._cloner, self.store, self._codec, order, self._places)
-
-
-class Onboarding:
-    """One recording on its way to a kept voice: iterate once, in any thread; `cancel` from another.
-
-    Each turn of the iteration gives the steps as they stand: read, choose, encode, speak (where a text is to
-    be tried) and keep. What fails is raised and noted in the session. The voice is there only after `keep`.
-    """
-
-    def __init__(
-        self,
-        cloner: VoiceCloner,
-        store: VoiceStore,
-        codec: str,
-        order: VoiceOrder,
-        places: threading.BoundedSemaphore,
-    ) -> None:
-        self.voice_id = f"voice_{uuid4().hex}"
-        self.profile: VoiceProfile | None = None
-        self.sample: Speech | None = None
-        self._cloner, self._store, self._codec, self._order = cloner, store, codec, order
-        self._places = places
-        self._steps: list[Step] = []
-        self._changing = threading.Lock()
-        self._cancelled = False
-        self._speaking: SpeechStream | None = None
-
-    def __iter__(self) -> Iterator[list[Step]]:
-        """Overloaded if as many others are under way as are done at once."""
-        if not self._places.acquire(blocking=False):
-            raise Overloaded("Many voices are being made now; try again in a moment.", retry_after=10)
-        try:
-            self._store.sessions.begin(self._session())
-            yield from self._noted()
-        finally:
-            self._places.release()
-
-    def _noted(self) -> Iterator[list[Step]]:
-        """The walk, whose failure is noted in the session."""
-        try:
-            yield from self._walk()
-        except VoiceServerError as error:
-            self._end("cancelled" if isinstance(error, Cancelled) else "failed", error)
-            raise
-        except GeneratorExit:
-            self._end("cancelled", Cancelled("The client left."))
-            raise
-        except Exception:
-            self._end(
-                "failed", VoiceServerError("The server failed; its log says why.", code="internal_error")
-            )
-            raise
-
-    def cancel(self) -> None:
-        """Stop before the next step, or in the midst of speaking; nothing is kept."""
-        with self._changing:
-            self._cancelled = True
-            if self._speaking is not None:
-                self._speaking.cancel()
-
-    def _walk(self) -> Generator[list[Step], None, None]:
-        order = self._order
-        samples = yield from self._step(
-            "read", lambda: decode_audio(order.upload, max_seconds=LONGEST_UPLOAD_SECONDS)
-        )
-        chosen = yield from self._step("choose", lambda: choose_stretch(samples))
-        flac = encode_audio(chosen.samples, "flac").data
-        voice = yield from self._step("encode", lambda: self._cloner.reference(flac, order.transcript))
-        text = order.sample_text
-        if text is not None:
-            self.sample = yield from self._step("speak", lambda: self._speak(text, voice))
-        profile = self._profile(chosen, flac, voice)
-        yield from self._step("keep", lambda: self._keep(profile))
-
-    def _step(self, name: str, work: Callable[[], Result]) -> Generator[list[Step], None, Result]:
-        """Do one step's work; it is noted, and given to whoever iterates, when it begins and when it ends."""
-        if self._cancelled:
-            raise Cancelled("The onboarding was cancelled.")
-        step: Step = {"name": name, "state": "running", "started_at": time.time(), "seconds": None}
-        self._steps.append(step)
-        self._store.sessions.progress(self.voice_id, self._steps)
-        yield self.steps
-        try:
-            result = work()
-        except BaseException:
-            step |= {"state": "failed", "seconds": time.time() - step["started_at"]}
-            raise
-        step |= {"state": "completed", "seconds": time.time() - step["started_at"]}
-        yield self.steps
-        return result
-
-    @property
-    def steps(self) -> list[Step]:
-        """The steps begun so far: name, state (running, completed or failed), started_at and seconds."""
-        return [dict(step) for step in self._steps]
-
-    def _speak(self, text: str, voice: VoiceReference) -> Speech:
-        with self._changing:
-            if self._cancelled:
-                raise Cancelled("The onboarding was cancelled.")
-            self._speaking = self._cloner.stream(text, voice)
-        return self._speaking.speech()
-
-    def _keep(self, profile: VoiceProfile) -> None:
-        now = time.time()
-        last = self._steps[-1] | {"state": "completed", "seconds": now - self._steps[-1]["started_at"]}
-        self._store.keep(profile, [*self._steps[:-1], last])
-        self.profile = profile
-
-    def _end(self, state: SessionState, error: VoiceServerError) -> None:
-        """Note the end in the session, if the store can take it; the next start sweeps it otherwise."""
-        with suppress(StoreUnavailable):
-            self._store.sessions.end(self.voice_id, state, self._steps, error)
-
-    def _session(self) -> VoiceCloneSession:
-        order = self._order
-        return VoiceCloneSession(
-            voice_id=self.voice_id,
-            owner=order.owner,
-            user_id=order.user_id,
-            voice_name=order.name,
-            file_name=order.file_name[-255:],
-            upload_bytes=len(order.upload),
-            created_at=time.time(),
-            state="running",
-            steps=[],
-        )
-
-    def _profile(self, chosen: ChosenStretch, flac: bytes, voice: VoiceReference) -> VoiceProfile:
-        order = self._order
-        return VoiceProfile(
-            id=self.voice_id,
-            owner=order.owner,
-            user_id=order.user_id,
-            name=order.name,
-            created_at=time.time(),
-            transcript=order.transcript,
-            consent_id=order.consent_id,
-            source_seconds=chosen.source_seconds,
-            start_seconds=chosen.start_seconds,
-            end_seconds=chosen.end_seconds,
-            findings=[asdict(finding) for finding in chosen.findings],
-            codec=self._codec,
-            flac=flac,
-            codes=packed(voice.codes.numpy()),
-        )
 
 
 def codec_identity(codec: Codec) -> str:

@@ -32,7 +32,8 @@ from api.voice_schemas import (
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from higgs.speech import Speech
-from voice_keeping import KeptVoices, VoiceOrder
+from voice_keeping import KeptVoices
+from voice_onboarding import VoiceOrder
 from voices.tables import VoiceProfile
 
 router = APIRouter(prefix="/api/public/voice/onboarding")

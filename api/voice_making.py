@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from errors import InvalidRequest, NotFound
-from voice_keeping import KeptVoices, Onboarding, VoiceOrder
+from voice_keeping import KeptVoices
+from voice_onboarding import Onboarding, VoiceOrder
 from voices.sessions import Step
 
 # Step → the field of the request that an error of the step is about.

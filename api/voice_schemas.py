@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas import RequestBody
+from api.schemas import ErrorDetail, RequestBody
 from voices.tables import SessionState, VoiceConsent, VoiceProfile
 
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
@@ -46,7 +46,7 @@ class OnboardingAnswer(BaseModel):
 
 
 class OnboardingStep(BaseModel):
-    name: Literal["read", "choose", "encode", "speak", "keep"]
+    name: Literal["read", "choose", "listen", "encode", "speak", "keep"]
     state: Literal["running", "completed", "failed"]
     started_at: float
     seconds: float | None
@@ -117,6 +117,20 @@ class VoiceList(BaseModel):
     object: Literal["list"] = "list"
     data: list[Voice]
     has_more: bool
+
+
+class BatchResult(BaseModel):
+    """What became of one file of a batch: a voice, or an error in the shape of every other."""
+
+    index: int
+    file_name: str
+    voice: Voice | None = None
+    error: ErrorDetail | None = None
+
+
+class BatchAnswer(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[BatchResult]
 
 
 class VoiceChange(RequestBody):

@@ -19,7 +19,7 @@ from api.voice_schemas import Voice, VoiceChange, VoiceDeleted, VoiceList
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from voice_cloning import VoiceCloner
-from voice_keeping import VoiceOrder
+from voice_onboarding import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
 

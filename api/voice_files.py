@@ -1,0 +1,102 @@
+"""Voices by the file: several uploads in one call, and a voice carried from one server to another."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from api.auth import Owner
+from api.errors import blamed_on
+from api.schemas import ErrorDetail
+from api.state import State, Voices
+from api.voice_making import finished, ordered
+from api.voice_rules import file_name, require_form, transcript, uploaded_bytes, user_name, voice_name
+from api.voice_schemas import BatchAnswer, BatchResult, Voice
+from api.voices import FIELDS
+from errors import InvalidRequest
+from voice_keeping import KeptVoices
+from voice_onboarding import VoiceOrder
+from voices.bundle import Bundle
+
+router = APIRouter(prefix="/v1/audio/voices")
+
+MOST_FILES = 20
+ZIP = "application/zip"
+
+
+@router.post("/batch", dependencies=[Depends(require_form)])
+async def create_voices(
+    request: Request,
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    audio_samples: Annotated[list[UploadFile], File(description="Up to 20 files, one voice each.")],
+    names: Annotated[list[str], Form(description="A name for each; unset: those of the files.")] = [],  # noqa: B006
+    user_id: Annotated[str, Form()] = "",
+) -> BatchAnswer:
+    """Make a voice of each file; each has its own result, and one that fails stops no other."""
+    if len(audio_samples) > MOST_FILES:
+        message = f"{len(audio_samples)} files were sent; at most {MOST_FILES} are taken in one call."
+        raise InvalidRequest(message, code="invalid_value", param="audio_samples")
+    if names and len(names) != len(audio_samples):
+        message = f"There are {len(names)} names for {len(audio_samples)} files; send one for each, or none."
+        raise InvalidRequest(message, code="invalid_value", param="names")
+    user, results = user_name(user_id, "user_id"), []
+    for index, upload in enumerate(audio_samples):
+        result = BatchResult(index=index, file_name=file_name(upload))
+        try:
+            name = voice_name(names[index] if names else Path(result.file_name).stem, "names")
+            data = await uploaded_bytes(upload, "audio_samples", state.limits.voice_bytes)
+            order = VoiceOrder(owner=owner, user_id=user, name=name, file_name=result.file_name, upload=data)
+            result.voice = await _made(voices, order, request)
+        except InvalidRequest as error:
+            param = error.param or "audio_samples"
+            result.error = ErrorDetail(message=error.message, type=error.type, param=param, code=error.code)
+        results.append(result)
+    return BatchAnswer(data=results)
+
+
+async def _made(voices: KeptVoices, order: VoiceOrder, request: Request) -> Voice:
+    onboarding = await ordered(voices, order, FIELDS)
+    await finished(onboarding, FIELDS, request)
+    assert onboarding.profile is not None
+    return Voice.of(onboarding.profile)
+
+
+@router.get("/{voice_id}/export", response_class=Response, responses={200: {"content": {ZIP: {}}}})
+def export_voice(voice_id: str, voices: Voices, owner: Owner) -> Response:
+    """A voice as one file, which the import route of any server takes."""
+    profile = voices.store.profiles.get(owner, voice_id)
+    bundle = Bundle(
+        name=profile.name,
+        transcript=profile.transcript,
+        source_seconds=profile.source_seconds,
+        start_seconds=profile.start_seconds,
+        end_seconds=profile.end_seconds,
+        flac=voices.store.profiles.sample(owner, voice_id).flac,
+    )
+    headers = {"content-disposition": f'attachment; filename="{voice_id}.zip"'}
+    return Response(bundle.packed(), media_type=ZIP, headers=headers)
+
+
+@router.post("/import", dependencies=[Depends(require_form)])
+async def import_voice(
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    file: Annotated[UploadFile, File(description="What the export route gave.")],
+    name: Annotated[str | None, Form(description="Another name for the voice.")] = None,
+    user_id: Annotated[str, Form()] = "",
+) -> Voice:
+    """Keep an exported voice."""
+    user = user_name(user_id, "user_id")
+    data = await uploaded_bytes(file, "file", state.limits.voice_bytes)
+    with blamed_on("file"):
+        bundle = await run_in_threadpool(Bundle.unpacked, data)
+        words = transcript(bundle.transcript, "file")
+        chosen = voice_name(bundle.name, "file") if name is None else voice_name(name, "name")
+        kept = await run_in_threadpool(voices.restore, owner, user, chosen, replace(bundle, transcript=words))
+    return Voice.of(kept)
