@@ -51,9 +51,8 @@ class Sphinx:
         return Heard("en", segments(words(json.loads(answer))))
 
     def close(self) -> None:
-        if self._process.stdin:
-            self._process.stdin.close()
-        self._process.wait()
+        with self._process:
+            self._process.terminate()
 
 
 def words(answer: list[tuple[str, int, int, float]]) -> list[Word]:
