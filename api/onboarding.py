@@ -17,7 +17,7 @@ from api.errors import blamed_on
 from api.state import Cloner, State, Voices
 from api.streaming import EVENT_STREAM, sse, while_connected
 from api.text_rules import check_text
-from api.voice_making import finished, ordered, progress_response
+from api.voice_making import finished, listening, ordered, progress_response
 from api.voice_rules import file_name, require_form, transcript, uploaded_bytes, user_name, voice_name
 from api.voice_schemas import (
     OnboardingAnswer,
@@ -73,6 +73,9 @@ async def clone_voice(
     user_id: Annotated[str, Form()],
     voice_name_given: Annotated[str, Form(alias="voice_name")],
     sample_text: Annotated[str, Form(description="What the new voice is to say.")] = SAMPLE_TEXT,
+    transcribe_reference: Annotated[
+        bool | None, Form(description="Recognise the words without ref_text.")
+    ] = None,
     ref_text: Annotated[str | None, Form(description="The words spoken in the recording.")] = None,
     stream: Annotated[bool, Form(description="Answer with events of the steps.")] = False,
 ) -> OnboardingAnswer | Response:
@@ -84,6 +87,7 @@ async def clone_voice(
         name=voice_name(voice_name_given, "voice_name"),
         file_name=file_name(audio_file),
         transcript=transcript(ref_text, "ref_text"),
+        listen=listening(state, transcribe_reference),
         sample_text=sample_text,
         upload=await uploaded_bytes(audio_file, "audio_file", state.limits.voice_bytes),
     )

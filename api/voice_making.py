@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
+import numpy as np
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
+from api.state import ServerState
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
+from audio.decode import SAMPLE_RATE
 from errors import InvalidRequest, NotFound
 from voice_keeping import KeptVoices
 from voice_onboarding import Onboarding, VoiceOrder
@@ -15,6 +18,14 @@ from voices.sessions import Step
 
 # Step → the field of the request that an error of the step is about.
 Fields = Mapping[str, str]
+
+
+def listening(state: ServerState, asked: bool | None) -> Callable[[np.ndarray], str | None] | None:
+    """What recognises the words of a reference, if the request, or else the setting, wants it."""
+    wanted = state.habits.transcribe_references if asked is None else asked
+    if not wanted:
+        return None
+    return lambda samples: state.listener.transcribe(samples, SAMPLE_RATE).text or None
 
 
 async def ordered(voices: KeptVoices, order: VoiceOrder, fields: Fields) -> Onboarding:

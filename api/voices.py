@@ -13,7 +13,7 @@ from api.state import Cloner, State, Voices
 from api.streaming import while_connected
 from api.text_rules import check_text
 from api.voice_choice import DEFAULT
-from api.voice_making import finished, ordered
+from api.voice_making import finished, listening, ordered
 from api.voice_rules import file_name, require_form, transcript, uploaded_bytes, user_name, voice_name
 from api.voice_schemas import Voice, VoiceChange, VoiceDeleted, VoiceList
 from audio.encode import encode_audio
@@ -41,6 +41,9 @@ async def create_voice(
     name: Annotated[str, Form()],
     audio_sample: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
     consent: Annotated[str | None, Form(description="The id of a kept consent.")] = None,
+    transcribe_reference: Annotated[
+        bool | None, Form(description="Recognise the words without ref_text.")
+    ] = None,
     ref_text: Annotated[str | None, Form(description="The words spoken in the sample.")] = None,
     user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",
 ) -> Voice:
@@ -51,6 +54,7 @@ async def create_voice(
         name=voice_name(name, "name"),
         file_name=file_name(audio_sample),
         transcript=transcript(ref_text, "ref_text"),
+        listen=listening(state, transcribe_reference),
         consent_id=consent or None,
         upload=await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes),
     )

@@ -1,5 +1,8 @@
 """/v1/audio/voices and voice_consents: the SDK keeps voices, and they speak wherever they are named."""
 
+import subprocess
+from pathlib import Path
+from shutil import which
 from typing import Any
 from uuid import uuid4
 
@@ -158,6 +161,18 @@ def test_the_transcript_is_part_of_the_prompt(tiny_server: TinyServer, client: O
     httpx.patch(voices_url(tiny_server, f"/{voice['id']}"), json={"ref_text": ""})
     untold = chat(client, voice["id"])
     assert told.choices[0].message.audio.data != untold.choices[0].message.audio.data
+
+
+@pytest.mark.skipif(which("flite") is None, reason="flite, which speaks the test's words, is not installed")
+def test_the_words_of_a_voice_can_be_recognised(tiny_server: TinyServer, tmp_path: Path) -> None:
+    spoken = tmp_path / "spoken.wav"
+    words = "the weather is warm today so we will take the train"
+    subprocess.run(["flite", "-voice", "slt", "-t", words, "-o", spoken], check=True)
+    files = {"audio_sample": ("spoken.wav", spoken.read_bytes())}
+    form = {"name": new_name(), "transcribe_reference": "true"}
+    voice = httpx.post(voices_url(tiny_server), data=form, files=files, timeout=120).json()
+    heard = voice["ref_text"].lower().split()
+    assert len(set(heard) & set(words.split())) >= 6
 
 
 def test_codes_of_another_codec_are_made_anew(tiny_server: TinyServer, client: OpenAI, voice: Voice) -> None:
