@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from api.auth import Owner
 from api.chat_answers import Answer, answer_events, whole_answer
-from api.chat_rules import check_supported, reference_recording, spoken_text
+from api.chat_rules import check_supported, spoken_text
 from api.chat_transcripts import transcript_answer
+from api.chat_voices import voice_wishes
 from api.errors import blamed_on
 from api.ops import check_model
 from api.schemas import ChatRequest, ChatResponse
@@ -17,7 +18,7 @@ from api.state import Cloner, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, begun, while_connected, with_failure_told
 from api.takes import Takes
 from api.transcript_schemas import TextChatResponse
-from api.voice_choice import VoiceWish, choose_voice
+from api.voice_choice import choose_voices
 
 router = APIRouter()
 
@@ -39,23 +40,17 @@ async def create_chat_completion(
         return await transcript_answer(body, request, cloner.model_id, state)
     audio = check_supported(body)
     spoken = spoken_text(body, state.limits.text_characters)
-    wish = VoiceWish(
-        audio.voice,
-        "audio.voice",
-        reference_recording(body, state.kept_audio),
-        falls_back=audio.fallback is not None,
-        transcribes=audio.transcribe_reference,
-    )
-    voice, used = await run_in_threadpool(choose_voice, wish, cloner, state, owner)
+    wishes = voice_wishes(body, spoken.text, state.kept_audio)
+    voices, used = await run_in_threadpool(choose_voices, wishes, cloner, state, owner)
     options = body.options()
     with blamed_on(spoken.path):
-        stream = await run_in_threadpool(cloner.stream, spoken.text, voice, options)
+        stream = await run_in_threadpool(cloner.stream, spoken.text, voices, options)
     answer = Answer(cloner.model_id, spoken.text, audio.format, used)
     if body.stream:
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
         events = answer_events(answer, stream, await begun(stream, request), state.kept_audio, include_usage)
         return PiecewiseResponse(with_failure_told(events), stream, EVENT_STREAM)
-    again = None if options.seed is not None else partial(cloner.stream, spoken.text, voice, options)
+    again = None if options.seed is not None else partial(cloner.stream, spoken.text, voices, options)
     takes = Takes(stream, again, spoken.text, state.verifier(body.verify), state.habits.most_takes)
     speech, quality = await while_connected(request, takes, takes.best)
     return await run_in_threadpool(whole_answer, answer, speech, quality, state.kept_audio)

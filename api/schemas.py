@@ -74,14 +74,17 @@ class Message(RequestBody):
 
 
 class AudioRequest(RequestBody):
-    """The audio asked for. `ref_text`, `fallback` and `transcribe_reference` are extensions."""
+    """The audio asked for. Extensions: `voices`, `ref_text`, `fallback` and `transcribe_reference`."""
 
     voice: VoiceName = Field(
         default="default",
         description="clone: the voice of the input_audio; default or a voice of OpenAI's: the model's own.",
     )
+    voices: list[VoiceName] | None = Field(
+        default=None, description="The voices of several speakers: [SPEAKER1] in the text calls the second."
+    )
     format: AudioFormat = "wav"
-    ref_text: str | None = Field(default=None, description="The words spoken in the reference recording.")
+    ref_text: str | None = Field(default=None, description="The words spoken in the (first) recording.")
     fallback: Literal["default"] | None = Field(
         default=None,
         description="default: use the default voice where the recording can't serve as a reference.",

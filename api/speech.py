@@ -25,7 +25,7 @@ from api.streaming import (
     with_failure_told,
 )
 from api.text_rules import check_text
-from api.voice_choice import CLONE, Recording, VoiceWish, choose_voice
+from api.voice_choice import CLONE, Recording, VoiceWish, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
 from audio.tempo import at_speed
 from errors import InvalidRequest
@@ -65,13 +65,13 @@ async def create_speech(
 def begin_speech(
     body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str
 ) -> tuple[SpeechStream, str]:
-    """Queue the text of a body; the second is who speaks, speaker by speaker."""
+    """Queue the text of a body; the second names who speaks, speaker by speaker."""
     check_model(body.model, cloner, OPENAI_MODELS)
     check_text(body.input, "input", state.limits.text_characters)
-    chosen = [choose_voice(wish, cloner, state, owner) for wish in voice_wishes(body)]
+    voices, used = choose_voices(voice_wishes(body), cloner, state, owner)
     with blamed_on("input"):
-        stream = cloner.stream(body.input, [voice for voice, _ in chosen], body.options())
-    return stream, ", ".join(used.used for _, used in chosen)
+        stream = cloner.stream(body.input, voices, body.options())
+    return stream, used.used
 
 
 def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:

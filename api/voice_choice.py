@@ -1,5 +1,6 @@
 """Which voice speaks: the one place where the name of a voice becomes a reference to speak with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -38,6 +39,17 @@ class VoiceWish:
     recording: Recording | None = None
     falls_back: bool = False
     transcribes: bool | None = None
+
+
+def choose_voices(
+    wishes: Sequence[VoiceWish], cloner: VoiceCloner, state: ServerState, owner: str
+) -> tuple[list[VoiceReference | None], VoiceUsed]:
+    """`choose_voice` for each speaker of a text; what the answer says names them all."""
+    voices, used = zip(*(choose_voice(wish, cloner, state, owner) for wish in wishes), strict=True)
+    if len(wishes) == 1:
+        return list(voices), used[0]
+    notes = [f"[SPEAKER{number}]: {one.note}" for number, one in enumerate(used) if one.note]
+    return list(voices), VoiceUsed(used=", ".join(one.used for one in used), note=" ".join(notes) or None)
 
 
 def choose_voice(

@@ -184,6 +184,29 @@ def test_two_recordings_are_refused(tiny_server: TinyServer) -> None:
     assert found == (400, "multiple_references", "messages[0].content[2].input_audio.data")
 
 
+def test_several_recordings_are_the_voices_of_the_speakers_in_the_text(tiny_server: TinyServer) -> None:
+    text = "[SPEAKER0] Hello. [SPEAKER1] Hello."
+    recorded = answer(tiny_server, said(text, RECORDING, RECORDING), audio={"voice": "clone"})
+    named = answer(tiny_server, said(text, RECORDING), audio={"voices": ["clone", "alloy"]})
+    assert recorded["voice"]["used"] == "clone, clone" and named["voice"]["used"] == "clone, default"
+    assert "[SPEAKER1]: This model has one voice of its own" in named["voice"]["note"]
+    prompts = [body["usage"]["prompt_tokens_details"]["audio_tokens"] for body in (recorded, named)]
+    assert prompts[0] == prompts[1] > 0  # SHORT ends before the second speaks
+    boson = [said("[SPEAKER0] Words."), said("", RECORDING, role="assistant"), said("Hello.")]
+    alone = answer(tiny_server, said("Hello.", RECORDING), audio={"voice": "clone", "ref_text": "Words."})
+    assert audio_of(answer(tiny_server, *boson, audio={"voice": "clone"})) == audio_of(alone)
+
+
+def test_voices_and_recordings_must_fit(tiny_server: TinyServer) -> None:
+    text = "[SPEAKER0] Hello. [SPEAKER1] Hello."
+    found = refusal(tiny_server, said(text, RECORDING), audio={"voices": ["clone", "clone"]})
+    assert found == (400, "missing_required_parameter", "audio.voices[0]")
+    found = refusal(tiny_server, said(text, RECORDING, RECORDING), audio={"voices": ["clone", "echo"]})
+    assert found == (400, "multiple_references", "messages[0].content[2].input_audio.data")
+    found = refusal(tiny_server, said("[SPEAKER2] Hi."), audio={"voices": ["echo", "alloy"]})
+    assert found == (400, "unknown_speaker", "messages[0].content")
+
+
 @pytest.mark.parametrize(
     ("content", "headers", "status", "code"),
     [

@@ -1,0 +1,93 @@
+"""Which voices a chat asks for: by name, by the recordings in its messages, by an answer given earlier."""
+
+from base64 import b64encode
+
+from api.chat_rules import text_of
+from api.kept_audio import KeptAudio
+from api.schemas import AudioRequest, ChatRequest, Message
+from api.voice_choice import CLONE, Recording, VoiceWish
+from audio.text import SPEAKER
+from errors import InvalidRequest, NotFound
+
+
+def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio) -> list[VoiceWish]:
+    """The voice of each speaker of the text; mostly there is one.
+
+    Each "clone" takes the next recording of the messages and, where there are none, the only one takes the
+    earlier answer that is named last. Several recordings are the voices of [SPEAKER0], [SPEAKER1] … where the
+    text has such tags and `audio.voices` names no others.
+    """
+    audio = request.audio or AudioRequest()
+    recordings, earlier = recordings_of(request), earlier_answers(request.messages, kept)
+    named = [(f"audio.voices[{number}]", name) for number, name in enumerate(audio.voices or ())]
+    if not named:
+        several = audio.voice == CLONE and len(recordings) > 1 and SPEAKER.search(text)
+        named = [("audio.voice", audio.voice)] * (len(recordings) if several else 1)
+    _check_recordings(named, recordings)
+    if not recordings and audio.voice == CLONE and not audio.voices:
+        recordings = earlier[-1:]
+    left = iter(recordings)
+    return [
+        VoiceWish(
+            name,
+            path,
+            # A recording that isn't asked for goes along, so that the answer can say that it was not used.
+            next(left, None) if name == CLONE or len(named) == 1 else None,
+            falls_back=audio.fallback is not None,
+            transcribes=audio.transcribe_reference,
+        )
+        for path, name in named
+    ]
+
+
+def _check_recordings(named: list[tuple[str, str]], recordings: list[Recording]) -> None:
+    """Refuse more recordings than voices to clone, and of several speakers' also fewer."""
+    clones = sum(name == CLONE for _, name in named)
+    most = max(clones, 1)
+    if len(recordings) > most:
+        counted = f"The messages hold {len(recordings)} recordings for {most} cloned voice{'s' * (most > 1)}."
+        message = (
+            f"{counted} A voice is cloned from one; several speak by [SPEAKER0], [SPEAKER1] in the text."
+        )
+        raise InvalidRequest(message, code="multiple_references", param=recordings[most].path)
+    if len(named) > 1 and len(recordings) < clones:
+        path = next(path for path, name in named if name == CLONE)
+        message = f"{clones} voices are to be cloned, but the messages hold {len(recordings)} recordings."
+        raise InvalidRequest(message, code="missing_required_parameter", param=path)
+
+
+def recordings_of(request: ChatRequest) -> list[Recording]:
+    """The input_audio parts of the messages.
+
+    The transcript of the first is `audio.ref_text`; else that of one in an assistant message is the text of
+    the user message right before it: boson's own way of showing a voice.
+    """
+    found = []
+    for position, message in enumerate(request.messages):
+        for index, part in enumerate(message.content):
+            if part.input_audio is not None:
+                path = f"messages[{position}].content[{index}].input_audio.data"
+                words = _boson_transcript(request.messages, position)
+                if not found and request.audio and request.audio.ref_text:
+                    words = request.audio.ref_text.strip() or words
+                found.append(Recording(part.input_audio.data, path, words))
+    return found
+
+
+def earlier_answers(messages: list[Message], kept: KeptAudio) -> list[Recording]:
+    """The answers that messages name by their ids; NotFound (audio_not_found) for one that isn't kept."""
+    answers = []
+    for position, message in enumerate(messages):
+        if message.audio is not None:
+            path, answer = f"messages[{position}].audio.id", kept.find(message.audio.id)
+            if answer is None:
+                text = f"The audio {message.audio.id!r} is unknown or expired; put its transcript in content."
+                raise NotFound(text, code="audio_not_found", param=path)
+            answers.append(Recording(b64encode(answer.audio).decode("ascii"), path, answer.transcript))
+    return answers
+
+
+def _boson_transcript(messages: list[Message], position: int) -> str | None:
+    if position == 0 or messages[position].role != "assistant" or messages[position - 1].role != "user":
+        return None
+    return SPEAKER.sub("", text_of(messages[position - 1])).strip() or None
