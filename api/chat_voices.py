@@ -62,7 +62,7 @@ def recordings_of(request: ChatRequest) -> list[Recording]:
     The transcript of the first is `audio.ref_text`; else that of one in an assistant message is the text of
     the user message right before it: boson's own way of showing a voice.
     """
-    found = []
+    found: list[Recording] = []
     for position, message in enumerate(request.messages):
         for index, part in enumerate(message.content):
             if part.input_audio is not None:

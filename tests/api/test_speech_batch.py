@@ -18,7 +18,11 @@ def batch(server: TinyServer, *items: Any, **fields: Any) -> httpx.Response:
 
 
 def test_every_item_is_the_file_it_would_be_alone(tiny_server: TinyServer) -> None:
-    items = [{"input": "One."}, {"input": "Two.", "ref_audio": RECORDING}, {"input": "Three.", "speed": 2}]
+    items: list[dict[str, Any]] = [
+        {"input": "One."},
+        {"input": "Two.", "ref_audio": RECORDING},
+        {"input": "Three.", "speed": 2},
+    ]
     answer = batch(tiny_server, *items).json()
     assert (answer["total"], answer["succeeded"], answer["failed"]) == (3, 3, 0)
     assert [result["voice_used"] for result in answer["results"]] == ["default", "clone", "default"]
