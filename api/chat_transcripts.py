@@ -31,7 +31,7 @@ async def transcript_answer(
         samples = await run_in_threadpool(_decoded, data, state.limits.upload_bytes)
     seconds = len(samples) / SAMPLE_RATE
     hearing = state.listener.listen(samples, SAMPLE_RATE)
-    base = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": model}
+    base: dict[str, Any] = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": model}
     if not body.stream:
         transcript = await while_connected(request, hearing, lambda: hearing.transcript(seconds))
         choice = TextChoice(message=TextMessage(content=transcript.text))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from api.schemas import FaultFound, SpeechQuality
 from api.streaming import Cancellable
@@ -11,7 +12,7 @@ from audio.faults import Fault, faults_of
 from audio.reference import SAMPLE_RATE
 from audio.text import speakable
 from errors import Cancelled, Overloaded
-from higgs.speech import Speech, SpeechStream
+from higgs.speech import Speech
 from listening.listener import Listener
 from listening.words import words_of, wrong_words
 
@@ -49,13 +50,19 @@ class Take:
         )
 
 
+class Speaking(Cancellable, Protocol):
+    """A speech on its way, such as a SpeechStream."""
+
+    def speech(self) -> Speech: ...
+
+
 class Takes:
     """Takes of one text, until one is good: get the best with `best`; `cancel` from any thread."""
 
     def __init__(
         self,
-        first: SpeechStream,
-        again: Callable[[], SpeechStream] | None,
+        first: Speaking,
+        again: Callable[[], Speaking] | None,
         text: str,
         verifier: Listener | None,
         most: int,
@@ -88,7 +95,7 @@ class Takes:
         self._cancelled = True
         self._waited_for.cancel()
 
-    def _judged(self, stream: SpeechStream) -> Take:
+    def _judged(self, stream: Speaking) -> Take:
         self._wait_for(stream)
         speech = stream.speech()
         faults = tuple(faults_of(speech.samples, self._text))

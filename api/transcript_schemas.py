@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.schemas import Usage
 from listening.transcript import Task
 
-GRANULARITIES = "timestamp_granularities[]"
-
 
 class TranslationForm(BaseModel):
     """POST /v1/audio/translations; unknown fields are ignored."""
@@ -46,7 +44,9 @@ class TranscriptionForm(TranslationForm):
         default=None, description="What is spoken, as a code (en) or a name (english); unset: found out."
     )
     timestamp_granularities: list[Literal["word", "segment"]] = Field(
-        default=[], alias=GRANULARITIES, description="What a verbose_json times; unset: segments."
+        default=[],
+        alias="timestamp_granularities[]",
+        description="What verbose_json times; unset: segments.",
     )
     stream: bool = Field(default=False, description="Send events as the file is heard, window by window.")
 

@@ -14,7 +14,6 @@ from api.errors import blamed_on
 from api.state import ServerState, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from api.transcript_schemas import (
-    GRANULARITIES,
     TranscriptionForm,
     TranscriptText,
     TranslationForm,
@@ -23,7 +22,7 @@ from api.transcript_schemas import (
 from audio.decode import SAMPLE_RATE, decode_audio, too_large
 from errors import InvalidRequest, NotFound, UnsupportedMedia
 from listening.listener import Hearing, Listener
-from listening.transcript import Heard, Transcript
+from listening.transcript import Heard, Segment, Transcript
 
 router = APIRouter()
 
@@ -121,7 +120,8 @@ def formatted(form: TranslationForm, transcript: Transcript, listener: Listener)
 
 def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]:
     """OpenAI's events of a transcript: its text window by window, and in the end all of it."""
-    segments, text = [], ""
+    segments: list[Segment] = []
+    text = ""
     for heard in parts:
         delta = heard.text if text else heard.text.lstrip()
         segments += heard.segments
@@ -144,7 +144,7 @@ def check_timestamps(form: TranscriptionForm) -> None:
     """Refuse what would silently be left out: times of anything but a verbose_json, formats of a stream."""
     if form.timestamp_granularities and form.response_format != "verbose_json":
         message = "Only response_format verbose_json has timestamps to choose."
-        raise InvalidRequest(message, code="invalid_value", param=GRANULARITIES)
+        raise InvalidRequest(message, code="invalid_value", param="timestamp_granularities[]")
     if form.stream and form.response_format not in ("json", "text"):
         message = "A stream sends events of plain text; leave response_format out, or ask without stream."
         raise InvalidRequest(message, code="invalid_value", param="response_format")

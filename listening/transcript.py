@@ -97,10 +97,17 @@ class Recogniser(Protocol):
     trust: the share of wrong words up to which it can be the recogniser's own mistake.
     """
 
-    name: str
-    languages: Mapping[str, str]
-    translates: bool
-    trust: float
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def languages(self) -> Mapping[str, str]: ...
+
+    @property
+    def translates(self) -> bool: ...
+
+    @property
+    def trust(self) -> float: ...
 
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
         """The words in mono float32 samples (N,) at 16 kHz, 30 s at most."""

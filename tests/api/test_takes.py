@@ -1,5 +1,7 @@
 """Bad takes are noticed; with `verify` they are made again."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ class Spoken:
 
 
 @pytest.fixture(scope="module")
-def listener():
+def listener() -> Iterator[Listener]:
     listener = Listener(lambda: load_recogniser("pocketsphinx", "cpu"))
     yield listener
     listener.close()

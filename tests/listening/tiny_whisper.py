@@ -5,9 +5,9 @@ token's successor in the output matrix points its way. So the text is known, and
 task, timestamps, words, windows) goes its real way.
 """
 
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers.pre_tokenizers import ByteLevel
@@ -69,7 +69,7 @@ def _tokenizer() -> WhisperTokenizer:
     return tokenizer
 
 
-def _config(ids: Callable[[str], int], size: int) -> WhisperConfig:
+def _config(ids: Any, size: int) -> WhisperConfig:
     return WhisperConfig(
         vocab_size=size,
         num_mel_bins=16,
@@ -90,7 +90,7 @@ def _config(ids: Callable[[str], int], size: int) -> WhisperConfig:
     )
 
 
-def _generation(ids: Callable[[str], int], multilingual: bool) -> GenerationConfig:
+def _generation(ids: Any, multilingual: bool) -> GenerationConfig:
     """The fields that OpenAI's checkpoints have in transformers' format."""
     languages = {
         "is_multilingual": True,
@@ -115,7 +115,7 @@ def _generation(ids: Callable[[str], int], multilingual: bool) -> GenerationConf
 def _teach(model: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, start: str) -> None:
     """Let each token be followed by the next of its sentence; `start` follows the start of all."""
     known = model.model.decoder.embed_tokens.weight
-    layer = model.model.decoder.layers[0]
+    layer, ids = model.model.decoder.layers[0], tokenizer.convert_tokens_to_ids
     with torch.no_grad():
         for weight in (layer.self_attn.out_proj, layer.encoder_attn.out_proj, layer.fc2):
             weight.weight.zero_()
@@ -127,10 +127,6 @@ def _teach(model: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, 
         sayings += pairwise(("<|transcribe|>", *TRANSCRIPT, "<|endoftext|>"))
         sayings += pairwise(("<|translate|>", *TRANSLATION, "<|endoftext|>"))
         for rank, (token, following) in enumerate(sayings):
-            one, other = tokenizer.convert_tokens_to_ids([_bytes(token), _bytes(following)])
+            one, other = (ids(name.replace(" ", "Ġ")) for name in (token, following))
             # What comes earlier is likelier: after the first <|1.00|> another, after the second " alle".
             model.proj_out.weight[other] += (6 - 0.02 * rank) * known[one]
-
-
-def _bytes(token: str) -> str:
-    return token.replace(" ", "Ġ")
