@@ -87,7 +87,8 @@ class Onboarding:
             self._end("cancelled" if isinstance(error, Cancelled) else "failed", error)
             raise
         except GeneratorExit:
-            self._end("cancelled", Cancelled("The client left."))
+            if self.profile is None:
+                self._end("cancelled", Cancelled("The client left."))
             raise
         except Exception:
             self._end(

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from audio.decode import decode_audio
-from tests.audio.media import float_wav, recording, silent_film, sound_file
+from tests.audio.media import float_wav, media, recording, silent_film, sound_file
 from tests.tiny_server import TinyServer
 
 Body = dict[str, Any]
@@ -175,9 +176,7 @@ def test_what_is_of_no_use_is_refused_by_name(tiny_server: TinyServer, data: byt
         ({"ref_text": "word " * 1000}, "invalid_value", "ref_text"),
     ],
 )
-def test_a_field_that_is_wrong_is_named(
-    tiny_server: TinyServer, fields: Body, code: str, param: str
-) -> None:
+def test_a_field_that_is_wrong_is_named(tiny_server: TinyServer, fields: Body, code: str, param: str) -> None:
     assert error_of(upload(tiny_server, **fields)) == (400, code, param)
 
 
@@ -200,8 +199,23 @@ def test_more_than_50_mb_are_refused(tiny_server: TinyServer) -> None:
 
 
 def test_more_than_five_minutes_are_refused(tiny_server: TinyServer) -> None:
-    quiet = 0.001 * np.random.default_rng(0).normal(size=301 * 24_000).astype(np.float32)
-    assert error_of(upload(tiny_server, float_wav(quiet))) == (400, "audio_too_long", "audio_file")
+    video = media("matroska", "flac", 24_000, "mpeg4", samples=np.zeros(600 * 24_000, np.float32))
+    assert len(video) < 2**20
+    assert error_of(upload(tiny_server, video)) == (400, "audio_too_long", "audio_file")
+
+
+def test_a_client_that_leaves_gets_no_voice(tiny_server: TinyServer) -> None:
+    name, long = new_name(), float_wav(np.tile(recording(), 30))
+    form = {"user_id": "me", "voice_name": name, "stream": "true"}
+    files = {"audio_file": ("me.wav", long)}
+    with httpx.stream("POST", url(tiny_server, "clone"), data=form, files=files, timeout=60) as response:
+        first = json.loads(next(response.iter_lines()).removeprefix("data: "))
+    status, deadline = "running", time.monotonic() + 60
+    while status == "running" and time.monotonic() < deadline:
+        status = httpx.get(url(tiny_server, f"status/{first['voice_id']}")).json()["status"]
+        time.sleep(0.1)
+    assert status == "cancelled"
+    assert clone(tiny_server, voice_name=name)["voice_name"] == name
 
 
 def test_of_two_uploads_of_one_name_at_once_one_is_kept(tiny_server: TinyServer) -> None:
