@@ -113,10 +113,20 @@ class Voice(BaseModel):
         )
 
 
+class VoiceOption(BaseModel):
+    """A voice as one picks it from a list."""
+
+    id: str
+    name: str
+
+
 class VoiceList(BaseModel):
+    """`voices` is where Open WebUI looks: those of `data` and, on the first page, OpenAI's names."""
+
     object: Literal["list"] = "list"
     data: list[Voice]
     has_more: bool
+    voices: list[VoiceOption]
 
 
 class BatchResult(BaseModel):

@@ -8,14 +8,14 @@ from fastapi.responses import Response
 
 from api.auth import Owner
 from api.errors import blamed_on
-from api.schemas import SpeechFormat
+from api.schemas import OPENAI_VOICES, SpeechFormat
 from api.state import Cloner, State, Voices
 from api.streaming import while_connected
 from api.text_rules import check_text
 from api.voice_choice import DEFAULT
 from api.voice_making import finished, listening, ordered
 from api.voice_rules import file_name, require_form, transcript, uploaded_bytes, user_name, voice_name
-from api.voice_schemas import Voice, VoiceChange, VoiceDeleted, VoiceList
+from api.voice_schemas import Voice, VoiceChange, VoiceDeleted, VoiceList, VoiceOption
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from voice_cloning import VoiceCloner
@@ -75,8 +75,11 @@ def list_voices(
 ) -> VoiceList:
     """The model's own voice, on the first page, and the kept ones, newest first."""
     page = voices.store.profiles.page(owner, after=after, limit=limit, user_id=user_id)
-    own = [built_in(cloner)] if after is None else []
-    return VoiceList(data=own + [Voice.of(profile) for profile in page.rows], has_more=page.has_more)
+    own, aliases = ([built_in(cloner)], OPENAI_VOICES) if after is None else ([], ())
+    data = own + [Voice.of(profile) for profile in page.rows]
+    named = [(voice.id, voice.name) for voice in data] + [(name, name) for name in aliases]
+    options = [VoiceOption(id=id, name=name) for id, name in named]
+    return VoiceList(data=data, has_more=page.has_more, voices=options)
 
 
 @router.get("/{voice_id}")
