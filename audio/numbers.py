@@ -41,7 +41,7 @@ FRACTIONS = {
     "1/4": "one quarter",
     "3/4": "three quarters",
 }
-LARGE_OR_UNIT = r"(?:\s?(?P<large>thousand|million|billion|trillion|bn|[kKmMbB]))?(?![A-Za-z])"
+MAGNITUDE = r"(?:\s?(?P<large>thousand|million|billion|trillion|bn|[kKmMbB]))?(?![A-Za-z])"
 
 
 def said(number: str) -> str:
@@ -130,7 +130,7 @@ def _fraction(found: re.Match[str]) -> str:
 
 UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
 RULES: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
-    (rf"(?P<sign>[$€£¥])\s?(?P<amount>{DECIMAL}){LARGE_OR_UNIT}", _money),
+    (rf"(?P<sign>[$€£¥])\s?(?P<amount>{DECIMAL}){MAGNITUDE}", _money),
     (r"\b(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])\b", _date),
     (rf"\b(?P<month>{MONTH})\s(?P<day>[12]?\d|3[01])(?:st|nd|rd|th)?(?![\w:]|[.,]\d)", _day),
     (
