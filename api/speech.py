@@ -1,6 +1,8 @@
 """POST /v1/audio/speech: a text in, a sound file out, sent while the model still speaks."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -11,7 +13,7 @@ from api.auth import Owner
 from api.chat_answers import usage_of
 from api.errors import blamed_on
 from api.ops import check_model
-from api.schemas import SpeechFormat
+from api.schemas import SpeechFormat, SpeechQuality
 from api.speech_schemas import SpeechRequest
 from api.state import Cloner, ServerState, State
 from api.streaming import (
@@ -24,6 +26,7 @@ from api.streaming import (
     while_connected,
     with_failure_told,
 )
+from api.takes import Takes
 from api.text_rules import check_text
 from api.voice_choice import CLONE, Recording, VoiceWish, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
@@ -46,14 +49,19 @@ CONTENT = {format.content_type: FILE for format in FORMATS.values()} | {
 async def create_speech(
     body: SpeechRequest, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> Response:
-    """Speak a text. The header x-voice-used says which voice spoke: default, clone, or a kept one's id."""
-    stream, used = await run_in_threadpool(begin_speech, body, cloner, state, owner)
-    headers = {"x-voice-used": used}
+    """Speak a text. The header x-voice-used says which voice spoke: default, clone, or a kept one's id.
+
+    Where the speech is verified, x-takes, x-faults and x-word-error-rate say what was found.
+    """
+    check_verifiable(body)
+    begun_speech = await run_in_threadpool(begin_speech, body, cloner, state, owner)
+    stream, takes = begun_speech.stream, begun_speech.takes
+    headers = {"x-voice-used": begun_speech.voice_used}
     media_type = format_named(body.response_format).content_type
-    if body.stream_format == "audio" and body.stream is False:
-        speech = await while_connected(request, stream, stream.speech)
+    if body.stream_format == "audio" and (body.stream is False or state.verifier(body.verify)):
+        speech, quality = await while_connected(request, takes, takes.best)
         data = await run_in_threadpool(whole_file, speech, body.speed, body.response_format)
-        return Response(data, media_type=media_type, headers=headers)
+        return Response(data, media_type=media_type, headers=headers | quality_headers(quality))
     samples = await begun(stream, request)
     if body.stream_format == "sse":
         events = with_failure_told(speech_events(stream, samples, body.speed, body.response_format))
@@ -62,16 +70,32 @@ async def create_speech(
     return PiecewiseResponse(pieces, stream, media_type, headers)
 
 
-def begin_speech(
-    body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str
-) -> tuple[SpeechStream, str]:
-    """Queue the text of a body; the second names who speaks, speaker by speaker."""
+@dataclass(frozen=True)
+class BegunSpeech:
+    """A speech on its way: its stream, or takes of it to choose from. voice_used: speaker by speaker."""
+
+    stream: SpeechStream
+    takes: Takes
+    voice_used: str
+
+
+def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
+    """Queue the text of a body."""
     check_model(body.model, cloner, OPENAI_MODELS)
     check_text(body.input, "input", state.limits.text_characters)
     voices, used = choose_voices(voice_wishes(body), cloner, state, owner)
+    speak = partial(cloner.stream, body.input, voices, body.options())
     with blamed_on("input"):
-        stream = cloner.stream(body.input, voices, body.options())
-    return stream, used.used
+        stream = speak()
+    again = speak if body.seed is None else None
+    takes = Takes(stream, again, body.input, state.verifier(body.verify), state.habits.most_takes)
+    return BegunSpeech(stream, takes, used.used)
+
+
+def check_verifiable(body: SpeechRequest) -> None:
+    if body.verify and body.stream_format == "sse":
+        message = "Events leave before the speech can be heard as a whole; ask for stream_format audio."
+        raise InvalidRequest(message, code="unsupported", param="verify")
 
 
 def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
@@ -84,6 +108,14 @@ def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
         message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
         raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
     return [VoiceWish(name, path, recording if name == CLONE else None) for path, name in named]
+
+
+def quality_headers(quality: SpeechQuality) -> dict[str, str]:
+    """What was found in the speech, for clients that get a mere file."""
+    headers = {"x-takes": str(quality.takes), "x-faults": ", ".join(fault.kind for fault in quality.faults)}
+    if quality.word_error_rate is not None:
+        headers["x-word-error-rate"] = f"{quality.word_error_rate:.3f}"
+    return headers
 
 
 def whole_file(speech: Speech, speed: float, format: SpeechFormat) -> bytes:

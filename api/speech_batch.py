@@ -31,8 +31,8 @@ async def create_speeches(
     async def speak(index: int, item: SpeechRequest) -> SpeechResult:
         async with at_once:
             try:
-                stream, used = await run_in_threadpool(begin_speech, item, cloner, state, owner)
-                speech = await while_connected(request, stream, stream.speech)
+                begun = await run_in_threadpool(begin_speech, item, cloner, state, owner)
+                speech, quality = await while_connected(request, begun.takes, begun.takes.best)
             except VoiceServerError as error:
                 return SpeechResult(index=index, status="error", error=_detail(error))
         data = await run_in_threadpool(whole_file, speech, item.speed, item.response_format)
@@ -41,7 +41,8 @@ async def create_speeches(
             status="success",
             audio_data=base64.b64encode(data).decode("ascii"),
             media_type=format_named(item.response_format).content_type,
-            voice_used=used,
+            voice_used=begun.voice_used,
+            quality=quality,
         )
 
     results = await asyncio.gather(*(speak(index, item) for index, item in enumerate(body.items)))

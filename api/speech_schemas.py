@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from api.schemas import ErrorDetail, RequestBody, Sampling, SpeechFormat, VoiceName
+from api.schemas import ErrorDetail, RequestBody, Sampling, SpeechFormat, SpeechQuality, VoiceName
 from audio.tempo import FASTEST, SLOWEST
 
 MOST_ITEMS = 64
 
 
 class SpeechRequest(Sampling):
-    """POST /v1/audio/speech. Extensions: `voices`, `ref_audio`, `ref_text`, `stream` and all of sampling."""
+    """POST /v1/audio/speech. Extensions: `voices`, `ref_audio`, `ref_text`, `stream`, `verify`, sampling."""
 
     model: str
     input: str = Field(description="The text to speak.")
@@ -32,6 +32,10 @@ class SpeechRequest(Sampling):
         description="A recording to clone, in base64: whatever `voice` says, or as `clone` of `voices`.",
     )
     ref_text: str | None = Field(default=None, description="The words spoken in ref_audio.")
+    verify: bool | None = Field(
+        default=None,
+        description="Listen to the speech before it goes out, and make a bad one again; unset: as set.",
+    )
 
 
 class SpeechBatch(RequestBody):
@@ -59,6 +63,7 @@ class SpeechResult(BaseModel):
     audio_data: str | None = None
     media_type: str | None = None
     voice_used: str | None = None
+    quality: SpeechQuality | None = None
     error: ErrorDetail | None = None
 
 

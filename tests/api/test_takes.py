@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import numpy as np
 import pytest
 
@@ -98,3 +99,13 @@ def test_verify_over_http(tiny_server: TinyServer) -> None:
 def test_a_stream_can_t_be_verified(tiny_server: TinyServer) -> None:
     found = refusal(tiny_server, said("Hello."), verify=True, stream=True)
     assert found == (400, "unsupported", "verify")
+
+
+def test_verified_speech_as_a_file(tiny_server: TinyServer) -> None:
+    body = {"model": "tiny", "input": "Good morning to all of you.", "seed": 1, "max_tokens": 60}
+    url = f"{tiny_server.url}/v1/audio/speech"
+    response = httpx.post(url, json={**body, "verify": True, "response_format": "wav"}, timeout=60)
+    assert response.status_code == 200 and int(response.headers["content-length"]) == len(response.content)
+    assert response.headers["x-takes"] == "1" and float(response.headers["x-word-error-rate"]) > 0.5
+    refused = httpx.post(url, json={**body, "verify": True, "stream_format": "sse"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "verify")
