@@ -76,7 +76,7 @@ class KeptVoices:
             flac=flac,
             codes=packed(self._cloner.reference(flac).codes.numpy()),
         )
-        self.store.keep(profile, [])
+        self.store.keep(profile)
         return profile
 
     def onboard(self, order: VoiceOrder) -> "Onboarding":

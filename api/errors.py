@@ -47,6 +47,9 @@ def blamed_on(path: str) -> Iterator[None]:
 
 def error_response(error: Exception) -> JSONResponse:
     """The HTTP answer to an error; an unforeseen one is logged here and answered 500 without details."""
+    if _disk_is_full(error):
+        log.error("the disk is full", exc_info=error)
+        error = StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
     if isinstance(error, HTTPException):
         kind = InvalidRequest if error.status_code < 500 else VoiceServerError
         param = "body" if error.status_code == 413 else None
@@ -54,14 +57,17 @@ def error_response(error: Exception) -> JSONResponse:
         return JSONResponse(body, error.status_code, error.headers)
     if isinstance(error, RequestValidationError):
         error = _invalid_request(error)
-    elif isinstance(error, OSError) and error.errno in DISK_FULL:
-        log.error("the disk is full", exc_info=error)
-        error = StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
     elif not isinstance(error, VoiceServerError):
         log.error("unforeseen error", exc_info=error)
         error = ModelError("The server failed on this request; its log says why.", code="internal_error")
     body = _body(error.message, error.type, error.param, error.code)
     return JSONResponse(body, error.status, _headers(error))
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Also where the disk was to take an upload: FastAPI then says that the body can't be parsed."""
+    cause = error.__cause__ if isinstance(error, HTTPException) else error
+    return isinstance(cause, OSError) and cause.errno in DISK_FULL
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:

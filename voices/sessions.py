@@ -60,10 +60,15 @@ class Sessions:
 
 def finish(
     transaction: Session, voice_id: str, state: SessionState, steps: list[Step], **values: Any
-) -> None:
-    _change(transaction, voice_id, state=state, steps=steps, finished_at=time.time(), **values)
+) -> bool:
+    """End a session; False if it is not there any more."""
+    return _change(transaction, voice_id, state=state, steps=steps, finished_at=time.time(), **values)
 
 
-def _change(transaction: Session, voice_id: str, **values: Any) -> None:
-    chosen = update(VoiceCloneSession).where(VoiceCloneSession.voice_id == voice_id)
-    transaction.execute(chosen.values(**values))
+def _change(transaction: Session, voice_id: str, **values: Any) -> bool:
+    session = transaction.get(VoiceCloneSession, voice_id)
+    if session is None:
+        return False
+    for name, value in values.items():
+        setattr(session, name, value)
+    return True

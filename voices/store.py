@@ -6,6 +6,7 @@ It takes bytes and arrays, and knows nothing of models or sound. Its methods blo
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from errors import Cancelled
 from voices.consents import Consents
 from voices.database import Database
 from voices.profiles import Profiles, name_taken, no_voice
@@ -27,16 +28,18 @@ class VoiceStore:
         self.consents = Consents(self._database)
         self.sessions.sweep()
 
-    def keep(self, profile: VoiceProfile, steps: list[Step]) -> None:
-        """Add a voice and complete the session of its id, if it has one, at once.
+    def keep(self, profile: VoiceProfile, steps: list[Step] | None = None) -> None:
+        """Add a voice and, with the steps of its session, complete that session at once.
 
-        Conflict: its user has a voice of that name. NotFound: its consent went meanwhile.
+        Conflict: its user has a voice of that name. NotFound: its consent went meanwhile. Cancelled: its
+        session was deleted meanwhile.
         """
         try:
             with self._database.writing() as session:
                 session.add(profile)
                 session.flush()
-                finish(session, profile.id, "completed", steps)
+                if steps is not None and not finish(session, profile.id, "completed", steps):
+                    raise Cancelled("The voice was deleted while it was made.")
         except IntegrityError as error:
             if profile.consent_id is not None:
                 self.consents.get(profile.owner, profile.consent_id)

@@ -7,6 +7,7 @@ import httpx
 import openai
 import pytest
 from openai import OpenAI
+from pydantic import SecretStr
 
 from settings import Settings
 from tests.audio.media import sound_file
@@ -18,9 +19,8 @@ FILE = ("me.wav", sound_file("wav"), "audio/wav")
 @pytest.fixture(scope="module")
 def locked_server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
     folder = tmp_path_factory.mktemp("voices")
-    settings = Settings(
-        model=str(tiny_model), device="cpu", data_dir=folder, api_keys="key-of-ann, key-of-bob,"
-    )
+    keys = SecretStr("key-of-ann, key-of-bob,")
+    settings = Settings(model=str(tiny_model), device="cpu", data_dir=folder, api_keys=keys)
     with serving(settings) as server:
         server.wait_until_ready()
         yield server

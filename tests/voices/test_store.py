@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from errors import Conflict, InvalidRequest, NotFound, StartError, VoiceServerError
+from errors import Cancelled, Conflict, InvalidRequest, NotFound, StartError, VoiceServerError
 from voices.profiles import packed
 from voices.store import VoiceStore
 from voices.tables import Base, VoiceCloneSession, VoiceConsent, VoiceProfile
@@ -63,7 +63,7 @@ def consent(owner: str = "me") -> VoiceConsent:
 
 def test_a_voice_comes_back_as_it_went_in(store: VoiceStore) -> None:
     kept = profile("Ünïcode 🎙 voice", transcript="Zwölf Boxkämpfer. " * 500)
-    store.keep(kept, [])
+    store.keep(kept)
     found = store.profiles.get("me", kept.id)
     assert (found.name, found.transcript, found.findings) == (kept.name, kept.transcript, kept.findings)
     assert (found.created_at, found.source_seconds) == (kept.created_at, 9.0)
@@ -73,7 +73,7 @@ def test_a_voice_comes_back_as_it_went_in(store: VoiceStore) -> None:
 
 
 def test_a_voice_survives_the_store(store: VoiceStore, database_url: str) -> None:
-    store.keep(profile("Anna"), [])
+    store.keep(profile("Anna"))
     store.close()
     again = VoiceStore(database_url)
     assert again.profiles.find("me", "Anna") is not None
@@ -82,8 +82,8 @@ def test_a_voice_survives_the_store(store: VoiceStore, database_url: str) -> Non
 
 def test_a_voice_is_found_by_id_and_by_name(store: VoiceStore) -> None:
     anna, lower = profile("Anna"), profile("anna")
-    store.keep(anna, [])
-    store.keep(lower, [])
+    store.keep(anna)
+    store.keep(lower)
     for name, expected in ((anna.id, anna), ("Anna", anna), ("anna", lower)):
         found = store.profiles.find("me", name)
         assert found is not None and found.id == expected.id
@@ -92,7 +92,7 @@ def test_a_voice_is_found_by_id_and_by_name(store: VoiceStore) -> None:
 
 def test_two_users_of_one_owner_may_use_one_name(store: VoiceStore) -> None:
     for user in ("ann", "bob"):
-        store.keep(profile("My voice", user_id=user), [])
+        store.keep(profile("My voice", user_id=user))
     assert store.profiles.taken("me", "ann", "My voice")
     assert not store.profiles.taken("me", "eve", "My voice")
     with pytest.raises(InvalidRequest) as caught:
@@ -104,7 +104,7 @@ def test_owners_do_not_see_each_other(store: VoiceStore) -> None:
     mine, yours = profile("Anna", "me"), profile("Anna", "you")
     for kept in (mine, yours):
         store.sessions.begin(clone_session(kept.id, kept.owner))
-        store.keep(kept, [])
+        store.keep(kept)
     assert [row.id for row in store.profiles.page("me", after=None, limit=9).rows] == [mine.id]
     assert store.profiles.find("me", yours.id) is None
     seen: list[Any] = [
@@ -123,10 +123,10 @@ def test_owners_do_not_see_each_other(store: VoiceStore) -> None:
 
 def test_a_taken_name_is_a_conflict_and_changes_nothing(store: VoiceStore) -> None:
     anna, bert = profile("Anna"), profile("Bert")
-    store.keep(anna, [])
-    store.keep(bert, [])
+    store.keep(anna)
+    store.keep(bert)
     with pytest.raises(Conflict):
-        store.keep(profile("Anna"), [])
+        store.keep(profile("Anna"))
     with pytest.raises(Conflict):
         store.profiles.change("me", bert.id, name="Anna", transcript="Lost.")
     assert store.profiles.get("me", bert.id).transcript is None
@@ -137,7 +137,7 @@ def test_a_taken_name_is_a_conflict_and_changes_nothing(store: VoiceStore) -> No
 def test_of_many_who_take_a_name_at_once_one_gets_it(store: VoiceStore) -> None:
     def take(kept: VoiceProfile) -> str:
         try:
-            store.keep(kept, [])
+            store.keep(kept)
         except Conflict:
             return "conflict"
         return "kept"
@@ -150,7 +150,7 @@ def test_of_many_who_take_a_name_at_once_one_gets_it(store: VoiceStore) -> None:
 def test_pages_follow_each_other_newest_first(store: VoiceStore) -> None:
     kept = [profile(f"Voice {number}", created_at=float(number // 2)) for number in range(7)]
     for one in kept:
-        store.keep(one, [])
+        store.keep(one)
     expected = [one.id for one in sorted(kept, key=lambda one: (one.created_at, one.id), reverse=True)]
     seen: list[str] = []
     more, after = True, None
@@ -163,7 +163,7 @@ def test_pages_follow_each_other_newest_first(store: VoiceStore) -> None:
 
 def test_transcript_and_codes_can_be_replaced(store: VoiceStore) -> None:
     kept = profile()
-    store.keep(kept, [])
+    store.keep(kept)
     store.profiles.change("me", kept.id, transcript="Other words.")
     store.profiles.set_codes("me", kept.id, CODES[:, :10], "two")
     assert store.profiles.get("me", kept.id).transcript == "Other words."
@@ -182,11 +182,22 @@ def test_a_text_that_no_database_takes_is_refused(store: VoiceStore) -> None:
 def test_deleting_leaves_nothing_and_happens_once(store: VoiceStore) -> None:
     kept = profile()
     store.sessions.begin(clone_session(kept.id))
-    store.keep(kept, [])
+    store.keep(kept)
     store.delete("me", kept.id)
     for look in (store.profiles.get, store.sessions.get, store.delete):
         with pytest.raises(NotFound):
             look("me", kept.id)
+
+
+def test_a_voice_deleted_while_it_is_made_does_not_come_back(store: VoiceStore) -> None:
+    kept = profile()
+    store.sessions.begin(clone_session(kept.id))
+    store.delete("me", kept.id)
+    store.sessions.progress(kept.id, [])
+    with pytest.raises(Cancelled):
+        store.keep(kept, [])
+    with pytest.raises(NotFound):
+        store.profiles.get("me", kept.id)
 
 
 def test_a_session_tells_its_steps_and_its_end(store: VoiceStore) -> None:
@@ -194,7 +205,7 @@ def test_a_session_tells_its_steps_and_its_end(store: VoiceStore) -> None:
     store.sessions.begin(clone_session(kept.id))
     store.sessions.progress(kept.id, steps)
     assert store.sessions.get("me", kept.id).steps == steps
-    store.keep(kept, [])
+    store.keep(kept, steps)
     found = store.sessions.get("me", kept.id)
     assert found.state == "completed" and found.finished_at is not None
     store.sessions.begin(clone_session("voice_bad"))
@@ -221,14 +232,14 @@ def test_a_consent_may_go_and_the_voice_stays(store: VoiceStore) -> None:
     store.consents.add(other)
     assert [row.id for row in store.consents.page("me", after=None, limit=9).rows] == [agreed.id]
     kept = profile(consent_id=agreed.id)
-    store.keep(kept, [])
+    store.keep(kept)
     assert store.consents.rename("me", agreed.id, "Bert").name == "Bert"
     with pytest.raises(NotFound):
         store.consents.delete("me", other.id)
     store.consents.delete("me", agreed.id)
     assert store.profiles.get("me", kept.id).consent_id is None
     with pytest.raises(NotFound):
-        store.keep(profile("Bert", consent_id=agreed.id), [])
+        store.keep(profile("Bert", consent_id=agreed.id))
 
 
 def test_the_migrations_make_the_tables(store: VoiceStore, database_url: str) -> None:
