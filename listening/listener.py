@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -67,8 +68,9 @@ class Listener:
     @classmethod
     def of_setting(cls, name: str, device: str, most_waiting: int) -> "Listener":
         """A listener with the recogniser that `load_recogniser` makes of the name and device."""
-        names = dict.fromkeys((name, name.rpartition("/")[2]))
-        return cls(lambda: load_recogniser(name, device), [n for n in names if n != AUTO], most_waiting)
+        short = Path(name).name
+        names = [] if name == AUTO else [short] if Path(name).is_dir() else list(dict.fromkeys((name, short)))
+        return cls(lambda: load_recogniser(name, device), names, most_waiting)
 
     @property
     def languages(self) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,3 +124,13 @@ def test_a_recogniser_whose_process_dies_is_started_again(sphinx: Sphinx) -> Non
 
 def test_auto_is_pocketsphinx_without_cuda(sphinx: Sphinx) -> None:
     assert isinstance(load_recogniser("auto", "cpu"), Sphinx)
+
+
+def test_its_names_are_those_of_the_setting_without_the_server_s_folders(tmp_path: Path) -> None:
+    def names(setting: str) -> tuple[str, ...]:
+        return Listener.of_setting(setting, "cpu", 1).names
+
+    assert names("auto") == ()
+    assert names("pocketsphinx") == ("pocketsphinx",)
+    assert names("openai/whisper-small") == ("openai/whisper-small", "whisper-small")
+    assert names(str(tmp_path)) == (tmp_path.name,)
