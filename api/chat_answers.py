@@ -23,6 +23,7 @@ from api.schemas import (
     VoiceUsed,
 )
 from api.streaming import base64_pieces, noted, sse
+from api.takes import quality_of
 from audio.encode import encode_audio, encode_pieces
 from higgs.speech import Speech, SpeechStream
 
@@ -69,7 +70,7 @@ def answer_events(
     """The answer as chat completion chunks, each a server-sent event, and [DONE].
 
     The fields of a message come once each, since clients join what comes twice. `voice` is an extension of
-    the first chunk, `seed` one of the last that has a choice.
+    the first chunk, `seed` and `quality` are some of the last that has a choice.
     """
     base = {"id": answer.id, "object": "chat.completion.chunk", "created": answer.created}
     base |= {"model": answer.model} | ({"usage": None} if include_usage else {})
@@ -86,7 +87,8 @@ def answer_events(
     speech = stream.finished(np.concatenate(heard))
     expires_at = kept.keep(answer.audio_id, speech.samples, answer.text)
     yield chunk({"audio": {"expires_at": expires_at}})
-    yield chunk({}, speech.finish_reason, seed=speech.seed)
+    quality = quality_of(speech, answer.text).model_dump()
+    yield chunk({}, speech.finish_reason, seed=speech.seed, quality=quality)
     if include_usage:
         yield sse({**base, "choices": [], "usage": usage_of(speech).model_dump()})
     yield DONE

@@ -50,6 +50,11 @@ class Take:
         )
 
 
+def quality_of(speech: Speech, text: str) -> SpeechQuality:
+    """What is wrong with speech that has gone out already."""
+    return Take(speech, tuple(faults_of(speech.samples, text))).quality(takes=1)
+
+
 class Speaking(Cancellable, Protocol):
     """A speech on its way, such as a SpeechStream."""
 

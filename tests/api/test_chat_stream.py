@@ -65,7 +65,8 @@ def test_the_chunks_come_in_openai_s_order(client: OpenAI) -> None:
     assert (last.delta.audio, last.finish_reason) == (None, "length")
     assert {chunk.id for chunk in chunks} == {chunks[0].id} and chunks[0].usage is None
     assert (chunks[0].model_extra or {})["voice"]["used"] == "default"
-    assert (chunks[-1].model_extra or {})["seed"] == 1
+    extensions = chunks[-1].model_extra or {}
+    assert extensions["seed"] == 1 and extensions["quality"]["takes"] == 1
 
 
 def test_the_streamed_samples_are_those_of_the_whole_answer(client: OpenAI) -> None:
