@@ -50,9 +50,9 @@ class DatabaseServer:
 
 
 def program(name: str) -> str | None:
-    """Where a program is; Debian keeps PostgreSQL's out of the PATH."""
+    """Where a program is; Debian keeps servers out of the PATH of users."""
     kept = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(kept[-1]) if kept else shutil.which(name)
+    return str(kept[-1]) if kept else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 def _unprivileged(folder: Path, user: str) -> str | None:
