@@ -164,9 +164,6 @@ def test_the_recording_is_clear_speech() -> None:
     assert recording.wrong_words <= 1
 
 
-@pytest.mark.xfail(
-    reason="models/higgs-small has not been trained long enough to be understood: see its card"
-)
 def test_the_words_are_understood(story: Story) -> None:
     assert story.default.wrong_words <= 3
     assert story.first_clone.wrong_words <= 3
@@ -184,7 +181,6 @@ def test_the_same_seed_gives_the_same_clone(story: Story) -> None:
     assert np.array_equal(story.first_clone.samples, story.second_clone.samples)
 
 
-@pytest.mark.xfail(reason="models/higgs-small does not know every pitch yet: see its card")
 def test_human_voices_are_followed(server: LiveServer) -> None:
     if not HUMAN_VOICES.is_dir():
         pytest.skip(f"no recordings of people at {HUMAN_VOICES}")
