@@ -26,6 +26,8 @@ def main() -> None:
 
 
 def words(decoder: Decoder, utterance: bytes) -> list[list[Any]]:
+    # What was learnt of the noise of one recording would change what is heard in the next.
+    decoder.reinit_feat()
     decoder.start_utt()
     decoder.process_raw(utterance, full_utt=True)
     decoder.end_utt()

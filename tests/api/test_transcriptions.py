@@ -132,7 +132,7 @@ def test_bodies_that_are_no_form(tiny_server: TinyServer, route: str) -> None:
 
 def test_a_file_beyond_the_limit(tiny_server: TinyServer) -> None:
     limit = tiny_server.app.state.server.limits.upload_bytes
-    for size, param in ((limit + 1, "file"), (3 * limit + 1, None)):
+    for size, param in ((limit + 1, "file"), (3 * limit + 1, "body")):
         form: Any = {"file": ("big.wav", bytes(size)), "model": (None, "whisper-1")}
         response = httpx.post(f"{tiny_server.url}/v1/audio/transcriptions", files=form, timeout=60)
         assert (response.status_code, response.json()["error"]["param"]) == (413, param)

@@ -54,6 +54,13 @@ def test_words_have_times_and_probabilities(listener: Listener) -> None:
     assert all(0 < word.probability <= 1 for word in heard.words)
 
 
+def test_what_is_heard_does_not_depend_on_what_was_heard_before(listener: Listener) -> None:
+    first = listener.transcribe(CLIP, 24_000)
+    noise = np.random.default_rng(0).normal(0, 0.05, 24_000).astype(np.float32)
+    listener.transcribe(noise, 24_000)
+    assert listener.transcribe(CLIP, 24_000) == first
+
+
 def test_times_count_from_the_start_of_the_recording(listener: Listener) -> None:
     """The same words behind 4 s of silence are heard 4 s later."""
     early = listener.transcribe(CLIP, 24_000)
