@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,20 +28,25 @@ class DatabaseServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(self._command, user=self._user, stdout=quiet, stderr=quiet)
-        engine, deadline = create_engine(self.url), time.monotonic() + START_SECONDS
-        while True:
-            try:
-                with engine.connect() as connection:
-                    connection.execute(text("SELECT 1"))
-                    return
-            except OperationalError:
-                assert self._process.poll() is None, "the database server ended"
-                assert time.monotonic() < deadline, "the database server did not start"
+        with tempfile.TemporaryFile("w+", errors="replace") as log:
+            self._process = subprocess.Popen(self._command, user=self._user, stdout=log, stderr=log)
+            deadline = time.monotonic() + START_SECONDS
+            while not self._answers():
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise RuntimeError(f"the database server did not start:\n{log.read()}")
                 time.sleep(0.1)
-            finally:
-                engine.dispose()
+
+    def _answers(self) -> bool:
+        engine = create_engine(self.url)
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except OperationalError:
+            return False
+        finally:
+            engine.dispose()
+        return True
 
     def stop(self) -> None:
         if self._process is not None:
