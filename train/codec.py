@@ -166,31 +166,6 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
     return network
 
 
-def polish(network: VocoderNetwork, utterances: list[Utterance], minutes: float, seed: int = 1) -> None:
-    """Train the decoder alone for a while, on whole codes that no longer move."""
-    rng = np.random.default_rng(seed)
-    optimiser = torch.optim.AdamW(network.decoder.parameters(), lr=6e-4, betas=(0.9, 0.98), weight_decay=0.01)
-    start, step, mean = time.monotonic(), 0, 0.0
-    while (elapsed := (time.monotonic() - start) / (minutes * 60)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = 6e-4 * min(1, step / 100) * max(0.02, np.cos(elapsed * np.pi / 2))
-        batch = crops(network, utterances, 48, rng)
-        voice = network.voice_vector(batch[4])
-        with torch.no_grad():
-            _, latent = network.contents.quantise(network.encoder(batch[0], batch[2], voice))
-            prosody = network.prosodies.look_up(network.prosodies(prosody_vector(*batch[1:4])))
-        out = network.decoder(latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
-        loss = torch.stack(list(decode_loss(out, batch).values())).sum()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.decoder.parameters(), 1.0)
-        optimiser.step()
-        mean = 0.98 * mean + 0.02 * float(loss.detach()) if step else float(loss.detach())
-        step += 1
-        if step % 100 == 0:
-            print(f"polish {step} {elapsed:.2f} {mean:.4f}", flush=True)
-
-
 def fit_projections(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
     """Let encoder and decoder begin as the principal components of a frame's envelope."""
     batch = crops(network, utterances, 800, rng)

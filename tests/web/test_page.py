@@ -5,18 +5,19 @@ import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.live import BUNDLED_MODEL, ROOT, serve
 
 CHROMIUM = shutil.which("chromium")
 CLIP = ROOT / "test_audio.wav"
 PATIENCE_MS = 120_000
-PHONE = {"width": 360, "height": 740}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
@@ -125,7 +126,9 @@ def test_what_is_no_sound_is_refused_in_the_servers_words(browser: Browser, url:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_every_field_has_a_label(browser: Browser, url: str, scheme: str) -> None:
+def test_it_fits_a_phone_and_every_field_has_a_label(
+    browser: Browser, url: str, scheme: Literal["light", "dark"]
+) -> None:
     page = browser.new_page(viewport=PHONE, color_scheme=scheme)
     page.goto(url)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
