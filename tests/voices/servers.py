@@ -1,19 +1,19 @@
 """Real database servers of one's own, from Debian's packages: started in a folder, gone with it."""
 
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
-
-from tests.live import free_port
 
 START_SECONDS = 120
 
@@ -55,6 +55,15 @@ class DatabaseServer:
             self._process = None
 
 
+def lasting_port() -> int:
+    """A free port below those of outgoing connections, so that a server that comes back finds it free."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 def program(name: str) -> str | None:
     """Where a program is; Debian keeps servers out of the PATH of users."""
     kept = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
@@ -82,7 +91,7 @@ def _running(server: DatabaseServer) -> Iterator[DatabaseServer]:
 
 @contextmanager
 def postgresql(folder: Path) -> Iterator[DatabaseServer]:
-    user, port = _unprivileged(folder, "postgres"), free_port()
+    user, port = _unprivileged(folder, "postgres"), lasting_port()
     initdb, postgres = program("initdb"), program("postgres")
     assert initdb and postgres
     data = folder / "data"
@@ -99,15 +108,15 @@ def postgresql(folder: Path) -> Iterator[DatabaseServer]:
 
 @contextmanager
 def mariadb(folder: Path) -> Iterator[DatabaseServer]:
-    user, port = _unprivileged(folder, "mysql"), free_port()
+    user, port = _unprivileged(folder, "mysql"), lasting_port()
     install, mariadbd = program("mariadb-install-db"), program("mariadbd")
     assert install and mariadbd
     data = folder / "data"
     options = ["--no-defaults", f"--datadir={data}"]
     make = [install, *options, "--auth-root-authentication-method=normal", "--skip-test-db"]
     subprocess.run(make, user=user, check=True, capture_output=True, cwd=folder)
-    socket = f"--socket={folder}/mariadb.sock"
-    command = [mariadbd, *options, f"--port={port}", "--bind-address=127.0.0.1", socket]
+    by_socket = f"--socket={folder}/mariadb.sock"
+    command = [mariadbd, *options, f"--port={port}", "--bind-address=127.0.0.1", by_socket]
     url = f"mariadb+pymysql://root@127.0.0.1:{port}/mysql"
     server = DatabaseServer(url, command, user)
     with _running(server):
