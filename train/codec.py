@@ -33,7 +33,6 @@ from train.voices import draw_warp, noisy, warp
 CROP_FRAMES = 40
 KEEP = (0.1, 0.15, 0.2, 0.55)  # how often 1, 2, 3, 4 codebooks of the envelope are kept
 DECAY = 0.99
-POLISH_SHARE = 0.5  # of the minutes of training, after them
 
 
 def k_means(rows: torch.Tensor, rounds: int = 12) -> torch.Tensor:
@@ -163,35 +162,8 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
         step += 1
         if step % 100 == 0:
             print(f"{step} {elapsed:.2f} " + " ".join(f"{n} {v:.3f}" for n, v in sums.items()), flush=True)
-    polish(network, utterances, POLISH_SHARE * minutes, rng)
     save(network, folder)
     return network
-
-
-def polish(
-    network: VocoderNetwork, utterances: list[Utterance], minutes: float, rng: np.random.Generator
-) -> None:
-    """Train the decoder alone for a while, on whole codes that no longer move."""
-    optimiser = torch.optim.AdamW(network.decoder.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    start, step, mean = time.monotonic(), 0, 0.0
-    while (elapsed := (time.monotonic() - start) / (minutes * 60)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * min(1, step / 100) * max(0.02, np.cos(elapsed * np.pi / 2))
-        batch = crops(network, utterances, 48, rng)
-        voice = network.voice_vector(batch[4])
-        with torch.no_grad():
-            _, latent = network.contents.quantise(network.encoder(batch[0], batch[2], voice))
-            prosody = network.prosodies.look_up(network.prosodies(prosody_vector(*batch[1:4])))
-        out = network.decoder(latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
-        loss = torch.stack(list(decode_loss(out, batch).values())).sum()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.decoder.parameters(), 1.0)
-        optimiser.step()
-        mean = 0.98 * mean + 0.02 * float(loss.detach()) if step else float(loss.detach())
-        step += 1
-        if step % 100 == 0:
-            print(f"polish {step} {elapsed:.2f} {mean:.4f}", flush=True)
 
 
 def fit_projections(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
