@@ -13,12 +13,22 @@ import numpy as np
 import pytest
 
 from audio.decode import decode_audio
+from settings import Settings
 from tests.audio.media import float_wav, media, recording, silent_film, sound_file
-from tests.tiny_server import TinyServer
+from tests.tiny_server import TinyServer, serving, write_endless_model
 
 Body = dict[str, Any]
 CLIP = sound_file("wav")
 WORDS = "Hello, this is my voice."
+
+
+@pytest.fixture(scope="module")
+def tiny_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
+    """A server whose model never ends early by chance: the seed of an onboarding can't be chosen."""
+    model = write_endless_model(tmp_path_factory.mktemp("models") / "tiny")
+    with serving(Settings(model=str(model), device="cpu")) as server:
+        server.wait_until_ready()
+        yield server
 
 
 def new_name() -> str:
