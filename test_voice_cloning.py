@@ -24,7 +24,8 @@ from openai import OpenAI
 
 from audio.decode import decode_audio
 from audio.pitch import median_pitch
-from bench.listening import SAMPLE_RATE, envelope_distance, words, words_heard, wrong_words
+from bench.listening import SAMPLE_RATE, envelope_distance, words_heard
+from listening.words import words_of, wrong_words
 from tests.live import BUNDLED_MODEL, LiveServer, serve
 
 ROOT = Path(__file__).resolve().parent
@@ -56,7 +57,7 @@ class Take:
 
     @cached_property
     def wrong_words(self) -> int:
-        return wrong_words(words(self.text), words_heard(self.samples))
+        return wrong_words(words_of(self.text), words_heard(self.samples))
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def table(story: Story) -> str:
     lines = [f"{'':20}{'pitch':>9}{'colour':>10}{'length':>9}{'wrong words':>14}{'latency':>10}"]
     for take in (story.recording, story.default, story.first_clone, story.second_clone):
         colour = envelope_distance(story.recording.samples, take.samples)
-        wrong = f"{take.wrong_words} of {len(words(take.text))}" if take.text else "-"
+        wrong = f"{take.wrong_words} of {len(words_of(take.text))}" if take.text else "-"
         latency = f"{take.latency_seconds:.2f} s" if take.latency_seconds else "-"
         cells = f"{take.pitch_hertz:>6.0f} Hz{colour:>7.1f} dB{take.seconds:>7.1f} s{wrong:>14}{latency:>10}"
         lines.append(f"{take.name:20}{cells}")

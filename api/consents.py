@@ -10,7 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from api.auth import Owner
 from api.errors import blamed_on
 from api.state import State, Voices
-from api.voice_rules import LONGEST_NAME, plain_text, require_form, uploaded_bytes
+from api.uploads import require_form, uploaded_bytes
+from api.voice_rules import LONGEST_NAME, plain_text
 from api.voice_schemas import Consent, ConsentChange, ConsentDeleted, ConsentList, Language
 from api.voices import After, Limit
 from audio.decode import decode_audio

@@ -17,8 +17,9 @@ from api.errors import blamed_on
 from api.state import Cloner, State, Voices
 from api.streaming import EVENT_STREAM, sse, while_connected
 from api.text_rules import check_text
+from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_making import finished, listening, ordered, progress_response
-from api.voice_rules import file_name, require_form, transcript, uploaded_bytes, user_name, voice_name
+from api.voice_rules import TRIAL_TEXT, transcript, user_name, voice_name
 from api.voice_schemas import (
     OnboardingAnswer,
     OnboardingDeleted,
@@ -38,7 +39,6 @@ from voices.tables import VoiceProfile
 
 router = APIRouter(prefix="/api/public/voice/onboarding")
 
-SAMPLE_TEXT = "Hello! This is how I sound when a computer speaks in my voice."
 FIELDS = {
     **dict.fromkeys(("read", "choose", "encode"), "audio_file"),
     "speak": "sample_text",
@@ -72,7 +72,7 @@ async def clone_voice(
     audio_file: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
     user_id: Annotated[str, Form()],
     voice_name_given: Annotated[str, Form(alias="voice_name")],
-    sample_text: Annotated[str, Form(description="What the new voice is to say.")] = SAMPLE_TEXT,
+    sample_text: Annotated[str, Form(description="What the new voice is to say.")] = TRIAL_TEXT,
     transcribe_reference: Annotated[
         bool | None, Form(description="Recognise the words without ref_text.")
     ] = None,

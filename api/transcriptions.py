@@ -19,8 +19,9 @@ from api.transcript_schemas import (
     TranslationForm,
     VerboseTranscript,
 )
-from audio.decode import SAMPLE_RATE, decode_audio, too_large
-from errors import InvalidRequest, NotFound, UnsupportedMedia
+from api.uploads import FORM, require_form, uploaded_bytes
+from audio.decode import SAMPLE_RATE, decode_audio
+from errors import InvalidRequest, NotFound
 from listening.listener import Hearing, Listener
 from listening.transcript import Heard, Segment, Transcript
 
@@ -37,12 +38,6 @@ CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", *SUBT
 Answer = VerboseTranscript | TranscriptText
 
 
-def require_form(request: Request) -> None:
-    """Refuse a body of another kind, which would otherwise look like a form without fields."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise UnsupportedMedia("Send a form with the file in it, as multipart/form-data.")
-
-
 @router.post(
     "/v1/audio/transcriptions",
     dependencies=[Depends(require_form)],
@@ -51,7 +46,7 @@ def require_form(request: Request) -> None:
     responses={200: {"content": CONTENT | {EVENT_STREAM: {"schema": {"type": "string"}}}}},
 )
 async def create_transcription(
-    form: Annotated[TranscriptionForm, Form(media_type="multipart/form-data")], request: Request, state: State
+    form: Annotated[TranscriptionForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
     """Write down what is said in the file."""
     check_timestamps(form)
@@ -72,7 +67,7 @@ async def create_transcription(
     responses={200: {"content": CONTENT}},
 )
 async def create_translation(
-    form: Annotated[TranslationForm, Form(media_type="multipart/form-data")], request: Request, state: State
+    form: Annotated[TranslationForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
     """Write down in English what is said in the file. pocketsphinx hears English only."""
     hearing, seconds = await listen(form, request, state)
@@ -82,10 +77,9 @@ async def create_translation(
 async def listen(form: TranslationForm, request: Request, state: ServerState) -> tuple[Hearing, float]:
     """Begin to listen to the file; how long it is, in seconds."""
     check_recogniser(form.model, state.listener)
+    data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
     with blamed_on("file"):
-        if (form.file.size or 0) > state.limits.upload_bytes:
-            raise too_large(state.limits.upload_bytes)
-        samples = await run_in_threadpool(decoded, await form.file.read())
+        samples = await run_in_threadpool(decoded, data)
     return state.listener.listen(samples, SAMPLE_RATE, form.task), len(samples) / SAMPLE_RATE
 
 

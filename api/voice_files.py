@@ -12,8 +12,9 @@ from api.auth import Owner
 from api.errors import blamed_on
 from api.schemas import ErrorDetail
 from api.state import State, Voices
+from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_making import finished, ordered
-from api.voice_rules import file_name, require_form, transcript, uploaded_bytes, user_name, voice_name
+from api.voice_rules import transcript, user_name, voice_name
 from api.voice_schemas import BatchAnswer, BatchResult, Voice
 from api.voices import FIELDS
 from errors import InvalidRequest

@@ -2,23 +2,14 @@
 
 import unicodedata
 
-from fastapi import Request, UploadFile
-
 from api.voice_choice import MODEL_VOICES
-from audio.decode import empty, too_large
-from errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
+from errors import InvalidRequest
 
 LONGEST_NAME = 100
 LONGEST_USER = 128
 LONGEST_TRANSCRIPT = 2_000
 ID_PREFIX = "voice_"
-FORM = "multipart/form-data"
-
-
-def require_form(request: Request) -> None:
-    """Refuse a body of another kind, which would otherwise look like a form without fields."""
-    if not request.headers.get("content-type", "").startswith(FORM):
-        raise UnsupportedMedia(f"Send a form with the file in it, as {FORM}.")
+TRIAL_TEXT = "Hello! This is how I sound when a computer speaks in my voice."
 
 
 def voice_name(value: str, param: str) -> str:
@@ -51,21 +42,3 @@ def plain_text(value: str, param: str, longest: int) -> str:
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise InvalidRequest(f"{param} holds control characters.", code="invalid_value", param=param)
     return text
-
-
-def file_name(upload: UploadFile) -> str:
-    """The name that the client gave the file, for people to read; it decides nothing."""
-    return "".join(character for character in upload.filename or "" if character.isprintable())
-
-
-async def uploaded_bytes(upload: UploadFile, param: str, most: int) -> bytes:
-    """The whole file. PayloadTooLarge beyond `most` bytes, InvalidAudio if it is empty."""
-    error: PayloadTooLarge | InvalidRequest | None = None
-    if (upload.size or 0) > most:
-        error = too_large(most)
-    elif not upload.size:
-        error = empty()
-    if error is not None:
-        error.param = param
-        raise error
-    return await upload.read()

@@ -12,9 +12,10 @@ from api.schemas import OPENAI_VOICES, SpeechFormat
 from api.state import Cloner, State, Voices
 from api.streaming import while_connected
 from api.text_rules import check_text
+from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_choice import DEFAULT
 from api.voice_making import finished, listening, ordered
-from api.voice_rules import file_name, require_form, transcript, uploaded_bytes, user_name, voice_name
+from api.voice_rules import TRIAL_TEXT, transcript, user_name, voice_name
 from api.voice_schemas import Voice, VoiceChange, VoiceDeleted, VoiceList, VoiceOption
 from audio.encode import encode_audio
 from errors import InvalidRequest
@@ -24,7 +25,6 @@ from voice_onboarding import VoiceOrder
 router = APIRouter(prefix="/v1/audio/voices")
 
 FIELDS = {**dict.fromkeys(("read", "choose", "encode"), "audio_sample"), "keep": "name"}
-PREVIEW_TEXT = "Hello! This is how I sound when a computer speaks in my voice."
 After = Annotated[str | None, Query(description="The list goes on behind this id.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 FILE: dict[int | str, dict[str, Any]] = {
@@ -116,7 +116,7 @@ async def preview_voice(
     voices: Voices,
     state: State,
     owner: Owner,
-    text: str = PREVIEW_TEXT,
+    text: str = TRIAL_TEXT,
     response_format: SpeechFormat = "mp3",
 ) -> Response:
     """A text spoken in a voice, as a file that a page can play from this address."""

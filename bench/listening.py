@@ -1,11 +1,12 @@
 """What an ear would notice, as numbers: the words recognised and the colour of a voice."""
 
-import re
 from itertools import pairwise
 
 import numpy as np
 import soxr
 from pocketsphinx import Config, Decoder
+
+from listening.words import words_of
 
 SAMPLE_RATE = 24_000
 RECOGNISER_RATE = 16_000
@@ -21,21 +22,7 @@ def words_heard(samples: np.ndarray) -> list[str]:
     decoder.process_raw((np.clip(narrow, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
     decoder.end_utt()
     hypothesis = decoder.hyp()
-    return words(hypothesis.hypstr) if hypothesis else []
-
-
-def words(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower())
-
-
-def wrong_words(said: list[str], heard: list[str]) -> int:
-    """Words missed, added or mistaken: the edit distance."""
-    row = list(range(len(heard) + 1))
-    for count, word in enumerate(said, 1):
-        above, row = row, [count]
-        for column, other in enumerate(heard, 1):
-            row.append(min(above[column] + 1, row[-1] + 1, above[column - 1] + (word != other)))
-    return row[-1]
+    return words_of(hypothesis.hypstr) if hypothesis else []
 
 
 def envelope(samples: np.ndarray) -> np.ndarray:

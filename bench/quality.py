@@ -18,10 +18,11 @@ import soxr
 import torch
 
 from audio.encode import encode_audio
-from bench.listening import envelope_distance, words, words_heard, wrong_words
+from bench.listening import envelope_distance, words_heard
 from higgs.codec import SAMPLE_RATE, decode
 from higgs.vocoder.analysis import analyse
 from higgs.vocoder.synthesis import synthesise
+from listening.words import words_of, wrong_words
 from settings import load_settings
 from train.speech import VOICES, pack, speak
 from train.voices import Warp, draw_warp, warp
@@ -87,7 +88,7 @@ def rate(wrong: list[tuple[int, int]]) -> float:
 
 
 def heard(text: str, samples: np.ndarray) -> tuple[int, int]:
-    return wrong_words(words(text), words_heard(samples)), len(words(text))
+    return wrong_words(words_of(text), words_heard(samples)), len(words_of(text))
 
 
 def measure(

@@ -6,7 +6,6 @@ import { decoded, drawWave, playArriving, record } from "./sound.js";
 
 const $ = (id) => document.getElementById(id);
 const STEPS = { read: "read", choose: "choose the best part", encode: "encode", speak: "speak", keep: "keep" };
-const TRIAL = "Hello! This is how I sound when a computer speaks in my voice.";
 const WATCH_MS = 3000;
 
 let recording = null; // the Blob that "Keep" sends
@@ -85,7 +84,6 @@ async function keep() {
         audio_file: recording,
         user_id: "page",
         voice_name: $("name").value,
-        sample_text: TRIAL,
         ref_text: $("words").value.trim(),
         stream: "true",
       }),

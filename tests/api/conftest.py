@@ -7,7 +7,7 @@ import pytest
 from openai import OpenAI
 
 from settings import Settings
-from tests.tiny_server import TinyServer, serving, write_whole_model
+from tests.tiny_server import TinyServer, serving, write_endless_model, write_whole_model
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +25,14 @@ def tiny_server(tiny_model: Path) -> Iterator[TinyServer]:
 @pytest.fixture(scope="session")
 def client(tiny_server: TinyServer) -> OpenAI:
     return OpenAI(base_url=f"{tiny_server.url}/v1", api_key="none", max_retries=0)
+
+
+@pytest.fixture
+def endless_server(tmp_path: Path) -> Iterator[TinyServer]:
+    """A server with room for one request, on which speech goes on for ever."""
+    settings = Settings(
+        model=str(write_endless_model(tmp_path / "tiny")), device="cpu", slots=1, columns_per_byte=1e6
+    )
+    with serving(settings) as server:
+        server.wait_until_ready()
+        yield server

@@ -5,7 +5,6 @@ import base64
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,10 +15,9 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from audio.decode import decode_audio
-from settings import Settings
 from tests.api.test_chat import RECORDING, said
 from tests.audio.test_decode import likeness
-from tests.tiny_server import TinyServer, serving, write_endless_model
+from tests.tiny_server import TinyServer
 
 REQUEST: dict[str, Any] = {
     "model": "tiny",
@@ -137,17 +135,6 @@ def test_what_is_wrong_from_the_start_is_an_error_of_http(client: OpenAI) -> Non
 
 def events_of(lines: Iterator[str]) -> Iterator[str]:
     return (line.removeprefix("data: ") for line in lines if line)
-
-
-@pytest.fixture
-def endless_server(tmp_path: Path) -> Iterator[TinyServer]:
-    """A server with room for one request, on which speech goes on for ever."""
-    settings = Settings(
-        model=str(write_endless_model(tmp_path / "tiny")), device="cpu", slots=1, columns_per_byte=1e6
-    )
-    with serving(settings) as server:
-        server.wait_until_ready()
-        yield server
 
 
 def endless(server: TinyServer) -> Any:

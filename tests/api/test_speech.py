@@ -2,8 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,10 +11,9 @@ import pytest
 from openai import OpenAI
 
 from audio.decode import decode_audio
-from settings import Settings
 from tests.api.test_chat import NOT_AUDIO, RECORDING
 from tests.audio.test_decode import likeness
-from tests.tiny_server import TinyServer, serving, write_endless_model
+from tests.tiny_server import TinyServer
 
 SECONDS = 92 * 0.04  # of 100 columns, 8 of which the delay takes
 REQUEST: dict[str, Any] = {"model": "tiny", "input": "Hello world.", "voice": "alloy"}
@@ -157,17 +154,6 @@ def test_errors_are_the_sdk_s_exceptions(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as error:
         client.audio.speech.create(**REQUEST | {"voice": "nobody"})
     assert error.value.code == "voice_not_found" and "alloy" in error.value.message
-
-
-@pytest.fixture
-def endless_server(tmp_path: Path) -> Iterator[TinyServer]:
-    """A server with room for one request, on which speech goes on for ever."""
-    settings = Settings(
-        model=str(write_endless_model(tmp_path / "tiny")), device="cpu", slots=1, columns_per_byte=1e6
-    )
-    with serving(settings) as server:
-        server.wait_until_ready()
-        yield server
 
 
 def test_the_model_stops_when_the_client_leaves(endless_server: TinyServer) -> None:

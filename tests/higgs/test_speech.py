@@ -1,6 +1,7 @@
 """Speech out of the engine's codes: pieces, and a model that ends before it speaks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 import torch
@@ -32,22 +33,20 @@ class LateSpeaker:
         return torch.nn.functional.one_hot(codes, CONFIG.codebook_size).float()
 
 
-def stream(path: Callable[..., torch.Tensor], seed: int | None) -> SpeechStream:
+@contextmanager
+def stream(path: Callable[..., torch.Tensor], seed: int | None) -> Iterator[SpeechStream]:
     def given(model: HiggsModel, cache: SlotCache) -> Callable[..., torch.Tensor]:
         return path
 
-    engine = Engine(tiny_model(), slots=1, path=given)
-    return SpeechStream(
-        engine,
-        load_codec(str(NATIVE), "cpu"),
-        [Piece(PROMPT, 40)],
-        SamplingOptions(temperature=0, ras_window=0, seed=seed),
-    )
+    options = SamplingOptions(temperature=0, ras_window=0, seed=seed)
+    with closing(Engine(tiny_model(), slots=1, path=given)) as engine:
+        yield SpeechStream(engine, load_codec(str(NATIVE), "cpu"), [Piece(PROMPT, 40)], options)
 
 
 def test_a_model_that_ends_at_once_is_asked_again_with_another_seed() -> None:
     path = LateSpeaker(silent=TAKES - 1)
-    speech = stream(path, seed=None).speech()
+    with stream(path, seed=None) as speaking:
+        speech = speaking.speech()
     assert path.begun == TAKES
     assert speech.completion_audio_tokens == 32
 
@@ -55,6 +54,6 @@ def test_a_model_that_ends_at_once_is_asked_again_with_another_seed() -> None:
 @pytest.mark.parametrize(("seed", "takes"), [(None, TAKES), (7, 1)])
 def test_it_is_not_asked_for_ever_and_never_against_a_given_seed(seed: int | None, takes: int) -> None:
     path = LateSpeaker(silent=1000)
-    with pytest.raises(ModelError, match="before it spoke"):
-        stream(path, seed).speech()
+    with stream(path, seed) as speaking, pytest.raises(ModelError, match="before it spoke"):
+        speaking.speech()
     assert path.begun == takes
