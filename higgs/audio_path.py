@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 
 from higgs.cache import SlotCache
-from higgs.model import HiggsModel, Layer, rotate
+from higgs.config import HiggsConfig
+from higgs.model import Attention, HiggsModel, Layer, rotate
 
 
 class Matrices(NamedTuple):
@@ -23,26 +24,34 @@ class Matrices(NamedTuple):
 
     input_norm: torch.Tensor
     query_key_value: torch.Tensor
+    query_key_norm: torch.Tensor | None  # [heads + kv_heads, D]
     output: torch.Tensor
     feed_norm: torch.Tensor
     gate_up: torch.Tensor
     down: torch.Tensor
 
     @classmethod
-    def of(cls, layer: Layer) -> "Matrices":
-        attention, feed = layer.self_attn, layer.audio_mlp
+    def of(cls, layer: Layer, config: HiggsConfig) -> "Matrices":
+        attention, audio = layer.self_attn, layer.audio_path
         return cls(
-            layer.audio_input_layernorm.weight,
+            audio.input_norm.weight,
             _joined(attention.q_proj, attention.k_proj, attention.v_proj),
+            _head_norms(attention, config) if config.qk_norm else None,
             _joined(attention.o_proj),
-            layer.audio_post_attention_layernorm.weight,
-            _joined(feed.gate_proj, feed.up_proj),
-            _joined(feed.down_proj),
+            audio.feed_norm.weight,
+            _joined(audio.feed.gate_proj, audio.feed.up_proj),
+            _joined(audio.feed.down_proj),
         )
 
 
 def _joined(*linears: torch.nn.Linear) -> torch.Tensor:
     return torch.cat([linear.weight for linear in linears]).T.contiguous()
+
+
+def _head_norms(attention: Attention, config: HiggsConfig) -> torch.Tensor:
+    """The norms' weights of each head, the queries' before the keys'."""
+    norms = ((attention.q_norm, config.heads), (attention.k_norm, config.kv_heads))
+    return torch.cat([cast(torch.Tensor, norm.weight).expand(heads, -1) for norm, heads in norms])
 
 
 class AudioPath:
@@ -51,7 +60,7 @@ class AudioPath:
     def __init__(self, model: HiggsModel, cache: SlotCache) -> None:
         self._config, self._cache = model.config, cache
         self._embed = model.embed_audio
-        self._layers = [Matrices.of(cast(Layer, layer)) for layer in model.model.layers]
+        self._layers = [Matrices.of(cast(Layer, layer), model.config) for layer in model.model.layers]
         self._norm = model.model.norm.weight
         self._head = _joined(model.audio_lm_head)
         device, dtype = self._head.device, self._head.dtype
@@ -96,7 +105,10 @@ class AudioPath:
         normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, config.rms_norm_eps)
         qkv = (normed @ weights.query_key_value)[:n].view(n, -1, size)
         turning = qkv[:, : heads + config.kv_heads]
-        turning.copy_(rotate(turning, cos, sin))
+        heads_normed = turning
+        if weights.query_key_norm is not None:
+            heads_normed = F.rms_norm(turning, (size,), None, config.rms_norm_eps) * weights.query_key_norm
+        turning.copy_(rotate(heads_normed, cos, sin))
         self._cache.write(index, places, qkv[:, heads:].flatten(1))
         # The heads that share a key stand as queries of one head, so that nothing is repeated.
         queries = qkv[:, :heads].view(n, config.kv_heads, -1, size)

@@ -1,12 +1,13 @@
-"""The shape of a Higgs Audio v2 language model, read from either layout of its config.json."""
+"""The shape of a Higgs Audio language model, v2 or v3, read from any layout of its config.json."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from errors import StartError
 
 NATIVE_MODEL_TYPE = "higgs_audio_v2"
 BOSON_MODEL_TYPE = "higgs_audio"
+V3_MODEL_TYPE = "higgs_multimodal_qwen3"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class RopeConfig:
     def from_dict(cls, parameters: dict[str, Any], theta: float) -> "RopeConfig":
         """Read transformers' `rope_parameters` or the older `rope_scaling`; `theta` where they name none."""
         kind = parameters.get("rope_type", parameters.get("type", "default"))
-        theta = float(parameters.get("rope_theta", theta))
+        theta = float(parameters.get("rope_theta") or theta)
         if kind == "default":
             return cls(theta=theta, factor=1.0)
         if kind != "llama3":
@@ -51,9 +52,13 @@ class RopeConfig:
 
 @dataclass(frozen=True)
 class HiggsConfig:
-    """Shape and ids of the model. The defaults are those of the published 3B.
+    """Shape and ids of the model. The defaults are those of the published v2 3B.
 
-    codebook_size counts the 1024 codes of the codec and the two marks, bos_code and eos_code.
+    codebook_size: counts the 1024 codes of the codec and the two marks, bos_code and eos_code.
+    generation:    2 or 3: the form of the prompt, and how a stream of codes opens and ends.
+    dual_ffn:      audio positions have norms and a feed-forward of their own.
+    qk_norm:       the query and the key of each head are normed before they are turned.
+    tied_head:     the matrix of the audio head is that of the audio embedding.
     """
 
     vocab_size: int = 128_256
@@ -75,22 +80,38 @@ class HiggsConfig:
     audio_delay_token_id: int = 128_014
     pad_token_id: int = 128_001
     eos_token_id: int = 128_009
+    generation: int = 2
+    dual_ffn: bool = True
+    qk_norm: bool = False
+    tied_head: bool = False
+
+    @property
+    def mark_frames(self) -> int:
+        """Frames of bos_code before the codes of a recording, and of eos_code behind them."""
+        return 1 if self.generation == 2 else 0
+
+    @property
+    def opening_code(self) -> int:
+        """What stands in all codebooks of the column that opens a stream; -1 is the token audio_bos."""
+        return self.bos_code if self.generation == 2 else -1
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> "HiggsConfig":
-        """Read a config.json of transformers' native layout or of boson's; StartError for any other."""
+        """Read a config.json of v2, in transformers' layout or boson's, or of v3; StartError for any other."""
         model_type = config.get("model_type")
         if model_type == NATIVE_MODEL_TYPE:
             return _from_native(config)
         if model_type == BOSON_MODEL_TYPE:
             return _from_boson(config)
+        if model_type == V3_MODEL_TYPE:
+            return _from_v3(config)
         raise StartError(
-            f"config.json says model_type {model_type!r}; a Higgs Audio v2 model says "
-            f"{NATIVE_MODEL_TYPE!r} or {BOSON_MODEL_TYPE!r}. Choose another HIGGS_MODEL."
+            f"config.json says model_type {model_type!r}; a Higgs Audio model says {NATIVE_MODEL_TYPE!r} or "
+            f"{BOSON_MODEL_TYPE!r} (v2), or {V3_MODEL_TYPE!r} (v3). Choose another HIGGS_MODEL."
         )
 
     def to_native_dict(self) -> dict[str, Any]:
-        """The config.json that transformers' HiggsAudioV2ForConditionalGeneration reads."""
+        """The config.json of v2 that transformers' HiggsAudioV2ForConditionalGeneration reads."""
         return {
             "model_type": NATIVE_MODEL_TYPE,
             "architectures": ["HiggsAudioV2ForConditionalGeneration"],
@@ -117,8 +138,31 @@ class HiggsConfig:
         }
 
 
-def _backbone(config: dict[str, Any]) -> dict[str, Any]:
-    """The fields that both layouts write alike; a missing key has the published model's value."""
+HIGGS_V3 = HiggsConfig(
+    vocab_size=151_936,
+    hidden_size=2560,
+    intermediate_size=9728,
+    layers=36,
+    heads=32,
+    rms_norm_eps=1e-6,
+    max_positions=32_768,
+    rope=RopeConfig(theta=1_000_000.0, factor=1.0),
+    audio_token_id=151_679,
+    audio_bos_token_id=151_670,
+    pad_token_id=151_643,
+    eos_token_id=151_643,
+    generation=3,
+    dual_ffn=False,
+    qk_norm=True,
+    tied_head=True,
+)
+
+
+def _backbone(config: dict[str, Any], theta: float = RopeConfig.theta) -> dict[str, Any]:
+    """The fields that all layouts write alike; a missing key, or null, has the published model's value.
+
+    theta: of the rotary embedding, where the config names none.
+    """
     names = {
         "vocab_size": "vocab_size",
         "hidden_size": "hidden_size",
@@ -134,7 +178,7 @@ def _backbone(config: dict[str, Any]) -> dict[str, Any]:
     if "head_dim" not in fields and {"hidden_size", "heads"} <= fields.keys():
         fields["head_dim"] = fields["hidden_size"] // fields["heads"]
     rope = config.get("rope_parameters") or config.get("rope_scaling")
-    theta = float(config.get("rope_theta") or RopeConfig.theta)
+    theta = float(config.get("rope_theta") or theta)
     if rope:
         fields["rope"] = RopeConfig.from_dict(rope, theta)
     elif "rope_theta" in config:
@@ -182,3 +226,15 @@ def _from_boson(config: dict[str, Any]) -> HiggsConfig:
     }
     ids = _ids(config, names) | _ids(text, {"eos_token_id": "eos_token_id"})
     return HiggsConfig(**backbone, **ids, codebook_size=config.get("audio_codebook_size", 1024) + 2)
+
+
+def _from_v3(config: dict[str, Any]) -> HiggsConfig:
+    """The ids of its tokens stand in the tokenizer alone; see checkpoint.load_config."""
+    text, audio = config.get("text_config") or {}, config.get("audio_encoder_config") or {}
+    if text.get("model_type", "qwen3") != "qwen3" or text.get("attention_bias"):
+        raise StartError("Only Higgs v3 models with a Qwen3 backbone (the published one) are supported.")
+    if audio.get("encoder_type", "discrete") != "discrete" or audio.get("use_delay_pattern") is False:
+        raise StartError("Only Higgs v3 models that speak in codes with a delay pattern are supported.")
+    names = {"num_codebooks": "num_codebooks", "codebook_size": "vocab_size"}
+    fields = _backbone(text, HIGGS_V3.rope.theta) | _ids(audio, names)
+    return replace(HIGGS_V3, **fields, tied_head=audio.get("tie_word_embeddings", True))

@@ -61,7 +61,7 @@ class Decoder:
     ) -> None:
         """Begin a stream behind a prompt of which `filled` (see KVCache) are the keys and values.
 
-        Its opening column, all bos_code, is the first that the next step reads.
+        Its opening column is the first that the next step reads.
         """
         self._cache.load(row, filled)
         self._sampler.start(row, options, seed, max_columns)
@@ -69,7 +69,7 @@ class Decoder:
         self._position[row] = filled.shape[1]
         self._column[row] = 1
         self._recent[row] = -1
-        self._recent[row, -1] = self._config.bos_code
+        self._recent[row, -1] = self._config.opening_code
 
     def move(self, source: int, target: int, length: int) -> None:
         """Let the stream of one row, which fills `length` positions, go on in another."""
@@ -91,7 +91,7 @@ class Decoder:
         """The work of `step`; rows beyond those that speak compute what nobody reads."""
         books, last = self._config.num_codebooks, self._cache.capacity - 1
         position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
-        logits = self._path(recent[:, -1], position, length)
+        logits = self._rule.bar(self._path(recent[:, -1], position, length))
         codes = self._sampler.draw(logits, column, recent, candidates)
         codes = self._rule.force(codes, column[:, None])
         recent.copy_(torch.cat((recent[:, 1:], codes[:, None]), dim=1))

@@ -11,16 +11,17 @@ from higgs.config import HiggsConfig
 
 
 def apply_delay(codes: torch.Tensor, config: HiggsConfig) -> torch.Tensor:
-    """Frames (K, T) to the columns [T + K + 1, K] of a whole stream.
+    """Frames (K, T) to the columns of a whole stream: [T + K + 1, K] in v2, [T + K - 1, K] in v3.
 
-    Around the frames stand one frame of bos_code and one of eos_code; the corners that the delay leaves
-    empty are filled with the same.
+    In v2 one frame of bos_code and one of eos_code stand around the frames; the corners that the delay
+    leaves empty are filled with the same.
     """
     books, frames = codes.shape
-    columns = codes.new_full((frames + books + 1, books), config.eos_code)
+    marks = config.mark_frames
+    columns = codes.new_full((frames + 2 * marks + books - 1, books), config.eos_code)
     for book in range(books):
-        columns[: book + 1, book] = config.bos_code
-        columns[book + 1 : book + 1 + frames, book] = codes[book]
+        columns[: book + marks, book] = config.bos_code
+        columns[book + marks : book + marks + frames, book] = codes[book]
     return columns
 
 
@@ -39,6 +40,10 @@ class DelayRule:
     in several, ends its stream at that codebook's frame: from here on codes of later frames are eos_code, and
     the column that completes the frame is the last. Frames 1 to `end` - 1 are the audio.
 
+    In v3 no mark is drawn within the audio: bos_code never, and eos_code by codebook 0 alone, as in vLLM-Omni.
+    The frame at which a stream ends is eos_code in all codebooks, and the column that completes the frame
+    before it is the last: the sixth after codebook 0's eos_code.
+
     `end` [B] holds OPEN while no eos_code was sampled.
     """
 
@@ -48,6 +53,13 @@ class DelayRule:
         self.bos_code, self.eos_code = config.bos_code, config.eos_code
         self.books = torch.arange(config.num_codebooks, device=device)
         self.end = torch.full((batch,), self.OPEN, device=device)
+        self.marks = config.mark_frames
+        codes = torch.arange(config.codebook_size, device=device)
+        self.barred = (codes == self.bos_code) | ((codes == self.eos_code) & (self.books[:, None] > 0))
+
+    def bar(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits [n, K, V] without what can't be drawn."""
+        return logits if self.marks else logits.masked_fill(self.barred, -torch.inf)
 
     def force(self, codes: torch.Tensor, column: torch.Tensor | int) -> torch.Tensor:
         """The codes [n, K] sampled for a column of the first n streams to those that stand.
@@ -59,4 +71,4 @@ class DelayRule:
         codes = torch.where(frames <= 0, self.bos_code, codes)
         ended = torch.where(codes == self.eos_code, frames, -1).amax(-1)
         end.copy_(torch.where((end == self.OPEN) & (ended >= 0), ended, end))
-        return torch.where(frames > end[:, None], self.eos_code, codes)
+        return torch.where(frames >= end[:, None] + self.marks, self.eos_code, codes)

@@ -50,6 +50,7 @@ class Engine:
             slots = slots_that_fit(model.config, capacity, weight.device, weight.dtype)
         cache = SlotCache(model.config, slots, capacity, weight.device, weight.dtype)
         self._capacity, self._books = capacity, model.config.num_codebooks
+        self._closing = model.config.mark_frames  # frames that close a stream behind its audio
         with torch.inference_mode():
             self._reader = Reader(model, capacity, kept_positions=2 * capacity)
             self._decoder = Decoder(model.config, path(model, cache), cache)
@@ -184,7 +185,7 @@ class Engine:
         frame = generation.columns - self._books
         if 1 <= frame < end:
             generation.put(codes)
-        if frame >= end:
+        if frame >= end - 1 + self._closing:
             generation.finish("stop")
         elif generation.columns == generation.max_columns or generation.stuck:
             generation.finish("length")

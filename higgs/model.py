@@ -1,11 +1,12 @@
-"""The Higgs Audio v2 language model: a Llama-style transformer with a dual FFN.
+"""The Higgs Audio language model, a transformer that reads text and audio and writes audio.
 
-Every layer has one attention and two feed-forward paths with their own norms: text positions take the
-ordinary one, audio positions the `audio_` one (https://github.com/boson-ai/higgs-audio). A position's audio
-input is the sum of one embedding per codebook; its output is one distribution per codebook.
+In v2, a Llama, every layer has one attention and two feed-forward paths with their own norms: text positions
+take the ordinary one, audio positions the `audio_` one (https://github.com/boson-ai/higgs-audio). v3, a Qwen3,
+has one path for all, and norms queries and keys. A position's audio input is the sum of one embedding per
+codebook; its output is one distribution per codebook.
 
 The names of modules are those of transformers' HiggsAudioV2ForConditionalGeneration, so that a state dict of
-either is one of the other. In shapes B is the batch, S positions, H hidden size, D head size, K codebooks and
+either is one of the other, and those of its Qwen3Model. In shapes B is the batch, S positions, H hidden size, D head size, K codebooks and
 V the codebook size.
 """
 
@@ -86,12 +87,17 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(config.hidden_size, config.kv_heads * config.head_dim, bias=False)
         self.v_proj = nn.Linear(config.hidden_size, config.kv_heads * config.head_dim, bias=False)
         self.o_proj = nn.Linear(config.heads * config.head_dim, config.hidden_size, bias=False)
+        self.q_norm, self.k_norm = (
+            nn.RMSNorm(config.head_dim, eps=config.rms_norm_eps) if config.qk_norm else nn.Identity()
+            for _ in range(2)
+        )
 
     def forward(
         self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, cache: KVCache | None
     ) -> torch.Tensor:
         heads = (*x.shape[:2], -1, self.head_dim)
         q, k, v = (proj(x).view(heads) for proj in (self.q_proj, self.k_proj, self.v_proj))
+        q, k = self.q_norm(q), self.k_norm(k)
         cos, sin = cos.to(q.dtype), sin.to(q.dtype)
         q, k = rotate(q, cos, sin).transpose(1, 2), rotate(k, cos, sin).transpose(1, 2)
         v = v.transpose(1, 2)
@@ -126,8 +132,19 @@ class FeedForward(nn.Module):
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
+class AudioParts(NamedTuple):
+    """What audio positions pass through in a layer beside its attention."""
+
+    input_norm: nn.RMSNorm
+    feed_norm: nn.RMSNorm
+    feed: FeedForward
+
+
 class Layer(nn.Module):
-    """Attention shared by all positions; norms and feed-forward of their own for text and audio positions."""
+    """Attention shared by all positions; norms and feed-forward of their own for text and audio positions.
+
+    Without a dual FFN the ordinary ones serve audio positions, too.
+    """
 
     def __init__(self, config: HiggsConfig, index: int) -> None:
         super().__init__()
@@ -138,8 +155,16 @@ class Layer(nn.Module):
         self.self_attn = Attention(config, index)
         self.input_layernorm, self.post_attention_layernorm = norm(), norm()
         self.mlp = FeedForward(config)
-        self.audio_input_layernorm, self.audio_post_attention_layernorm = norm(), norm()
-        self.audio_mlp = FeedForward(config)
+        self.dual = config.dual_ffn
+        if self.dual:
+            self.audio_input_layernorm, self.audio_post_attention_layernorm = norm(), norm()
+            self.audio_mlp = FeedForward(config)
+
+    @property
+    def audio_path(self) -> AudioParts:
+        if not self.dual:
+            return AudioParts(self.input_layernorm, self.post_attention_layernorm, self.mlp)
+        return AudioParts(self.audio_input_layernorm, self.audio_post_attention_layernorm, self.audio_mlp)
 
     def forward(
         self,
@@ -149,10 +174,11 @@ class Layer(nn.Module):
         sin: torch.Tensor,
         cache: KVCache | None,
     ) -> torch.Tensor:
-        normed = route(x, rows, self.input_layernorm, self.audio_input_layernorm)
+        audio = self.audio_path
+        normed = route(x, rows, self.input_layernorm, audio.input_norm)
         x = x + self.self_attn(normed, cos, sin, cache)
-        normed = route(x, rows, self.post_attention_layernorm, self.audio_post_attention_layernorm)
-        return x + route(normed, rows, self.mlp, self.audio_mlp)
+        normed = route(x, rows, self.post_attention_layernorm, audio.feed_norm)
+        return x + route(normed, rows, self.mlp, audio.feed)
 
 
 class AudioEmbedding(nn.Module):
@@ -204,6 +230,8 @@ class HiggsModel(nn.Module):
         self.audio_lm_head = nn.Linear(
             config.hidden_size, config.num_codebooks * config.codebook_size, bias=False
         )
+        if config.tied_head:
+            self.audio_lm_head.weight = self.model.embed_audio_tokens.embed_audio_tokens.weight
         self.apply(_initialise)
 
     def embed(
@@ -218,8 +246,11 @@ class HiggsModel(nn.Module):
         return torch.where(audio_mask[..., None], self.embed_audio(audio_columns), text)
 
     def embed_audio(self, columns: torch.Tensor) -> torch.Tensor:
-        """Delayed columns [..., K] int64 to embeddings [..., H]."""
-        return self.model.embed_audio_tokens(columns)
+        """Delayed columns [..., K] int64 to embeddings [..., H]; see also HiggsConfig.opening_code."""
+        if self.config.opening_code >= 0:
+            return self.model.embed_audio_tokens(columns)
+        opening = self.model.embed_tokens.weight[self.config.audio_bos_token_id]
+        return torch.where(columns[..., :1] < 0, opening, self.model.embed_audio_tokens(columns.clamp(min=0)))
 
     def forward(
         self,
@@ -233,7 +264,7 @@ class HiggsModel(nn.Module):
         audio_mask [B, S] bool says which path each position takes; None means all audio, which is decoding.
         With a cache, S positions follow the `cache.length` filled ones, and are added to them.
         """
-        rows = None if audio_mask is None else Rows.from_mask(audio_mask)
+        rows = Rows.from_mask(audio_mask) if audio_mask is not None and self.config.dual_ffn else None
         hidden = self.model(embeddings, rows, positions, cache)
         if cache is not None:
             cache.advance(embeddings.shape[1])
