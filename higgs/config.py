@@ -97,7 +97,7 @@ class HiggsConfig:
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> "HiggsConfig":
-        """Read a config.json of v2, in transformers' layout or boson's, or of v3; StartError for any other."""
+        """Read a config.json of v2, in transformers' or boson's layout, or of v3; else StartError."""
         model_type = config.get("model_type")
         if model_type == NATIVE_MODEL_TYPE:
             return _from_native(config)

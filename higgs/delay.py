@@ -40,7 +40,7 @@ class DelayRule:
     in several, ends its stream at that codebook's frame: from here on codes of later frames are eos_code, and
     the column that completes the frame is the last. Frames 1 to `end` - 1 are the audio.
 
-    In v3 no mark is drawn within the audio: bos_code never, and eos_code by codebook 0 alone, as in vLLM-Omni.
+    In v3 no mark is drawn within the audio: bos_code never, eos_code by codebook 0 alone, as in vLLM-Omni.
     The frame at which a stream ends is eos_code in all codebooks, and the column that completes the frame
     before it is the last: the sixth after codebook 0's eos_code.
 

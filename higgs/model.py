@@ -1,13 +1,13 @@
 """The Higgs Audio language model, a transformer that reads text and audio and writes audio.
 
 In v2, a Llama, every layer has one attention and two feed-forward paths with their own norms: text positions
-take the ordinary one, audio positions the `audio_` one (https://github.com/boson-ai/higgs-audio). v3, a Qwen3,
-has one path for all, and norms queries and keys. A position's audio input is the sum of one embedding per
-codebook; its output is one distribution per codebook.
+take the ordinary one, audio positions the `audio_` one (https://github.com/boson-ai/higgs-audio). v3, a
+Qwen3, has one path for all, and norms queries and keys. A position's audio input is the sum of one embedding
+per codebook; its output is one distribution per codebook.
 
 The names of modules are those of transformers' HiggsAudioV2ForConditionalGeneration, so that a state dict of
-either is one of the other, and those of its Qwen3Model. In shapes B is the batch, S positions, H hidden size, D head size, K codebooks and
-V the codebook size.
+either is one of the other, and those of its Qwen3Model. In shapes B is the batch, S positions, H hidden size,
+D head size, K codebooks and V the codebook size.
 """
 
 import math
