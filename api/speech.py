@@ -49,7 +49,8 @@ CONTENT = {format.content_type: FILE for format in FORMATS.values()} | {
 async def create_speech(
     body: SpeechRequest, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> Response:
-    """Speak a text. The header x-voice-used says which voice spoke: default, clone, or a kept one's id.
+    """Speak a text. The header x-voice-used says which voice spoke: default, clone, or a kept one's id;
+    x-seed gives the same audio again.
 
     Where the speech is verified, x-takes, x-faults and x-word-error-rate say what was found.
     """
@@ -61,8 +62,10 @@ async def create_speech(
     if body.stream_format == "audio" and (body.stream is False or state.verifier(body.verify)):
         speech, quality = await while_connected(request, takes, takes.best)
         data = await run_in_threadpool(whole_file, speech, body.speed, body.response_format)
-        return Response(data, media_type=media_type, headers=headers | quality_headers(quality))
+        headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
+        return Response(data, media_type=media_type, headers=headers)
     samples = await begun(stream, request)
+    headers["x-seed"] = str(stream.seed)
     if body.stream_format == "sse":
         events = with_failure_told(speech_events(stream, samples, body.speed, body.response_format))
         return PiecewiseResponse(events, stream, EVENT_STREAM, headers)

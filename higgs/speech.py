@@ -129,8 +129,13 @@ class SpeechStream:
             prompt_text_tokens=sum(prompt.text_tokens for prompt in prompts),
             prompt_audio_tokens=sum(prompt.audio_tokens for prompt in prompts),
             completion_audio_tokens=len(samples) // HOP,
-            seed=self._spoken[0].seed,
+            seed=self.seed,
         )
+
+    @property
+    def seed(self) -> int:
+        """What gives this speech again; settled once the first samples are there."""
+        return self._spoken[0].seed
 
     def cancel(self) -> None:
         """Stop before the next step; whoever waits for the speech gets Cancelled."""

@@ -114,6 +114,16 @@ def test_a_recording_is_cloned_whatever_the_voice_is_called(tiny_server: TinySer
     assert not np.array_equal(cloned, default) and not np.array_equal(cloned, with_words)
 
 
+@pytest.mark.parametrize("fields", [{}, {"stream": False}, {"stream_format": "sse"}])
+def test_the_seed_that_was_drawn_gives_the_same_audio_again(
+    tiny_server: TinyServer, fields: dict[str, Any]
+) -> None:
+    drawn = post(tiny_server, seed=None, temperature=1, response_format="pcm", **fields)
+    seed = int(drawn.headers["x-seed"])
+    again = post(tiny_server, seed=seed, temperature=1, response_format="pcm", **fields)
+    assert again.content == drawn.content and int(again.headers["x-seed"]) == seed
+
+
 @pytest.mark.parametrize("model", ["higgs-audio", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"])
 def test_an_untouched_client_is_served(client: OpenAI, model: str) -> None:
     fields = REQUEST | {"model": model, "voice": "nova"}
