@@ -25,6 +25,7 @@ READING_WEIGHT, VOICE_WEIGHT = 1.2, 0.5
 BOOK_WEIGHTS = (0.7, 1.0, 0.8, 0.6, 0.5)  # prosody, then the four of the envelope
 VOICE_SHARE = 3  # every third position learns the codes of the voice, which repeat
 AVERAGE, AVERAGE_EVERY = 0.98, 10
+LONGEST_TARGET = 8.0  # seconds; what is longer is spoken in pieces
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,17 @@ class Schedule:
     rate: float = 2e-3
     warm_up_steps: int = 80
     decay_share: float = 0.3
+    guide: float = 0.6
+    first_longest: float = 3.0
     save_minutes: float = 4.0
+
+    @classmethod
+    def of_trained(cls, minutes: float) -> "Schedule":
+        """For weights that speak already: half the rates, falling nearly from the start; no guide, and
+        clips of every length."""
+        return cls(
+            minutes, matrix_rate=1.5e-3, rate=1e-3, decay_share=0.85, guide=0.0, first_longest=LONGEST_TARGET
+        )
 
     def factor(self, step: int, progress: float) -> float:
         """The rates' factor: warm-up, level, then straight down over the last share."""
@@ -45,12 +56,11 @@ class Schedule:
 
     def guidance(self, progress: float) -> float:
         """The weight of the guide: it leads at first, and leaves at two thirds."""
-        return 0.6 * max(0.0, 1 - 1.5 * progress)
+        return self.guide * max(0.0, 1 - 1.5 * progress)
 
     def longest(self, progress: float) -> float:
-        """Seconds of the longest clip: short ones first, where the alignment is easily found. What is
-        longer than eight seconds is spoken in pieces."""
-        return 3.0 + 5.0 * min(1.0, progress / 0.5)
+        """Seconds of the longest clip: short ones first, where the alignment is easily found."""
+        return self.first_longest + (LONGEST_TARGET - self.first_longest) * min(1.0, progress / 0.5)
 
 
 def book_losses(model: HiggsModel, hidden: torch.Tensor, targets: torch.Tensor, books: range) -> torch.Tensor:
@@ -67,7 +77,11 @@ def book_losses(model: HiggsModel, hidden: torch.Tensor, targets: torch.Tensor, 
 def batch_loss(model: HiggsModel, batch: Example, guidance: float) -> tuple[torch.Tensor, dict[str, float]]:
     """The weighted loss of a batch and its parts, in nats."""
     embeddings = model.embed(batch.ids, batch.columns, batch.mask)
-    hidden, guide = guided_forward(model, embeddings, batch.mask, batch.letters)
+    if guidance > 0:
+        hidden, guide = guided_forward(model, embeddings, batch.mask, batch.letters)
+    else:
+        positions = torch.arange(embeddings.shape[1]).expand(embeddings.shape[:2])
+        hidden, guide = model(embeddings, batch.mask, positions), torch.zeros(())
     rows, targets = hidden[batch.learn], batch.targets[batch.learn]
     reading = book_losses(model, rows, targets, range(1))[0]
     losses = book_losses(model, rows, targets, range(PROSODY_BOOK, CODEBOOKS))

@@ -93,7 +93,8 @@ def main() -> None:
     model = (
         load_model(options.start, torch.device("cpu"), torch.float32) if options.start else HiggsModel(config)
     )
-    trainer = Trainer(model.train().requires_grad_(), Schedule(options.minutes), WORK / "language_model.pt")
+    schedule = Schedule.of_trained(options.minutes) if options.start else Schedule(options.minutes)
+    trainer = Trainer(model.train().requires_grad_(), schedule, WORK / "language_model.pt")
     trainer.run(Examples(utterances, network, builder, config))
     ship(trainer, options.out)
 
