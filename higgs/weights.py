@@ -12,12 +12,11 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
 from errors import StartError
 
-HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "*.bin", "*.pth"]
+HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "*.bin", "*.pth", "README.md"]
 
 
 def find(name: str) -> Path:
@@ -44,8 +43,11 @@ def read_json(path: Path) -> dict[str, Any]:
         raise StartError(f"{path} can't be read ({error}). Download the model again.") from error
 
 
-def read_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor of a folder, by name: from its safetensors, else .bin, else .pth, one file or more."""
+def read_weights(folder: Path, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor of a folder, by name: from its safetensors, else .bin, else .pth, one file or more.
+
+    prefix: only the tensors whose names begin with it, under the rest of their names.
+    """
     for suffix in ("safetensors", "bin", "pth"):
         indexes = sorted(folder.glob(f"*.{suffix}.index.json"))
         shards = {folder / shard for index in indexes for shard in read_json(index)["weight_map"].values()}
@@ -55,15 +57,18 @@ def read_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
     else:
         raise StartError(f"There are no weights in {folder} (*.safetensors, *.bin or *.pth).")
     for path in paths:
-        yield from read_tensors(path).items()
+        yield from read_tensors(path, prefix).items()
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Every tensor of one file, by name."""
+def read_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
+    """Every tensor of one file, by name; `prefix` as of read_weights."""
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix != ".safetensors":
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+            return {name[len(prefix) :]: tensors[name] for name in tensors if name.startswith(prefix)}
+        with safe_open(path, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (it is no dict)
+            return {name[len(prefix) :]: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError, UnpicklingError, RuntimeError) as error:
         raise StartError(f"{path} can't be read ({error}). Download the model again.") from error
 

@@ -10,6 +10,7 @@ import torch
 
 Tensors = dict[str, torch.Tensor]
 
+SAMPLE_RATE = 24_000
 HUBERT_HEAD_DIM = 64
 RESIDUAL_UNIT = ("snake1", "conv1", "snake2", "conv2")
 NATIVE_PARTS = {
@@ -52,6 +53,21 @@ def acoustic_names(boson: str, native: str, strides: int, block: list[str]) -> d
             unit = f"block.{index}.res_unit{number - block.index('unit') + 1}"
             names |= {f"{here}.block.{inner}": f"{unit}.{part}" for inner, part in enumerate(RESIDUAL_UNIT)}
     return {f"{boson}.{ours}": f"{native}.{theirs}" for ours, theirs in names.items()}
+
+
+def widths(tensors: Tensors) -> dict[str, Any]:
+    """What boson's config.json would say of tensors in transformers' names; KeyError if one is not there."""
+    codebook = tensors["quantizer.quantizers.0.codebook.embed"]
+    ratios = []
+    while (name := f"acoustic_encoder.block.{len(ratios)}.conv1.weight") in tensors:
+        ratios.append(tensors[name].shape[-1] // 2)
+    return {
+        "sample_rate": SAMPLE_RATE,
+        "bins": len(codebook),
+        "codebook_dim": codebook.shape[1],
+        "D": len(tensors["acoustic_encoder.conv2.weight"]),
+        "ratios": ratios,
+    }
 
 
 def native_config(config: dict[str, Any], tensors: Tensors) -> dict[str, Any]:

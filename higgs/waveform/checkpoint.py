@@ -1,4 +1,4 @@
-"""Reading the published codec's weights, in transformers' layout or in boson's original one.
+"""Reading the published codec's weights, in transformers' layout, in boson's original one, or within v3's.
 
 What only training needs is left behind, and weight norms (a direction and a length of each weight) are fused.
 """
@@ -19,6 +19,8 @@ from higgs.weights import compare, read_json, read_tensors, read_weights
 Tensors = dict[str, torch.Tensor]
 
 NATIVE_MODEL_TYPE = "higgs_audio_v2_tokenizer"
+V3_MODEL_TYPE = "higgs_multimodal_qwen3"
+INNER_CODEC = "tied.embedding.modality_embeddings.0.model."  # where v3's weights hold the codec's
 SAMPLE_RATE = 24_000
 HOP = 960
 
@@ -42,8 +44,10 @@ def load_network(folder: Path) -> CodecNetwork:
 
 
 def read_native(folder: Path) -> tuple[dict[str, Any], Tensors]:
-    """The config and the tensors of a folder in either layout, in transformers' form."""
+    """The config and the tensors of a folder in any layout, in transformers' form."""
     config = read_json(folder / "config.json")
+    if config.get("model_type") == V3_MODEL_TYPE:
+        return read_inner(folder)
     if config.get("model_type") == NATIVE_MODEL_TYPE:
         return config, inference_tensors(read_weights(folder))
     if "ratios" not in config:
@@ -60,6 +64,19 @@ def read_native(folder: Path) -> tuple[dict[str, Any], Tensors]:
     except KeyError as error:
         raise StartError(
             f"The codec in {folder} lacks {error} in its config.json or its weights. Download it again."
+        ) from error
+
+
+def read_inner(folder: Path) -> tuple[dict[str, Any], Tensors]:
+    """The codec within the weights of a v3 model, whose config.json says nothing of it."""
+    tensors = inference_tensors(read_weights(folder, INNER_CODEC))
+    if not tensors:
+        raise StartError(f"The weights in {folder} hold no codec. Name one with HIGGS_CODEC.")
+    try:
+        return boson_layout.native_config(boson_layout.widths(tensors), tensors), tensors
+    except KeyError as error:
+        raise StartError(
+            f"The codec in the weights of {folder} lacks {error}. Download them again."
         ) from error
 
 
