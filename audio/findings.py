@@ -1,4 +1,4 @@
-"""What a listener would find wrong with a recording of a voice: clipping, hum, noise, music, a second voice.
+"""What a listener would find wrong with a recording of a voice: clipping, hum, a second voice.
 
 Each finding rests on one plain measure, told in its docstring with what it can't notice.
 """
@@ -15,8 +15,6 @@ PITCH_RATE = 8_000
 PITCH_CHUNK = 10 * PITCH_RATE
 
 CLIPPED_NEAR_TOP = 0.95
-STEADY_SEMITONES = 0.12
-STEADY_LAG = 5  # frames of 10 ms
 
 HUM_HZ = (50, 60)
 HUM_RATE = 2_000
@@ -66,16 +64,6 @@ def pitches_of(samples: np.ndarray, frames: int) -> np.ndarray:
     return pitches
 
 
-def steady_share(pitches: np.ndarray) -> float:
-    """Of the voiced frames, the share whose pitch stays within an eighth of a semitone for 50 ms.
-
-    Notes are held; the pitch of speech glides. Percussion and voices over soft music are not noticed.
-    """
-    moves = 12 * np.abs(np.log2(pitches[STEADY_LAG:] / pitches[:-STEADY_LAG]))
-    moves = moves[~np.isnan(moves)]
-    return float((moves < STEADY_SEMITONES).mean()) if len(moves) else 0.0
-
-
 def hum_of(samples: np.ndarray, loud: float) -> int | None:
     """The frequency (50 or 60 Hz) of mains hum that can be heard under speech of this level in dB, if any.
 
@@ -111,7 +99,6 @@ def second_voice(medians: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     The phrases fall into two groups of pitch, six semitones and three deviations apart, and the smaller has a
     fifth of the time. Two people of like pitch are not noticed.
     """
-    semitones, known = 12 * np.log2(medians), ~np.isnan(medians)
     semitones, known = 12 * np.log2(medians), ~np.isnan(medians)
     widest, second = 0.0, np.zeros(len(medians), bool)
     for border in np.unique(semitones[known])[1:]:

@@ -4,6 +4,7 @@ The recording is cut into phrases at its pauses. Each phrase counts with its sec
 stretch of at most 30 s with the highest count is taken, whole phrases only.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,9 @@ from audio.findings import (
     hum_of,
     pitches_of,
     second_voice,
-    steady_share,
 )
 from audio.loudness import at_usual_loudness
+from audio.music import is_music
 from audio.reference import (
     KEPT_AFTER,
     KEPT_BEFORE,
@@ -44,11 +45,13 @@ OFF_LEVEL_DB = 8.0
 UNVOICED = 0.1
 NO_VOICE = 0.05
 STEADY_SOUND_DB = 2.5
-STEADY_NOTES = 0.6
 NOISY_DB = 15.0
 # What a second of a phrase counts, by its worst fault; pauses cost what they are longer than a second.
 GOOD, UNFIT, CLIPPED_WORTH, OTHER_VOICE = 1.0, -0.5, -1.0, -2.0
 PAUSE_WORTH = -0.3
+
+# Phrases (P arrays of samples) → of each, the share (P,) that a second speaker says.
+SecondSpeaker = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,10 @@ class Phrases:
         return (self.end - self.first) / STEPS_PER_SECOND
 
 
-def choose_stretch(samples: np.ndarray) -> ChosenStretch:
+def choose_stretch(samples: np.ndarray, second_speaker: SecondSpeaker | None = None) -> ChosenStretch:
     """Choose from mono float32 samples (N,) at 24 kHz, at least 2 s, and say what was found.
 
+    Without second_speaker two voices are told by their pitch.
     Raises InvalidAudio: audio_too_short, audio_silent, audio_not_finite, audio_no_speech, audio_clipped.
     """
     seconds = len(samples) / SAMPLE_RATE
@@ -99,8 +103,12 @@ def choose_stretch(samples: np.ndarray) -> ChosenStretch:
     pitches = pitches_of(samples, len(levels))
     phrases = phrases_of(samples, levels, pitches, loud)
     _refuse_without_voice(phrases, levels)
-    other = second_voice(phrases.pitch, phrases.seconds)
-    first, last = best_window(phrases, worths(phrases, other))
+    if second_speaker is None:
+        other = second_voice(phrases.pitch, phrases.seconds).astype(float)
+    else:
+        spans = zip(phrases.first * STEP, phrases.end * STEP, strict=True)
+        other = second_speaker([samples[begin:stop] for begin, stop in spans])
+    first, last = best_window(phrases, worths(phrases, other > 0.5))
     chosen = slice(first, last + 1)
     start = max(int(phrases.first[first]) * STEP - KEPT_BEFORE, 0)
     end = min(int(phrases.end[last]) * STEP + KEPT_AFTER, len(samples))
@@ -118,7 +126,7 @@ def _refuse_without_voice(phrases: Phrases, levels: np.ndarray) -> None:
         raise _no_speech("It holds clicks only")
     inside = [levels[a:b] for a, b in zip(phrases.first, phrases.end, strict=True)]
     if np.concatenate(inside).std() < STEADY_SOUND_DB:
-        raise _no_speech("It holds one steady sound, such as a hum, a tone or noise")
+        raise _no_speech("It holds one steady sound, such as a hum, noise or music")
     if np.average(phrases.voiced, weights=phrases.seconds) < NO_VOICE:
         raise _no_speech("No voice was heard in it, only noise or whispering")
 
@@ -131,7 +139,10 @@ def _findings(
     loud: float,
     hum: int | None,
 ) -> tuple[Finding, ...]:
-    """What is to be said of the chosen samples and phrases; InvalidAudio where they are of no use."""
+    """What is to be said of the chosen samples and phrases; InvalidAudio where they are of no use.
+
+    other: the share of each phrase that a second voice says. hum: in Hz.
+    """
     seconds = phrases.seconds[chosen]
     if seconds.sum() < LEAST_SPEECH_SECONDS:
         raise _too_short(f"The recording holds only {seconds.sum():.1f} s of good speech")
@@ -141,14 +152,13 @@ def _findings(
         raise InvalidAudio(message, code="audio_clipped")
     levels = speech_levels(samples)
     above = loud - float(np.quantile(levels, QUIETEST))
-    music = steady_share(pitches_of(samples, len(levels))) > STEADY_NOTES
     found = []
     if clipped > CLIPPED:
         found.append(Finding("clipping", f"{clipped:.0%} of the samples are clipped."))
     if hum is not None:
         found.append(Finding("hum", f"There is a hum of {hum} Hz in the background."))
-    if music:
-        found.append(Finding("music", "It sounds like music or singing; speech makes the better voice."))
+    if is_music(samples):
+        found.append(Finding("music", "There is music or singing in it; speech alone is better."))
     elif above < NOISY_DB:
         found.append(Finding("noise", f"The background is only {above:.0f} dB below the speech."))
     if other.any():
@@ -158,7 +168,7 @@ def _findings(
 
 def _two_voices(both_used: bool) -> str:
     used = "both are in the part that was used" if both_used else "only one is in the part that was used"
-    return f"Two voices of different pitch were heard; {used}."
+    return f"Two voices were heard; {used}."
 
 
 def phrases_of(samples: np.ndarray, levels: np.ndarray, pitches: np.ndarray, loud: float) -> Phrases:
