@@ -18,7 +18,8 @@ from higgs.prompt import Prompt, PromptBuilder, Reference
 from higgs.vocoder.codec import encode_clips, voice_codes
 from higgs.vocoder.network import PROSODY_BOOK, VOICE_BOOKS, VocoderNetwork
 from higgs.vocoder.speaker import speaker_of
-from train.reading import letter_spans, reading
+from train.guide import BEFORE
+from train.reading import letter_spans, pronounced, reading
 from train.speech import Utterance
 from train.voices import Warp, draw_warp, noisy, warp
 
@@ -37,7 +38,8 @@ AFTER_TEXT = 3  # marks between a text and the columns that speak it
 class Example:
     """S positions: ids [S], columns [S, 8] as read, mask [S]; targets [S, 8] the columns to predict,
     learn [S] whether they are; letters [S, 2, 2] the first and last place in the text that each guided head
-    may look at, -1 where it is free."""
+    may look at, -1 where it is free; sounds [S, 3] what a text's positions pronounce (see train.guide), -1
+    where nothing."""
 
     ids: torch.Tensor
     columns: torch.Tensor
@@ -45,6 +47,7 @@ class Example:
     targets: torch.Tensor
     learn: torch.Tensor
     letters: torch.Tensor
+    sounds: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -150,12 +153,16 @@ class Examples:
         return example
 
     def _guide(self, example: Example, first: int, said: Utterance, frames: int) -> None:
-        """Note the letters of a clip whose columns begin at a position: column c tells codebook k of
-        frame c - k."""
+        """Note the letters of a clip whose columns begin at a position, and the sounds of its text: column c
+        tells codebook k of frame c - k."""
         length = len(self._builder.encode(said.text))
         spans = letter_spans(said, frames, length, REACH) + first - AFTER_TEXT - length
         for head, lag in enumerate(LAGS):
             example.letters[first + lag : first + lag + frames, head] = spans
+        tokens, sounds = pronounced(said, length)
+        for head, letters in enumerate(BEFORE):
+            at = first - AFTER_TEXT - length + tokens + letters
+            example.sounds[at[at < first], head] = sounds[at < first]
 
     def _corrupt(self, example: Example) -> None:
         """Replace some codes that are read by others of the clip: a model that can't trust its past reads
@@ -183,7 +190,8 @@ def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Exa
     learn = torch.zeros(len(mask), dtype=torch.bool)
     letters = torch.full((len(mask), len(LAGS), 2), -1)
     ids = torch.cat([prompt.input_ids, torch.full((count,), audio_token)])
-    return Example(ids, columns, mask, columns.roll(-1, 0), learn, letters)
+    sounds = torch.full((len(mask), len(BEFORE)), -1)
+    return Example(ids, columns, mask, columns.roll(-1, 0), learn, letters, sounds)
 
 
 def collate(examples: list[Example]) -> Example:
@@ -193,7 +201,7 @@ def collate(examples: list[Example]) -> Example:
     for name in vars(examples[0]):
         parts = [getattr(e, name) for e in examples]
         shape = (len(parts), longest, *parts[0].shape[1:])
-        stacked[name] = parts[0].new_full(shape, -1 if name == "letters" else 0)
+        stacked[name] = parts[0].new_full(shape, -1 if name in ("letters", "sounds") else 0)
         for row, part in zip(stacked[name], parts, strict=True):
             row[: len(part)] = part
     return Example(**stacked)

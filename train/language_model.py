@@ -18,11 +18,11 @@ from higgs.codec import CODEBOOKS
 from higgs.model import HiggsModel
 from higgs.vocoder.network import PROSODY_BOOK, VOICE_BOOKS
 from train.examples import Example, Examples, collate
-from train.guide import guided_forward
+from train.guide import Pronunciation, guided_forward
 from train.muon import Muon
 
-READING_WEIGHT, VOICE_WEIGHT = 1.2, 0.5
-BOOK_WEIGHTS = (0.7, 1.0, 0.8, 0.6, 0.5)  # prosody, then the four of the envelope
+READING_WEIGHT, VOICE_WEIGHT, PRONUNCIATION_WEIGHT = 2.5, 0.4, 0.5
+BOOK_WEIGHTS = (0.7, 1.0, 0.7, 0.4, 0.3)  # prosody, then the four of the envelope
 VOICE_SHARE = 3  # every third position learns the codes of the voice, which repeat
 AVERAGE, AVERAGE_EVERY = 0.98, 10
 LONGEST_TARGET = 8.0  # seconds; what is longer is spoken in pieces
@@ -74,14 +74,14 @@ def book_losses(model: HiggsModel, hidden: torch.Tensor, targets: torch.Tensor, 
     return each.view(-1, len(books)).sum(0) / (wanted >= 0).sum(0).clamp(min=1)
 
 
-def batch_loss(model: HiggsModel, batch: Example, guidance: float) -> tuple[torch.Tensor, dict[str, float]]:
+def batch_loss(
+    model: HiggsModel, pronunciation: Pronunciation, batch: Example, guidance: float
+) -> tuple[torch.Tensor, dict[str, float]]:
     """The weighted loss of a batch and its parts, in nats."""
     embeddings = model.embed(batch.ids, batch.columns, batch.mask)
-    if guidance > 0:
-        hidden, guide = guided_forward(model, embeddings, batch.mask, batch.letters)
-    else:
-        positions = torch.arange(embeddings.shape[1]).expand(embeddings.shape[:2])
-        hidden, guide = model(embeddings, batch.mask, positions), torch.zeros(())
+    letters = batch.letters if guidance > 0 else None
+    hidden, middle, guide = guided_forward(model, embeddings, batch.mask, letters)
+    pronounced = pronunciation(middle, batch.sounds)
     rows, targets = hidden[batch.learn], batch.targets[batch.learn]
     reading = book_losses(model, rows, targets, range(1))[0]
     losses = book_losses(model, rows, targets, range(PROSODY_BOOK, CODEBOOKS))
@@ -92,8 +92,10 @@ def batch_loss(model: HiggsModel, batch: Example, guidance: float) -> tuple[torc
         + VOICE_WEIGHT * voice.sum()
         + (losses * torch.tensor(BOOK_WEIGHTS)).sum()
         + guidance * guide
+        + PRONUNCIATION_WEIGHT * pronounced
     )
     parts = {"reading": reading, "voice": voice.mean(), "prosody": losses[0], "guide": guide}
+    parts["pronounced"] = pronounced
     parts |= {f"c{i}": loss for i, loss in enumerate(losses[1:])}
     return total, {name: float(part.detach()) for name, part in parts.items()}
 
@@ -120,9 +122,11 @@ class Trainer:
 
     def __init__(self, model: HiggsModel, schedule: Schedule, state: Path) -> None:
         self.model, self.schedule, self.state = model, schedule, state
+        self.pronunciation = Pronunciation(model.config.hidden_size)
         matrices = [p for layer in model.model.layers for p in layer.parameters() if p.dim() == 2]
         chosen = {id(p) for p in matrices}
         others = [p for p in model.parameters() if id(p) not in chosen]
+        others += self.pronunciation.parameters()
         self.optimisers: list[tuple[torch.optim.Optimizer, float]] = [
             (Muon(matrices, schedule.matrix_rate), schedule.matrix_rate),
             (torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.01, fused=True), schedule.rate),
@@ -165,7 +169,7 @@ class Trainer:
     def _update(self, batch: Example, progress: float) -> dict[str, float]:
         # On a CPU the plain attention is several times faster backwards than the fused one.
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            loss, parts = batch_loss(self.model, batch, self.schedule.guidance(progress))
+            loss, parts = batch_loss(self.model, self.pronunciation, batch, self.schedule.guidance(progress))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         factor = self.schedule.factor(self.step, progress)
@@ -185,6 +189,7 @@ class Trainer:
     def _save(self) -> None:
         state = {
             "model": self.model.state_dict(),
+            "pronunciation": self.pronunciation.state_dict(),
             "average": self.average,
             "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
             "step": self.step,
@@ -198,6 +203,7 @@ class Trainer:
     def _load(self) -> None:
         state = torch.load(self.state)
         self.model.load_state_dict(state["model"])
+        self.pronunciation.load_state_dict(state["pronunciation"])
         for (optimiser, _), saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.average, self.step, self.minutes = state["average"], state["step"], state["minutes"]

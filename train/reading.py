@@ -59,3 +59,16 @@ def letter_spans(utterance: Utterance, frames: int, length: int, reach: float) -
     middle = stretch(letters_of_frames(utterance), frames) * (length - 1) / max(1, len(utterance.text) - 1)
     spans = torch.from_numpy(np.stack([middle - reach, middle + reach], axis=1))
     return spans.round().long().clamp(0, length - 1)
+
+
+@cache
+def pronounced(utterance: Utterance, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which of a text's `length` tokens (N,) begin a sound, and the sound (N,), 0..39; without pauses. Of two
+    sounds of one letter the first comes last, so that it stays when both are written."""
+    changes = np.flatnonzero(np.diff(utterance.phones, prepend=255))
+    phones = [PHONES[p] for p in utterance.phones[changes]]
+    letters = letter_of_each_phone(phones, utterance.text)
+    spoken = np.array([phone != "pau" for phone in phones])
+    tokens = np.floor(letters * (length - 1) / max(1, len(utterance.text) - 1)).astype(np.int64)
+    sounds = np.array([SOUNDS.index(SAME_PHONE.get(phone, phone)) for phone in phones])
+    return torch.from_numpy(tokens[spoken][::-1].copy()), torch.from_numpy(sounds[spoken][::-1].copy())

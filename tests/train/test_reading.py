@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from train.reading import CLASSES, SOUNDS, letter_class, letter_spans, reading
+from train.reading import CLASSES, SOUNDS, letter_class, letter_spans, pronounced, reading
 from train.speech import PHONES, Utterance
 
 TEXT = "The cat."
@@ -41,3 +41,15 @@ def test_the_guide_walks_from_the_first_to_the_last_letter() -> None:
     assert (spans[:, 0] <= spans[:, 1]).all()
     assert (spans.diff(dim=0) >= 0).all()
     assert spans[0, 0] == 0 and spans[-1, 1] == len(TEXT) - 1
+
+
+def test_each_sound_is_pronounced_at_its_letter() -> None:
+    tokens, sounds = pronounced(utterance(), len(TEXT))
+    told = {TEXT[token]: SOUNDS[sound] for token, sound in zip(tokens, sounds, strict=True)}
+    assert told == {"h": "dh", "e": "ah", "c": "k", "a": "ae", "t": "t"}
+
+
+def test_of_two_sounds_of_one_letter_the_first_is_written_last() -> None:
+    phones = np.array([PHONES.index(phone) for phone in ["ow", "k", "s"]], np.uint8)
+    tokens, sounds = pronounced(Utterance("ox", 0, np.zeros((12, 70), np.float16), phones), 2)
+    assert list(zip(tokens.tolist(), [SOUNDS[s] for s in sounds], strict=True))[-2:] == [(1, "k"), (0, "ow")]
