@@ -10,11 +10,12 @@ the command line: python voice_cloning.py test_audio.wav "Hello world" -o out.wa
 
 import argparse
 import hashlib
+import logging
 import sys
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,63 +27,26 @@ from tqdm import tqdm
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
-from audio.text import chosen_reading, spoken_parts
-from errors import InvalidRequest, StartError, VoiceServerError
+from audio.text import chosen_reading
+from errors import StartError, VoiceServerError
 from higgs.chatml import ChatMLResponse, turns_of
 from higgs.checkpoint import Checkpoint, load_checkpoint
-from higgs.codec import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE, Codec, load_codec
+from higgs.codec import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
 from higgs.engine import Engine
-from higgs.prompt import Prompt, PromptBuilder, Reference
 from higgs.sampling import SamplingOptions
-from higgs.speech import Piece, Speech, SpeechStream
+from higgs.speech import Piece, Speech, SpeechStream, Stretch
 from settings import Settings, load_settings
+from speech_plan import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
+
+log = logging.getLogger(__name__)
 
 PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
-SHORTEST_BUDGET = 8 * FRAME_RATE
-FASTEST_SPEECH = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
 TYPICAL_SPEECH = 15  # characters a second, for the progress bar
-FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
-
-
-@dataclass(frozen=True)
-class VoiceReference:
-    """A voice to speak with: codes int64 (8, T) at 25 frames a second, and the words in them if known.
-
-    Of the recording's source_seconds, start_seconds to end_seconds were used; trimmed: it was too long.
-    """
-
-    codes: torch.Tensor
-    transcript: str | None
-    source_seconds: float
-    start_seconds: float
-    end_seconds: float
-    trimmed: bool
-
-    @classmethod
-    def of_codes(cls, codes: torch.Tensor) -> "VoiceReference":
-        """A reference of bare codes; InvalidRequest unless they are (8, T ≥ 1) integers of 0..1023."""
-        shaped = codes.ndim == 2 and len(codes) == CODEBOOKS and codes.numel() > 0
-        whole = shaped and not codes.is_floating_point()
-        if not whole or codes.min() < 0 or codes.max() >= CODEBOOK_SIZE:
-            raise InvalidRequest(f"A voice reference is {CODEBOOKS} rows of codes 0..{CODEBOOK_SIZE - 1}.")
-        seconds = codes.shape[1] / FRAME_RATE
-        return cls(codes, None, seconds, 0.0, seconds, False)
 
 
 Voices = VoiceReference | None | list[VoiceReference | None]
-
-
-@dataclass(frozen=True)
-class SpeechOptions:
-    """How to speak; None takes the model's own default. max_columns: longest speech, in columns of 40 ms."""
-
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    max_columns: int | None = None
 
 
 class VoiceCloner:
@@ -96,9 +60,19 @@ class VoiceCloner:
         self._settings = settings
         self._defaults = checkpoint.defaults
         self.codec = codec
-        self._piece_characters = checkpoint.piece_characters
-        self._reading = chosen_reading(settings.reading, english_only=model_id == BUNDLED_MODEL.name)
-        self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.model.config)
+        self.licence = checkpoint.licence
+        bundled = model_id == BUNDLED_MODEL.name
+        # The bundled model was trained in a quiet room, and v3's prompts have no place for a scene.
+        self.follows_instructions = not bundled and checkpoint.model.config.generation == 2
+        self._prompts = checkpoint.prompts(settings.unknown_tags)
+        self._planner = Planner(
+            self._prompts,
+            chosen_reading(settings.reading, english_only=bundled),
+            checkpoint.piece_characters,
+            trained_on_scenes=self.follows_instructions,
+            positions=settings.max_positions,
+            columns_per_byte=settings.columns_per_byte,
+        )
         self._engine = Engine(
             checkpoint.model,
             slots=settings.slots,
@@ -124,6 +98,8 @@ class VoiceCloner:
         model_id = Path(name).resolve().name if Path(name).expanduser().is_dir() else name
         cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings)
         cloner._warm_up()
+        if cloner.licence:
+            log.info("%s stands under this licence: %s", model_id, cloner.licence)
         return cloner
 
     def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
@@ -147,17 +123,14 @@ class VoiceCloner:
     ) -> SpeechStream:
         """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
 
-        InvalidRequest: nothing to speak, too long, or options out of range. Overloaded: the queue is full.
+        [pause 0.5s] in it is silence (see audio.pauses). InvalidRequest: nothing to speak, too long, or
+        options out of range. Overloaded: the queue is full.
         """
-        voices = voice if isinstance(voice, list) else [voice]
-        references = [[Reference(each.codes, each.transcript)] if each else [] for each in voices]
-        spoken = [
-            self._piece(self._prompts.speech(part, references[speaker]), len(part.encode()))
-            for speaker, part in spoken_parts(text, self._reading, self._piece_characters, len(voices))
-        ]
-        chosen = {name: value for name, value in vars(options).items() if value is not None}
-        longest = chosen.pop("max_columns", None)
-        return SpeechStream(self._engine, self.codec, spoken, replace(self._defaults, **chosen), longest)
+        stretches = self._planner.stretches(text, voice if isinstance(voice, list) else [voice], options)
+        names = ("temperature", "top_k", "top_p", "seed")
+        chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+        sampling = replace(self._defaults, **chosen)
+        return SpeechStream(self._engine, self.codec, stretches, sampling, options.max_columns)
 
     def generate(
         self,
@@ -183,7 +156,7 @@ class VoiceCloner:
         piece = Piece(
             prompt, max(min(max_new_tokens, self._settings.max_positions - len(prompt)), FIRST_FRAME)
         )
-        speech = SpeechStream(self._engine, self.codec, [piece], sampling).speech()
+        speech = SpeechStream(self._engine, self.codec, [Stretch([piece])], sampling).speech()
         usage = {
             "prompt_tokens": len(prompt),
             "completion_tokens": speech.completion_audio_tokens,
@@ -200,12 +173,6 @@ class VoiceCloner:
     def close(self) -> None:
         """Cancel what is under way and let the model go."""
         self._engine.close()
-
-    def _piece(self, prompt: Prompt, length: int) -> Piece:
-        """A prompt for a text of so many bytes, with the columns that fit beside it, if those needed do."""
-        needed = max(int(FASTEST_SPEECH * length), FIRST_FRAME)
-        budget = SHORTEST_BUDGET + int(self._settings.columns_per_byte * length)
-        return Piece(prompt, min(budget, max(self._settings.max_positions - len(prompt), needed)))
 
     def _kept(self, key: bytes) -> VoiceReference | None:
         with self._looking:
@@ -281,16 +248,14 @@ def _speak_with_progress(arguments: argparse.Namespace) -> Speech:
     cloner = VoiceCloner.load()
     voice = cloner.reference(recording, arguments.transcript)
     stream = cloner.stream(arguments.text, voice, SpeechOptions(seed=arguments.seed))
-    pieces = []
     layout = "{desc} |{bar:30}| {n:.1f} s of speech in {elapsed}"
     with tqdm(desc="speaking", total=len(arguments.text) / TYPICAL_SPEECH, bar_format=layout) as progress:
         for piece in stream:
-            pieces.append(piece)
             progress.total = max(progress.total, progress.n + len(piece) / SAMPLE_RATE)
             progress.update(len(piece) / SAMPLE_RATE)
         progress.total = progress.n
         progress.refresh()
-    return stream.finished(np.concatenate(pieces))
+    return stream.finished()
 
 
 if __name__ == "__main__":

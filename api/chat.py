@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.auth import Owner
 from api.chat_answers import Answer, answer_events, whole_answer
-from api.chat_rules import check_supported, spoken_text
+from api.chat_rules import check_supported, speech_options, spoken_text
 from api.chat_transcripts import transcript_answer
 from api.chat_voices import voice_wishes
 from api.errors import blamed_on
@@ -41,8 +41,8 @@ async def create_chat_completion(
     audio = check_supported(body)
     spoken = spoken_text(body, state.limits.text_characters)
     wishes = voice_wishes(body, spoken.text, state.kept_audio)
-    voices, used = await run_in_threadpool(choose_voices, wishes, cloner, state, owner)
-    options = body.options()
+    options = speech_options(body, state.limits.text_characters)
+    voices, used = await run_in_threadpool(choose_voices, wishes, options, cloner, state, owner)
     with blamed_on(spoken.path):
         stream = await run_in_threadpool(cloner.stream, spoken.text, voices, options)
     answer = Answer(cloner.model_id, spoken.text, audio.format, used)

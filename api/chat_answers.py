@@ -22,7 +22,7 @@ from api.schemas import (
     Usage,
     VoiceUsed,
 )
-from api.streaming import base64_pieces, noted, sse
+from api.streaming import base64_pieces, sse
 from api.takes import quality_of
 from audio.encode import encode_audio, encode_pieces
 from higgs.speech import Speech, SpeechStream
@@ -79,12 +79,11 @@ def answer_events(
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return sse({**base, "choices": [choice], **extensions})
 
-    heard: list[np.ndarray] = []
     yield chunk({"role": "assistant", "content": None, "refusal": None}, voice=answer.voice.model_dump())
     yield chunk({"audio": {"id": answer.audio_id, "transcript": answer.text}})
-    for data in base64_pieces(encode_pieces(noted(samples, heard), answer.format)):
+    for data in base64_pieces(encode_pieces(samples, answer.format)):
         yield chunk({"audio": {"data": data}})
-    speech = stream.finished(np.concatenate(heard))
+    speech = stream.finished()
     expires_at = kept.keep(answer.audio_id, speech.samples, answer.text)
     yield chunk({"audio": {"expires_at": expires_at}})
     quality = quality_of(speech, answer.text).model_dump()

@@ -1,11 +1,17 @@
 """What a chat means here: which text is spoken, and what is refused."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from api.schemas import AudioRequest, ChatRequest, Message
 from api.text_rules import check_text
 from audio.text import spoken_part
-from errors import InvalidRequest
+from errors import InvalidRequest, PayloadTooLarge
+from higgs.prompt import INSTRUCTION
+from speech_plan import SpeechOptions
+
+# How boson's own clients write a system message.
+SCENE = re.compile(r"<\|scene_desc_start\|>(.*?)<\|scene_desc_end\|>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,20 @@ def spoken_text(request: ChatRequest, longest: int) -> SpokenText:
     text = text_of(request.messages[index])
     check_text(text, path, longest)
     return SpokenText(spoken_part(text, strip_instruction=request.strip_instruction), path)
+
+
+def speech_options(request: ChatRequest, longest: int) -> SpeechOptions:
+    """How to speak, by all the fields that say so; the system messages describe the scene."""
+    scenes = []
+    for index, message in enumerate(request.messages):
+        if message.role in ("system", "developer"):
+            text = text_of(message)
+            if len(text) > longest:
+                wrong = f"The system message has {len(text)} characters; at most {longest} are taken."
+                raise PayloadTooLarge(wrong, code="text_too_long", param=f"messages[{index}].content")
+            scenes += SCENE.findall(text) or [text.removeprefix(INSTRUCTION)]
+    delivery = (request.audio or AudioRequest()).delivery(request.instructions)
+    return replace(request.sampling(), delivery=delivery, scene="\n".join(scenes).strip() or None)
 
 
 def text_of(message: Message) -> str:

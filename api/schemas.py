@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from voice_cloning import SpeechOptions
+from audio.delivery import FASTEST, LOUDEST_DB, MOST_SEMITONES, SLOWEST, SOFTEST_DB, Delivery
+from speech_plan import SpeechOptions
 
 AudioFormat = Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"]
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
@@ -73,8 +74,29 @@ class Message(RequestBody):
     audio: EarlierAudio | None = None
 
 
-class AudioRequest(RequestBody):
-    """The audio asked for. Extensions: `voices`, `ref_text`, `fallback` and `transcribe_reference`."""
+class SoundOfVoice(RequestBody):
+    """How the voice is to sound; unset, as it is kept."""
+
+    speed: float | None = Field(
+        default=None, ge=SLOWEST, le=FASTEST, description="Times as fast, at the same pitch."
+    )
+    pitch: float | None = Field(
+        default=None, ge=-MOST_SEMITONES, le=MOST_SEMITONES, description="Semitones up, at the same speed."
+    )
+    volume: float | None = Field(
+        default=None, ge=SOFTEST_DB, le=LOUDEST_DB, description="dB louder; peaks stay below full scale."
+    )
+
+    def delivery(self, instructions: str | None) -> Delivery:
+        return Delivery(self.speed, self.pitch, self.volume, instructions)
+
+
+LONGEST_INSTRUCTIONS = 4_096
+Instructions = Annotated[str, Field(max_length=LONGEST_INSTRUCTIONS)]
+
+
+class AudioRequest(SoundOfVoice):
+    """The audio asked for. Extensions: all but `voice` and `format`."""
 
     voice: VoiceName = Field(
         default="default",
@@ -106,7 +128,7 @@ class Sampling(RequestBody):
         default=None, ge=9, description="Longest answer, in columns of 40 ms; the first frame takes 9."
     )
 
-    def options(self) -> SpeechOptions:
+    def sampling(self) -> SpeechOptions:
         return SpeechOptions(
             temperature=self.temperature,
             top_k=self.top_k,
@@ -121,7 +143,7 @@ class StreamOptions(RequestBody):
 
 
 class ChatRequest(Sampling):
-    """POST /v1/chat/completions. `top_k`, `strip_instruction` and `verify` are extensions."""
+    """POST /v1/chat/completions. `top_k`, `instructions`, `strip_instruction` and `verify` are extensions."""
 
     model: str
     messages: list[Message] = Field(min_length=1)
@@ -132,6 +154,9 @@ class ChatRequest(Sampling):
     n: int | None = 1
     stream: bool | None = Field(default=False, description="Send chunks while the model speaks.")
     stream_options: StreamOptions | None = None
+    instructions: Instructions | None = Field(
+        default=None, description="How to speak, for models that can be told; unset: as the voice is kept."
+    )
     strip_instruction: bool = Field(
         default=True, description="Leave out a leading instruction such as 'Say this in my voice:'."
     )
@@ -208,7 +233,8 @@ class ReferenceUsed(BaseModel):
 
 
 class FaultFound(BaseModel):
-    """Something wrong with the speech, from start to end in seconds."""
+    """Something wrong with the speech, from start to end in seconds as the model spoke it: before pauses
+    and speed."""
 
     kind: Literal["silence", "clipping", "loop", "too_short", "too_long"]
     start: float
@@ -231,6 +257,9 @@ class VoiceUsed(BaseModel):
     used: str = Field(description="default, clone, or the id of a kept voice.")
     reference: ReferenceUsed | None = None
     note: str | None = None
+    instructions_followed: bool | None = Field(
+        default=None, description="Whether this model can be told how to speak; null where nothing was said."
+    )
 
 
 class ChatResponse(BaseModel):
@@ -248,10 +277,13 @@ class ChatResponse(BaseModel):
 
 
 class ModelCard(BaseModel):
+    """`license` is an extension: that of the weights, null where they don't say."""
+
     id: str
     object: Literal["model"] = "model"
     created: int
     owned_by: str
+    license: str | None
 
 
 class ModelList(BaseModel):

@@ -1,7 +1,7 @@
 """POST /v1/audio/speech: a text in, a sound file out, sent while the model still speaks."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +13,7 @@ from api.auth import Owner
 from api.chat_answers import usage_of
 from api.errors import blamed_on
 from api.ops import check_model
-from api.schemas import SpeechFormat, SpeechQuality
+from api.schemas import SpeechFormat, SpeechQuality, VoiceUsed
 from api.speech_schemas import SpeechRequest
 from api.state import Cloner, ServerState, State
 from api.streaming import (
@@ -21,18 +21,16 @@ from api.streaming import (
     PiecewiseResponse,
     base64_pieces,
     begun,
-    noted,
     sse,
     while_connected,
     with_failure_told,
 )
-from api.takes import Takes
+from api.takes import Takes, quality_of
 from api.text_rules import check_text
 from api.voice_choice import CLONE, Recording, VoiceWish, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
-from audio.tempo import at_speed
 from errors import InvalidRequest
-from higgs.speech import Speech, SpeechStream
+from higgs.speech import SpeechStream
 from voice_cloning import VoiceCloner
 
 router = APIRouter()
@@ -50,49 +48,51 @@ async def create_speech(
     body: SpeechRequest, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> Response:
     """Speak a text. The header x-voice-used says which voice spoke: default, clone, or a kept one's id;
-    x-seed gives the same audio again.
+    x-seed gives the same audio again. Where the request or the voice says in words how to speak,
+    x-instructions-followed says whether this model can be told.
 
     Where the speech is verified, x-takes, x-faults and x-word-error-rate say what was found.
     """
     check_verifiable(body)
     begun_speech = await run_in_threadpool(begin_speech, body, cloner, state, owner)
     stream, takes = begun_speech.stream, begun_speech.takes
-    headers = {"x-voice-used": begun_speech.voice_used}
+    headers = voice_headers(begun_speech.voice)
     media_type = format_named(body.response_format).content_type
     if body.stream_format == "audio" and (body.stream is False or state.verifier(body.verify)):
         speech, quality = await while_connected(request, takes, takes.best)
-        data = await run_in_threadpool(whole_file, speech, body.speed, body.response_format)
+        data = (await run_in_threadpool(encode_audio, speech.samples, body.response_format)).data
         headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
         return Response(data, media_type=media_type, headers=headers)
     samples = await begun(stream, request)
     headers["x-seed"] = str(stream.seed)
     if body.stream_format == "sse":
-        events = with_failure_told(speech_events(stream, samples, body.speed, body.response_format))
+        events = with_failure_told(speech_events(stream, samples, body.input, body.response_format))
         return PiecewiseResponse(events, stream, EVENT_STREAM, headers)
-    pieces = encode_pieces(at_speed(samples, body.speed), body.response_format)
+    pieces = encode_pieces(samples, body.response_format)
     return PiecewiseResponse(pieces, stream, media_type, headers)
 
 
 @dataclass(frozen=True)
 class BegunSpeech:
-    """A speech on its way: its stream, or takes of it to choose from. voice_used: speaker by speaker."""
+    """A speech on its way: its stream, or takes of it to choose from, and who speaks."""
 
     stream: SpeechStream
     takes: Takes
-    voice_used: str
+    voice: VoiceUsed
 
 
 def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
     """Queue the text of a body."""
     check_model(body.model, cloner, OPENAI_MODELS)
     check_text(body.input, "input", state.limits.text_characters)
-    voices, used = choose_voices(voice_wishes(body), cloner, state, owner)
-    speak = partial(cloner.stream, body.input, voices, body.options())
+    options = replace(body.sampling(), delivery=body.delivery(body.instructions))
+    voices, used = choose_voices(voice_wishes(body), options, cloner, state, owner)
+    speak = partial(cloner.stream, body.input, voices, options)
     with blamed_on("input"):
         stream = speak()
     again = speak if body.seed is None else None
     takes = Takes(stream, again, body.input, state.verifier(body.verify), state.habits.most_takes)
-    return BegunSpeech(stream, takes, used.used)
+    return BegunSpeech(stream, takes, used)
 
 
 def check_verifiable(body: SpeechRequest) -> None:
@@ -113,6 +113,14 @@ def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
     return [VoiceWish(name, path, recording if name == CLONE else None) for path, name in named]
 
 
+def voice_headers(voice: VoiceUsed) -> dict[str, str]:
+    """Who speaks, speaker by speaker, and whether it is spoken as was said in words, if it was."""
+    headers = {"x-voice-used": voice.used}
+    if voice.instructions_followed is not None:
+        headers["x-instructions-followed"] = str(voice.instructions_followed).lower()
+    return headers
+
+
 def quality_headers(quality: SpeechQuality) -> dict[str, str]:
     """What was found in the speech, for clients that get a mere file."""
     headers = {"x-takes": str(quality.takes), "x-faults": ", ".join(fault.kind for fault in quality.faults)}
@@ -121,17 +129,18 @@ def quality_headers(quality: SpeechQuality) -> dict[str, str]:
     return headers
 
 
-def whole_file(speech: Speech, speed: float, format: SpeechFormat) -> bytes:
-    return encode_audio(np.concatenate(list(at_speed([speech.samples], speed))), format).data
-
-
 def speech_events(
-    stream: SpeechStream, samples: Iterable[np.ndarray], speed: float, format: SpeechFormat
+    stream: SpeechStream, samples: Iterable[np.ndarray], text: str, format: SpeechFormat
 ) -> Iterator[bytes]:
-    """OpenAI's events of a speech: its file in deltas of base64, and in the end the usage."""
-    heard: list[np.ndarray] = []
-    for data in base64_pieces(encode_pieces(at_speed(noted(samples, heard), speed), format)):
+    """OpenAI's events of a speech: its file in deltas of base64, and in the end the usage.
+
+    `quality`, what is wrong with the speech, is an extension.
+    """
+    for data in base64_pieces(encode_pieces(samples, format)):
         yield sse({"type": "speech.audio.delta", "audio": data})
-    usage = usage_of(stream.finished(np.concatenate(heard)))
+    speech = stream.finished()
+    usage = usage_of(speech)
     counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
-    yield sse({"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}})
+    quality = quality_of(speech, text).model_dump()
+    done = {"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}}
+    yield sse({**done, "quality": quality})

@@ -9,11 +9,11 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.auth import Owner
 from api.schemas import ErrorDetail
-from api.speech import begin_speech, whole_file
+from api.speech import begin_speech
 from api.speech_schemas import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
 from api.state import Cloner, State
 from api.streaming import while_connected
-from audio.encode import format_named
+from audio.encode import encode_audio
 from errors import VoiceServerError
 
 router = APIRouter()
@@ -35,13 +35,14 @@ async def create_speeches(
                 speech, quality = await while_connected(request, begun.takes, begun.takes.best)
             except VoiceServerError as error:
                 return SpeechResult(index=index, status="error", error=_detail(error))
-        data = await run_in_threadpool(whole_file, speech, item.speed, item.response_format)
+        encoded = await run_in_threadpool(encode_audio, speech.samples, item.response_format)
         return SpeechResult(
             index=index,
             status="success",
-            audio_data=base64.b64encode(data).decode("ascii"),
-            media_type=format_named(item.response_format).content_type,
-            voice_used=begun.voice_used,
+            audio_data=base64.b64encode(encoded.data).decode("ascii"),
+            media_type=encoded.content_type,
+            voice_used=begun.voice.used,
+            instructions_followed=begun.voice.instructions_followed,
             quality=quality,
         )
 

@@ -4,14 +4,23 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from api.schemas import ErrorDetail, RequestBody, Sampling, SpeechFormat, SpeechQuality, VoiceName
-from audio.tempo import FASTEST, SLOWEST
+from api.schemas import (
+    ErrorDetail,
+    Instructions,
+    RequestBody,
+    Sampling,
+    SoundOfVoice,
+    SpeechFormat,
+    SpeechQuality,
+    VoiceName,
+)
 
 MOST_ITEMS = 64
 
 
-class SpeechRequest(Sampling):
-    """POST /v1/audio/speech. Extensions: `voices`, `ref_audio`, `ref_text`, `stream`, `verify`, sampling."""
+class SpeechRequest(Sampling, SoundOfVoice):
+    """POST /v1/audio/speech. Extensions: `voices`, `ref_audio`, `ref_text`, `stream`, `verify`, `pitch`,
+    `volume`, sampling."""
 
     model: str
     input: str = Field(description="The text to speak.")
@@ -20,8 +29,8 @@ class SpeechRequest(Sampling):
         default=None, description="The voices of several speakers: [SPEAKER1] in the text calls the second."
     )
     response_format: SpeechFormat = "mp3"
-    speed: float = Field(
-        default=1.0, ge=SLOWEST, le=FASTEST, description="Faster or slower at the same pitch."
+    instructions: Instructions | None = Field(
+        default=None, description="How to speak, for models that can be told; unset: as the voice is kept."
     )
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool | None = Field(
@@ -63,6 +72,7 @@ class SpeechResult(BaseModel):
     audio_data: str | None = None
     media_type: str | None = None
     voice_used: str | None = None
+    instructions_followed: bool | None = None
     quality: SpeechQuality | None = None
     error: ErrorDetail | None = None
 

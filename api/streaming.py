@@ -52,11 +52,21 @@ async def _disconnected(request: Request) -> None:
 async def begun(stream: SpeechStream, request: Request) -> Iterator[np.ndarray]:
     """The samples of a stream, once the first are there: what fails before is an error of HTTP, not of the
     stream. ModelError (no_audio) where none come."""
-    samples = (piece for piece in stream if len(piece))
-    first = await while_connected(request, stream, lambda: next(samples, None))
-    if first is None:
+    samples = iter(stream)
+    silence: list[np.ndarray] = []
+
+    def first() -> np.ndarray | None:
+        """The first that the model spoke; a pause before it waits, since the model may yet fail."""
+        for piece in samples:
+            if piece.any():
+                return piece
+            silence.append(piece)
+        return None
+
+    begin = await while_connected(request, stream, first)
+    if begin is None:
         raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
-    return chain([first], samples)
+    return chain(silence, [begin], samples)
 
 
 class PiecewiseResponse(StreamingResponse):
@@ -82,13 +92,6 @@ async def _from_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         piece = await anyio.to_thread.run_sync(next, pieces, None, abandon_on_cancel=True)
         if piece is None:
             return
-        yield piece
-
-
-def noted(pieces: Iterable[np.ndarray], notes: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """The pieces, each put into the notes as it passes."""
-    for piece in pieces:
-        notes.append(piece)
         yield piece
 
 

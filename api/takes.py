@@ -9,6 +9,7 @@ from api.schemas import FaultFound, SpeechQuality
 from api.streaming import Cancellable
 from audio.english import english_words
 from audio.faults import Fault, faults_of
+from audio.pauses import without_pauses
 from audio.reference import SAMPLE_RATE
 from audio.text import speakable
 from errors import Cancelled, Overloaded
@@ -52,7 +53,7 @@ class Take:
 
 def quality_of(speech: Speech, text: str) -> SpeechQuality:
     """What is wrong with speech that has gone out already."""
-    return Take(speech, tuple(faults_of(speech.samples, text))).quality(takes=1)
+    return Take(speech, tuple(faults_of(speech.as_spoken, without_pauses(text)))).quality(takes=1)
 
 
 class Speaking(Cancellable, Protocol):
@@ -76,7 +77,7 @@ class Takes:
 
         again: begins another take, None where there is only this one; most: how many may be made in all.
         """
-        self._first, self._again, self._text = first, again if verifier else None, text
+        self._first, self._again, self._text = first, again if verifier else None, without_pauses(text)
         self._verifier, self._most = verifier, most
         self._waited_for: Cancellable = first
         self._cancelled = False
@@ -103,15 +104,15 @@ class Takes:
     def _judged(self, stream: Speaking) -> Take:
         self._wait_for(stream)
         speech = stream.speech()
-        faults = tuple(faults_of(speech.samples, self._text))
+        faults = tuple(faults_of(speech.as_spoken, self._text))
         if self._verifier is None or not checkable(self._text, self._verifier):
             return Take(speech, faults)
         return self._listened_to(speech, faults, self._verifier)
 
     def _listened_to(self, speech: Speech, faults: tuple[Fault, ...], verifier: Listener) -> Take:
-        hearing = verifier.listen(speech.samples, SAMPLE_RATE)
+        hearing = verifier.listen(speech.as_spoken, SAMPLE_RATE)
         self._wait_for(hearing)
-        transcript = hearing.transcript(len(speech.samples) / SAMPLE_RATE)
+        transcript = hearing.transcript(len(speech.as_spoken) / SAMPLE_RATE)
         english = transcript.language == "en"
         said, heard = words_said(self._text, english), words_heard(transcript.text, english)
         wrong = wrong_words(said, heard)

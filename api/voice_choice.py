@@ -9,7 +9,8 @@ from api.schemas import OPENAI_VOICES, ReferenceUsed, VoiceUsed
 from api.state import ServerState
 from audio.decode import decode_base64_audio
 from errors import InvalidAudio, NotFound
-from voice_cloning import VoiceCloner, VoiceReference
+from speech_plan import SpeechOptions, VoiceReference, instructed
+from voice_cloning import VoiceCloner
 
 CLONE: Final = "clone"
 DEFAULT: Final = "default"
@@ -42,14 +43,20 @@ class VoiceWish:
 
 
 def choose_voices(
-    wishes: Sequence[VoiceWish], cloner: VoiceCloner, state: ServerState, owner: str
+    wishes: Sequence[VoiceWish],
+    options: SpeechOptions,
+    cloner: VoiceCloner,
+    state: ServerState,
+    owner: str,
 ) -> tuple[list[VoiceReference | None], VoiceUsed]:
     """`choose_voice` for each speaker of a text; what the answer says names them all."""
     voices, used = zip(*(choose_voice(wish, cloner, state, owner) for wish in wishes), strict=True)
+    followed = cloner.follows_instructions if instructed(voices, options) else None
     if len(wishes) == 1:
-        return list(voices), used[0]
+        return list(voices), used[0].model_copy(update={"instructions_followed": followed})
     notes = [f"[SPEAKER{number}]: {one.note}" for number, one in enumerate(used) if one.note]
-    return list(voices), VoiceUsed(used=", ".join(one.used for one in used), note=" ".join(notes) or None)
+    names = ", ".join(one.used for one in used)
+    return list(voices), VoiceUsed(used=names, note=" ".join(notes) or None, instructions_followed=followed)
 
 
 def choose_voice(

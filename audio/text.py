@@ -6,6 +6,7 @@ from typing import Literal
 
 from audio.english import english_words
 from audio.markdown import plain_text
+from audio.pauses import parted
 from errors import InvalidRequest
 
 # What boson's examples/generation.py does to a text before it prompts the model. Parentheses become spaces.
@@ -50,7 +51,7 @@ INSTRUCTION = re.compile(
 )
 SPEAKER = re.compile(r"\[SPEAKER(\d{1,3})\]")
 SENTENCE = re.compile(r".+?(?:[.!?][\"')\]]*(?=\s)|\n|$)", re.DOTALL)
-PAUSE = re.compile(r"[,;:](?=\s)")
+BREATH = re.compile(r"[,;:](?=\s)")
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "「": "」", "『": "』"}
 APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
 
@@ -89,6 +90,12 @@ def speakable(text: str, reading: Reading = "verbatim") -> str:
     return text if text.endswith(ENDINGS) else text + "."
 
 
+def plain_scene(text: str) -> str:
+    """A description of how to speak: lines without the marks of a prompt, and without empty ones."""
+    lines = SPECIAL_TOKEN.sub(" ", CONTROL.sub("", text)).splitlines()
+    return "\n".join(" ".join(line.split()) for line in lines if line.strip())
+
+
 def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
     """Leave out a leading instruction such as "Say this in my voice:", with quotes around what follows it.
 
@@ -104,27 +111,40 @@ def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
     return rest if has_words(rest) else text
 
 
-def spoken_parts(text: str, reading: Reading, longest: int, voices: int) -> list[tuple[int, str]]:
+Part = tuple[int, str] | float
+
+
+def spoken_parts(text: str, reading: Reading, longest: int, voices: int) -> list[Part]:
     """What is spoken one after the other: of each part the number of its voice, and its text.
 
-    With several voices, "[SPEAKER1] Hello." is spoken by the second, and what stands before any such tag by
-    the first. With one voice the tags are left to the model, but for one that reads English words only.
-    Raises InvalidRequest: unknown_speaker for a tag without a voice, text_empty.
+    A number is a pause of so many seconds (see audio.pauses). With several voices, "[SPEAKER1] Hello." is
+    spoken by the second, and what stands before any such tag by the first. With one voice the tags are left
+    to the model, but for one that reads English words only. Raises InvalidRequest: unknown_speaker for a tag
+    without a voice, invalid_pause, text_empty.
     """
-    if voices == 1:
-        turns = [(0, SPEAKER.sub(" ", text) if reading == "english" else text)]
-    else:
-        first, *rest = SPEAKER.split(text)
-        turns = [
-            (0, first),
-            *((int(number), turn) for number, turn in zip(rest[::2], rest[1::2], strict=True)),
-        ]
-        turns = [turn for turn in turns if has_words(turn[1])] or [(0, "")]
-    for number, _ in turns:
-        if number >= voices:
-            message = f"The text names [SPEAKER{number}], but {voices} voices are there, from [SPEAKER0] on."
-            raise InvalidRequest(message, code="unknown_speaker")
-    return [(number, part) for number, turn in turns for part in pieces(speakable(turn, reading), longest)]
+    turns = _turns(text) if voices > 1 else [(0, SPEAKER.sub(" ", text) if reading == "english" else text)]
+    found: list[Part] = []
+    for number, turn in turns:
+        for part in parted(turn):
+            if isinstance(part, float):
+                found.append(part)
+            elif has_words(part):
+                _check_speaker(number, voices)
+                found += [(number, piece) for piece in pieces(speakable(part, reading), longest)]
+    if not any(isinstance(part, tuple) for part in found):
+        raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
+    return found
+
+
+def _turns(text: str) -> list[tuple[int, str]]:
+    first, *rest = SPEAKER.split(text)
+    return [(0, first), *((int(number), turn) for number, turn in zip(rest[::2], rest[1::2], strict=True))]
+
+
+def _check_speaker(number: int, voices: int) -> None:
+    if number >= voices:
+        message = f"The text names [SPEAKER{number}], but {voices} voices are there, from [SPEAKER0] on."
+        raise InvalidRequest(message, code="unknown_speaker")
 
 
 def pieces(text: str, longest: int) -> list[str]:
@@ -147,7 +167,7 @@ def _within(sentence: str, longest: int) -> list[str]:
     parts = []
     while len(sentence) > longest:
         head = sentence[: longest + 1]
-        cut = max((match.end() for match in PAUSE.finditer(head)), default=0) or head.rfind(" ")
+        cut = max((match.end() for match in BREATH.finditer(head)), default=0) or head.rfind(" ")
         cut = cut if cut > 0 else longest
         parts.append(sentence[:cut].strip())
         sentence = sentence[cut:].strip()

@@ -24,9 +24,10 @@ from higgs.vocoder.analysis import analyse
 from higgs.vocoder.synthesis import synthesise
 from listening.words import words_of, wrong_words
 from settings import load_settings
+from speech_plan import SpeechOptions, VoiceReference
 from train.speech import VOICES, pack, speak
 from train.voices import Warp, draw_warp, warp
-from voice_cloning import SpeechOptions, VoiceCloner, VoiceReference
+from voice_cloning import VoiceCloner
 
 SENTENCES = Path(__file__).with_name("sentences.txt").read_text().splitlines()
 REFERENCE_TEXTS = (

@@ -1,4 +1,4 @@
-"""From texts and reference codes to the ids and columns that the model reads.
+"""From texts and reference codes to the ids and columns that v2 reads; higgs.prompt_v3 is for v3.
 
 The text is ChatML with Llama 3's marks. Audio is a run of positions: the columns of its codes with the delay
 applied, between two marks. Ids and columns equal those that boson-multimodal makes of a ChatMLSample.
@@ -6,13 +6,13 @@ applied, between two marks. Ids and columns equal those that boson-multimodal ma
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import torch
 
-from errors import InvalidRequest, StartError
 from higgs.config import HiggsConfig
 from higgs.delay import apply_delay
+from higgs.tags import Tags
+from higgs.tokens import Tokenizer, Tokens
 
 INSTRUCTION = "Generate audio following instruction."
 QUIET_ROOM = "Audio is recorded from a quiet room."
@@ -27,16 +27,6 @@ STRUCTURE = (
     "<|eom_id|>",
     "<|eot_id|>",
 )
-
-
-class Tokenizer(Protocol):
-    """What is used of transformers' tokenizers."""
-
-    unk_token_id: int | None
-
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
-
-    def convert_tokens_to_ids(self, tokens: str) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -60,8 +50,8 @@ class Reference:
 class Prompt:
     """S positions: input_ids [S] int64, audio_columns [S, 8] int64, and which of the two counts, [S] bool.
 
-    prefix: so many positions at the beginning are likely to be those of other prompts too: all turns but
-        the last, which are the voice.
+    prefix: so many positions at the beginning are likely to be those of other prompts too: the turns that
+        are the voice.
     """
 
     input_ids: torch.Tensor
@@ -96,11 +86,12 @@ def speech_turns(
             description += [f"SPEAKER{speaker}: ", reference.codes, "\n"]
         else:
             tag = f"[SPEAKER{speaker}] " if len(references) > 1 else ""
-            exchanges += [
-                Turn("user", (tag + reference.transcript,)),
-                Turn("assistant", (reference.codes,)),
-            ]
+            exchanges += _exchange(reference, tag)
     return [_system_turn(scene, description), *exchanges, Turn("user", (text,))]
+
+
+def _exchange(said: Reference, tag: str = "") -> list[Turn]:
+    return [Turn("user", (tag + (said.transcript or ""),)), Turn("assistant", (said.codes,))]
 
 
 def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Turn:
@@ -119,31 +110,41 @@ def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Tu
 
 
 class PromptBuilder:
-    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs Audio."""
+    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs Audio v2."""
 
-    def __init__(self, tokenizer: Tokenizer, config: HiggsConfig) -> None:
-        self._tokenizer, self._config = tokenizer, config
-        ids = {name: self._id(name) for name in {*HEARD, *SPOKEN, *STRUCTURE}}
-        self._heard, self._spoken = [[ids[name] for name in names] for names in (HEARD, SPOKEN)]
-        self._reserved = sorted(ids)
-        self._unknown = tokenizer.unk_token_id
+    def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
+        self._tokens, self._config = Tokens(tokenizer, (*HEARD, *SPOKEN, *STRUCTURE)), config
+        self._tags = tags or Tags(tokenizer)
+        self._heard, self._spoken = [[self._tokens[name] for name in names] for names in (HEARD, SPOKEN)]
 
     def speech(
-        self, text: str, references: Sequence[Reference] = (), scene: str | None = QUIET_ROOM
+        self,
+        text: str,
+        references: Sequence[Reference] = (),
+        scene: str | None = QUIET_ROOM,
+        before: Reference | None = None,
     ) -> Prompt:
-        """The prompt that asks for `text` in the voices of `references`; see speech_turns."""
-        return self.build(speech_turns(text, references, scene))
+        """The prompt that asks for `text` in the voices of `references`; see speech_turns.
 
-    def build(self, turns: Sequence[Turn]) -> Prompt:
+        before: what the voice has just said, to go on from: another exchange before the text, as boson's
+                generation.py keeps what was spoken of a long text.
+        """
+        *voice, last = speech_turns(text, references, scene)
+        said = [] if before is None else _exchange(before)
+        return self.build([*voice, *said, last], len(voice))
+
+    def build(self, turns: Sequence[Turn], shared: int | None = None) -> Prompt:
         """The prompt of any conversation, open for the assistant to speak.
 
-        InvalidRequest for texts that hold the marks of the conversation itself.
+        shared: so many turns are its prefix; None for all but the last. InvalidRequest for texts that hold
+        the marks of the conversation itself.
         """
         ids: list[int] = []
         columns: list[torch.Tensor] = []
         prefix = 0
+        shared = len(turns) - 1 if shared is None else shared
         for number, turn in enumerate(turns):
-            prefix = len(ids)
+            prefix = len(ids) if number == shared else prefix
             begin = "" if number else "<|begin_of_text|>"
             ids += self.encode(f"{begin}<|start_header_id|>{turn.role}<|end_header_id|>\n\n")
             if turn.recipient:
@@ -170,22 +171,8 @@ class PromptBuilder:
         return [begin, *[audio] * len(delayed), end]
 
     def _text(self, text: str) -> list[int]:
-        ids = self.encode(text)
-        if name := next((name for name in self._reserved if name in text), None):
-            message = f"The text holds {name}, which is reserved. Remove it."
-            raise InvalidRequest(message, code="reserved_token")
-        if self._unknown is not None and self._unknown in ids:
-            strange = sorted({sign for sign in text if self._unknown in self.encode(sign)})
-            message = f"This model can't read {' '.join(strange[:10])!r}. Write the text in letters it knows."
-            raise InvalidRequest(message, code="unsupported_characters")
-        return ids
+        return self._tokens.of_text(self._tags.resolve(text))
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, nothing added."""
-        return self._tokenizer.encode(text, add_special_tokens=False)
-
-    def _id(self, name: str) -> int:
-        number = self._tokenizer.convert_tokens_to_ids(name)
-        if number is None or self._tokenizer.encode(name, add_special_tokens=False) != [number]:
-            raise StartError(f"The model's tokenizer has no token {name}: it is not one of Higgs Audio v2.")
-        return number
+        return self._tokens.encode(text)

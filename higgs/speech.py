@@ -1,8 +1,9 @@
 """From the engine's codes to samples, piece by piece or as a whole."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -16,14 +17,19 @@ from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
 
 FIRST_PIECE, LARGEST_PIECE = 8, 128  # frames
+NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
 TAKES = 4  # seeds that are tried where none was asked for and the model ends before it speaks
 
 
 @dataclass(frozen=True)
 class Speech:
-    """Samples float32 (N,) at 24 kHz, and what they cost: prompt positions, and frames of 40 ms."""
+    """Samples float32 (N,) at 24 kHz, and what they cost: prompt positions, and frames of 40 ms.
+
+    as_spoken: the samples as the model spoke them, without pauses and before any filter.
+    """
 
     samples: np.ndarray
+    as_spoken: np.ndarray
     finish_reason: Literal["stop", "length"]
     prompt_text_tokens: int
     prompt_audio_tokens: int
@@ -33,37 +39,59 @@ class Speech:
 
 @dataclass(frozen=True)
 class Piece:
-    """What is spoken in one go: a prompt, and the columns that its speech may take."""
+    """What is spoken in one go: a prompt, and the columns that its speech may take.
+
+    follows:    the number of the piece that its voice spoke before, if it is to go on from there.
+    going_on:   the prompt instead of the other, made with the codes (8, T) of that piece.
+    """
 
     prompt: Prompt
     max_columns: int
+    follows: int | None = None
+    going_on: Callable[[torch.Tensor], Prompt] | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Pieces that are one stretch of sound, and `silence` behind it, in samples.
+
+    filter: makes of the samples, piece by piece, those that are heard.
+    """
+
+    pieces: Sequence[Piece]
+    silence: int = 0
+    filter: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter
 
 
 class SpeechStream:
     """Speech on its way: take it whole with `speech`, or iterate once; `cancel` from any thread.
 
-    pieces:  spoken one after the other, in one stream of codes; the first is queued at once, the others
-             follow without waiting in the queue again.
-    options: of the first piece; the others take the seeds that follow its own. Without a seed, a model that
-             ends before it speaks is asked again with another.
-    longest: columns in all; None for no other bound than the pieces' own.
+    stretches: spoken one after the other; their first piece is queued at once, the others follow without
+               waiting in the queue again.
+    options:   of the first piece; the others take the seeds that follow its own. Without a seed, a model that
+               ends before it speaks is asked again with another.
+    longest:   columns in all; None for no other bound than the pieces' own.
     """
 
     def __init__(
         self,
         engine: Engine,
         codec: Codec,
-        pieces: Sequence[Piece],
+        stretches: Sequence[Stretch],
         options: SamplingOptions,
         longest: int | None = None,
     ) -> None:
-        for piece in pieces:
+        self._pieces = [piece for stretch in stretches for piece in stretch.pieces]
+        for piece in self._pieces:
             engine.check(piece.prompt, piece.max_columns)
-        self._engine, self._decoder = engine, codec.decoder()
-        self._pieces, self._options, self._longest = pieces, options, longest
+        self._engine, self._codec, self._stretches = engine, codec, stretches
+        self._options, self._longest = options, longest
         self._changing = threading.Lock()
         self._cancelled = False
         self._spoken: list[Generation] = []
+        self._codes: list[torch.Tensor] = []
+        self._as_spoken: list[np.ndarray] = []
+        self._heard: list[np.ndarray] = []
         self._submit(0, admitted=False)
 
     def _submit(self, index: int, admitted: bool = True) -> bool:
@@ -75,21 +103,31 @@ class SpeechStream:
             return False
         first = self._spoken[0].seed if index else self._options.seed
         seed = None if first is None else (first + index) % 2**63
-        options = replace(self._options, seed=seed)
+        options, prompt = replace(self._options, seed=seed), self._prompt(self._pieces[index])
         with self._changing:
-            generation = self._engine.submit(self._pieces[index].prompt, options, columns, admitted=admitted)
+            generation = self._engine.submit(prompt, options, columns, admitted=admitted)
             self._spoken[index:] = [generation]
             if self._cancelled:
                 generation.cancel()
         return True
 
-    def _frames(self) -> Iterator[torch.Tensor]:
-        """The codes (8, t) of all pieces."""
-        yield from self._first_frames()
-        for index in range(1, len(self._pieces)):
-            if not self._submit(index):
+    def _prompt(self, piece: Piece) -> Prompt:
+        """The prompt that goes on from the piece before, if that came to a good end."""
+        if piece.follows is None or piece.going_on is None:
+            return piece.prompt
+        codes, before = self._codes[piece.follows], self._spoken[piece.follows]
+        return piece.going_on(codes) if before.finish_reason == "stop" and codes.numel() else piece.prompt
+
+    def _frames(self, pieces: Iterable[int]) -> Iterator[torch.Tensor]:
+        """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
+        for index in pieces:
+            if index and not self._submit(index):
                 return
-            yield from self._spoken[index]
+            codes = [NO_CODES]
+            for frames in self._spoken[index] if index else self._first_frames():
+                codes.append(frames)
+                yield frames
+            self._codes.append(torch.cat(codes, dim=1))
 
     def _first_frames(self) -> Iterator[torch.Tensor]:
         """The codes of the first piece, by another seed if the model ends at once and none was asked for."""
@@ -104,31 +142,55 @@ class SpeechStream:
                 yield from frames
                 return
 
+    def _samples(self, pieces: Iterable[int], at_once: bool) -> Iterator[np.ndarray]:
+        """What the model speaks, decoded as one stretch of sound."""
+        decoder, frames = self._codec.decoder(), self._frames(pieces)
+        if at_once:
+            pushed = iter([(torch.cat([NO_CODES, *frames], dim=1), True)])
+        else:
+            pushed = chain(((codes, False) for codes in in_growing_pieces(frames)), [(NO_CODES, True)])
+        for codes, last in pushed:
+            self._as_spoken.append(decoder.push(codes, last))
+            yield self._as_spoken[-1]
+
+    def _sound(self, at_once: bool) -> Iterator[np.ndarray]:
+        """What is heard: filtered, and with the pauses."""
+        begun = 0
+        for stretch in self._stretches:
+            pieces = range(begun, begun + len(stretch.pieces))
+            begun = pieces.stop
+            yield from stretch.filter(self._samples(pieces, at_once))
+            if len(self._codes) < begun:
+                return
+            yield np.zeros(stretch.silence, np.float32)
+
     def speech(self) -> Speech:
         """Wait for the whole. Cancelled, or ModelError if the model failed or ended without a frame."""
-        codes = list(self._frames())
-        if not codes:
+        self._heard += self._sound(at_once=True)
+        if not any(map(len, self._as_spoken)):
             raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
-        return self.finished(self._decoder.push(torch.cat(codes, dim=1), last=True))
+        return self.finished()
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Samples float32 (n,) at 24 kHz, in pieces that grow. Errors as of `speech`."""
-        for codes in in_growing_pieces(self._frames()):
-            yield self._decoder.push(codes)
-        yield self._decoder.push(torch.empty(CODEBOOKS, 0, dtype=torch.int64), last=True)
+        for samples in self._sound(at_once=False):
+            self._heard.append(samples)
+            yield samples
 
-    def finished(self, samples: np.ndarray) -> Speech:
-        """All the samples of a finished iteration, with what they cost."""
-        prompts = [piece.prompt for piece in self._pieces[: len(self._spoken)]]
+    def finished(self) -> Speech:
+        """All that was heard once the iteration is over, with what it cost."""
+        prompts = [generation.prompt for generation in self._spoken]
         whole = len(self._spoken) == len(self._pieces) and all(
             s.finish_reason == "stop" for s in self._spoken
         )
+        as_spoken = np.concatenate(self._as_spoken)
         return Speech(
-            samples=samples,
+            samples=np.concatenate(self._heard),
+            as_spoken=as_spoken,
             finish_reason="stop" if whole else "length",
             prompt_text_tokens=sum(prompt.text_tokens for prompt in prompts),
             prompt_audio_tokens=sum(prompt.audio_tokens for prompt in prompts),
-            completion_audio_tokens=len(samples) // HOP,
+            completion_audio_tokens=len(as_spoken) // HOP,
             seed=self.seed,
         )
 

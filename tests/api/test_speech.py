@@ -90,7 +90,7 @@ def test_events_of_a_speech(tiny_server: TinyServer) -> None:
     *deltas, done = events_of(response.text)
     assert {event["type"] for event in deltas} == {"speech.audio.delta"} and len(deltas) > 2
     assert done["type"] == "speech.audio.done"
-    assert done["usage"]["output_tokens"] == 92
+    assert done["usage"]["output_tokens"] == 92 and done["quality"]["takes"] == 1
     assert done["usage"]["total_tokens"] == done["usage"]["input_tokens"] + 92
     data = base64.b64decode("".join(event["audio"] for event in deltas), validate=True)
     np.testing.assert_allclose(

@@ -26,7 +26,7 @@ class Spoken:
         self.seed, self.samples, self.cancelled = seed, samples, False
 
     def speech(self) -> Speech:
-        return Speech(self.samples, "stop", 1, 0, len(self.samples) // 960, self.seed)
+        return Speech(self.samples, self.samples, "stop", 1, 0, len(self.samples) // 960, self.seed)
 
     def cancel(self) -> None:
         self.cancelled = True

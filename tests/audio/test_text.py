@@ -173,6 +173,24 @@ def test_one_voice_leaves_the_tags_to_the_model_unless_that_reads_words_only() -
     assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "english", 90, voices=1) == [(0, "Hi. Ho.")]
 
 
+def test_pauses_part_what_is_spoken() -> None:
+    text = "[pause 1s] # Hello, <break time='250ms'/> world [pause 2s] [SPEAKER1] *Hi.*[pause]"
+    assert spoken_parts(text, "plain", 90, voices=2) == [
+        *(1.0, (0, "Hello,"), 0.25, (0, "world.")),
+        *(2.0, (1, "Hi."), 0.5),
+    ]
+    assert spoken_parts("One. Two. [pause 1s] Three.", "english", 7, voices=1) == [
+        *((0, "One."), (0, "Two."), 1.0, (0, "Three.")),
+    ]
+
+
+@pytest.mark.parametrize("text", ["[pause 1s]", "... <break/> !"])
+def test_pauses_alone_are_nothing_to_speak(text: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        spoken_parts(text, "plain", 90, voices=1)
+    assert caught.value.code == "text_empty"
+
+
 def test_a_speaker_without_a_voice_is_refused() -> None:
     with pytest.raises(InvalidRequest) as caught:
         spoken_parts("[SPEAKER2] Hi.", "plain", 90, voices=2)

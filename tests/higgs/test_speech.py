@@ -12,7 +12,7 @@ from higgs.codec import load_codec
 from higgs.engine import Engine
 from higgs.model import HiggsModel
 from higgs.sampling import SamplingOptions
-from higgs.speech import TAKES, Piece, SpeechStream
+from higgs.speech import TAKES, Piece, SpeechStream, Stretch
 from tests.higgs.test_engine import clone_prompt
 from tests.tiny import CONFIG, tiny_model
 from tests.tiny_codec import NATIVE
@@ -40,7 +40,7 @@ def stream(path: Callable[..., torch.Tensor], seed: int | None) -> Iterator[Spee
 
     options = SamplingOptions(temperature=0, ras_window=0, seed=seed)
     with closing(Engine(tiny_model(), slots=1, path=given)) as engine:
-        yield SpeechStream(engine, load_codec(str(NATIVE), "cpu"), [Piece(PROMPT, 40)], options)
+        yield SpeechStream(engine, load_codec(str(NATIVE), "cpu"), [Stretch([Piece(PROMPT, 40)])], options)
 
 
 def test_a_model_that_ends_at_once_is_asked_again_with_another_seed() -> None:

@@ -1,0 +1,116 @@
+"""How a voice delivers what it says: faster, slower, higher, lower, louder, softer, by FFmpeg's filters."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import cast
+
+import av
+import av.filter
+import numpy as np
+
+SAMPLE_RATE = 24_000
+SLOWEST, FASTEST = 0.25, 4.0
+MOST_SEMITONES = 12.0
+SOFTEST_DB, LOUDEST_DB = -40.0, 20.0
+# One atempo goes down to 0.5, and above 2 it would leave samples out.
+ONE_TEMPO = 2.0
+# The limiter works in floating point, and encoders overshoot a little: 0.3 dB are left to them.
+LIMITER = "limit=0.97:attack=5:release=50:level=disabled:latency=1"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How to deliver; None leaves it as the model speaks.
+
+    speed:        times as fast, at the same pitch: 0.25 to 4.
+    pitch:        semitones higher, at the same speed: -12 to 12. The voice's colour moves along with it.
+    volume:       dB louder, -40 to 20; peaks are held below full scale.
+    instructions: in words, for models that can be told how to speak.
+    """
+
+    speed: float | None = None
+    pitch: float | None = None
+    volume: float | None = None
+    instructions: str | None = None
+
+    def over(self, other: "Delivery") -> "Delivery":
+        """This, and for what it leaves open the other."""
+        mine = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Delivery(
+            **{name: getattr(other, name) if value is None else value for name, value in mine.items()}
+        )
+
+    @property
+    def sound(self) -> tuple[float, float, float]:
+        """Speed, pitch and volume; 1, 0 and 0 change nothing."""
+        return self.speed or 1.0, self.pitch or 0.0, self.volume or 0.0
+
+
+def delivered(pieces: Iterable[np.ndarray], sound: tuple[float, float, float]) -> Iterator[np.ndarray]:
+    """Samples float32 (n,) at 24 kHz, piece by piece, at a speed, pitch and volume as of Delivery.sound.
+
+    The samples joined are the same, whatever the pieces.
+    """
+    chain = filters(*sound)
+    if not chain:
+        yield from pieces
+        return
+    graph = linked(chain)
+    position = 0
+    for samples in pieces:
+        if len(samples):
+            graph.push(frame_of(samples, position))
+            position += len(samples)
+            yield from ready(graph)
+    if position:
+        graph.push(None)
+        yield from ready(graph)
+
+
+def filters(speed: float, pitch: float, volume: float) -> list[tuple[str, str]]:
+    """FFmpeg's filters, each with its arguments; none where nothing is to change.
+
+    Pitch: played faster by the ratio of the pitches, and then, by atempo (WSOLA), as slow as before.
+    """
+    chain = []
+    ratio = 2 ** (pitch / 12)
+    if pitch:
+        chain += [("asetrate", str(round(SAMPLE_RATE * ratio))), ("aresample", str(SAMPLE_RATE))]
+    tempo = speed / ratio
+    if not math.isclose(tempo, 1.0):
+        count = math.ceil(abs(math.log(tempo, ONE_TEMPO)) - 1e-9)
+        chain += [("atempo", f"{tempo ** (1 / count):.9f}")] * count
+    if volume:
+        chain += [("volume", f"{volume}dB:precision=float")]
+    if volume > 0:
+        chain += [("alimiter", LIMITER)]
+    return chain
+
+
+def linked(chain: list[tuple[str, str]]) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    source = graph.add_abuffer(
+        sample_rate=SAMPLE_RATE, format="flt", layout="mono", time_base=Fraction(1, SAMPLE_RATE)
+    )
+    nodes = [graph.add(name, arguments) for name, arguments in chain]
+    floats = graph.add("aformat", "sample_fmts=flt")
+    graph.link_nodes(source, *nodes, floats, graph.add("abuffersink")).configure()
+    return graph
+
+
+def frame_of(samples: np.ndarray, position: int) -> av.AudioFrame:
+    plane = np.ascontiguousarray(samples[None], dtype=np.float32)
+    frame = av.AudioFrame.from_ndarray(plane, format="flt", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, position, Fraction(1, SAMPLE_RATE)
+    return frame
+
+
+def ready(graph: av.filter.Graph) -> Iterator[np.ndarray]:
+    """What the filters have finished."""
+    while True:
+        try:
+            yield cast(av.AudioFrame, graph.pull()).to_ndarray()[0]
+        except (av.BlockingIOError, av.EOFError):
+            return

@@ -1,0 +1,50 @@
+"""Pauses that a text asks for: [pause 0.5s], [pause 500ms] or <break time="0.5s"/>; [pause] is 0.5 s."""
+
+import re
+
+from errors import InvalidRequest
+
+MARK = re.compile(r"(\[pause\b[^\]\n]{0,80}\]|<break\b[^>\n]{0,80}>(?:</break>)?)", re.IGNORECASE)
+TIME = r"(?P<number>\d{1,6}(?:\.\d{1,6})?)\s*(?P<unit>ms|s)"
+BRACKETED = re.compile(rf"\[pause(?:[\s:]\s*{TIME})?\s*\]", re.IGNORECASE)
+ELEMENT = re.compile(
+    rf"""<break(?:\s+time\s*=\s*(?P<quote>["']){TIME}(?P=quote))?\s*/?>(?:</break>)?""", re.IGNORECASE
+)
+USUAL_SECONDS = 0.5
+LONGEST_SECONDS, MOST_SECONDS = 10.0, 60.0
+
+
+def parted(text: str) -> list[str | float]:
+    """A text as what stands around its pauses, and the seconds of these: texts and numbers alternate.
+
+    InvalidRequest (invalid_pause): a mark that isn't written so, one of more than 10 s, or all of more
+    than 60 s.
+    """
+    texts, marks = MARK.split(text)[::2], MARK.findall(text)
+    seconds = [_seconds(mark) for mark in marks]
+    if sum(seconds) > MOST_SECONDS:
+        raise _invalid(f"The pauses last {sum(seconds):g} s together; at most {MOST_SECONDS:g} s are kept.")
+    parts: list[str | float] = [texts[0]]
+    for pause, following in zip(seconds, texts[1:], strict=True):
+        parts += [pause, following]
+    return parts
+
+
+def without_pauses(text: str) -> str:
+    return MARK.sub(" ", text)
+
+
+def _seconds(mark: str) -> float:
+    found = (BRACKETED if mark.startswith("[") else ELEMENT).fullmatch(mark)
+    if found is None:
+        raise _invalid(f'{mark} is no pause; write [pause 0.5s], [pause 500ms] or <break time="0.5s"/>.')
+    if found["number"] is None:
+        return USUAL_SECONDS
+    seconds = float(found["number"]) / (1000 if found["unit"].lower() == "ms" else 1)
+    if seconds > LONGEST_SECONDS:
+        raise _invalid(f"{mark} is longer than the {LONGEST_SECONDS:g} s that a pause may last.")
+    return seconds
+
+
+def _invalid(message: str) -> InvalidRequest:
+    return InvalidRequest(message, code="invalid_pause")
