@@ -9,15 +9,18 @@ onboarding.profile, onboarding.sample
 import hashlib
 import threading
 import time
+from dataclasses import asdict
 
 import numpy as np
 import torch
 
 from audio.decode import decode_audio
+from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
 from higgs.codec import SAMPLE_RATE, Codec
-from voice_cloning import VoiceCloner, VoiceReference
+from speech_plan import VoiceReference
+from voice_cloning import VoiceCloner
 from voice_onboarding import Onboarding, VoiceOrder, new_voice_id
 from voices.bundle import Bundle
 from voices.profiles import name_taken, packed
@@ -55,9 +58,12 @@ class KeptVoices:
             profile.start_seconds,
             profile.end_seconds,
             trimmed=False,
+            delivery=delivery_of(profile),
         )
 
-    def restore(self, owner: str, user_id: str, name: str, bundle: Bundle) -> VoiceProfile:
+    def restore(
+        self, owner: str, user_id: str, name: str, bundle: Bundle, delivery: Delivery
+    ) -> VoiceProfile:
         """Keep an exported voice under this name. InvalidAudio: its recording can't serve as a reference."""
         used = prepare_reference(decode_audio(bundle.flac))
         flac = encode_audio(used.samples, "flac").data
@@ -72,6 +78,7 @@ class KeptVoices:
             start_seconds=bundle.start_seconds,
             end_seconds=bundle.end_seconds,
             findings=[],
+            **asdict(delivery),
             codec=self._codec,
             flac=flac,
             codes=packed(self._cloner.reference(flac).codes.numpy()),
@@ -86,6 +93,10 @@ class KeptVoices:
         if order.consent_id is not None:
             self.store.consents.get(order.owner, order.consent_id)
         return Onboarding(self._cloner, self.store, self._codec, order, self._places)
+
+
+def delivery_of(profile: VoiceProfile) -> Delivery:
+    return Delivery(profile.speed, profile.pitch, profile.volume, profile.instructions)
 
 
 def codec_identity(codec: Codec) -> str:

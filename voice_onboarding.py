@@ -4,18 +4,20 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 from uuid import uuid4
 
 import numpy as np
 
 from audio.decode import decode_audio
+from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.stretch_choice import ChosenStretch, choose_stretch
 from errors import Cancelled, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import Speech, SpeechStream
-from voice_cloning import VoiceCloner, VoiceReference
+from speech_plan import VoiceReference
+from voice_cloning import VoiceCloner
 from voices.profiles import packed
 from voices.sessions import Step
 from voices.store import VoiceStore
@@ -29,6 +31,7 @@ Result = TypeVar("Result")
 class VoiceOrder:
     """A voice to be made: whose it is and its name, the uploaded file, and a text to try it with, if any.
 
+    delivery: how the voice speaks where nobody says.
     listen: tells the words of samples at 24 kHz, where the transcript is to be recognised.
     """
 
@@ -38,6 +41,7 @@ class VoiceOrder:
     upload: bytes
     file_name: str = ""
     transcript: str | None = None
+    delivery: Delivery = Delivery()
     consent_id: str | None = None
     sample_text: str | None = None
     listen: Callable[[np.ndarray], str | None] | None = None
@@ -114,6 +118,7 @@ class Onboarding:
             words = yield from self._step("listen", lambda: listen(chosen.samples))
         flac = encode_audio(chosen.samples, "flac").data
         voice = yield from self._step("encode", lambda: self._cloner.reference(flac, words))
+        voice = replace(voice, delivery=order.delivery)
         text = order.sample_text
         if text is not None:
             self.sample = yield from self._step("speak", lambda: self._speak(text, voice))
@@ -188,6 +193,7 @@ class Onboarding:
             start_seconds=chosen.start_seconds,
             end_seconds=chosen.end_seconds,
             findings=[asdict(finding) for finding in chosen.findings],
+            **asdict(order.delivery),
             codec=self._codec,
             flac=flac,
             codes=packed(voice.codes.numpy()),

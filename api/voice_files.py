@@ -1,12 +1,13 @@
 """Voices by the file: several uploads in one call, and a voice carried from one server to another."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
+from pydantic import ValidationError
 
 from api.auth import Owner
 from api.errors import blamed_on
@@ -14,11 +15,12 @@ from api.schemas import ErrorDetail
 from api.state import State, Voices
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_making import finished, ordered
-from api.voice_rules import transcript, user_name, voice_name
-from api.voice_schemas import BatchAnswer, BatchResult, Voice
+from api.voice_rules import delivery, transcript, user_name, voice_name
+from api.voice_schemas import BatchAnswer, BatchResult, Voice, VoiceChange
 from api.voices import FIELDS
+from audio.delivery import Delivery
 from errors import InvalidRequest
-from voice_keeping import KeptVoices
+from voice_keeping import KeptVoices, delivery_of
 from voice_onboarding import VoiceOrder
 from voices.bundle import Bundle
 
@@ -78,6 +80,7 @@ def export_voice(voice_id: str, voices: Voices, owner: Owner) -> Response:
         start_seconds=profile.start_seconds,
         end_seconds=profile.end_seconds,
         flac=voices.store.profiles.sample(owner, voice_id).flac,
+        delivery=asdict(delivery_of(profile)),
     )
     headers = {"content-disposition": f'attachment; filename="{voice_id}.zip"'}
     return Response(bundle.packed(), media_type=ZIP, headers=headers)
@@ -97,7 +100,18 @@ async def import_voice(
     data = await uploaded_bytes(file, "file", state.limits.voice_bytes)
     with blamed_on("file"):
         bundle = await run_in_threadpool(Bundle.unpacked, data)
-        words = transcript(bundle.transcript, "file")
+        words, spoken = transcript(bundle.transcript, "file"), described_delivery(bundle)
         chosen = voice_name(bundle.name, "file") if name is None else voice_name(name, "name")
-        kept = await run_in_threadpool(voices.restore, owner, user, chosen, replace(bundle, transcript=words))
+        worded = replace(bundle, transcript=words)
+        kept = await run_in_threadpool(voices.restore, owner, user, chosen, worded, spoken)
     return Voice.of(kept)
+
+
+def described_delivery(bundle: Bundle) -> Delivery:
+    """The delivery in a bundle; InvalidRequest (voice_file_invalid) unless a voice can be kept so."""
+    try:
+        change = VoiceChange.model_validate(bundle.delivery)
+    except ValidationError as error:
+        wrong = f"The file is no exported voice: its delivery says {error.errors()[0]['loc'][0]} wrongly."
+        raise InvalidRequest(wrong, code="voice_file_invalid") from error
+    return delivery(change, change.instructions, "file")

@@ -2,7 +2,9 @@
 
 import unicodedata
 
+from api.schemas import LONGEST_INSTRUCTIONS, SoundOfVoice
 from api.voice_choice import MODEL_VOICES
+from audio.delivery import Delivery
 from errors import InvalidRequest
 
 LONGEST_NAME = 100
@@ -31,6 +33,12 @@ def transcript(value: str | None, param: str) -> str | None:
     """The words of a recording, on one line; None where there are none."""
     words = " ".join((value or "").split())
     return plain_text(words, param, LONGEST_TRANSCRIPT) or None
+
+
+def delivery(sound: SoundOfVoice, instructions: str | None, param: str) -> Delivery:
+    """How a voice is to speak where nobody says; empty instructions are none."""
+    told = plain_text(" ".join((instructions or "").split()), param, LONGEST_INSTRUCTIONS)
+    return sound.delivery(told or None)
 
 
 def plain_text(value: str, param: str, longest: int) -> str:

@@ -1,10 +1,12 @@
 """The answers of the routes that keep voices; beyond OpenAI's fields are extensions."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas import ErrorDetail, RequestBody
+from api.schemas import ErrorDetail, Instructions, RequestBody, SoundOfVoice
+from voice_keeping import delivery_of
 from voices.tables import SessionState, VoiceConsent, VoiceProfile
 
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
@@ -95,6 +97,10 @@ class Voice(BaseModel):
     built_in: bool = False
     user_id: str | None = None
     ref_text: str | None = None
+    speed: float | None = None
+    pitch: float | None = None
+    volume: float | None = None
+    instructions: str | None = None
     consent: str | None = None
     used: PartUsed | None = None
     findings: list[Finding] = []
@@ -107,6 +113,7 @@ class Voice(BaseModel):
             name=profile.name,
             user_id=profile.user_id or None,
             ref_text=profile.transcript,
+            **asdict(delivery_of(profile)),
             consent=profile.consent_id,
             used=PartUsed.of(profile),
             findings=findings_of(profile),
@@ -143,13 +150,17 @@ class BatchAnswer(BaseModel):
     data: list[BatchResult]
 
 
-class VoiceChange(RequestBody):
-    """What is to change; an empty ref_text forgets the words."""
+class VoiceChange(SoundOfVoice):
+    """What is to change; an empty ref_text forgets the words, an empty text or null the instructions.
+
+    Null for speed, pitch or volume leaves these to the model again.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
     ref_text: str | None = None
+    instructions: Instructions | None = None
 
 
 class VoiceDeleted(BaseModel):

@@ -1,5 +1,6 @@
 """/v1/audio/voices: keep a voice, and list, name, hear and delete the kept ones."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
@@ -8,15 +9,16 @@ from fastapi.responses import Response
 
 from api.auth import Owner
 from api.errors import blamed_on
-from api.schemas import OPENAI_VOICES, SpeechFormat
+from api.schemas import OPENAI_VOICES, SoundOfVoice, SpeechFormat
 from api.state import Cloner, State, Voices
 from api.streaming import while_connected
 from api.text_rules import check_text
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_choice import DEFAULT
 from api.voice_making import finished, listening, ordered
-from api.voice_rules import TRIAL_TEXT, transcript, user_name, voice_name
+from api.voice_rules import TRIAL_TEXT, delivery, transcript, user_name, voice_name
 from api.voice_schemas import Voice, VoiceChange, VoiceDeleted, VoiceList, VoiceOption
+from audio.delivery import FASTEST, LOUDEST_DB, MOST_SEMITONES, SLOWEST, SOFTEST_DB
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from voice_cloning import VoiceCloner
@@ -25,6 +27,7 @@ from voice_onboarding import VoiceOrder
 router = APIRouter(prefix="/v1/audio/voices")
 
 FIELDS = {**dict.fromkeys(("read", "choose", "encode"), "audio_sample"), "keep": "name"}
+UNSAID = "Where a request doesn't say:"
 After = Annotated[str | None, Query(description="The list goes on behind this id.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 FILE: dict[int | str, dict[str, Any]] = {
@@ -46,14 +49,26 @@ async def create_voice(
     ] = None,
     ref_text: Annotated[str | None, Form(description="The words spoken in the sample.")] = None,
     user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",
+    speed: Annotated[
+        float | None, Form(ge=SLOWEST, le=FASTEST, description=f"{UNSAID} times as fast.")
+    ] = None,
+    pitch: Annotated[
+        float | None, Form(ge=-MOST_SEMITONES, le=MOST_SEMITONES, description=f"{UNSAID} semitones up.")
+    ] = None,
+    volume: Annotated[
+        float | None, Form(ge=SOFTEST_DB, le=LOUDEST_DB, description=f"{UNSAID} dB louder.")
+    ] = None,
+    instructions: Annotated[str | None, Form(description=f"{UNSAID} how to speak, in words.")] = None,
 ) -> Voice:
     """Make a voice of the best stretch of a recording."""
+    sound = SoundOfVoice(speed=speed, pitch=pitch, volume=volume)
     order = VoiceOrder(
         owner=owner,
         user_id=user_name(user_id, "user_id"),
         name=voice_name(name, "name"),
         file_name=file_name(audio_sample),
         transcript=transcript(ref_text, "ref_text"),
+        delivery=delivery(sound, instructions, "instructions"),
         listen=listening(state, transcribe_reference),
         consent_id=consent or None,
         upload=await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes),
@@ -91,14 +106,17 @@ def retrieve_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) 
 
 @router.patch("/{voice_id}")
 def change_voice(voice_id: str, body: VoiceChange, voices: Voices, owner: Owner) -> Voice:
-    """Rename a voice, or correct the words of its recording."""
+    """Rename a voice, correct the words of its recording, or say how it is to speak where nobody says."""
     refuse_built_in(voice_id)
     name = None if body.name is None else voice_name(body.name, "name")
     words = None if body.ref_text is None else transcript(body.ref_text, "ref_text") or ""
+    asked = asdict(delivery(body, body.instructions, "instructions"))
+    changes = {column: value for column, value in asked.items() if column in body.model_fields_set}
     profiles = voices.store.profiles
     profiles.get(owner, voice_id)
     with blamed_on("name"):
-        return Voice.of(profiles.change(owner, voice_id, name=name, transcript=words))
+        changed = profiles.change(owner, voice_id, name=name, transcript=words, delivery=changes)
+    return Voice.of(changed)
 
 
 @router.delete("/{voice_id}")

@@ -3,7 +3,7 @@
 import json
 import math
 import zipfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from io import BytesIO
 from typing import Any
 
@@ -17,7 +17,10 @@ MOST_BYTES = {DESCRIPTION: 2**16, RECORDING: MOST_FLAC_BYTES}
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a voice is made of. The codes are left out: each server makes those of its own codec."""
+    """What a voice is made of. The codes are left out: each server makes those of its own codec.
+
+    delivery: how it speaks where nobody says, as read: whoever takes it checks it.
+    """
 
     name: str
     transcript: str | None
@@ -25,6 +28,7 @@ class Bundle:
     start_seconds: float
     end_seconds: float
     flac: bytes
+    delivery: dict[str, Any] = field(default_factory=dict)
 
     def packed(self) -> bytes:
         """The file."""
@@ -67,9 +71,12 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 def _checked(described: Any) -> dict[str, Any]:
     if described["format"] != FORMAT:
         raise ValueError(f"its format is {described['format']!r}, not {FORMAT!r}")
+    described = {"delivery": {}} | described  # files of the first servers have none
     values = {field.name: described[field.name] for field in fields(Bundle) if field.name != "flac"}
     if not isinstance(values["name"], str) or not isinstance(values["transcript"], str | None):
         raise ValueError("its name or transcript is no text")
+    if not isinstance(values["delivery"], dict):
+        raise ValueError("its delivery is none")
     times = [float(values[f"{kind}_seconds"]) for kind in ("source", "start", "end")]
     if not all(map(math.isfinite, times)) or not 0 <= times[1] < times[2] <= times[0]:
         raise ValueError("its times make no sense")

@@ -1,6 +1,8 @@
 """The kept voices of each owner: add, find, list, edit, delete."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from sqlalchemy import Select, select
@@ -74,9 +76,18 @@ class Profiles:
         return Sample(profile.flac, codes, profile.codec)
 
     def change(
-        self, owner: str, voice_id: str, *, name: str | None = None, transcript: str | None = None
+        self,
+        owner: str,
+        voice_id: str,
+        *,
+        name: str | None = None,
+        transcript: str | None = None,
+        delivery: Mapping[str, float | str | None] = MappingProxyType({}),
     ) -> VoiceProfile:
-        """Give a voice another name or transcript (empty: none). Conflict: the name is taken."""
+        """Give a voice another name, transcript (empty: none), or columns of its delivery.
+
+        Conflict: the name is taken.
+        """
         try:
             with self._database.writing() as session:
                 profile = _owned(session, owner, voice_id)
@@ -84,6 +95,8 @@ class Profiles:
                     profile.name = name
                 if transcript is not None:
                     profile.transcript = transcript or None
+                for column, value in delivery.items():
+                    setattr(profile, column, value)
         except IntegrityError as error:
             raise name_taken(name or "") from error
         return profile

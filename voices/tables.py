@@ -59,6 +59,7 @@ class VoiceProfile(Base):
     flac:  the 24 kHz mono reference as the codec got it; the upload itself is not kept.
     codes: uint16, little-endian, 8 rows of one code per frame, made by the codec that `codec` identifies.
     start_seconds, end_seconds: the part of the upload, of source_seconds, that became the reference.
+    speed, pitch, volume, instructions: how the voice speaks where nobody says; None leaves it to the model.
     """
 
     __tablename__ = "voice_profiles"
@@ -74,6 +75,10 @@ class VoiceProfile(Base):
     start_seconds: Mapped[float] = mapped_column(Double)
     end_seconds: Mapped[float] = mapped_column(Double)
     findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    speed: Mapped[float | None] = mapped_column(Double)
+    pitch: Mapped[float | None] = mapped_column(Double)
+    volume: Mapped[float | None] = mapped_column(Double)
+    instructions: Mapped[str | None] = mapped_column(Text)
     codec: Mapped[str] = mapped_column(String(ID_LENGTH))
     flac: Mapped[bytes] = mapped_column(LargeBinary(MOST_FLAC_BYTES), deferred=True, deferred_raiseload=True)
     codes: Mapped[bytes] = mapped_column(LargeBinary(2**16 - 1), deferred=True, deferred_raiseload=True)

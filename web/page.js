@@ -140,7 +140,9 @@ async function say() {
   let first = 0;
   try {
     const body = { model: "higgs-audio", input: $("text").value, voice: $("voice").value };
-    const asked = { ...body, speed: Number($("speed").value), response_format: "pcm" };
+    const speed = Number($("speed").value);
+    // A speed of 1 is left to the voice, which may have one of its own.
+    const asked = { ...body, ...(speed !== 1 && { speed }), response_format: "pcm" };
     const response = await post("/v1/audio/speech", asked, { signal });
     const file = await playArriving(response, signal, () => {
       first = since();

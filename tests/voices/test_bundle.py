@@ -10,7 +10,7 @@ import pytest
 from errors import InvalidRequest
 from voices.bundle import Bundle
 
-BUNDLE = Bundle("Anna", "The words.", 9.0, 1.5, 4.5, b"fLaC" * 1000)
+BUNDLE = Bundle("Anna", "The words.", 9.0, 1.5, 4.5, b"fLaC" * 1000, {"speed": 1.5, "pitch": None})
 
 
 def archive(**parts: bytes) -> bytes:
@@ -41,6 +41,7 @@ def test_a_voice_comes_back() -> None:
         (archive(voice_json=b"[]", reference_flac=b""), "list indices"),
         (archive(voice_json=b"{]", reference_flac=b""), "Expecting"),
         (archive(voice_json=described(format="voice/9"), reference_flac=b""), "voice/9"),
+        (archive(voice_json=described(delivery=[]), reference_flac=b""), "delivery"),
         (archive(voice_json=described(name=7), reference_flac=b""), "no text"),
         (archive(voice_json=described(end_seconds="NaN"), reference_flac=b""), "make no sense"),
         (archive(voice_json=described(start_seconds=[]), reference_flac=b""), "float"),

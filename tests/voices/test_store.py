@@ -134,6 +134,15 @@ def test_a_taken_name_is_a_conflict_and_changes_nothing(store: VoiceStore) -> No
     assert {row.name for row in store.profiles.page("me", after=None, limit=9).rows} == {"Anna", "Bertha"}
 
 
+def test_a_delivery_is_kept_and_changed_alone(store: VoiceStore) -> None:
+    kept = profile("Anna", speed=1.25, instructions="Wärmer. 🎙")
+    store.keep(kept)
+    changed = store.profiles.change("me", kept.id, delivery={"pitch": -2.5, "speed": None})
+    assert (changed.speed, changed.pitch, changed.volume) == (None, -2.5, None)
+    found = store.profiles.get("me", kept.id)
+    assert (found.name, found.pitch, found.instructions) == ("Anna", -2.5, "Wärmer. 🎙")
+
+
 def test_of_many_who_take_a_name_at_once_one_gets_it(store: VoiceStore) -> None:
     def take(kept: VoiceProfile) -> str:
         try:
