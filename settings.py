@@ -76,6 +76,10 @@ class Settings(BaseSettings):
         description="plain reads no Markdown and emoji, english also says numbers, links and abbreviations in"
         " words; auto: english for the bundled model, else plain.",
     )
+    unknown_tags: Literal["refuse", "read"] = Field(
+        default="refuse",
+        description="refuse inline tags that the model doesn't know, or read the words in them.",
+    )
     columns_per_byte: float = Field(
         default=4.0,
         gt=0,

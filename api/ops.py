@@ -47,7 +47,9 @@ def check_model(name: str, cloner: VoiceCloner, aliases: Sequence[str] = ()) -> 
 
 def _card(cloner: VoiceCloner) -> ModelCard:
     owner, _, _ = cloner.model_id.rpartition("/")
-    return ModelCard(id=cloner.model_id, created=cloner.loaded_at, owned_by=owner or "local")
+    return ModelCard(
+        id=cloner.model_id, created=cloner.loaded_at, owned_by=owner or "local", license=cloner.licence
+    )
 
 
 def _details(cloner: VoiceCloner) -> dict[str, Any]:

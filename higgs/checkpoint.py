@@ -16,7 +16,10 @@ from errors import InvalidRequest, StartError
 from higgs.config import HiggsConfig
 from higgs.licence import licence_of
 from higgs.model import HiggsModel
+from higgs.prompt import PromptBuilder
+from higgs.prompt_v3 import TaskPromptBuilder
 from higgs.sampling import SamplingOptions
+from higgs.tags import Tags, UnknownTags
 from higgs.waveform.checkpoint import INNER_CODEC
 from higgs.weights import compare, find, read_json, read_weights
 
@@ -63,6 +66,11 @@ class Checkpoint:
     codec: Path
     piece_characters: int
     licence: str | None
+
+    def prompts(self, unknown_tags: UnknownTags) -> PromptBuilder | TaskPromptBuilder:
+        """What makes the prompts of its generation. StartError if its tokenizer lacks their marks."""
+        builder = PromptBuilder if self.model.config.generation == 2 else TaskPromptBuilder
+        return builder(self.tokenizer, self.model.config, Tags(self.tokenizer, unknown_tags))
 
 
 def load_checkpoint(

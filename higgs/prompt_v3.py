@@ -46,14 +46,13 @@ class TaskPromptBuilder:
         columns = torch.empty(0, self._config.num_codebooks, dtype=torch.int64)
         for reference in references:
             if reference.transcript:
-                ids += [self._tokens["<|ref_text|>"], *self._tokens.of_text(reference.transcript)]
+                ids += [self._tokens["<|ref_text|>"], *self._text(reference.transcript)]
             columns = apply_delay(reference.codes.to("cpu", torch.int64), self._config)
             ids.append(self._tokens["<|ref_audio|>"])
         heard = len(ids)
         prefix = heard + len(columns)
         ids += [self._tokens["<|ref_audio|>"]] * len(columns)
-        spoken = self._tags.told(scene or "") + self._tags.resolve(text)
-        ids += [self._tokens["<|text|>"], *self._tokens.of_text(spoken)]
+        ids += [self._tokens["<|text|>"], *self._text(self._tags.told(scene or "") + text)]
         audio_columns = torch.zeros(len(ids), self._config.num_codebooks, dtype=torch.int64)
         audio_columns[heard:prefix] = columns
         mask = torch.zeros(len(ids), dtype=torch.bool)
@@ -62,3 +61,6 @@ class TaskPromptBuilder:
 
     def build(self, turns: Sequence[Turn]) -> Prompt:
         raise InvalidRequest("Higgs v3 reads no conversations; ask it to speak a text.", code="unsupported")
+
+    def _text(self, text: str) -> list[int]:
+        return self._tokens.of_text(self._tags.resolve(text))

@@ -1,0 +1,79 @@
+"""A Higgs v3 behind the same routes: clone, speech, stream, tags, and its licence."""
+
+import base64
+import io
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from settings import Settings
+from tests.live import ROOT
+from tests.tiny_server import TinyServer, serving
+from tests.tiny_v3 import write_endless_v3
+
+FRAMES = 24
+COLUMNS = FRAMES + 8
+TEXT = "Good morning, how did you sleep?"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
+    folder = write_endless_v3(tmp_path_factory.mktemp("models") / "higgs-v3")
+    with serving(Settings(model=str(folder), device="cpu")) as server:
+        server.wait_until_ready()
+        yield server
+
+
+def speech(server: TinyServer, **fields: object) -> httpx.Response:
+    body = {"model": "higgs-audio", "input": TEXT, "voice": "default", "response_format": "pcm"}
+    body |= {"max_tokens": COLUMNS} | fields
+    return httpx.post(f"{server.url}/v1/audio/speech", json=body, timeout=60)
+
+
+def test_the_licence_is_shown(server: TinyServer) -> None:
+    (card,) = httpx.get(f"{server.url}/v1/models").json()["data"]
+    assert card["id"] == "higgs-v3"
+    assert "non-commercial" in card["license"]
+
+
+@pytest.mark.parametrize("words", [None, "The weather is warm today."])
+def test_a_recording_is_cloned_by_chat(server: TinyServer, words: str | None) -> None:
+    recording = base64.b64encode((ROOT / "test_audio.wav").read_bytes()).decode()
+    parts = [
+        {"type": "text", "text": TEXT},
+        {"type": "input_audio", "input_audio": {"data": recording, "format": "wav"}},
+    ]
+    body = {
+        "model": "higgs-v3",
+        "modalities": ["text", "audio"],
+        "audio": {"voice": "clone", "format": "wav", "ref_text": words},
+        "messages": [{"role": "user", "content": parts}],
+        "max_completion_tokens": COLUMNS,
+    }
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60).json()
+    assert answer["voice"]["used"] == "clone"
+    assert answer["usage"]["completion_tokens_details"]["audio_tokens"] == FRAMES
+    assert answer["usage"]["prompt_tokens_details"]["audio_tokens"] > 150
+    sound = base64.b64decode(answer["choices"][0]["message"]["audio"]["data"])
+    samples, rate = soundfile.read(io.BytesIO(sound))
+    assert (len(samples), rate) == (FRAMES * 960, 24_000)
+
+
+def test_a_stream_is_the_whole_speech(server: TinyServer) -> None:
+    whole, streamed = speech(server, stream=False), speech(server)
+    assert whole.status_code == streamed.status_code == 200
+    assert len(whole.content) == FRAMES * 960 * 2
+    first, second = (np.frombuffer(answer.content, "<i2").astype(int) for answer in (whole, streamed))
+    assert np.abs(first - second).max() <= 1
+
+
+def test_tags_change_what_is_said_and_unknown_ones_are_refused(server: TinyServer) -> None:
+    plain, sad = speech(server), speech(server, input=f"<|emotion:sadness|>{TEXT}")
+    assert sad.status_code == 200 and sad.content != plain.content
+    refused = speech(server, input=f"<|emotion:despair|>{TEXT}")
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (400, "unknown_tag", "input")
+    assert "<|emotion:sadness|>" in error["message"]
