@@ -1,12 +1,12 @@
 """Our engine beside transformers' `generate`: columns per second of one stream, and of eight in total.
 
-    python -m bench.peers [--model FOLDER|small|3b] [--columns 250] [--streams 1 8] [--threads N]
+    python -m bench.peers [--model FOLDER|small|small-v3|3b|v3] [--columns 250] [--streams 1 8] [--threads N]
 
 All hold the same weights, read the same prompt (text, a reference of 5 s, text), sample with the same options
 and write the same number of columns: the end mark is moved out of reach, so that nobody stops early. Eight
 streams are eight requests to our engine and one batch for transformers, which also keeps a static cache where
-it compiles for one (CUDA). The runs take turns, so that a busy machine hurts all; the best of each counts.
-Ends in one line of JSON.
+it compiles for one (CUDA). It has no class for v3: a loop around its Qwen3 stands for it (bench/qwen.py).
+The runs take turns, so that a busy machine hurts all; the best of each counts. Ends in one line of JSON.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
 
+from bench.qwen import QwenLoop
 from bench.subject import default_model, model_named, options_named, some_prompt
 from higgs.engine import Engine
 from higgs.model import HiggsModel
@@ -42,13 +43,17 @@ def our_run(model: HiggsModel, prompt: Prompt, options: SamplingOptions, columns
 
 
 def their_runs(model: HiggsModel, prompt: Prompt, options: SamplingOptions, columns: int) -> dict[str, Run]:
+    if model.config.generation == 3:
+        return {"transformers": QwenLoop(model, prompt, options, columns)}
     weight = model.audio_lm_head.weight
     with weight.device:
         # Its `generate` is typed for what transformers' own mixins pass it, not for callers.
         native: Any = HiggsAudioV2ForConditionalGeneration(
             HiggsAudioV2Config(**model.config.to_native_dict())
         )
-    native.load_state_dict(model.state_dict(), assign=True)
+    # Our engine has made views of the weights; the peer gets them as it would have loaded them.
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    native.load_state_dict(weights, assign=True)
     native.eval()
     native.generation_config.ras_win_len = options.ras_window or None
     native.generation_config.ras_win_max_num_repeat = options.ras_repeats

@@ -1,6 +1,6 @@
 """What one step costs: milliseconds per column beside the time that its bytes take, by batch and length.
 
-    python -m bench.step [--model FOLDER|small|3b] [--batch 1 8] [--length 256 1024] [--threads N]
+    python -m bench.step [--model FOLDER|small|small-v3|3b|v3] [--batch 1 8] [--length 256 1024] [--threads N]
 
 A step reads the weights of the audio path once and the keys and values of every stream once; the floor is
 these bytes at the speed of a large copy on the same device. Ends in one line of JSON.
@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from typing import cast
 
 import torch
 
@@ -17,7 +18,7 @@ from bench.subject import default_model, model_named
 from higgs.audio_path import AudioPath
 from higgs.cache import SlotCache
 from higgs.decoder import Decoder
-from higgs.model import HiggsModel
+from higgs.model import HiggsModel, Layer
 from higgs.sampling import SamplingOptions
 
 STEPS, REPEATS = 40, 5
@@ -45,8 +46,9 @@ def bytes_per_second(device: torch.device) -> float:
 
 def bytes_of_weights(model: HiggsModel) -> int:
     """What a step reads whatever the batch: attention, the audio feed-forward and the audio head."""
-    shared = ("self_attn", "audio_mlp", "audio_lm_head")
-    return sum(p.nbytes for name, p in model.named_parameters() if any(part in name for part in shared))
+    layers = [cast(Layer, layer) for layer in model.model.layers]
+    parts = [part for layer in layers for part in (layer.self_attn, layer.audio_path.feed)]
+    return sum(weight.nbytes for part in (*parts, model.audio_lm_head) for weight in part.parameters())
 
 
 @torch.inference_mode()

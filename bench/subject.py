@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from higgs.checkpoint import load_defaults, load_model
-from higgs.config import HiggsConfig
+from higgs.checkpoint import V3_SAMPLING, load_config, load_defaults, load_model
+from higgs.config import HIGGS_V3, HiggsConfig
 from higgs.model import HiggsModel
 from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
@@ -16,6 +16,20 @@ BUNDLED = Path(__file__).parent.parent / "models" / "higgs-small"
 SHAPES = {
     "3b": HiggsConfig(max_positions=8192),
     "small": build_config(build_tokenizer()),
+    "v3": replace(HIGGS_V3, max_positions=8192),
+    "small-v3": replace(
+        HIGGS_V3,
+        vocab_size=512,
+        hidden_size=256,
+        intermediate_size=768,
+        layers=6,
+        heads=8,
+        kv_heads=2,
+        head_dim=64,
+        max_positions=8192,
+        audio_token_id=510,
+        audio_bos_token_id=511,
+    ),
 }
 UNREACHABLE_CODE = 1_000_000
 TEXT, REFERENCE = 80, 134  # positions; the reference is one of 5 s
@@ -34,8 +48,10 @@ def model_named(name: str, device: str, dtype: torch.dtype) -> HiggsModel:
 
 
 def options_named(name: str) -> SamplingOptions:
-    """The sampling that belongs to a model folder; ours for random weights."""
-    return SamplingOptions() if name in SHAPES else load_defaults(Path(name))
+    """The sampling that belongs to a model folder; that of the published models for random weights."""
+    if name in SHAPES:
+        return SamplingOptions() if SHAPES[name].generation == 2 else V3_SAMPLING
+    return load_defaults(Path(name), load_config(Path(name)).generation)
 
 
 def default_model() -> str:

@@ -45,7 +45,12 @@ class Matrices(NamedTuple):
 
 
 def _joined(*linears: torch.nn.Linear) -> torch.Tensor:
-    return torch.cat([linear.weight for linear in linears]).T.contiguous()
+    """The matrices as one, [in, out]; each goes on as a view of it, so that memory holds them once."""
+    matrix = torch.cat([linear.weight for linear in linears]).T.contiguous()
+    parts = matrix.T.split([linear.out_features for linear in linears])
+    for linear, part in zip(linears, parts, strict=True):
+        linear.weight = torch.nn.Parameter(part, requires_grad=False)
+    return matrix
 
 
 def _head_norms(attention: Attention, config: HiggsConfig) -> torch.Tensor:
