@@ -77,7 +77,8 @@ class Planner:
     """What is known of a model and its server, whatever the text.
 
     piece_characters: longest text that the model speaks well in one go.
-    trained_on_scenes: it follows descriptions of the scene, and goes on from what was said before.
+    trained_on_scenes: it goes on from what was said before.
+    follows_instructions: it can be told how to speak, by the scene's description or what that becomes.
     positions: of a prompt and its speech together; columns_per_byte: see Settings.
     """
 
@@ -85,6 +86,7 @@ class Planner:
     reading: Reading
     piece_characters: int
     trained_on_scenes: bool
+    follows_instructions: bool
     positions: int
     columns_per_byte: float
 
@@ -139,7 +141,7 @@ class Planner:
     def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
         """The description of the scene, and behind it how to speak."""
         told = options.delivery.over(voice.delivery if voice else Delivery()).instructions
-        if not self.trained_on_scenes:
+        if not self.follows_instructions:
             return QUIET_ROOM
         return "\n".join(filter(None, map(plain_scene, (options.scene or QUIET_ROOM, told or ""))))
 

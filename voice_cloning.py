@@ -62,14 +62,14 @@ class VoiceCloner:
         self.codec = codec
         self.licence = checkpoint.licence
         bundled = model_id == BUNDLED_MODEL.name
-        # The bundled model was trained in a quiet room, and v3's prompts have no place for a scene.
-        self.follows_instructions = not bundled and checkpoint.model.config.generation == 2
+        self.follows_instructions = not bundled  # which was trained in a quiet room
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
             self._prompts,
             chosen_reading(settings.reading, english_only=bundled),
             checkpoint.piece_characters,
-            trained_on_scenes=self.follows_instructions,
+            trained_on_scenes=not bundled and checkpoint.model.config.generation == 2,
+            follows_instructions=self.follows_instructions,
             positions=settings.max_positions,
             columns_per_byte=settings.columns_per_byte,
         )
@@ -126,6 +126,7 @@ class VoiceCloner:
         [pause 0.5s] in it is silence (see audio.pauses). InvalidRequest: nothing to speak, too long, or
         options out of range. Overloaded: the queue is full.
         """
+        text = self._prompts.tags.with_pauses(text)
         stretches = self._planner.stretches(text, voice if isinstance(voice, list) else [voice], options)
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}

@@ -114,7 +114,7 @@ class PromptBuilder:
 
     def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
         self._tokens, self._config = Tokens(tokenizer, (*HEARD, *SPOKEN, *STRUCTURE)), config
-        self._tags = tags or Tags(tokenizer)
+        self.tags = tags or Tags(tokenizer)
         self._heard, self._spoken = [[self._tokens[name] for name in names] for names in (HEARD, SPOKEN)]
 
     def speech(
@@ -171,7 +171,7 @@ class PromptBuilder:
         return [begin, *[audio] * len(delayed), end]
 
     def _text(self, text: str) -> list[int]:
-        return self._tokens.of_text(self._tags.resolve(text))
+        return self._tokens.of_text(self.tags.resolve(text))
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, nothing added."""

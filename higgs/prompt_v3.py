@@ -26,7 +26,7 @@ class TaskPromptBuilder:
 
     def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
         self._tokens, self._config = Tokens(tokenizer, (*MARKS, *ENDINGS)), config
-        self._tags = tags or Tags(tokenizer)
+        self.tags = tags or Tags(tokenizer)
 
     def speech(
         self,
@@ -52,7 +52,7 @@ class TaskPromptBuilder:
         heard = len(ids)
         prefix = heard + len(columns)
         ids += [self._tokens["<|ref_audio|>"]] * len(columns)
-        ids += [self._tokens["<|text|>"], *self._text(self._tags.told(scene or "") + text)]
+        ids += [self._tokens["<|text|>"], *self._text(self.tags.told(scene or "") + text)]
         audio_columns = torch.zeros(len(ids), self._config.num_codebooks, dtype=torch.int64)
         audio_columns[heard:prefix] = columns
         mask = torch.zeros(len(ids), dtype=torch.bool)
@@ -63,4 +63,4 @@ class TaskPromptBuilder:
         raise InvalidRequest("Higgs v3 reads no conversations; ask it to speak a text.", code="unsupported")
 
     def _text(self, text: str) -> list[int]:
-        return self._tokens.of_text(self._tags.resolve(text))
+        return self._tokens.of_text(self.tags.resolve(text))

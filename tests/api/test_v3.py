@@ -73,6 +73,8 @@ def test_a_stream_is_the_whole_speech(server: TinyServer) -> None:
 def test_tags_change_what_is_said_and_unknown_ones_are_refused(server: TinyServer) -> None:
     plain, sad = speech(server), speech(server, input=f"<|emotion:sadness|>{TEXT}")
     assert sad.status_code == 200 and sad.content != plain.content
+    told = speech(server, instructions="Speak sadly.")
+    assert told.content == sad.content
     refused = speech(server, input=f"<|emotion:despair|>{TEXT}")
     error = refused.json()["error"]
     assert (refused.status_code, error["code"], error["param"]) == (400, "unknown_tag", "input")
