@@ -15,8 +15,9 @@ from typing import cast
 import torch
 
 from bench.subject import default_model, model_named
-from higgs.audio_path import AudioPath
-from higgs.cache import SlotCache
+from higgs.cache import KVCache, SlotCache
+from higgs.cpu.cache import PanelCache
+from higgs.cpu.path import cache_for, path_for
 from higgs.decoder import Decoder
 from higgs.model import HiggsModel, Layer
 from higgs.sampling import SamplingOptions
@@ -52,9 +53,14 @@ def bytes_of_weights(model: HiggsModel) -> int:
 
 
 @torch.inference_mode()
-def step_seconds(model: HiggsModel, decoder: Decoder, cache: SlotCache, batch: int, length: int) -> float:
+def step_seconds(
+    model: HiggsModel, decoder: Decoder, cache: SlotCache | PanelCache, batch: int, length: int
+) -> float:
+    weight = model.audio_lm_head.weight
+
     def start() -> None:
-        filled = torch.randn_like(cache.data[:, 0, :length])
+        made = KVCache(model.config, length, device=cache.device, dtype=weight.dtype)
+        filled = torch.randn_like(made.data[:, 0])
         for row in range(batch):
             decoder.start(row, filled, SamplingOptions(), row, cache.capacity - length)
 
@@ -63,7 +69,7 @@ def step_seconds(model: HiggsModel, decoder: Decoder, cache: SlotCache, batch: i
             decoder.step(batch, length + step + 1)
 
     start()
-    return seconds_of(steps, cache.data.device) / STEPS
+    return seconds_of(steps, cache.device) / STEPS
 
 
 def main() -> None:
@@ -76,12 +82,12 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model_named(arguments.model, device, torch.bfloat16 if device == "cuda" else torch.float32)
-    dtype = model.audio_lm_head.weight.dtype
     capacity = max(arguments.length) + (REPEATS + 1) * STEPS + 1
-    cache = SlotCache(model.config, max(arguments.batch), capacity, device, dtype)
-    decoder = Decoder(model.config, AudioPath(model, cache), cache)
+    cache = cache_for(model, max(arguments.batch), capacity)
+    decoder = Decoder(model.config, path_for(model, cache), cache)
     speed, weights = bytes_per_second(torch.device(device)), bytes_of_weights(model)
-    per_position = cache.data[:, 0, 0].nbytes
+    one_position = KVCache(model.config, 1, dtype=model.audio_lm_head.weight.dtype)
+    per_position = one_position.data.nbytes
     print(f"{speed / 1e9:.1f} GB/s, weights {weights / 1e6:.1f} MB, {per_position} B per position")
     print(f"{'batch':>5} {'length':>6} {'ms':>8} {'floor':>8} {'columns/s':>10}")
     rows = []

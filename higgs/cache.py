@@ -87,7 +87,7 @@ class SlotCache:
     ) -> None:
         shape = (config.layers, rows, capacity, 2, config.kv_heads, config.head_dim)
         self.data = _zeros(shape, device, dtype)
-        self.capacity = capacity
+        self.rows, self.capacity, self.device = rows, capacity, self.data.device
         self._flat = self.data.flatten(3).flatten(1, 2).unbind()
 
     def load(self, row: int, filled: torch.Tensor) -> None:

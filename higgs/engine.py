@@ -9,12 +9,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from errors import Cancelled, InvalidRequest, ModelError
-from higgs.audio_path import AudioPath
-from higgs.cache import SlotCache, slots_that_fit
+from higgs.cache import slots_that_fit
+from higgs.cpu.path import cache_for, path_for
 from higgs.decoder import Decoder, Path
 from higgs.generation import Generation
 from higgs.model import HiggsModel
@@ -32,7 +33,7 @@ class Engine:
     slots:       requests that speak at once; None takes what suits the device (slots_that_fit).
     capacity:    positions of prompt and answer together that a request may fill.
     queue_limit: requests that may wait beside those in work.
-    path:        makes of the model and a cache what computes a column; AudioPath but for tests.
+    path:        makes of the model and a cache what computes a column; path_for but for tests.
     """
 
     def __init__(
@@ -42,13 +43,13 @@ class Engine:
         slots: int | None = None,
         capacity: int = 4096,
         queue_limit: int = 32,
-        path: Callable[[HiggsModel, SlotCache], Path] = AudioPath,
+        path: Callable[[HiggsModel, Any], Path] = path_for,
     ) -> None:
         model = model.eval()
         weight = model.audio_lm_head.weight
         if slots is None:
             slots = slots_that_fit(model.config, capacity, weight.device, weight.dtype)
-        cache = SlotCache(model.config, slots, capacity, weight.device, weight.dtype)
+        cache = cache_for(model, slots, capacity)
         self._capacity, self._books = capacity, model.config.num_codebooks
         self._closing = model.config.mark_frames  # frames that close a stream behind its audio
         with torch.inference_mode():

@@ -1,21 +1,31 @@
-"""Sampling: the filters equal transformers', the draws follow the distribution, a seed repeats them."""
+"""Sampling, in both its forms: filters as transformers' are, draws by the distribution, a seed repeats."""
 
 import pytest
 import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from errors import InvalidRequest
+from higgs.cpu.draw import CompiledSampler
 from higgs.sampling import FEW, LONGEST_WINDOW, Sampler, SamplingOptions, inverse_cdf
 from tests.tiny import CONFIG
 
 DRAWS = 4000
 
 
+@pytest.fixture(params=[Sampler, CompiledSampler], autouse=True)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Sampler]:
+    """Each test runs for torch's operations and for the compiled ones."""
+    monkeypatch.setattr(OneStream, "kind", request.param)
+    return request.param
+
+
 class OneStream:
     """A sampler of one stream, which remembers its columns as the decoder does."""
 
+    kind = Sampler
+
     def __init__(self, options: SamplingOptions, seed: int = 0, columns: int = DRAWS) -> None:
-        self.sampler = Sampler(CONFIG, columns)
+        self.sampler = self.kind(CONFIG, columns)
         self.sampler.start(0, options, seed, columns)
         self.recent = torch.full((1, LONGEST_WINDOW, 8), -1)
 
@@ -110,7 +120,7 @@ def test_marks_do_not_count_as_repetitions() -> None:
     assert torch.equal(ending.draw(logits, 7), marks)
 
 
-def test_streams_of_a_batch_draw_what_each_draws_alone() -> None:
+def test_streams_of_a_batch_draw_what_each_draws_alone(kind: type[Sampler]) -> None:
     """Whatever the options of the others: here one of them sorts all codes, and one takes another's place."""
     options = [
         SamplingOptions(),
@@ -119,7 +129,7 @@ def test_streams_of_a_batch_draw_what_each_draws_alone() -> None:
         SamplingOptions(temperature=0),
     ]
     alone = [OneStream(option, seed, 30) for seed, option in enumerate(options)]
-    batch = Sampler(CONFIG, 30, len(options))
+    batch = kind(CONFIG, 30, len(options))
     for seed, option in enumerate(options):
         batch.start(seed, option, seed, 30)
     recent = torch.full((len(options), LONGEST_WINDOW, 8), -1)
@@ -138,6 +148,27 @@ def test_streams_of_a_batch_draw_what_each_draws_alone() -> None:
             own = alone[stream].draw(logits[row : row + 1], column)
             alone[stream].remember(own)
             assert torch.equal(codes[row], own[0])
+
+
+def test_both_forms_draw_the_same_codes() -> None:
+    options = [
+        SamplingOptions(),
+        SamplingOptions(0.3, None, 0.9),
+        SamplingOptions(1.5, 5, 1.0),
+        SamplingOptions(0),
+    ]
+    batches = [Sampler(CONFIG, 50, len(options)), CompiledSampler(CONFIG, 50, len(options))]
+    for batch in batches:
+        for seed, option in enumerate(options):
+            batch.start(seed, option, seed, 50)
+    generator = torch.Generator().manual_seed(1)
+    for column in range(50):
+        logits = 3 * torch.randn(len(options), 8, 1026, generator=generator)
+        recent = torch.randint(0, 1024, (len(options), LONGEST_WINDOW, 8), generator=generator)
+        recent[:, -3:] = logits.argmax(-1)[:, None]
+        columns = torch.full((len(options),), column)
+        one, other = (batch.draw(logits, columns, recent, 1026) for batch in batches)
+        assert torch.equal(one, other)
 
 
 def test_the_inverse_takes_no_index_without_weight() -> None:
