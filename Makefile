@@ -15,8 +15,9 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 # The stamps make pip run only when a requirements file has changed.
-.venv/serve.stamp: requirements.txt | $(BIN)/python
+.venv/serve.stamp: requirements.txt requirements-speakers.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-speakers.txt
 	@touch $@
 
 .venv/test.stamp: requirements-dev.txt .venv/serve.stamp

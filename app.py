@@ -20,6 +20,7 @@ from api import (
     onboarding,
     ops,
     page,
+    similarity,
     speech,
     speech_batch,
     transcriptions,
@@ -35,6 +36,8 @@ from errors import StartError
 from higgs.cache import MOST_SLOTS
 from listening.listener import Listener
 from settings import Settings, database_url, load_settings
+from speakers.encoder import weights_file
+from speakers.judge import SpeakerJudge
 from voice_cloning import VoiceCloner
 from voice_keeping import KeptVoices
 from voices.store import VoiceStore
@@ -57,7 +60,9 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     """
     state = ServerState(
         Limits(settings.max_upload_bytes, settings.max_voice_bytes, settings.max_text_characters),
-        Habits(settings.transcribe_references, settings.verify, settings.most_takes),
+        Habits(
+            settings.transcribe_references, settings.verify, settings.most_takes, settings.verify_consents
+        ),
         Listener.of_setting(settings.recogniser, settings.device, settings.queue_limit),
     )
 
@@ -85,7 +90,7 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     app.include_router(speech.router)
     app.include_router(speech_batch.router)
     app.include_router(transcriptions.router)
-    for router in (onboarding.router, voices.router, voice_files.router, consents.router):
+    for router in (onboarding.router, similarity.router, voices.router, voice_files.router, consents.router):
         app.include_router(router)
     app.include_router(page.router)
     app.mount("/web", page.files)
@@ -102,7 +107,7 @@ def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> No
     try:
         store = VoiceStore(database_url(settings))
         cloner = VoiceCloner.load(settings)
-        state.voices = KeptVoices(cloner, store)
+        state.voices = KeptVoices(cloner, store, SpeakerJudge(weights_file()))
         state.cloner = cloner
         log.info("ready: %s on %s", cloner.model_id, cloner.device)
     except StartError as error:

@@ -11,6 +11,7 @@
     ├── Overloaded              429  the queue is full; carries retry_after seconds
     ├── Loading                 503  the model is not ready yet; carries retry_after seconds
     ├── StoreUnavailable        503  the store of voices can't be used now; carries retry_after seconds
+    ├── NotInstalled            501  an optional part is missing here; the message says how to add it
     ├── Cancelled               499  the client left
     ├── ModelError              500  the model failed while it worked on this request
     └── StartError              —    the server can't start; the message names the remedy
@@ -99,6 +100,11 @@ class StoreUnavailable(VoiceServerError):
     def __init__(self, message: str, *, retry_after: int = 5) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class NotInstalled(VoiceServerError):
+    status = 501
+    default_code = "not_installed"
 
 
 class Cancelled(VoiceServerError):

@@ -97,6 +97,9 @@ class Settings(BaseSettings):
         default=False, description="Listen to speech before it goes out, and make bad takes again."
     )
     most_takes: int = Field(default=3, ge=1, description="Takes made of one text at most, to verify it.")
+    verify_consents: bool = Field(
+        default=False, description="Make no voice without a consent whose recording is of the same speaker."
+    )
     data_dir: Path = Field(default=Path("data"), description="Folder where voices are kept.")
     database_url: str | None = Field(
         default=None,

@@ -1,6 +1,6 @@
 """Voices that stay: a recording becomes a kept voice, and a kept voice a reference again.
 
-voices = KeptVoices(cloner, VoiceStore("sqlite:///voices.db"))
+voices = KeptVoices(cloner, VoiceStore("sqlite:///voices.db"), SpeakerJudge(weights_file()))
 onboarding = voices.onboard(VoiceOrder(owner="", user_id="me", name="Anna", upload=data, sample_text="Hi."))
 for steps in onboarding: ...     # each time a step begins or ends
 onboarding.profile, onboarding.sample
@@ -19,6 +19,7 @@ from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
 from higgs.codec import SAMPLE_RATE, Codec
+from speakers.judge import SpeakerJudge
 from speech_plan import VoiceReference
 from voice_cloning import VoiceCloner
 from voice_onboarding import Onboarding, VoiceOrder, new_voice_id
@@ -31,10 +32,11 @@ MOST_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of soun
 
 
 class KeptVoices:
-    """The store, and the model that speaks with what it keeps."""
+    """The store, the model that speaks with what it keeps, and the judge of how alike voices are."""
 
-    def __init__(self, cloner: VoiceCloner, store: VoiceStore) -> None:
+    def __init__(self, cloner: VoiceCloner, store: VoiceStore, judge: SpeakerJudge) -> None:
         self.store = store
+        self.judge = judge
         self._cloner = cloner
         self._codec = codec_identity(cloner.codec)
         self._places = threading.BoundedSemaphore(MOST_ONBOARDINGS)
@@ -60,6 +62,13 @@ class KeptVoices:
             trimmed=False,
             delivery=delivery_of(profile),
         )
+
+    def similarity(self, profile: VoiceProfile, speech: np.ndarray) -> float | None:
+        """How like the voice's recording speech (N,) at 24 kHz is, 0 to 1; None where there is no model."""
+        if not self.judge.installed:
+            return None
+        recording = decode_audio(self.store.profiles.sample(profile.owner, profile.id).flac)
+        return self.judge.similarity(recording, speech, SAMPLE_RATE)
 
     def restore(
         self, owner: str, user_id: str, name: str, bundle: Bundle, delivery: Delivery
@@ -92,7 +101,7 @@ class KeptVoices:
             raise name_taken(order.name)
         if order.consent_id is not None:
             self.store.consents.get(order.owner, order.consent_id)
-        return Onboarding(self._cloner, self.store, self._codec, order, self._places)
+        return Onboarding(self._cloner, self.store, self._codec, order, self._places, self.judge)
 
 
 def delivery_of(profile: VoiceProfile) -> Delivery:

@@ -1,4 +1,4 @@
-"""A recording on its way to a kept voice, step by step: read, choose, listen, encode, speak, keep."""
+"""A recording on its way to a kept voice, step by step: read, choose, verify, listen, encode, speak, keep."""
 
 import threading
 import time
@@ -10,12 +10,13 @@ from uuid import uuid4
 
 import numpy as np
 
-from audio.decode import decode_audio
+from audio.decode import SAMPLE_RATE, decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
-from audio.stretch_choice import ChosenStretch, choose_stretch
-from errors import Cancelled, Overloaded, StoreUnavailable, VoiceServerError
+from audio.stretch_choice import ChosenStretch, SecondSpeaker, choose_stretch
+from errors import Cancelled, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import Speech, SpeechStream
+from speakers.judge import SAME_SPEAKER, SpeakerJudge
 from speech_plan import VoiceReference
 from voice_cloning import VoiceCloner
 from voices.profiles import packed
@@ -32,6 +33,7 @@ class VoiceOrder:
     """A voice to be made: whose it is and its name, the uploaded file, and a text to try it with, if any.
 
     delivery: how the voice speaks where nobody says.
+    verify_consent: the consent's recording must be of the same speaker.
     listen: tells the words of samples at 24 kHz, where the transcript is to be recognised.
     """
 
@@ -43,6 +45,7 @@ class VoiceOrder:
     transcript: str | None = None
     delivery: Delivery = Delivery()
     consent_id: str | None = None
+    verify_consent: bool = False
     sample_text: str | None = None
     listen: Callable[[np.ndarray], str | None] | None = None
 
@@ -50,9 +53,9 @@ class VoiceOrder:
 class Onboarding:
     """One recording on its way to a kept voice: iterate once, in any thread; `cancel` from another.
 
-    Each turn of the iteration gives the steps as they stand: read, choose, listen (where the words are to be
-    recognised), encode, speak (where a text is to be tried) and keep. What fails is raised and noted in the
-    session. The voice is there only after `keep`.
+    Each turn of the iteration gives the steps as they stand: read, choose, verify (a consent, where it must
+    be of the same speaker), listen (where the words are to be recognised), encode, speak (where a text is to
+    be tried) and keep. What fails is raised and noted in the session. The voice is there only after `keep`.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class Onboarding:
         codec: str,
         order: VoiceOrder,
         places: threading.BoundedSemaphore,
+        judge: SpeakerJudge,
     ) -> None:
         self.voice_id = new_voice_id()
         self.profile: VoiceProfile | None = None
         self.sample: Speech | None = None
+        self.similarity: float | None = None
         self._cloner, self._store, self._codec, self._order = cloner, store, codec, order
-        self._places = places
+        self._places, self._judge = places, judge
         self._steps: list[Step] = []
         self._changing = threading.Lock()
         self._cancelled = False
@@ -112,7 +117,9 @@ class Onboarding:
         samples = yield from self._step(
             "read", lambda: decode_audio(order.upload, max_seconds=LONGEST_UPLOAD_SECONDS)
         )
-        chosen = yield from self._step("choose", lambda: choose_stretch(samples))
+        chosen = yield from self._step("choose", lambda: choose_stretch(samples, self._second_speaker()))
+        if order.verify_consent:
+            yield from self._step("verify", lambda: self._check_consent(chosen.samples))
         words, listen = order.transcript, order.listen
         if words is None and listen is not None:
             words = yield from self._step("listen", lambda: listen(chosen.samples))
@@ -121,7 +128,7 @@ class Onboarding:
         voice = replace(voice, delivery=order.delivery)
         text = order.sample_text
         if text is not None:
-            self.sample = yield from self._step("speak", lambda: self._speak(text, voice))
+            self.sample = yield from self._step("speak", lambda: self._speak(text, voice, chosen.samples))
         profile = self._profile(chosen, flac, voice)
         yield from self._step("keep", lambda: self._keep(profile))
 
@@ -147,12 +154,35 @@ class Onboarding:
         """The steps begun so far: name, state (running, completed or failed), started_at and seconds."""
         return [dict(step) for step in self._steps]
 
-    def _speak(self, text: str, voice: VoiceReference) -> Speech:
+    def _second_speaker(self) -> SecondSpeaker | None:
+        """Who tells two voices, where there is a model for it."""
+        if not self._judge.installed:
+            return None
+        return lambda phrases: self._judge.second_speaker(phrases, SAMPLE_RATE)
+
+    def _check_consent(self, samples: np.ndarray) -> None:
+        """InvalidAudio where the consent's recording is of someone else."""
+        consent_id = self._order.consent_id
+        assert consent_id is not None
+        consent = decode_audio(self._store.consents.recording(self._order.owner, consent_id))
+        similarity = self._judge.similarity(samples, consent, SAMPLE_RATE)
+        if similarity < SAME_SPEAKER:
+            message = "The consent was not spoken by the voice of the recording: their similarity is"
+            message += (
+                f" {similarity:.2f}, one speaker's at least {SAME_SPEAKER:g}. Record both in a quiet room."
+            )
+            raise InvalidAudio(message, code="consent_other_speaker")
+
+    def _speak(self, text: str, voice: VoiceReference, reference: np.ndarray) -> Speech:
+        """Let the voice say the text, and compare it with the reference where there is a model for it."""
         with self._changing:
             if self._cancelled:
                 raise Cancelled("The onboarding was cancelled.")
             self._speaking = self._cloner.stream(text, voice)
-        return self._speaking.speech()
+        speech = self._speaking.speech()
+        if self._judge.installed:
+            self.similarity = self._judge.similarity(reference, speech.samples, SAMPLE_RATE)
+        return speech
 
     def _keep(self, profile: VoiceProfile) -> None:
         now = time.time()
@@ -193,6 +223,7 @@ class Onboarding:
             start_seconds=chosen.start_seconds,
             end_seconds=chosen.end_seconds,
             findings=[asdict(finding) for finding in chosen.findings],
+            similarity=self.similarity,
             **asdict(order.delivery),
             codec=self._codec,
             flac=flac,

@@ -18,7 +18,7 @@ from api.state import Cloner, State, Voices
 from api.streaming import EVENT_STREAM, sse, while_connected
 from api.text_rules import check_text
 from api.uploads import file_name, require_form, uploaded_bytes
-from api.voice_making import finished, listening, ordered, progress_response
+from api.voice_making import consent_check, finished, listening, ordered, progress_response
 from api.voice_rules import TRIAL_TEXT, transcript, user_name, voice_name
 from api.voice_schemas import (
     OnboardingAnswer,
@@ -29,6 +29,7 @@ from api.voice_schemas import (
     PartUsed,
     SampleBody,
     findings_of,
+    likeness_of,
 )
 from audio.encode import encode_audio
 from errors import InvalidRequest
@@ -41,6 +42,7 @@ router = APIRouter(prefix="/api/public/voice/onboarding")
 
 FIELDS = {
     **dict.fromkeys(("read", "choose", "encode"), "audio_file"),
+    "verify": "consent",
     "speak": "sample_text",
     "keep": "voice_name",
 }
@@ -77,6 +79,8 @@ async def clone_voice(
         bool | None, Form(description="Recognise the words without ref_text.")
     ] = None,
     ref_text: Annotated[str | None, Form(description="The words spoken in the recording.")] = None,
+    consent: Annotated[str, Form(description="The id of a kept consent.")] = "",
+    verify_consent: Annotated[bool | None, Form(description="It must be of the same speaker.")] = None,
     stream: Annotated[bool, Form(description="Answer with events of the steps.")] = False,
 ) -> OnboardingAnswer | Response:
     """Make a voice of the best stretch of a recording, and let it speak."""
@@ -88,6 +92,8 @@ async def clone_voice(
         file_name=file_name(audio_file),
         transcript=transcript(ref_text, "ref_text"),
         listen=listening(state, transcribe_reference),
+        consent_id=consent or None,
+        verify_consent=consent_check(state, voices, consent, verify_consent),
         sample_text=sample_text,
         upload=await uploaded_bytes(audio_file, "audio_file", state.limits.voice_bytes),
     )
@@ -95,7 +101,8 @@ async def clone_voice(
 
     def answer() -> OnboardingAnswer:
         assert onboarding.profile is not None and onboarding.sample is not None
-        return spoken_answer(onboarding.profile, sample_text, onboarding.sample)
+        profile = onboarding.profile
+        return spoken_answer(profile, sample_text, onboarding.sample, profile.similarity)
 
     if stream:
         return await progress_response(onboarding, FIELDS, answer)
@@ -144,7 +151,8 @@ async def try_voice(
     with blamed_on("text"):
         stream = await run_in_threadpool(cloner.stream, body.text, reference)
     speech = await while_connected(request, stream, stream.speech)
-    return await run_in_threadpool(spoken_answer, profile, body.text, speech)
+    similarity = await run_in_threadpool(voices.similarity, profile, speech.samples)
+    return await run_in_threadpool(spoken_answer, profile, body.text, speech, similarity)
 
 
 @router.delete("/{voice_id}")
@@ -154,7 +162,9 @@ def delete_voice(voice_id: str, voices: Voices, owner: Owner) -> OnboardingDelet
     return OnboardingDeleted(voice_id=voice_id)
 
 
-def spoken_answer(profile: VoiceProfile, text: str, speech: Speech) -> OnboardingAnswer:
+def spoken_answer(
+    profile: VoiceProfile, text: str, speech: Speech, similarity: float | None
+) -> OnboardingAnswer:
     mp3 = base64.b64encode(encode_audio(speech.samples, "mp3").data).decode("ascii")
     return OnboardingAnswer(
         voice_id=profile.id,
@@ -163,6 +173,7 @@ def spoken_answer(profile: VoiceProfile, text: str, speech: Speech) -> Onboardin
         sample_audio=f"data:audio/mp3;base64,{mp3}",
         used=PartUsed.of(profile),
         findings=findings_of(profile),
+        likeness=likeness_of(similarity),
     )
 
 
@@ -183,4 +194,5 @@ def status_of(voices: KeptVoices, owner: str, voice_id: str) -> OnboardingStatus
         duration_seconds=(session.finished_at or time.time()) - session.created_at,
         used=PartUsed.of(profile) if profile else None,
         findings=findings_of(profile) if profile else None,
+        likeness=likeness_of(profile.similarity) if profile else None,
     )

@@ -29,6 +29,7 @@ class Habits:
     transcribe_references: bool
     verify: bool
     most_takes: int
+    verify_consents: bool
 
 
 @dataclass

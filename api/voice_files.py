@@ -14,7 +14,7 @@ from api.errors import blamed_on
 from api.schemas import ErrorDetail
 from api.state import State, Voices
 from api.uploads import file_name, require_form, uploaded_bytes
-from api.voice_making import finished, ordered
+from api.voice_making import consent_check, finished, ordered
 from api.voice_rules import delivery, transcript, user_name, voice_name
 from api.voice_schemas import BatchAnswer, BatchResult, Voice, VoiceChange
 from api.voices import FIELDS
@@ -47,6 +47,7 @@ async def create_voices(
     if names and len(names) != len(audio_samples):
         message = f"There are {len(names)} names for {len(audio_samples)} files; send one for each, or none."
         raise InvalidRequest(message, code="invalid_value", param="names")
+    consent_check(state, voices, "")
     user, results = user_name(user_id, "user_id"), []
     for index, upload in enumerate(audio_samples):
         result = BatchResult(index=index, file_name=file_name(upload))
@@ -97,6 +98,7 @@ async def import_voice(
 ) -> Voice:
     """Keep an exported voice."""
     user = user_name(user_id, "user_id")
+    consent_check(state, voices, "")
     data = await uploaded_bytes(file, "file", state.limits.voice_bytes)
     with blamed_on("file"):
         bundle = await run_in_threadpool(Bundle.unpacked, data)

@@ -28,6 +28,20 @@ def listening(state: ServerState, asked: bool | None) -> Callable[[np.ndarray], 
     return lambda samples: state.listener.transcribe(samples, SAMPLE_RATE).text or None
 
 
+def consent_check(state: ServerState, voices: KeptVoices, consent: str, asked: bool | None = None) -> bool:
+    """Whether the consent must be of the same speaker, since the request, or else the setting, wants it.
+
+    InvalidRequest if it must, and none is named; NotInstalled if nothing here can tell.
+    """
+    wanted = state.habits.verify_consents if asked is None else asked
+    if wanted and not consent:
+        message = "Name a consent of the same speaker; POST /v1/audio/voice_consents keeps one."
+        raise InvalidRequest(message, code="missing_required_parameter", param="consent")
+    if wanted:
+        voices.judge.require()
+    return wanted
+
+
 async def ordered(voices: KeptVoices, order: VoiceOrder, fields: Fields) -> Onboarding:
     """The onboarding of an order that can be met."""
     try:

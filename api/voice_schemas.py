@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas import ErrorDetail, Instructions, RequestBody, SoundOfVoice
+from speakers.judge import MODEL, SAME_SPEAKER
 from voice_keeping import delivery_of
 from voices.tables import SessionState, VoiceConsent, VoiceProfile
 
@@ -35,6 +36,25 @@ def findings_of(profile: VoiceProfile) -> list[Finding]:
     return [Finding(**finding) for finding in profile.findings]
 
 
+class Likeness(BaseModel):
+    """How alike two speakers sound to the model, 0 to 1; from the threshold on they count as one."""
+
+    similarity: float
+    threshold: float
+    same_speaker: bool
+    model: str
+
+    @classmethod
+    def of(cls, similarity: float) -> "Likeness":
+        same = similarity >= SAME_SPEAKER
+        return cls(similarity=similarity, threshold=SAME_SPEAKER, same_speaker=same, model=MODEL)
+
+
+def likeness_of(similarity: float | None) -> Likeness | None:
+    """Of a voice's speech to its reference; None where nobody compared them."""
+    return None if similarity is None else Likeness.of(similarity)
+
+
 class OnboardingAnswer(BaseModel):
     """A text spoken by a kept voice; sample_audio is a data: URI of an MP3."""
 
@@ -45,10 +65,11 @@ class OnboardingAnswer(BaseModel):
     sample_audio: str
     used: PartUsed
     findings: list[Finding]
+    likeness: Likeness | None
 
 
 class OnboardingStep(BaseModel):
-    name: Literal["read", "choose", "listen", "encode", "speak", "keep"]
+    name: Literal["read", "choose", "verify", "listen", "encode", "speak", "keep"]
     state: Literal["running", "completed", "failed"]
     started_at: float
     seconds: float | None
@@ -60,7 +81,7 @@ class OnboardingError(BaseModel):
 
 
 class OnboardingStatus(BaseModel):
-    """How far an onboarding came. Once it is completed, `used` and `findings` tell of the voice."""
+    """How far an onboarding came. Once it is completed, `used`, `findings`, `likeness` tell of the voice."""
 
     success: Literal[True] = True
     voice_id: str
@@ -75,6 +96,7 @@ class OnboardingStatus(BaseModel):
     duration_seconds: float
     used: PartUsed | None
     findings: list[Finding] | None
+    likeness: Likeness | None
 
 
 class OnboardingDeleted(BaseModel):
@@ -104,6 +126,7 @@ class Voice(BaseModel):
     consent: str | None = None
     used: PartUsed | None = None
     findings: list[Finding] = []
+    likeness: Likeness | None = None
 
     @classmethod
     def of(cls, profile: VoiceProfile) -> "Voice":
@@ -117,6 +140,7 @@ class Voice(BaseModel):
             consent=profile.consent_id,
             used=PartUsed.of(profile),
             findings=findings_of(profile),
+            likeness=likeness_of(profile.similarity),
         )
 
 

@@ -15,7 +15,7 @@ from api.streaming import while_connected
 from api.text_rules import check_text
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_choice import DEFAULT
-from api.voice_making import finished, listening, ordered
+from api.voice_making import consent_check, finished, listening, ordered
 from api.voice_rules import TRIAL_TEXT, delivery, transcript, user_name, voice_name
 from api.voice_schemas import Voice, VoiceChange, VoiceDeleted, VoiceList, VoiceOption
 from audio.delivery import FASTEST, LOUDEST_DB, MOST_SEMITONES, SLOWEST, SOFTEST_DB
@@ -26,7 +26,7 @@ from voice_onboarding import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
 
-FIELDS = {**dict.fromkeys(("read", "choose", "encode"), "audio_sample"), "keep": "name"}
+FIELDS = {**dict.fromkeys(("read", "choose", "encode"), "audio_sample"), "verify": "consent", "keep": "name"}
 UNSAID = "Where a request doesn't say:"
 After = Annotated[str | None, Query(description="The list goes on behind this id.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -43,7 +43,8 @@ async def create_voice(
     owner: Owner,
     name: Annotated[str, Form()],
     audio_sample: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
-    consent: Annotated[str | None, Form(description="The id of a kept consent.")] = None,
+    consent: Annotated[str, Form(description="The id of a kept consent.")] = "",
+    verify_consent: Annotated[bool | None, Form(description="It must be of the same speaker.")] = None,
     transcribe_reference: Annotated[
         bool | None, Form(description="Recognise the words without ref_text.")
     ] = None,
@@ -71,6 +72,7 @@ async def create_voice(
         delivery=delivery(sound, instructions, "instructions"),
         listen=listening(state, transcribe_reference),
         consent_id=consent or None,
+        verify_consent=consent_check(state, voices, consent, verify_consent),
         upload=await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes),
     )
     onboarding = await ordered(voices, order, FIELDS)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LONGEST_FILE = 300
 
 GROUND = {"errors"}
-DOMAIN = {"higgs", "audio", "voices", "listening"}
+DOMAIN = {"higgs", "audio", "voices", "listening", "speakers"}
 PYTHON_DOOR = {"voice_cloning", "speech_plan"} | DOMAIN | GROUND
 EVERYTHING_SHARED = PYTHON_DOOR | {"settings", "api", "voice_keeping", "voice_onboarding"}
 MAY_IMPORT = {
@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "audio": GROUND,
     "voices": GROUND,
     "listening": GROUND,
+    "speakers": GROUND,
     "settings": GROUND,
     "speech_plan": {"higgs", "audio"} | GROUND,
     "voice_cloning": {"speech_plan"} | DOMAIN | GROUND | {"settings"},

@@ -1,7 +1,8 @@
 """Recordings in which speakers agree to be cloned."""
 
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm.interfaces import ORMOption
 
 from errors import NotFound
 from voices.database import Database
@@ -22,6 +23,11 @@ class Consents:
     def get(self, owner: str, consent_id: str) -> VoiceConsent:
         with self._database.reading() as session:
             return _owned(session, owner, consent_id)
+
+    def recording(self, owner: str, consent_id: str) -> bytes:
+        """What was recorded, as FLAC."""
+        with self._database.reading() as session:
+            return _owned(session, owner, consent_id, undefer(VoiceConsent.flac)).flac
 
     def page(self, owner: str, *, after: str | None, limit: int) -> Page[VoiceConsent]:
         """The newest consents, at most `limit`, of those made before the consent `after`."""
@@ -45,8 +51,8 @@ def _of(owner: str) -> Select[VoiceConsent]:
     return select(VoiceConsent).where(VoiceConsent.owner == owner)
 
 
-def _owned(session: Session, owner: str, consent_id: str) -> VoiceConsent:
-    consent = session.scalar(_of(owner).where(VoiceConsent.id == consent_id))
+def _owned(session: Session, owner: str, consent_id: str, *options: ORMOption) -> VoiceConsent:
+    consent = session.scalar(_of(owner).where(VoiceConsent.id == consent_id).options(*options))
     if consent is None:
         raise NotFound(f"There is no consent {consent_id!r}.", code="consent_not_found")
     return consent

@@ -59,6 +59,7 @@ class VoiceProfile(Base):
     flac:  the 24 kHz mono reference as the codec got it; the upload itself is not kept.
     codes: uint16, little-endian, 8 rows of one code per frame, made by the codec that `codec` identifies.
     start_seconds, end_seconds: the part of the upload, of source_seconds, that became the reference.
+    similarity: of the voice's first trial to the reference, 0 to 1; None where nobody compared them.
     speed, pitch, volume, instructions: how the voice speaks where nobody says; None leaves it to the model.
     """
 
@@ -75,6 +76,7 @@ class VoiceProfile(Base):
     start_seconds: Mapped[float] = mapped_column(Double)
     end_seconds: Mapped[float] = mapped_column(Double)
     findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    similarity: Mapped[float | None] = mapped_column(Double)
     speed: Mapped[float | None] = mapped_column(Double)
     pitch: Mapped[float | None] = mapped_column(Double)
     volume: Mapped[float | None] = mapped_column(Double)

@@ -14,6 +14,7 @@ import pytest
 
 from audio.decode import decode_audio
 from settings import Settings
+from speakers.encoder import weights_file
 from tests.audio.media import float_wav, media, recording, silent_film, sound_file
 from tests.tiny_server import TinyServer, serving, write_endless_model
 
@@ -78,6 +79,9 @@ def test_an_upload_becomes_a_voice_that_speaks(tiny_server: TinyServer) -> None:
     assert (body["voice_name"], body["sample_text"]) == (name, WORDS)
     assert seconds_of(body["sample_audio"]) > 0.3
     assert body["used"]["end"] > body["used"]["start"] >= 0 and body["findings"] == []
+    assert (body["likeness"] is None) == (weights_file() is None)
+    status = httpx.get(url(tiny_server, f"status/{body['voice_id']}")).json()
+    assert status["likeness"] == body["likeness"]
 
 
 @pytest.mark.parametrize(

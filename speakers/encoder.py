@@ -1,0 +1,64 @@
+"""The voice encoder of Resemblyzer: 1.6 s of speech become a voiceprint of 256 numbers, alike for a speaker.
+
+Wan, Wang, Papir and Moreno, "Generalized end-to-end loss for speaker verification" (2018). The weights are
+those that the package brings, and the features are its own; the package itself isn't imported, since it would
+bring librosa, numba and scikit-learn, 450 MB, to compute one spectrogram.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from transformers.audio_utils import mel_filter_bank
+
+PACKAGE = "resemblyzer"
+SAMPLE_RATE = 16_000
+FRAME, STEP = 400, 160
+BANDS = 40
+WIDTH = 256
+WINDOW_FRAMES = 160
+WINDOW = WINDOW_FRAMES * STEP  # samples of one window, 1.6 s
+LEVEL_DB = -30.0  # of the speech that it was trained on; its spectrogram is not logarithmic
+BATCH = 32
+
+
+def weights_file() -> Path | None:
+    """The package's weights; None where it isn't installed."""
+    found = find_spec(PACKAGE)
+    folders = found.submodule_search_locations if found else None
+    path = Path(folders[0]) / "pretrained.pt" if folders else None
+    return path if path is not None and path.is_file() else None
+
+
+class SpeakerEncoder(nn.Module):
+    """Three layers of LSTM, whose last state is projected; on the CPU, 6 MB."""
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(BANDS, WIDTH, num_layers=3, batch_first=True)
+        self.linear = nn.Linear(WIDTH, WIDTH)
+        state = torch.load(weights, map_location="cpu", weights_only=True)["model_state"]
+        self.load_state_dict({name: state[name] for name in self.state_dict()})
+        self.eval()
+        filters = mel_filter_bank(
+            FRAME // 2 + 1, BANDS, 0, SAMPLE_RATE / 2, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+        )
+        self._filters = torch.from_numpy(filters).float()
+
+    @torch.inference_mode()
+    def voiceprints(self, windows: np.ndarray) -> np.ndarray:
+        """Windows of float32 samples (N, 25600) at 16 kHz → voiceprints (N, 256), positive, of length 1."""
+        spectrograms = self._spectrograms(torch.from_numpy(windows))
+        prints = []
+        for part in spectrograms.split(BATCH):
+            _, (state, _) = self.lstm(part)
+            prints.append(nn.functional.normalize(torch.relu(self.linear(state[-1])), dim=1))
+        return torch.cat(prints).numpy()
+
+    def _spectrograms(self, windows: torch.Tensor) -> torch.Tensor:
+        """Power in mel bands (N, 160, 40)."""
+        window = torch.hann_window(FRAME)
+        spectrum = torch.stft(windows, FRAME, STEP, window=window, pad_mode="constant", return_complex=True)
+        return (spectrum.abs() ** 2).transpose(1, 2)[:, :WINDOW_FRAMES] @ self._filters

