@@ -17,11 +17,11 @@ from higgs.delay import apply_delay
 from higgs.prompt import Prompt, PromptBuilder, Reference
 from higgs.vocoder.codec import encode_clips, voice_codes
 from higgs.vocoder.network import PROSODY_BOOK, VOICE_BOOKS, VocoderNetwork
-from higgs.vocoder.speaker import speaker_of
+from higgs.vocoder.speaker import pitch_of_codes, speaker_of
 from train.guide import BEFORE
 from train.reading import letter_spans, pronounced, reading
 from train.speech import Utterance
-from train.voices import Warp, draw_warp, noisy, warp
+from train.voices import Warp, centred, draw_warp, noisy, warp
 
 KINDS, KIND_SHARES = ("exchange", "scene", "none"), (0.6, 0.3, 0.1)
 DEFAULT_VOICE = 0
@@ -124,9 +124,11 @@ class Examples:
             reference, target = (warp(u.features, draft.by) for u in (draft.reference, draft.target))
             dirty.append(bool(self._rng.random() < 0.3))
             reference = noisy(reference, self._rng) if dirty[-1] else reference
-            none = draft.kind == "none"
-            voices += [self.default_voice if none else voice_codes(self._network, speaker_of(reference))] * 2
-            clips += [reference, target]
+            voice = self.default_voice
+            if draft.kind != "none":
+                voice = voice_codes(self._network, speaker_of(reference))
+            voices += [voice] * 2
+            clips += [reference, centred(target, float(pitch_of_codes(voice[:1].numpy())[0][0]))]
         with torch.no_grad():
             codes = encode_clips(self._network, clips, torch.stack(voices))
         pairs = zip(codes[::2], codes[1::2], strict=True)

@@ -1,6 +1,6 @@
 """Pseudo-speakers: one warp of pitch, formants, tempo and tone, held over all utterances of a speaker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,14 @@ def warp(features: np.ndarray, by: Warp) -> Features:
         voicing=np.clip(packed[:, 2:6] * by.periodicity, 0, 1) * voiced[:, None],
         envelope=np.maximum(envelope, LOG_FLOOR).astype(np.float32),
     )
+
+
+def centred(clip: Features, level: float) -> Features:
+    """The clip with its median pitch at a level (ln Hz). Sentences stray from their speaker's level, by more
+    than two semitones where the range is wide; an answer is to lie where its reference lies."""
+    voiced = clip.log_f0[clip.voiced > 0.5]
+    shift = np.float32(level - np.median(voiced)) if len(voiced) else np.float32(0)
+    return replace(clip, log_f0=clip.log_f0 + shift)
 
 
 def resample_rows(rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
