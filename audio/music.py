@@ -10,7 +10,7 @@ LOWEST_BIN = 20  # 215 Hz; below lie the hum of mains and the pitch of voices
 NEIGHBOURS = 21  # bins around a bin, above whose mean a tone stands out
 STANDS_OUT_DB, QUIETEST_DB = 3.0, -60.0
 MOST_TONES = 5
-# Speech of people gave 0.7 to 0.9 and of synthesisers at most 2.1; music 20 dB below speech 2.2 to 3.2.
+# Speech of people gave 0.7 to 0.9 and of synthesisers at most 1.9; music 20 dB below speech 2.2 to 3.2.
 HELD_TONES = 2.4
 
 BEAT_RATE = 8_000
