@@ -58,7 +58,7 @@ def acoustic_names(boson: str, native: str, strides: int, block: list[str]) -> d
 def widths(tensors: Tensors) -> dict[str, Any]:
     """What boson's config.json would say of tensors in transformers' names; KeyError if one is not there."""
     codebook = tensors["quantizer.quantizers.0.codebook.embed"]
-    ratios = []
+    ratios: list[int] = []
     while (name := f"acoustic_encoder.block.{len(ratios)}.conv1.weight") in tensors:
         ratios.append(tensors[name].shape[-1] // 2)
     return {
