@@ -1,13 +1,16 @@
-"""The user's story, end to end: speech in the default voice, then in the voice of a recording.
+"""The user's stories: speech in the default voice and in that of a recording, then a voice that is kept:
+upload, steps, status, another text, a file to hear, deleted.
 
-    python test_voice_cloning.py [recording] [--api-url http://127.0.0.1:8000]
+    python test_voice_cloning.py [recording] [--api-url http://127.0.0.1:8000] [--save kept_voice.mp3]
 
 Uses the official OpenAI SDK. Without an address (--api-url or VOICE_API_URL) it starts `python app.py` on the
-bundled model itself. Under pytest the same story is told and checked.
+bundled model itself; OPENAI_API_KEY goes to servers that ask for a key. Under pytest the stories are told and
+checked.
 """
 
 import argparse
 import base64
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -33,6 +36,8 @@ RECORDING = ROOT / "test_audio.wav"
 HUMAN_VOICES = ROOT.parent / "shared" / "voices"
 TEXT = "The quick brown fox jumps over the lazy dog near the river bank."
 SEED = 1
+ONBOARDING = "/api/public/voice/onboarding"
+API_KEY = os.environ.get("OPENAI_API_KEY", "not-needed")
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Story:
 def tell(server: LiveServer, path: Path) -> Story:
     """Health, then the default voice, then twice the voice of the recording."""
     httpx.get(f"{server.url}/health").raise_for_status()
-    client = OpenAI(base_url=f"{server.url}/v1", api_key="not-needed", max_retries=0)
+    client = OpenAI(base_url=f"{server.url}/v1", api_key=API_KEY, max_retries=0)
     recording = read(path)
     default = speak(client, "default voice")
     before = server.resident_bytes()
@@ -131,6 +136,70 @@ def table(story: Story) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class KeptVoice:
+    """What an onboarding told: its steps, its answer, its status and the answer to another text.
+
+    gone: the status of asking for the voice once it was deleted.
+    """
+
+    steps: list[dict[str, Any]]
+    kept: dict[str, Any]
+    status: dict[str, Any]
+    tried: dict[str, Any]
+    gone: int
+
+
+def keep(server: LiveServer, path: Path, save: Path) -> KeptVoice:
+    """Make a voice of the recording, let it say TEXT into the file `save`, and delete it."""
+    headers = {"authorization": f"Bearer {API_KEY}"}
+    with httpx.Client(base_url=f"{server.url}{ONBOARDING}", headers=headers, timeout=600) as client:
+        name = f"{path.stem} {time.time():.0f}"
+        form = {"user_id": "story", "voice_name": name, "ref_text": read(path).text, "stream": "true"}
+        response = client.post("/clone", data=form, files={"audio_file": (path.name, path.read_bytes())})
+        lines = [line for line in response.text.splitlines() if line]
+        last = json.loads(lines[-1].removeprefix("data: "))
+        if "error" in last:
+            raise SystemExit(f"{path} can't become a voice: {last['error']['message']}")
+        voice_id = last["voice_id"]
+        status = client.get(f"/status/{voice_id}").raise_for_status().json()
+        tried = client.post(f"/test/{voice_id}", json={"text": TEXT}).raise_for_status().json()
+        save.write_bytes(sound_of(tried))
+        client.delete(f"/{voice_id}").raise_for_status()
+        return KeptVoice(status["steps"], last, status, tried, client.get(f"/status/{voice_id}").status_code)
+
+
+def sound_of(answer: dict[str, Any]) -> bytes:
+    return base64.b64decode(answer["sample_audio"].partition(",")[2])
+
+
+def report(kept: KeptVoice, recording: Take, save: Path) -> str:
+    """The story of a kept voice for the terminal."""
+    used = kept.kept["used"]
+    lines = [f"{step['name']:>8}  {step['state']}, {step['seconds']:.2f} s" for step in kept.steps]
+    lines.append(
+        f"{kept.kept['voice_id']}: {kept.status['status']} in {kept.status['duration_seconds']:.1f} s"
+    )
+    lines.append(f"used: {used['start']:.1f} to {used['end']:.1f} s of {used['seconds']:.1f} s")
+    lines += [f"found: {finding['message']}" for finding in kept.kept["findings"]]
+    take = Take("kept voice", TEXT, decode_audio(sound_of(kept.tried)))
+    pitches = f"{take.pitch_hertz:.0f} Hz, the recording's {recording.pitch_hertz:.0f} Hz"
+    lines.append(f"{save}: {take.seconds:.1f} s; pitch {pitches}; {take.wrong_words} words misheard")
+    lines.append(likeness_told(kept.tried["likeness"]))
+    lines.append(
+        "deleted: the voice is gone" if kept.gone == 404 else f"deleted, but its status is {kept.gone}"
+    )
+    return "\n".join(lines)
+
+
+def likeness_told(likeness: dict[str, Any] | None) -> str:
+    if likeness is None:
+        return "similarity to the recording: this server has no model that compares speakers"
+    verdict = "one speaker" if likeness["same_speaker"] else "not one speaker"
+    threshold = likeness["threshold"]
+    return f"similarity to the recording: {likeness['similarity']:.2f}, {verdict} (from {threshold:g} on)"
+
+
 @contextmanager
 def any_server(url: str | None) -> Iterator[LiveServer]:
     """The server at this address, or one of our own with the bundled model."""
@@ -153,6 +222,17 @@ def server() -> Iterator[LiveServer]:
 @pytest.fixture(scope="module")
 def story(server: LiveServer) -> Story:
     return tell(server, RECORDING)
+
+
+def test_a_voice_is_kept_speaks_and_goes(server: LiveServer, tmp_path: Path) -> None:
+    save = tmp_path / "kept.mp3"
+    told = keep(server, RECORDING, save)
+    assert [step["state"] for step in told.steps] == ["completed"] * 5
+    assert told.gone == 404
+    recording = read(RECORDING)
+    spoken = Take("kept voice", TEXT, decode_audio(save.read_bytes()))
+    assert semitones(spoken.pitch_hertz, recording.pitch_hertz) < 4
+    assert "used: " in report(told, recording, save)
 
 
 def semitones(one: float, other: float) -> float:
@@ -186,7 +266,7 @@ def test_the_same_seed_gives_the_same_clone(story: Story) -> None:
 def test_human_voices_are_followed(server: LiveServer) -> None:
     if not HUMAN_VOICES.is_dir():
         pytest.skip(f"no recordings of people at {HUMAN_VOICES}")
-    client = OpenAI(base_url=f"{server.url}/v1", api_key="not-needed", max_retries=0)
+    client = OpenAI(base_url=f"{server.url}/v1", api_key=API_KEY, max_retries=0)
     man, woman = (speak(client, name, HUMAN_VOICES / f"en_{name}.wav") for name in ("man", "woman"))
     assert man.pitch_hertz < woman.pitch_hertz
 
@@ -195,9 +275,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("recording", nargs="?", type=Path, default=RECORDING, help="1-30 s of one voice")
     parser.add_argument("--api-url", default=os.environ.get("VOICE_API_URL"), help="a running server")
+    parser.add_argument("--save", type=Path, default=Path("kept_voice.mp3"), help="where to write the speech")
     arguments = parser.parse_args()
     with any_server(arguments.api_url) as server:
-        print(table(tell(server, arguments.recording)))
+        print(table(tell(server, arguments.recording)), end="\n\n")
+        kept = keep(server, arguments.recording, arguments.save)
+        print(report(kept, read(arguments.recording), arguments.save))
 
 
 if __name__ == "__main__":
