@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from api import (
     chat,
@@ -28,14 +29,16 @@ from api import (
     voices,
 )
 from api.auth import ApiKeys, keys_of
+from api.documentation import EVERYWHERE, DocumentedApp, errors
 from api.errors import add_error_handlers
-from api.middleware import BodyLimit, RequestIds
-from api.schemas import ErrorResponse
+from api.logs import log_request, set_up_logs
+from api.middleware import BodyLimit, LastResort, Records
+from api.rate_limits import RateLimits, limits_of
 from api.state import Habits, Limits, ServerState
 from errors import StartError
 from higgs.cache import MOST_SLOTS
 from listening.listener import Listener
-from settings import Settings, database_url, load_settings
+from settings import Settings, database_url, listed, load_settings
 from speakers.encoder import weights_file
 from speakers.judge import SpeakerJudge
 from voice_cloning import VoiceCloner
@@ -50,7 +53,12 @@ SPARE_THREADS = 16
 # twice too large is still read, so that the refusal can name its field.
 BODY_FACTOR = 3
 VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# What a page elsewhere may read of an answer beside its body.
+READABLE_HEADERS = (
+    *("x-request-id", "x-should-retry", "retry-after", "x-voice-used", "x-seed", "x-takes", "x-faults"),
+    *("x-word-error-rate", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
+    "x-ratelimit-reset-requests",
+)
 
 
 def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> FastAPI:
@@ -78,35 +86,48 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
         if state.voices is not None:
             state.voices.store.close()
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="Higgs Audio voice server",
         description="OpenAI's audio API: text and a recording in, speech in that voice out.",
         lifespan=lifespan,
-        responses={"default": {"model": ErrorResponse, "description": "An error, in OpenAI's shape"}},
+        responses=errors(*EVERYWHERE),
     )
     app.state.server = state
-    app.include_router(ops.router)
-    app.include_router(chat.router)
-    app.include_router(speech.router)
-    app.include_router(speech_batch.router)
-    app.include_router(transcriptions.router)
-    for router in (onboarding.router, similarity.router, voices.router, voice_files.router, consents.router):
-        app.include_router(router)
+    app.include_router(ops.router, responses=errors(404))
+    for module in (chat, speech, speech_batch, transcriptions):
+        app.include_router(module.router, responses=errors(404, 413, 415))
+    for module in (onboarding, similarity, voices, voice_files, consents):
+        app.include_router(module.router, responses=errors(404, 409, 413, 415, 501))
     app.include_router(page.router)
     app.mount("/web", page.files)
     add_error_handlers(app)
+    add_middleware(app, state, settings)
+    return app
+
+
+def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None:
+    """What every request goes through, from the inside out."""
     largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
     app.add_middleware(BodyLimit, limit=largest)
+    app.add_middleware(RateLimits, limits=limits_of(settings.rate_limit))
     app.add_middleware(ApiKeys, keys=keys_of(settings.api_keys))
-    app.add_middleware(RequestIds)
-    return app
+    app.add_middleware(LastResort)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=listed(settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=READABLE_HEADERS,
+        )
+    app.add_middleware(Records, observers=(log_request, state.metrics.note_request))
 
 
 def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> None:
     """Open the store and load and warm the model into the state, or note why not and call stop."""
     try:
         store = VoiceStore(database_url(settings))
-        cloner = VoiceCloner.load(settings)
+        cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = KeptVoices(cloner, store, SpeakerJudge(weights_file()))
         state.cloner = cloner
         log.info("ready: %s on %s", cloner.model_id, cloner.device)
@@ -125,10 +146,17 @@ def main() -> None:
         settings = load_settings(sys.argv[1:])
     except StartError as error:
         sys.exit(f"app.py: {error}")
-    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+    set_up_logs(settings.log_level, settings.log_format)
     app = create_app(settings, stop=lambda: setattr(server, "should_exit", True))
     server = uvicorn.Server(
-        uvicorn.Config(app, settings.host, settings.port, log_level=settings.log_level, log_config=None)
+        uvicorn.Config(
+            app,
+            settings.host,
+            settings.port,
+            log_level=settings.log_level,
+            log_config=None,
+            access_log=False,  # it would log addresses with their texts; api/logs.py logs requests
+        )
     )
     server.run()
     failure = app.state.server.failure

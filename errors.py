@@ -9,6 +9,7 @@
     │   ├── PayloadTooLarge     413  more bytes or characters than a limit allows
     │   └── UnsupportedMedia    415  a body of the wrong content type
     ├── Overloaded              429  the queue is full; carries retry_after seconds
+    ├── RateLimited             429  one key or address asks too often; carries retry_after seconds
     ├── Loading                 503  the model is not ready yet; carries retry_after seconds
     ├── StoreUnavailable        503  the store of voices can't be used now; carries retry_after seconds
     ├── NotInstalled            501  an optional part is missing here; the message says how to add it
@@ -80,6 +81,16 @@ class Overloaded(VoiceServerError):
     default_code = "overloaded"
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(VoiceServerError):
+    status = 429
+    type = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

@@ -1,17 +1,20 @@
 """Every setting of the server, as HIGGS_* variables and as flags: the one reader of the environment."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from limits import parse_many
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
 from errors import StartError
 
 PREFIX = "HIGGS_"
+ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
 class Settings(BaseSettings):
@@ -112,9 +115,35 @@ class Settings(BaseSettings):
         default=None,
         description="Keys, parted by commas, of which requests must bring one; unset: none is needed.",
     )
+    rate_limit: str | None = Field(
+        default=None,
+        description="Requests of one key, or else one address: 60/minute, or several such; unset: no limit.",
+    )
+    cors_origins: str | None = Field(
+        default=None,
+        description="Web pages elsewhere that may ask: https://example.org, several, or *; unset: none.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines of text, or a JSON object a line."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level logged."
     )
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_a_rate(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_many(value)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str | None) -> str | None:
+        for origin in listed(value):
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin such as https://example.org:8443")
+        return value
 
 
 def load_settings(arguments: Sequence[str] = ()) -> Settings:
@@ -142,6 +171,11 @@ def database_url(settings: Settings) -> str:
     except OSError as error:
         raise StartError(f"HIGGS_DATA_DIR {folder} can't be made: {error.strerror}; name another.") from error
     return f"sqlite:///{folder / 'voices.db'}"
+
+
+def listed(value: str | None) -> list[str]:
+    """What stands in a setting of several, parted by commas."""
+    return [each.strip() for each in (value or "").split(",") if each.strip()]
 
 
 def variable(name: str) -> str:

@@ -32,7 +32,8 @@ from errors import StartError, VoiceServerError
 from higgs.chatml import ChatMLResponse, turns_of
 from higgs.checkpoint import Checkpoint, load_checkpoint
 from higgs.codec import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
-from higgs.engine import Engine
+from higgs.engine import Ended, Engine, ignored
+from higgs.prefill import CacheUse
 from higgs.sampling import SamplingOptions
 from higgs.speech import Piece, Speech, SpeechStream, Stretch
 from settings import Settings, load_settings
@@ -50,9 +51,14 @@ Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 class VoiceCloner:
-    """A loaded model that clones voices and speaks; safe to use from several threads."""
+    """A loaded model that clones voices and speaks; safe to use from several threads.
 
-    def __init__(self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings) -> None:
+    ended: called by the engine's thread whenever it has come to the end of a text, or a part of one.
+    """
+
+    def __init__(
+        self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings, ended: Ended
+    ) -> None:
         weight = next(checkpoint.model.parameters())
         self.model_id = model_id
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
@@ -73,17 +79,19 @@ class VoiceCloner:
             positions=settings.max_positions,
             columns_per_byte=settings.columns_per_byte,
         )
-        self._engine = Engine(
+        self.engine = Engine(
             checkpoint.model,
             slots=settings.slots,
             capacity=settings.max_positions,
             queue_limit=settings.queue_limit,
+            ended=ended,
         )
+        self.reference_use = CacheUse()
         self._references: OrderedDict[bytes, VoiceReference] = OrderedDict()
         self._looking, self._encoding = threading.Lock(), threading.Lock()
 
     @classmethod
-    def load(cls, settings: Settings | None = None) -> "VoiceCloner":
+    def load(cls, settings: Settings | None = None, ended: Ended = ignored) -> "VoiceCloner":
         """Load and warm the model; None reads the HIGGS_* variables. StartError names the remedy."""
         settings = settings or load_settings()
         device, name = _device_of(settings.device), settings.model
@@ -96,7 +104,7 @@ class VoiceCloner:
         dtype = None if settings.dtype == "auto" else getattr(torch, settings.dtype)
         checkpoint = load_checkpoint(name, codec=settings.codec, device=device, dtype=dtype)
         model_id = Path(name).resolve().name if Path(name).expanduser().is_dir() else name
-        cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings)
+        cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings, ended)
         cloner._warm_up()
         if cloner.licence:
             log.info("%s stands under this licence: %s", model_id, cloner.licence)
@@ -109,6 +117,7 @@ class VoiceCloner:
         """
         key = hashlib.sha256(audio).digest()
         voice = self._kept(key)
+        self.reference_use.note(voice is not None)
         if voice is None:
             with self._encoding:
                 voice = self._kept(key) or self._encode(key, audio)
@@ -131,7 +140,7 @@ class VoiceCloner:
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
-        return SpeechStream(self._engine, self.codec, stretches, sampling, options.max_columns)
+        return SpeechStream(self.engine, self.codec, stretches, sampling, options.max_columns)
 
     def generate(
         self,
@@ -157,7 +166,7 @@ class VoiceCloner:
         piece = Piece(
             prompt, max(min(max_new_tokens, self._settings.max_positions - len(prompt)), FIRST_FRAME)
         )
-        speech = SpeechStream(self._engine, self.codec, [Stretch([piece])], sampling).speech()
+        speech = SpeechStream(self.engine, self.codec, [Stretch([piece])], sampling).speech()
         usage = {
             "prompt_tokens": len(prompt),
             "completion_tokens": speech.completion_audio_tokens,
@@ -169,11 +178,11 @@ class VoiceCloner:
     @property
     def waiting(self) -> int:
         """Requests that wait for the model."""
-        return self._engine.waiting
+        return self.engine.waiting
 
     def close(self) -> None:
         """Cancel what is under way and let the model go."""
-        self._engine.close()
+        self.engine.close()
 
     def _kept(self, key: bytes) -> VoiceReference | None:
         with self._looking:

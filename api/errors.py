@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.records import note_error
 from errors import (
     Conflict,
     InvalidRequest,
@@ -46,20 +47,25 @@ def blamed_on(path: str) -> Iterator[None]:
 
 
 def error_response(error: Exception) -> JSONResponse:
-    """The HTTP answer to an error; an unforeseen one is logged here and answered 500 without details."""
+    """The HTTP answer to an error, which is noted; an unforeseen one is logged too, and answered 500 without
+    details."""
     if _disk_is_full(error):
         log.error("the disk is full", exc_info=error)
         error = StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
     if isinstance(error, HTTPException):
         kind = InvalidRequest if error.status_code < 500 else VoiceServerError
         param = "body" if error.status_code == 413 else None
-        body = _body(str(error.detail), kind.type, param, CODES.get(error.status_code, kind.default_code))
-        return JSONResponse(body, error.status_code, error.headers)
+        code = CODES.get(error.status_code, kind.default_code)
+        note_error(code)
+        return JSONResponse(
+            _body(str(error.detail), kind.type, param, code), error.status_code, error.headers
+        )
     if isinstance(error, RequestValidationError):
         error = _invalid_request(error)
     elif not isinstance(error, VoiceServerError):
         log.error("unforeseen error", exc_info=error)
         error = ModelError("The server failed on this request; its log says why.", code="internal_error")
+    note_error(error.code)
     body = _body(error.message, error.type, error.param, error.code)
     return JSONResponse(body, error.status, _headers(error))
 

@@ -1,6 +1,7 @@
-"""What every request goes through: a request id, the last resort for errors, and the limit on bodies."""
+"""What every request goes through: its id and its record, the last resort for errors, the limit on bodies."""
 
 import re
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -8,36 +9,67 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_response
+from api.records import UNKNOWN_ROUTE, Record, note_error, under_way
 
 SANE_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
-class RequestIds:
-    """Put x-request-id on every response, the client's own if sane; answer unforeseen errors."""
+class Records:
+    """Put x-request-id on every response, the client's own if sane, and show each request's record around.
 
-    def __init__(self, app: ASGIApp) -> None:
+    observers: get the record once the answer is out, or has broken off.
+    """
+
+    def __init__(self, app: ASGIApp, observers: Sequence[Callable[[Record], None]]) -> None:
         self.app = app
+        self._observers = observers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if SANE_REQUEST_ID.fullmatch(given) else f"req_{uuid4().hex}"
+        sane = SANE_REQUEST_ID.fullmatch(given) is not None
+        record = Record(given if sane else f"req_{uuid4().hex}", scope["method"])
+
+        async def send_and_note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = record.id
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                record.whole = True
+
+        with under_way(record):
+            try:
+                await self.app(scope, receive, send_and_note)
+            finally:
+                record.seconds = record.elapsed()
+                record.route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+                for observe in self._observers:
+                    observe(record)
+
+
+class LastResort:
+    """Answer errors that nobody foresaw; one that breaks an answer off breaks the connection off, too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def send_with_id(message: Message) -> None:
+        async def send_and_see(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+            started = started or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, receive, send_and_see)
         except Exception as error:
             if started:
+                note_error(getattr(error.__cause__, "code", None) or "internal_error")
                 raise
-            await error_response(error)(scope, receive, send_with_id)
+            await error_response(error)(scope, receive, send)
 
 
 class BodyLimit:

@@ -1,10 +1,11 @@
-"""Which model is served, and whether it is ready: /v1/models and /health."""
+"""Which model is served, whether it is ready, and how it does: /v1/models, /health and /metrics."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Header
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 
 from api.schemas import ModelCard, ModelList
 from api.state import Cloner, State
@@ -12,11 +13,23 @@ from errors import NotFound
 from voice_cloning import VoiceCloner
 
 ALIAS = "higgs-audio"
+TEXT = {"schema": {"type": "string"}}
 
 router = APIRouter()
 
 
-@router.get("/health")
+class Health(BaseModel):
+    """Once the status is ready: which model is served on what, and how many requests wait for it."""
+
+    status: Literal["loading", "ready", "failed"]
+    message: str | None = None
+    model: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    waiting: int | None = None
+
+
+@router.get("/health", response_model=Health, responses={503: {"model": Health}})
 def health(state: State) -> JSONResponse:
     """200 once the model is loaded and warm; 503 before, or after its loading failed."""
     if state.failure is not None:
@@ -24,6 +37,17 @@ def health(state: State) -> JSONResponse:
     if state.cloner is None:
         return JSONResponse({"status": "loading"}, 503, {"retry-after": "2"})
     return JSONResponse({"status": "ready", **_details(state.cloner)})
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": TEXT, "application/openmetrics-text": TEXT}}},
+)
+def metrics(state: State, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
+    """Figures for Prometheus."""
+    data, content_type = state.metrics.exposition(accept)
+    return Response(data, headers={"content-type": content_type})
 
 
 @router.get("/v1/models")

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.kept_audio import KeptAudio
+from api.metrics import Metrics
 from api.reference_words import ReferenceWords
 from errors import Loading, StartError
 from listening.listener import Listener
@@ -44,9 +45,11 @@ class ServerState:
     failure: StartError | None = None
     kept_audio: KeptAudio = field(default_factory=KeptAudio)
     reference_words: ReferenceWords = field(init=False)
+    metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
         self.reference_words = ReferenceWords(self.listener)
+        self.metrics = Metrics(lambda: self.cloner)
 
     def verifier(self, asked: bool | None) -> Listener | None:
         """Who listens to speech before it goes out, if the request, or else the setting, wants it."""

@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.errors import error_response
+from api.records import note_first_audio
 from errors import ModelError
 from higgs.speech import SpeechStream
 
@@ -66,6 +67,7 @@ async def begun(stream: SpeechStream, request: Request) -> Iterator[np.ndarray]:
     begin = await while_connected(request, stream, first)
     if begin is None:
         raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
+    note_first_audio()
     return chain(silence, [begin], samples)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from api.records import note_take_made_again
 from api.schemas import FaultFound, SpeechQuality
 from api.streaming import Cancellable
 from audio.english import english_words
@@ -93,6 +94,7 @@ class Takes:
                 stream = self._again()
             except Overloaded:
                 break
+            note_take_made_again()
             takes.append(self._judged(stream))
         best = min(takes, key=lambda take: (len(take.faults), take.word_error_rate or 0.0))
         return best.speech, best.quality(len(takes))

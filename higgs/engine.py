@@ -19,12 +19,19 @@ from higgs.cpu.path import cache_for, path_for
 from higgs.decoder import Decoder, Path
 from higgs.generation import Generation
 from higgs.model import HiggsModel
-from higgs.prefill import Reader
+from higgs.pace import Pace
+from higgs.prefill import CacheUse, Reader
 from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
 from higgs.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
+
+Ended = Callable[[Generation], None]
+
+
+def ignored(generation: Generation) -> None:
+    """What is done about the end of a request where nobody asks."""
 
 
 class Engine:
@@ -33,6 +40,7 @@ class Engine:
     slots:       requests that speak at once; None takes what suits the device (slots_that_fit).
     capacity:    positions of prompt and answer together that a request may fill.
     queue_limit: requests that may wait beside those in work.
+    ended:       called by the engine's thread with each request whose stream has come to its end.
     path:        makes of the model and a cache what computes a column; path_for but for tests.
     """
 
@@ -43,6 +51,7 @@ class Engine:
         slots: int | None = None,
         capacity: int = 4096,
         queue_limit: int = 32,
+        ended: Ended = ignored,
         path: Callable[[HiggsModel, Any], Path] = path_for,
     ) -> None:
         model = model.eval()
@@ -56,6 +65,7 @@ class Engine:
             self._reader = Reader(model, capacity, kept_positions=2 * capacity)
             self._decoder = Decoder(model.config, path(model, cache), cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
+        self._ended, self._pace = ended, Pace(slots)
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
@@ -84,7 +94,7 @@ class Engine:
         with self._changed:
             if self._closed:
                 raise Cancelled("The server is shutting down.")
-            self._scheduler.add(generation, admitted)
+            self._scheduler.add(generation, admitted, self._pace.seconds_to_a_place)
             self._changed.notify()
         return generation
 
@@ -97,6 +107,16 @@ class Engine:
     def speaking(self) -> int:
         """Requests that hold a slot."""
         return len(self._scheduler.rows)
+
+    @property
+    def slots(self) -> int:
+        """Requests that can speak at once."""
+        return self._scheduler.slots
+
+    @property
+    def prefix_use(self) -> CacheUse:
+        """How often the beginning of a prompt was known already."""
+        return self._reader.prefix_use
 
     @property
     def positions_read(self) -> int:
@@ -157,6 +177,7 @@ class Engine:
             self._scheduler.stop_reading()
             return generation.fail(Cancelled("The request was cancelled."))
         if not begun:
+            generation.begin()
             self._reader.begin(generation.prompt)
         if self._reader.read_on(generation.prompt):
             row, filled = len(self._scheduler.rows), self._reader.cache.filled()
@@ -190,7 +211,11 @@ class Engine:
             generation.finish("stop")
         elif generation.columns == generation.max_columns or generation.stuck:
             generation.finish("length")
-        return generation.finish_reason is not None
+        if generation.finish_reason is None:
+            return False
+        self._pace.note(generation.worked)
+        self._ended(generation)
+        return True
 
     def _release(self, row: int) -> None:
         """Free the row of a request that has ended, and close the gap."""

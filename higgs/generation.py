@@ -2,6 +2,7 @@
 
 import queue
 import secrets
+import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -22,6 +23,9 @@ class Generation:
                    circles; None until the end.
     columns:       columns generated so far, the opening one included.
     seed:          the seed in use, drawn where the options name none.
+    frames:        frames handed out so far.
+    waited:        seconds in the queue, once it was left.
+    worked:        seconds in a slot, once the iteration has ended well.
     """
 
     def __init__(
@@ -33,7 +37,9 @@ class Generation:
     ) -> None:
         self.prompt, self.options, self.max_columns = prompt, options, max_columns
         self.seed = secrets.randbits(63) if options.seed is None else options.seed
-        self.columns = 0
+        self.columns = self.frames = 0
+        self.waited = self.worked = 0.0
+        self._since = time.monotonic()
         self.finish_reason: str | None = None
         self.cancelled = False
         self._forget = forget
@@ -52,8 +58,13 @@ class Generation:
         self.cancelled = True
         self._forget(self)
 
+    def begin(self) -> None:
+        """Leave the queue; the engine's, as is `put`."""
+        self.waited, self._since = time.monotonic() - self._since, time.monotonic()
+
     def put(self, frame: torch.Tensor) -> None:
-        """Take one frame (8,); the engine's."""
+        """Take one frame (8,)."""
+        self.frames += 1
         self._held.append(frame)
         self._novelty.note(int(frame[0]))
         if len(self._held) == FRAMES_AT_ONCE:
@@ -67,6 +78,7 @@ class Generation:
     def finish(self, reason: str) -> None:
         """End well; the engine's, as is `fail`: one of the two, once."""
         self._hand_out()
+        self.worked = time.monotonic() - self._since
         self.finish_reason = reason
         self._pieces.put(None)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import dataclass
 
 import torch
 
@@ -10,6 +11,18 @@ from higgs.model import HiggsModel
 from higgs.prompt import Prompt
 
 PIECE = 256  # positions read between two steps; bounds how long the streams that speak are held up
+
+
+@dataclass
+class CacheUse:
+    """How often something was looked up that was there, and that was not."""
+
+    hits: int = 0
+    misses: int = 0
+
+    def note(self, found: bool) -> None:
+        self.hits += found
+        self.misses += not found
 
 
 class PrefixCache:
@@ -56,6 +69,7 @@ class Reader:
         weight = model.audio_lm_head.weight
         self.cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
         self.positions_read = 0
+        self.prefix_use = CacheUse()
         self._model = model
         self._positions = torch.arange(capacity, device=weight.device)[None]
         self._prefixes = PrefixCache(kept_positions)
@@ -63,6 +77,8 @@ class Reader:
     def begin(self, prompt: Prompt) -> None:
         self.cache.length = 0
         known = self._prefixes.find(prompt) if prompt.prefix else None
+        if prompt.prefix:
+            self.prefix_use.note(known is not None)
         if known is not None:
             self.cache.restore(known)
 

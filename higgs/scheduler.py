@@ -31,14 +31,16 @@ class Scheduler(Generic[Request]):
     def idle(self) -> bool:
         return not (self.waiting or self.rows or self.reading is not None)
 
-    def add(self, request: Request, admitted: bool = False) -> None:
-        """Put a request at the end of the queue; Overloaded if it is full. One that is admitted goes
-        first."""
+    def add(self, request: Request, admitted: bool = False, retry_after: int = 1) -> None:
+        """Put a request at the end of the queue. One that is admitted goes first.
+
+        Overloaded, with the seconds after which to try again, if the queue is full."""
         if admitted:
             return self.waiting.appendleft(request)
         inside = len(self.waiting) + len(self.rows) + (self.reading is not None)
         if inside >= self.slots + self.queue_limit:
-            raise Overloaded(f"{len(self.waiting)} requests are waiting already. Try again later.")
+            message = f"{len(self.waiting)} requests are waiting already; try again in {retry_after} s."
+            raise Overloaded(message, retry_after=retry_after)
         self.waiting.append(request)
 
     def remove(self, request: Request) -> bool:

@@ -42,7 +42,12 @@ def test_an_unknown_flag_stops_the_start_and_lists_the_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "value"), [("--port", "eighty"), ("--port", "70000"), ("--dtype", "int4"), ("--threads", "0")]
+    ("flag", "value"),
+    [
+        *(("--port", "eighty"), ("--port", "70000"), ("--dtype", "int4"), ("--threads", "0")),
+        *(("--rate-limit", "often"), ("--cors-origins", "example.org")),
+        ("--cors-origins", "https://example.org/page"),
+    ],
 )
 def test_a_bad_value_names_the_setting(flag: str, value: str) -> None:
     with pytest.raises(StartError, match=rf"\(or {flag}\).*got '{value}'"):

@@ -1,13 +1,17 @@
 """Health, models, request ids and errors, over real HTTP."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 from fastapi import APIRouter
+from starlette.types import Message
 
+from app import create_app
 from settings import Settings
 from tests.live import ROOT, free_port
 from tests.tiny_server import TinyServer, serving
@@ -107,3 +111,25 @@ def test_a_server_that_can_t_start_says_why_and_exits(
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 1
     assert remedy in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_form_over_the_limit_is_refused_while_it_is_read(named: bool) -> None:
+    """More than is taken comes piece by piece; where its length is named, the answer is the same."""
+    begin = b'--b\r\ncontent-disposition: form-data; name="audio_sample"; filename="a.wav"\r\n\r\n'
+    left, answer = [begin, *[bytes(1_000)] * 20], []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+    async def send(message: Message) -> None:
+        answer.append(message)
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+    headers += [(b"content-length", str(sum(map(len, left))).encode())] if named else []
+    request = {"type": "http", "method": "POST", "path": "/v1/audio/voices", "headers": headers}
+    app = create_app(Settings(max_upload_bytes=1_000, max_voice_bytes=2_000))
+    anyio.run(app, request | {"query_string": b"", "root_path": ""}, receive, send)
+    begun, body = answer
+    assert (begun["status"], json.loads(body["body"])["error"]["code"]) == (413, "payload_too_large")
+    assert len(left) >= 13  # no more than twice the limit of 3,000 bytes is read

@@ -6,6 +6,7 @@ import httpx
 import numpy as np
 import pytest
 
+from api.records import Record, under_way
 from api.takes import Takes, checkable, words_heard, words_said
 from errors import Cancelled, Overloaded
 from higgs.speech import Speech
@@ -41,8 +42,10 @@ def listener() -> Iterator[Listener]:
 
 def test_a_take_with_the_wrong_words_is_made_again(listener: Listener) -> None:
     others = iter([Spoken(recording(), 1), Spoken(recording(), 2)])
-    speech, quality = Takes(Spoken(NOISE), lambda: next(others), WORDS, listener, 4).best()
+    with under_way(Record("req_1", "POST")) as record:
+        speech, quality = Takes(Spoken(NOISE), lambda: next(others), WORDS, listener, 4).best()
     assert (speech.seed, quality.takes, quality.faults) == (1, 2, [])
+    assert record.takes_made_again == 1
     assert quality.word_error_rate is not None and quality.word_error_rate < 0.25
     assert quality.heard
 

@@ -1,0 +1,112 @@
+"""What the server does and how fast, as figures for Prometheus."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from api.records import Record
+from higgs.codec import FRAME_RATE
+from higgs.generation import Generation
+from voice_cloning import VoiceCloner
+
+SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
+FACTORS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
+# Any other that a client makes up would make a series of its own.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class Metrics:
+    """The figures of one app, in a registry of its own. cloner: the model, None until it is loaded."""
+
+    def __init__(self, cloner: Callable[[], VoiceCloner | None]) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        registry.register(ModelFigures(cloner))
+        self._requests = Counter(
+            "higgs_requests", "Requests answered.", ("method", "route", "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "higgs_request_seconds",
+            "From a request to the end of its answer.",
+            ("route",),
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self._first_audio = Histogram(
+            "higgs_first_audio_seconds",
+            "From a request to the first sound of a streamed answer.",
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self._errors = Counter(
+            "higgs_errors", "Errors that clients were told of.", ("code",), registry=registry
+        )
+        self._takes = Counter("higgs_takes_made_again", "Bad takes made again.", registry=registry)
+        self._queued = Histogram(
+            "higgs_queue_seconds",
+            "Wait of a text, or a part of a long one, for a slot.",
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self._factor = Histogram(
+            "higgs_real_time_factor",
+            "Seconds of work on each second of speech, from slot to last frame.",
+            registry=registry,
+            buckets=FACTORS,
+        )
+        self._speech = Counter("higgs_speech_seconds", "Speech generated, in seconds.", registry=registry)
+
+    def note_request(self, record: Record) -> None:
+        method = record.method if record.method in METHODS else "other"
+        self._requests.labels(method, record.route, str(record.status)).inc()
+        self._seconds.labels(record.route).observe(record.seconds)
+        if record.first_audio is not None:
+            self._first_audio.observe(record.first_audio)
+        for code in record.errors:
+            self._errors.labels(code).inc()
+        self._takes.inc(record.takes_made_again)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All figures in the format that the header `accept` asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def note_generation(self, generation: Generation) -> None:
+        """The engine has come to the end of one."""
+        self._queued.observe(generation.waited)
+        speech = generation.frames / FRAME_RATE
+        if speech:
+            self._speech.inc(speech)
+            self._factor.observe(generation.worked / speech)
+
+
+class ModelFigures(Collector):
+    """What the model's engine and caches say of themselves when they are asked."""
+
+    def __init__(self, cloner: Callable[[], VoiceCloner | None]) -> None:
+        self._cloner = cloner
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        cloner = self._cloner()
+        if cloner is None:
+            return
+        engine = cloner.engine
+        for name, meaning, value in (
+            ("higgs_waiting_requests", "Requests in the queue.", engine.waiting),
+            ("higgs_speaking_requests", "Requests that hold a slot.", engine.speaking),
+            ("higgs_slots", "Requests that can speak at once.", engine.slots),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=value)
+        lookups = CounterMetricFamily(
+            "higgs_cache_lookups", "Recordings and voices looked up.", labels=("cache", "result")
+        )
+        for name, use in {"reference": cloner.reference_use, "voice": engine.prefix_use}.items():
+            lookups.add_metric((name, "hit"), use.hits)
+            lookups.add_metric((name, "miss"), use.misses)
+        yield lookups

@@ -1,0 +1,67 @@
+"""Limits on how often a key or an address may ask."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.api.unloaded import unloaded
+
+MODELS = "/v1/models"
+
+
+def asked(client: TestClient, times: int, key: str | None = None) -> list[int]:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    return [client.get(MODELS, headers=headers).status_code for _ in range(times)]
+
+
+def test_without_the_setting_there_is_no_limit_and_no_word_of_one() -> None:
+    answer = unloaded().get(MODELS)
+    assert not [name for name in answer.headers if name.startswith("x-ratelimit")]
+
+
+def test_a_request_too_many_is_refused_as_openai_does_and_says_when_to_come_back() -> None:
+    client = unloaded(rate_limit="2/minute")
+    left = [client.get(MODELS).headers["x-ratelimit-remaining-requests"] for _ in range(2)]
+    refused = client.get(MODELS)
+    assert left == ["1", "0"]
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (429, "rate_limit_exceeded")
+    assert 55 <= int(refused.headers["retry-after"]) <= 60 and "2 per 1 minute" in error["message"]
+    assert refused.headers["x-ratelimit-limit-requests"] == "2"
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    assert refused.headers["x-ratelimit-reset-requests"] in (
+        "1m0s",
+        *(f"{seconds}s" for seconds in range(55, 60)),
+    )
+    assert refused.headers["x-request-id"]
+
+
+def test_what_watches_the_server_is_not_counted() -> None:
+    client = unloaded(rate_limit="1/hour")
+    assert [client.get("/health").status_code for _ in range(3)] == [503] * 3
+    assert client.get("/metrics").status_code == 200
+
+
+def test_each_key_has_its_own_limit_and_a_wrong_one_takes_nothing_from_it() -> None:
+    client = unloaded(keys="ann, bob", rate_limit="1/minute")
+    assert asked(client, 2, "eve") == [401, 401]
+    assert asked(client, 2, "ann") == [503, 429]
+    assert asked(client, 2, "bob") == [503, 429]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ("192.0.2.1", "192.0.2.2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", False),  # one subscriber's network
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", True),
+    ],
+)
+def test_without_keys_each_address_has_its_own_limit(one: str, other: str, apart: bool) -> None:
+    client = unloaded(rate_limit="1/minute", address=one)
+    assert asked(client, 2) == [503, 429]
+    assert asked(TestClient(client.app, client=(other, 50_000)), 1) == [503 if apart else 429]
+
+
+def test_of_several_limits_the_tightest_is_told() -> None:
+    client = unloaded(rate_limit="100/hour; 3/minute")
+    assert client.get(MODELS).headers["x-ratelimit-limit-requests"] == "3"
