@@ -26,6 +26,7 @@ from api import (
     speech_batch,
     transcriptions,
     voice_files,
+    voice_samples,
     voices,
 )
 from api.auth import ApiKeys, keys_of
@@ -96,7 +97,7 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     app.include_router(ops.router, responses=errors(404))
     for module in (chat, speech, speech_batch, transcriptions):
         app.include_router(module.router, responses=errors(404, 413, 415))
-    for module in (onboarding, similarity, voices, voice_files, consents):
+    for module in (onboarding, similarity, voices, voice_files, voice_samples, consents):
         app.include_router(module.router, responses=errors(404, 409, 413, 415, 501))
     app.include_router(page.router)
     app.mount("/web", page.files)

@@ -25,7 +25,8 @@ class VoiceReference:
     """A voice to speak with: codes int64 (8, T) at 25 frames a second, and the words in them if known.
 
     Of the recording's source_seconds, start_seconds to end_seconds were used; trimmed: it was too long.
-    delivery: how the voice speaks where a request doesn't say.
+    delivery: how the voice speaks where a request doesn't say. more: other recordings of it, with their
+    words, for models that read several.
     """
 
     codes: torch.Tensor
@@ -35,6 +36,7 @@ class VoiceReference:
     end_seconds: float
     trimmed: bool
     delivery: Delivery = Delivery()
+    more: tuple[Reference, ...] = ()
 
     @classmethod
     def of_codes(cls, codes: torch.Tensor) -> "VoiceReference":
@@ -77,7 +79,8 @@ class Planner:
     """What is known of a model and its server, whatever the text.
 
     piece_characters: longest text that the model speaks well in one go.
-    trained_on_scenes: it goes on from what was said before.
+    trained_on_conversations: it reads several recordings of a voice, and goes on from what was said before,
+    as far as its prompts have a place for them.
     follows_instructions: it can be told how to speak, by the scene's description or what that becomes.
     positions: of a prompt and its speech together; columns_per_byte: see Settings.
     """
@@ -85,7 +88,7 @@ class Planner:
     prompts: Prompts
     reading: Reading
     piece_characters: int
-    trained_on_scenes: bool
+    trained_on_conversations: bool
     follows_instructions: bool
     positions: int
     columns_per_byte: float
@@ -114,16 +117,19 @@ class Planner:
         last: dict[int, int] = {}
         for number, (speaker, text) in enumerate(spoken):
             voice = voices[speaker]
-            references = [Reference(voice.codes, voice.transcript)] if voice else []
+            references = [self._reference(voice)] if voice else []
             prompt = partial(self.prompts.speech, text, references, self._scene(voice, options))
             piece = self._piece(prompt(before=None), len(text.encode()))
-            if self.trained_on_scenes and speaker in last:
+            if self.trained_on_conversations and speaker in last:
                 said = spoken[last[speaker]][1]
                 going_on = partial(self._going_on, piece, prompt, said)
                 piece = replace(piece, follows=last[speaker], going_on=going_on)
             found.append(piece)
             last[speaker] = number
         return found
+
+    def _reference(self, voice: VoiceReference) -> Reference:
+        return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
     def _piece(self, prompt: Prompt, length: int) -> Piece:
         """A prompt for a text of so many bytes, with the columns that fit beside it, if those needed do."""

@@ -74,7 +74,7 @@ class VoiceCloner:
             self._prompts,
             chosen_reading(settings.reading, english_only=bundled),
             checkpoint.piece_characters,
-            trained_on_scenes=not bundled and checkpoint.model.config.generation == 2,
+            trained_on_conversations=not bundled,
             follows_instructions=self.follows_instructions,
             positions=settings.max_positions,
             columns_per_byte=settings.columns_per_byte,

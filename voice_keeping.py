@@ -9,7 +9,9 @@ onboarding.profile, onboarding.sample
 import hashlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -18,15 +20,22 @@ from audio.decode import decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
+from audio.stretch_choice import choose_stretch
+from errors import InvalidRequest, Overloaded
 from higgs.codec import SAMPLE_RATE, Codec
+from higgs.prompt import Reference
 from speakers.judge import SpeakerJudge
 from speech_plan import VoiceReference
 from voice_cloning import VoiceCloner
-from voice_onboarding import Onboarding, VoiceOrder, new_voice_id
+from voice_onboarding import LONGEST_UPLOAD_SECONDS, Onboarding, VoiceOrder, new_voice_id
 from voices.bundle import Bundle
 from voices.profiles import name_taken, packed
+from voices.samples import check_room
 from voices.store import VoiceStore
-from voices.tables import VoiceProfile
+from voices.tables import VoiceProfile, VoiceSample
+
+# What tells the words of samples at 24 kHz.
+Listen = Callable[[np.ndarray], str | None]
 
 MOST_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of sound
 
@@ -61,6 +70,49 @@ class KeptVoices:
             profile.end_seconds,
             trimmed=False,
             delivery=delivery_of(profile),
+            more=tuple(map(self._known, profile.samples)),
+        )
+
+    def _known(self, sample: VoiceSample) -> Reference:
+        """One more recording of a voice, as `reference` gives the first."""
+        codes = torch.from_numpy(self.store.samples.codes(sample))
+        if sample.codec != self._codec:
+            codes = self._cloner.reference(self.store.samples.recording(sample)).codes
+            self.store.samples.set_codes(sample, codes.numpy(), self._codec)
+        return Reference(codes, sample.transcript)
+
+    def add_sample(
+        self, owner: str, voice_id: str, upload: bytes, words: str | None, listen: Listen
+    ) -> VoiceProfile:
+        """Keep the best stretch of another recording of a voice; `listen` tells the words not given.
+
+        NotFound: no such voice. InvalidAudio: no recording of a voice. InvalidRequest: it has enough, or
+        nobody knows the words. Overloaded: as many voices as can be are being made.
+        """
+        self.store.profiles.get(owner, voice_id)
+        if not self._places.acquire(blocking=False):
+            raise Overloaded("Many voices are being made now; try again in a moment.", retry_after=10)
+        try:
+            chosen = choose_stretch(decode_audio(upload, max_seconds=LONGEST_UPLOAD_SECONDS))
+            words = words or listen(chosen.samples)
+            if not words:
+                message = "No words were understood in the recording; send them as ref_text."
+                raise InvalidRequest(message, code="missing_required_parameter", param="ref_text")
+            return self.store.samples.add(owner, self._sample(voice_id, chosen.samples, words))
+        finally:
+            self._places.release()
+
+    def _sample(self, voice_id: str, samples: np.ndarray, words: str) -> VoiceSample:
+        flac = encode_audio(samples, "flac").data
+        return VoiceSample(
+            id=f"sample_{uuid4().hex}",
+            voice_id=voice_id,
+            created_at=time.time(),
+            transcript=words,
+            seconds=len(samples) / SAMPLE_RATE,
+            codec=self._codec,
+            flac=flac,
+            codes=packed(self._cloner.reference(flac).codes.numpy()),
         )
 
     def similarity(self, profile: VoiceProfile, speech: np.ndarray) -> float | None:
@@ -76,8 +128,10 @@ class KeptVoices:
         """Keep an exported voice under this name. InvalidAudio: its recording can't serve as a reference."""
         used = prepare_reference(decode_audio(bundle.flac))
         flac = encode_audio(used.samples, "flac").data
+        voice_id = new_voice_id()
+        more = [(prepare_reference(decode_audio(data)).samples, words) for words, data in bundle.samples]
         profile = VoiceProfile(
-            id=new_voice_id(),
+            id=voice_id,
             owner=owner,
             user_id=user_id,
             name=name,
@@ -91,7 +145,9 @@ class KeptVoices:
             codec=self._codec,
             flac=flac,
             codes=packed(self._cloner.reference(flac).codes.numpy()),
+            samples=[self._sample(voice_id, samples, words) for samples, words in more],
         )
+        check_room(profile)
         self.store.keep(profile)
         return profile
 

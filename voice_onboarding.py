@@ -225,6 +225,7 @@ class Onboarding:
             findings=[asdict(finding) for finding in chosen.findings],
             similarity=self.similarity,
             **asdict(order.delivery),
+            samples=[],
             codec=self._codec,
             flac=flac,
             codes=packed(voice.codes.numpy()),

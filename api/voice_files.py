@@ -74,6 +74,7 @@ async def _made(voices: KeptVoices, order: VoiceOrder, request: Request) -> Voic
 def export_voice(voice_id: str, voices: Voices, owner: Owner) -> Response:
     """A voice as one file, which the import route of any server takes."""
     profile = voices.store.profiles.get(owner, voice_id)
+    samples = voices.store.samples
     bundle = Bundle(
         name=profile.name,
         transcript=profile.transcript,
@@ -82,6 +83,7 @@ def export_voice(voice_id: str, voices: Voices, owner: Owner) -> Response:
         end_seconds=profile.end_seconds,
         flac=voices.store.profiles.sample(owner, voice_id).flac,
         delivery=asdict(delivery_of(profile)),
+        samples=tuple((each.transcript, samples.recording(each)) for each in profile.samples),
     )
     headers = {"content-disposition": f'attachment; filename="{voice_id}.zip"'}
     return Response(bundle.packed(), media_type=ZIP, headers=headers)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from api.schemas import ErrorDetail, Instructions, RequestBody, SoundOfVoice
 from speakers.judge import MODEL, SAME_SPEAKER
 from voice_keeping import delivery_of
-from voices.tables import SessionState, VoiceConsent, VoiceProfile
+from voices.tables import SessionState, VoiceConsent, VoiceProfile, VoiceSample
 
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 
@@ -108,8 +108,20 @@ class SampleBody(RequestBody):
     text: str
 
 
+class SampleOfVoice(BaseModel):
+    """One more recording of a voice, and its words."""
+
+    id: str
+    seconds: float
+    ref_text: str
+
+    @classmethod
+    def of(cls, sample: VoiceSample) -> "SampleOfVoice":
+        return cls(id=sample.id, seconds=sample.seconds, ref_text=sample.transcript)
+
+
 class Voice(BaseModel):
-    """OpenAI's audio.voice. built_in: the model's own, which can't be changed or deleted."""
+    """OpenAI's audio.voice. samples: more recordings of it. built_in: the model's own, not to be changed."""
 
     id: str
     object: Literal["audio.voice"] = "audio.voice"
@@ -126,6 +138,7 @@ class Voice(BaseModel):
     consent: str | None = None
     used: PartUsed | None = None
     findings: list[Finding] = []
+    samples: list[SampleOfVoice] = []
     likeness: Likeness | None = None
 
     @classmethod
@@ -140,6 +153,7 @@ class Voice(BaseModel):
             consent=profile.consent_id,
             used=PartUsed.of(profile),
             findings=findings_of(profile),
+            samples=[SampleOfVoice.of(sample) for sample in profile.samples],
             likeness=likeness_of(profile.similarity),
         )
 

@@ -40,10 +40,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Reference:
-    """A voice to imitate: codes (8, T), and what is said in them where it is known."""
+    """A voice to imitate: codes (8, T), and what is said in them where it is known.
+
+    more: other recordings of the same voice, each with its words.
+    """
 
     codes: torch.Tensor
     transcript: str | None = None
+    more: tuple["Reference", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,17 +80,20 @@ def speech_turns(
 ) -> list[Turn]:
     """The turns that ask for `text` to be spoken, in the form of boson's examples.
 
-    A reference with a transcript is an earlier exchange; one without stands in the scene's description. With
-    several references the texts carry tags, [SPEAKER0] for the first.
+    A reference with a transcript is an earlier exchange, and so is each further recording of its voice; one
+    without stands in the scene's description. With several references the texts carry tags, [SPEAKER0] for
+    the first.
     """
     exchanges: list[Turn] = []
     description: list[str | torch.Tensor] = []
     for speaker, reference in enumerate(references):
+        tag = f"[SPEAKER{speaker}] " if len(references) > 1 else ""
         if reference.transcript is None:
             description += [f"SPEAKER{speaker}: ", reference.codes, "\n"]
         else:
-            tag = f"[SPEAKER{speaker}] " if len(references) > 1 else ""
             exchanges += _exchange(reference, tag)
+        for other in reference.more:
+            exchanges += _exchange(other, tag)
     return [_system_turn(scene, description), *exchanges, Turn("user", (text,))]
 
 

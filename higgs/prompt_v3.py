@@ -38,10 +38,12 @@ class TaskPromptBuilder:
         """The prompt that asks for `text` in the voice of the one reference, its words known or not.
 
         scene:  what it says of the manner of speaking becomes tags; this generation reads no scene.
-        before: changes nothing; how this generation goes on from what was said is not published.
+        before: the voice of a text that goes on without a reference. With one it changes nothing: how this
+                generation goes on from what was said is not published.
         """
         if len(references) > 1:
             raise InvalidRequest("Higgs v3 speaks in one voice at a time; give one reference.")
+        references = references or ([before] if before else [])
         ids = [self._tokens["<|tts|>"]]
         columns = torch.empty(0, self._config.num_codebooks, dtype=torch.int64)
         for reference in references:

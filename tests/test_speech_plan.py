@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audio.delivery import Delivery
-from higgs.prompt import QUIET_ROOM
+from higgs.prompt import QUIET_ROOM, Reference
 from settings import Settings
 from speech_plan import SpeechOptions
 from tests.live import ROOT
@@ -69,6 +69,14 @@ def test_each_speaker_has_a_delivery_and_streams_are_the_whole(cloner: VoiceClon
     assert len(speech.samples) - 24_000 > len(speech.as_spoken)
     pieces = list(cloner.stream(text, [None, slow], options))
     np.testing.assert_allclose(np.concatenate(pieces), speech.samples, atol=1e-4)
+
+
+def test_all_recordings_of_a_voice_are_read(cloner: VoiceCloner) -> None:
+    voice = cloner.reference(RECORDING, "Some words.")
+    both = replace(voice, more=(Reference(voice.codes, "Other words."),))
+    one, two = (cloner.speak("Hello.", each, SHORT) for each in (voice, both))
+    assert two.prompt_audio_tokens == 2 * one.prompt_audio_tokens
+    assert two.prompt_text_tokens > one.prompt_text_tokens + len("Other words.")
 
 
 def test_a_scene_and_instructions_reach_a_model_that_was_trained_on_them(cloner: VoiceCloner) -> None:

@@ -8,11 +8,12 @@ from io import BytesIO
 from typing import Any
 
 from errors import InvalidRequest
+from voices.samples import MOST_SAMPLES
 from voices.tables import MOST_FLAC_BYTES
 
 FORMAT = "voice/1"
-DESCRIPTION, RECORDING = "voice.json", "reference.flac"
-MOST_BYTES = {DESCRIPTION: 2**16, RECORDING: MOST_FLAC_BYTES}
+DESCRIPTION, RECORDING, SAMPLE = "voice.json", "reference.flac", "sample_{}.flac"
+MOST_DESCRIPTION = 2**16
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Bundle:
     """What a voice is made of. The codes are left out: each server makes those of its own codec.
 
     delivery: how it speaks where nobody says, as read: whoever takes it checks it.
+    samples: the words and FLAC of more recordings.
     """
 
     name: str
@@ -29,14 +31,18 @@ class Bundle:
     end_seconds: float
     flac: bytes
     delivery: dict[str, Any] = field(default_factory=dict)
+    samples: tuple[tuple[str, bytes], ...] = ()
 
     def packed(self) -> bytes:
         """The file."""
-        described = {name: value for name, value in asdict(self).items() if name != "flac"}
+        described = {name: value for name, value in asdict(self).items() if name not in ("flac", "samples")}
+        described["sample_texts"] = [words for words, _ in self.samples]
         output = BytesIO()
         with zipfile.ZipFile(output, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(DESCRIPTION, json.dumps({"format": FORMAT, **described}, indent=1))
             archive.writestr(RECORDING, self.flac)
+            for number, (_, flac) in enumerate(self.samples):
+                archive.writestr(SAMPLE.format(number), flac)
         return output.getvalue()
 
     @classmethod
@@ -44,9 +50,11 @@ class Bundle:
         """Read a file back. InvalidRequest (voice_file_invalid) if it is none, or holds more than a voice."""
         try:
             with zipfile.ZipFile(BytesIO(data)) as archive:
-                parts = {name: _read(archive, name) for name in MOST_BYTES}
-            described = json.loads(parts[DESCRIPTION])
-            return cls(flac=parts[RECORDING], **_checked(described))
+                described = json.loads(_read(archive, DESCRIPTION))
+                values, texts = _checked(described), _sample_texts(described)
+                flac = _read(archive, RECORDING)
+                samples = [(words, _read(archive, SAMPLE.format(n))) for n, words in enumerate(texts)]
+                return cls(flac=flac, samples=tuple(samples), **values)
         except (
             zipfile.BadZipFile,
             NotImplementedError,
@@ -61,9 +69,10 @@ class Bundle:
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
     """A part of no more bytes than it may have, whatever the archive says of its size."""
+    most = MOST_DESCRIPTION if name == DESCRIPTION else MOST_FLAC_BYTES
     with archive.open(name) as part:
-        data = part.read(MOST_BYTES[name] + 1)
-    if len(data) > MOST_BYTES[name]:
+        data = part.read(most + 1)
+    if len(data) > most:
         raise ValueError(f"its {name} is too large")
     return data
 
@@ -72,7 +81,8 @@ def _checked(described: Any) -> dict[str, Any]:
     if described["format"] != FORMAT:
         raise ValueError(f"its format is {described['format']!r}, not {FORMAT!r}")
     described = {"delivery": {}} | described  # files of the first servers have none
-    values = {field.name: described[field.name] for field in fields(Bundle) if field.name != "flac"}
+    names = [field.name for field in fields(Bundle) if field.name not in ("flac", "samples")]
+    values = {name: described[name] for name in names}
     if not isinstance(values["name"], str) or not isinstance(values["transcript"], str | None):
         raise ValueError("its name or transcript is no text")
     if not isinstance(values["delivery"], dict):
@@ -81,3 +91,10 @@ def _checked(described: Any) -> dict[str, Any]:
     if not all(map(math.isfinite, times)) or not 0 <= times[1] < times[2] <= times[0]:
         raise ValueError("its times make no sense")
     return values
+
+
+def _sample_texts(described: dict[str, Any]) -> list[str]:
+    texts = described.get("sample_texts", [])
+    if not isinstance(texts, list) or len(texts) > MOST_SAMPLES or not all(isinstance(t, str) for t in texts):
+        raise ValueError(f"its sample_texts are not up to {MOST_SAMPLES} texts")
+    return texts

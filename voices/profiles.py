@@ -72,8 +72,7 @@ class Profiles:
             profile = session.scalar(_of(owner).where(VoiceProfile.id == voice_id).options(*options))
         if profile is None:
             raise no_voice(voice_id)
-        codes = np.frombuffer(profile.codes, CODE_TYPE).reshape(CODEBOOKS, -1).astype(np.int64)
-        return Sample(profile.flac, codes, profile.codec)
+        return Sample(profile.flac, unpacked(profile.codes), profile.codec)
 
     def change(
         self,
@@ -111,6 +110,11 @@ class Profiles:
 def packed(codes: np.ndarray) -> bytes:
     """Codes (8, T) as they are stored."""
     return codes.astype(CODE_TYPE).tobytes()
+
+
+def unpacked(data: bytes) -> np.ndarray:
+    """Codes int64 (8, T) as they were before."""
+    return np.frombuffer(data, CODE_TYPE).reshape(CODEBOOKS, -1).astype(np.int64)
 
 
 def name_taken(name: str) -> Conflict:

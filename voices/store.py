@@ -10,12 +10,14 @@ from errors import Cancelled
 from voices.consents import Consents
 from voices.database import Database
 from voices.profiles import Profiles, name_taken, no_voice
+from voices.samples import Samples
 from voices.sessions import Sessions, Step, finish
 from voices.tables import VoiceCloneSession, VoiceProfile
 
 
 class VoiceStore:
-    """profiles: the kept voices; sessions: how they came to be; consents: who agreed to it.
+    """profiles: the kept voices; samples: more recordings of them; sessions: how they came to be; consents:
+    who agreed to it.
 
     Each method is one transaction. StoreUnavailable while the database is away or full.
     """
@@ -24,6 +26,7 @@ class VoiceStore:
         """Open the database of this URL and migrate it; StartError names the remedy if it can't be."""
         self._database = Database(url)
         self.profiles = Profiles(self._database)
+        self.samples = Samples(self._database)
         self.sessions = Sessions(self._database)
         self.consents = Consents(self._database)
         self.sessions.sweep()

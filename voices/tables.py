@@ -14,7 +14,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 ID_LENGTH = 64
 NAME_LENGTH = 100
@@ -60,6 +60,7 @@ class VoiceProfile(Base):
     codes: uint16, little-endian, 8 rows of one code per frame, made by the codec that `codec` identifies.
     start_seconds, end_seconds: the part of the upload, of source_seconds, that became the reference.
     similarity: of the voice's first trial to the reference, 0 to 1; None where nobody compared them.
+    samples: more recordings of the voice, oldest first.
     speed, pitch, volume, instructions: how the voice speaks where nobody says; None leaves it to the model.
     """
 
@@ -84,12 +85,35 @@ class VoiceProfile(Base):
     codec: Mapped[str] = mapped_column(String(ID_LENGTH))
     flac: Mapped[bytes] = mapped_column(LargeBinary(MOST_FLAC_BYTES), deferred=True, deferred_raiseload=True)
     codes: Mapped[bytes] = mapped_column(LargeBinary(2**16 - 1), deferred=True, deferred_raiseload=True)
+    samples: Mapped[list["VoiceSample"]] = relationship(
+        order_by="VoiceSample.created_at",
+        lazy="selectin",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+    )
 
     __table_args__ = (
         UniqueConstraint("owner", "user_id", "name"),
         Index(None, "owner", "created_at", "id"),
         MYSQL,
     )
+
+
+class VoiceSample(Base):
+    """One more recording of a kept voice: its words, its seconds; flac, codes and codec as of the first."""
+
+    __tablename__ = "voice_samples"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    voice_id: Mapped[str] = mapped_column(ForeignKey("voice_profiles.id", ondelete="CASCADE"))
+    created_at: Mapped[float] = mapped_column(Double)
+    transcript: Mapped[str] = mapped_column(Text)
+    seconds: Mapped[float] = mapped_column(Double)
+    codec: Mapped[str] = mapped_column(String(ID_LENGTH))
+    flac: Mapped[bytes] = mapped_column(LargeBinary(MOST_FLAC_BYTES), deferred=True, deferred_raiseload=True)
+    codes: Mapped[bytes] = mapped_column(LargeBinary(2**16 - 1), deferred=True, deferred_raiseload=True)
+
+    __table_args__ = (Index(None, "voice_id", "created_at"), MYSQL)
 
 
 class VoiceCloneSession(Base):

@@ -48,7 +48,8 @@ def test_a_clone_goes_on_in_the_voice_of_the_answer_named_last(tiny_server: Tiny
     assert body["voice"]["used"] == "clone"
     assert audio_of(body) == audio_of(answer(tiny_server, *inline, audio=CLONE))
     default = answer(tiny_server, *messages)
-    assert default["voice"] == {"used": "default", "reference": None, "note": None}
+    said_of_it = {"used": "default", "reference": None, "note": None, "instructions_followed": None}
+    assert default["voice"] == said_of_it
 
 
 def test_an_unknown_audio_is_404(tiny_server: TinyServer) -> None:

@@ -192,6 +192,17 @@ def test_prompts_are_the_published_ones(builder: TaskPromptBuilder) -> None:
             assert columns[:, book].tolist() == expected
 
 
+def test_a_text_without_a_voice_goes_on_in_that_of_what_was_said(builder: TaskPromptBuilder) -> None:
+    said = Reference(torch.arange(80).view(8, 10), "Said.")
+    assert_same(builder.speech("On.", before=said), builder.speech("On.", [said]))
+    voice = Reference(torch.arange(160).view(8, 20), "A voice.")
+    assert_same(builder.speech("On.", [voice], before=said), builder.speech("On.", [voice]))
+
+
+def assert_same(one: Prompt, other: Prompt) -> None:
+    assert torch.equal(one.input_ids, other.input_ids) and torch.equal(one.audio_columns, other.audio_columns)
+
+
 def test_what_the_prompt_can_t_hold_is_refused(builder: TaskPromptBuilder) -> None:
     with pytest.raises(InvalidRequest, match=r"<\|text\|>"):
         builder.speech("Hello <|text|> there.")

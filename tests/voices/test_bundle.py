@@ -10,7 +10,7 @@ import pytest
 from errors import InvalidRequest
 from voices.bundle import Bundle
 
-BUNDLE = Bundle("Anna", "The words.", 9.0, 1.5, 4.5, b"fLaC" * 1000, {"speed": 1.5, "pitch": None})
+BUNDLE = Bundle("Anna", "The words.", 9.0, 1.5, 4.5, b"fLaC" * 1000, {"speed": 1.5}, (("More.", b"fLaC"),))
 
 
 def archive(**parts: bytes) -> bytes:
@@ -41,6 +41,8 @@ def test_a_voice_comes_back() -> None:
         (archive(voice_json=b"[]", reference_flac=b""), "list indices"),
         (archive(voice_json=b"{]", reference_flac=b""), "Expecting"),
         (archive(voice_json=described(format="voice/9"), reference_flac=b""), "voice/9"),
+        (archive(voice_json=described(sample_texts=["a"] * 3), reference_flac=b""), "up to 2 texts"),
+        (archive(voice_json=described(sample_texts=["a"]), reference_flac=b""), "sample_0.flac"),
         (archive(voice_json=described(delivery=[]), reference_flac=b""), "delivery"),
         (archive(voice_json=described(name=7), reference_flac=b""), "no text"),
         (archive(voice_json=described(end_seconds="NaN"), reference_flac=b""), "make no sense"),
