@@ -10,7 +10,6 @@ import torch
 from higgs.cache import SlotCache
 from higgs.config import HiggsConfig
 from higgs.cpu.cache import PanelCache
-from higgs.cpu.draw import CompiledSampler
 from higgs.delay import DelayRule
 from higgs.graphs import Graphs
 from higgs.sampling import FEW, LONGEST_WINDOW, Sampler, SamplingOptions
@@ -43,11 +42,12 @@ class Buckets:
 class Decoder:
     """Up to `rows` streams, the first of which speak. `path` reads and writes `cache`, row by row."""
 
+    SAMPLER = Sampler
+
     def __init__(self, config: HiggsConfig, path: Path, cache: SlotCache | PanelCache) -> None:
         rows, device = cache.rows, cache.device
         self._config, self._path, self._cache = config, path, cache
-        kind = CompiledSampler if device.type == "cpu" else Sampler
-        self._sampler = kind(config, cache.capacity, rows, device)
+        self._sampler = self.SAMPLER(config, cache.capacity, rows, device)
         self._rule = DelayRule(config, rows, device)
         self._position = torch.zeros(rows, dtype=torch.int64, device=device)
         self._column = torch.zeros(rows, dtype=torch.int64, device=device)

@@ -12,19 +12,23 @@ class PanelCache:
 
     keys:   [layers, rows, kv_heads, panels, D, PANEL], in panels of positions.
     values: [layers, rows, kv_heads, panels, positions, PANEL], in panels of D.
+    half:   they are rounded to float16, which int16 holds, for half the bytes.
     """
 
-    def __init__(self, config: HiggsConfig, rows: int, capacity: int) -> None:
+    def __init__(self, config: HiggsConfig, rows: int, capacity: int, half: bool) -> None:
+        self.half = half
+        dtype = np.int16 if half else np.float32
         self.rows, self.capacity, self.device = rows, capacity, torch.device("cpu")
         heads = (config.layers, rows, config.kv_heads)
         positions, numbers = (-(-count // PANEL) * PANEL for count in (capacity, config.head_dim))
         # Memory is taken only where it is written to.
-        self.keys = np.zeros((*heads, positions // PANEL, config.head_dim, PANEL), np.float32)
-        self.values = np.zeros((*heads, numbers // PANEL, positions, PANEL), np.float32)
+        self.keys = np.zeros((*heads, positions // PANEL, config.head_dim, PANEL), dtype)
+        self.values = np.zeros((*heads, numbers // PANEL, positions, PANEL), dtype)
 
     def load(self, row: int, filled: torch.Tensor) -> None:
         """Fill a row with [layers, length, 2, kv_heads, head_dim], as of KVCache.filled."""
-        keys, values = filled.permute(2, 0, 3, 1, 4).numpy()
+        kept = filled.half().view(torch.int16) if self.half else filled
+        keys, values = kept.permute(2, 0, 3, 1, 4).numpy()
         for start in range(0, keys.shape[2], PANEL):
             part = keys[:, :, start : start + PANEL].swapaxes(2, 3)
             self.keys[:, row, :, start // PANEL, :, : part.shape[3]] = part

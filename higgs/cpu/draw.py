@@ -1,4 +1,4 @@
-"""Drawing codes on a CPU: Sampler's rules, compiled as one function that looks no further than it must."""
+"""From logits to columns on a CPU: the rules of Sampler and DelayRule, compiled."""
 
 # What Numba compiles has the types that it is called with; an intrinsic is called without its context.
 # mypy: disable-error-code="no-untyped-def, call-arg"
@@ -6,40 +6,60 @@
 import numpy as np
 import torch
 
-from higgs.cpu.compiled import compiled
+from higgs.cpu.compiled import compiled, compiled_sum
+from higgs.decoder import Decoder
+from higgs.delay import DelayRule
 from higgs.sampling import Sampler
+
+OPEN = DelayRule.OPEN
+
+
+@compiled_sum
+def at_least(logits, bound):
+    """How many are as large as bound or larger."""
+    count = np.float32(0.0)
+    for code in range(len(logits)):
+        count += np.float32(1.0) if logits[code] >= bound else np.float32(0.0)
+    return count
 
 
 @compiled
-def sink(values, codes, place, size):
-    """Let the entry at `place` sink to where the first `size` entries are a heap with the least on top."""
-    value, code = values[place], codes[place]
-    below = 2 * place + 1
-    while below < size:
-        if below + 1 < size and values[below + 1] < values[below]:
-            below += 1
-        if values[below] >= value:
+def bound_of(logits, count):
+    """The least of the `count` largest, or a little less, so that no more than these are larger."""
+    top = logits[0]
+    for code in range(len(logits)):
+        top = max(top, logits[code])
+    low, high, reach = top, np.float32(np.inf), np.float32(1.0)
+    while at_least(logits, low) < count:
+        if reach > np.float32(1e30):  # the rest can't be drawn, or nothing here is a number
+            return np.float32(-np.inf)
+        low, high, reach = top - reach, low, reach + reach
+    while at_least(logits, low) > count:
+        middle = low + (high - low) / np.float32(2.0)
+        if not low < middle < high:
             break
-        values[place], codes[place] = values[below], codes[below]
-        place, below = below, 2 * below + 1
-    values[place], codes[place] = value, code
+        if at_least(logits, middle) >= count:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 @compiled
 def likeliest(logits, count, values, codes):
     """The `count` largest of logits [V], the largest first, to the beginning of values and codes [V]."""
-    for code in range(count):
-        values[code], codes[code] = logits[code], code
-    for place in range(count // 2 - 1, -1, -1):
-        sink(values, codes, place, count)
-    for code in range(count, len(logits)):
-        if logits[code] > values[0]:
-            values[0], codes[0] = logits[code], code
-            sink(values, codes, 0, count)
-    for last in range(count - 1, 0, -1):
-        values[0], values[last] = values[last], values[0]
-        codes[0], codes[last] = codes[last], codes[0]
-        sink(values, codes, 0, last)
+    bound, found = bound_of(logits, count), 0
+    for code in range(len(logits)):
+        if logits[code] > bound:
+            values[found], codes[found] = logits[code], code
+            found += 1
+    for code in range(len(logits)):
+        if found < count and logits[code] == bound:
+            values[found], codes[found] = logits[code], code
+            found += 1
+    order = np.argsort(-values[:count], kind="mergesort")
+    values[:count] = values[:count][order]
+    codes[:count] = codes[:count][order]
 
 
 @compiled
@@ -73,16 +93,17 @@ def softmax(values, count, divisor):
 
 
 @compiled
-def drawn(logits, columns, recent, temperature, top_k, top_p, repeats, window, uniform, bos_code):
-    """Codes [n, K]; all as of Sampler."""
-    n, books, size = logits.shape
+def drawn(logits, size, columns, recent, temperature, top_k, top_p, repeats, window, uniform, bos_code):
+    """Codes [n, K]; all as of Sampler, but the logits [n, K * V or more] of a stream follow each other."""
+    n, books = len(logits), recent.shape[2]
     result = np.empty((n, books), np.int64)
-    values, codes = np.empty(size, np.float32), np.empty(size, np.int64)
+    values, codes = np.empty(size, np.float32), np.zeros(size, np.int64)
     for stream in range(n):
         first, second = uniform[stream, columns[stream], 0], uniform[stream, columns[stream], 1]
         for book in range(books):
             count = top_k[stream, 0, 0]
-            likeliest(logits[stream, book], count, values, codes)
+            of_book = logits[stream, book * size : (book + 1) * size]
+            likeliest(of_book, count, values, codes)
             softmax(values, count, temperature[stream, 0, 0])
             kept, before = 0, np.float32(0.0)
             while kept < count and before < top_p[stream, 0, 0]:
@@ -93,11 +114,35 @@ def drawn(logits, columns, recent, temperature, top_k, top_p, repeats, window, u
             for back in range(window.shape[1]):
                 seen += window[stream, back, 0] and recent[stream, back, book] == code
             if seen >= repeats[stream, 0] and code < bos_code:
-                values[:] = logits[stream, book]
+                values[:] = of_book
                 softmax(values, size, np.float32(1.0))
                 code = fallen_on(values, size, second[book, 0])
             result[stream, book] = code
     return result
+
+
+@compiled
+def enter(codes, recent, positions, columns, ends, bos_code, eos_code, marks, last):
+    """Enter the codes drawn [n, K] as the streams' next columns, as of DelayRule and Decoder: [n, K + 1]."""
+    n, books = codes.shape
+    written = np.empty((n, books + 1), np.int64)
+    for stream in range(n):
+        column, ended = columns[stream], np.int64(-1)
+        for book in range(books):
+            if column - book > 0 and codes[stream, book] == eos_code:
+                ended = max(ended, column - book)
+        if ends[stream] == OPEN and ended >= 0:
+            ends[stream] = ended
+        recent[stream, :-1] = recent[stream, 1:]
+        for book in range(books):
+            code = bos_code if column - book <= 0 else codes[stream, book]
+            recent[stream, -1, book] = eos_code if column - book >= ends[stream] + marks else code
+        for book in range(books):
+            written[stream, book] = min(recent[stream, book - books, book], bos_code - 1)
+        written[stream, books] = ends[stream]
+        positions[stream] = min(positions[stream] + 1, last)
+        columns[stream] = min(column + 1, last)
+    return written
 
 
 class CompiledSampler(Sampler):
@@ -107,6 +152,24 @@ class CompiledSampler(Sampler):
         self, logits: torch.Tensor, columns: torch.Tensor, recent: torch.Tensor, candidates: int
     ) -> torch.Tensor:
         """As of Sampler; `candidates` does not matter."""
+        n, size = len(logits), logits.shape[2]
+        rows = logits.as_strided((n, logits.stride(0)), (logits.stride(0), 1))
         choices = (self.temperature, self.top_k, self.top_p, self.repeats, self.window, self.uniform)
-        parts = (part.numpy() for part in (logits.contiguous(), columns, recent, *choices))
-        return torch.from_numpy(drawn(*parts, self.bos_code))
+        parts = (part.numpy() for part in (columns, recent, *choices))
+        return torch.from_numpy(drawn(rows.numpy(), size, *parts, self.bos_code))
+
+
+class CompiledDecoder(Decoder):
+    """A Decoder on a CPU: what follows the logits is two compiled functions."""
+
+    SAMPLER = CompiledSampler
+
+    def _write_columns(self, rows: int, length: int, candidates: int) -> torch.Tensor:
+        rule, config = self._rule, self._config
+        position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
+        logits = rule.bar(self._path(recent[:, -1], position, length))
+        codes = self._sampler.draw(logits, column, recent, candidates)
+        state = (part.numpy() for part in (codes, recent, position, column, rule.end))
+        return torch.from_numpy(
+            enter(*state, config.bos_code, config.eos_code, rule.marks, self._cache.capacity - 1)
+        )

@@ -1,9 +1,9 @@
 """A column's way through all layers, as one compiled function.
 
 Matrices are packed in panels of PANEL columns, [panels, in, PANEL], which are read from the first number to
-the last. Every row of x is computed in the same order whatever the number of rows, so that a stream's numbers
-don't depend, to the bit, on who shares the batch. In shapes n is the number of streams, H the hidden size,
-D the head size.
+the last: as float32, as bfloat16 (uint16), or as float16 (int16). All sums are float32. Every row of x is
+computed in the same order whatever the number of rows, so that a stream's numbers don't depend, to the bit,
+on who shares the batch. In shapes n is the number of streams, H the hidden size, D the head size.
 """
 
 # What Numba compiles has the types that it is called with; an intrinsic is called without its context.
@@ -39,6 +39,19 @@ def power_of_two(context: Any, exponent: Any) -> Any:
     return types.float32(types.int32), generate
 
 
+@intrinsic
+def as_kept(context: Any, value: Any, array: Any) -> Any:
+    """float32 to what an array keeps: itself, or float16 in int16."""
+    kept = array.dtype
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if kept == types.float32:
+            return arguments[0]
+        return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
+
+    return kept(types.float32, array), generate
+
+
 @intrinsic(prefer_literal=True)
 def tile(
     context: Any, x: Any, row: Any, depth: Any, panels: Any, number: Any, out: Any, column: Any, rows: Any
@@ -50,7 +63,7 @@ def tile(
 
     Written as vector instructions, since no loop that LLVM vectorises keeps its sums in registers.
     """
-    height, parts = rows.literal_value, range(PANEL // LANES)
+    height, parts, kept = rows.literal_value, range(PANEL // LANES), panels.dtype
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         i32, i64 = ir.IntType(32), ir.IntType(64)
@@ -90,8 +103,11 @@ def tile(
         weights = []
         for part in parts:
             place = plus(plus(panel, index, constant[PANEL]), constant[part * LANES])
-            if signature.args[3].dtype == types.float32:
+            if kept == types.float32:
                 weights.append(builder.load(as_pointer(place, vector), align=4))
+            elif kept == types.int16:
+                float16 = ir.VectorType(ir.HalfType(), LANES)
+                weights.append(builder.fpext(builder.load(as_pointer(place, float16), align=2), vector))
             else:
                 bits = builder.load(as_pointer(place, half), align=2)
                 shifted = builder.shl(builder.zext(bits, wide), ir.Constant(wide, [16] * LANES))
@@ -212,12 +228,12 @@ def gated(both, out):
 
 
 @compiled
-def attend(projected, turn, norms, epsilon, keys, values, position, scores, mean, out):
+def attend(projected, turn, norms, epsilon, keys, values, position, scratch, out):
     """One stream's attention: query, key and value of a position, projected [·], to out [heads * D].
 
-    keys and values, as of PanelCache, take those of the position; norms [heads + kv_heads, D, or 0 for none];
-    scores [heads, ·] and mean [heads, ·] are room for as many positions as fit, and for D numbers.
+    keys and values, as of PanelCache, take those of the position; norms [heads + kv_heads, D, or 0 for none].
     """
+    scores, mean = scratch.scores, scratch.mean
     kv_heads, size = keys.shape[0], keys.shape[2]
     heads = len(norms) - kv_heads
     for head in range(heads + kv_heads):
@@ -228,9 +244,10 @@ def attend(projected, turn, norms, epsilon, keys, values, position, scores, mean
     panel, place = position // PANEL, position % PANEL
     for head in range(kv_heads):
         for index in range(size):
-            keys[head, panel, index, place] = projected[(heads + head) * size + index]
+            key = projected[(heads + head) * size + index]
             value = projected[(heads + kv_heads + head) * size + index]
-            values[head, index // PANEL, position, index % PANEL] = value
+            keys[head, panel, index, place] = as_kept(key, keys)
+            values[head, index // PANEL, position, index % PANEL] = as_kept(value, values)
     queries = projected[: heads * size].reshape(heads, size)
     scale = np.float32(1.0) / np.sqrt(np.float32(size))
     for head in range(heads):
@@ -265,19 +282,8 @@ def logits_of(x, positions, turns, layers, norm, head, epsilon, keys, values, sc
         product(inner, layers.query_key_value[layer], wide)
         norms = layers.head_norms[layer]
         for row in range(n):
-            position = positions[row]
-            attend(
-                wide[row],
-                turns[position],
-                norms,
-                epsilon,
-                keys[layer, row],
-                values[layer, row],
-                position,
-                scratch.scores,
-                scratch.mean,
-                heads[row],
-            )
+            at, past = positions[row], (keys[layer, row], values[layer, row])
+            attend(wide[row], turns[at], norms, epsilon, past[0], past[1], at, scratch, heads[row])
         product(heads, layers.output[layer], wide)
         for row in range(n):
             add_to(x[row], wide[row])

@@ -36,7 +36,8 @@ def serves(model: HiggsModel) -> bool:
 def cache_for(model: HiggsModel, rows: int, capacity: int) -> SlotCache | PanelCache:
     """What keeps the keys and values of a model's streams, for path_for."""
     if serves(model):
-        return PanelCache(model.config, rows, capacity)
+        half = all(halves(weight.detach().numpy()) for weight in model.parameters())
+        return PanelCache(model.config, rows, capacity, half)
     weight = model.audio_lm_head.weight
     return SlotCache(model.config, rows, capacity, weight.device, weight.dtype)
 
@@ -49,8 +50,8 @@ def path_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
 class CompiledPath:
     """Reads and writes the keys and values of `cache`, whose rows are the streams.
 
-    Where the weights are bfloat16 in truth, as in published models, they are kept so: half the bytes, the
-    same numbers. All sums are float32.
+    Where the weights are bfloat16 in truth, as published ones are, they are kept so, and keys and values in
+    float16: half the bytes. The weights are the same numbers then; keys and values are rounded to 11 bits.
     """
 
     def __init__(self, model: HiggsModel, cache: PanelCache) -> None:
@@ -60,8 +61,9 @@ class CompiledPath:
         head = model.audio_lm_head.weight.T.contiguous().numpy()
         names = ("query_key_value", "output", "gate_up", "down")
         matrices = {name: [getattr(part, name).numpy() for part in parts] for name in names}
-        halve = all(halves(matrix) for each in (*matrices.values(), [head]) for matrix in each)
-        packed = {name: np.stack([pack(matrix, halve) for matrix in each]) for name, each in matrices.items()}
+        packed = {
+            name: np.stack([pack(matrix, cache.half) for matrix in each]) for name, each in matrices.items()
+        }
         bare = np.empty((config.heads + config.kv_heads, 0), np.float32)
         self._layers = Layers(
             input_norm=np.stack([part.input_norm.numpy() for part in parts]),
@@ -71,7 +73,7 @@ class CompiledPath:
             feed_norm=np.stack([part.feed_norm.numpy() for part in parts]),
             **packed,
         )
-        self._norm, self._head = model.model.norm.weight.numpy(), pack(head, halve)
+        self._norm, self._head = model.model.norm.weight.numpy(), pack(head, cache.half)
         self._epsilon = np.float32(config.rms_norm_eps)
         positions = torch.arange(cache.capacity)
         self._turns = torch.stack(model.model.rotary(positions), dim=1).flatten(2).numpy()
@@ -82,6 +84,7 @@ class CompiledPath:
         scores = np.zeros((config.heads, cache.keys.shape[3] * PANEL), np.float32)
         mean = np.zeros((config.heads, cache.values.shape[3] * PANEL), np.float32)
         self._scratch = Scratch(read, heads, fed, wide, scores, mean, logits)
+        self._logits = torch.from_numpy(logits)
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         """As of AudioPath; the logits are overwritten by the next call."""
@@ -98,5 +101,5 @@ class CompiledPath:
             self._cache.values,
             self._scratch,
         )
-        logits = torch.from_numpy(self._scratch.logits[:n, : config.num_codebooks * config.codebook_size])
+        logits = self._logits[:n, : config.num_codebooks * config.codebook_size]
         return logits.unflatten(1, (config.num_codebooks, config.codebook_size))

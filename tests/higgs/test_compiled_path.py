@@ -35,7 +35,7 @@ def model_of(config: HiggsConfig, halved: bool) -> HiggsModel:
 def test_logits_equal_those_of_the_audio_path(config: HiggsConfig, halved: bool) -> None:
     model = model_of(config, halved)
     assert serves(model)
-    plain, panels = SlotCache(config, 4, CAPACITY), PanelCache(config, 4, CAPACITY)
+    plain, panels = SlotCache(config, 4, CAPACITY), PanelCache(config, 4, CAPACITY, halved)
     generator = torch.Generator().manual_seed(0)
     lengths = torch.tensor([1, PANEL - 1, PANEL, LENGTH])
     for row, length in enumerate(lengths.tolist()):
@@ -49,7 +49,8 @@ def test_logits_equal_those_of_the_audio_path(config: HiggsConfig, halved: bool)
     for step in range(3):
         columns = torch.randint(0, 1026, (4, 8), generator=generator)
         logits = compiled(columns, lengths + step, CAPACITY)
-        assert torch.allclose(logits, expected(columns, lengths + step, CAPACITY), atol=1e-4, rtol=1e-4)
+        error = logits - expected(columns, lengths + step, CAPACITY)
+        assert error.abs().max() < (0.03 if halved else 1e-4), "keys and values in float16, or in float32"
 
 
 def test_packing_loses_nothing_that_is_in_bfloat16() -> None:

@@ -1,9 +1,14 @@
 """What a step computes is as large as needed, and what it computes too much of changes nothing."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from higgs.audio_path import AudioPath
 from higgs.cache import SlotCache
+from higgs.config import HiggsConfig
+from higgs.cpu.draw import CompiledDecoder
 from higgs.decoder import Buckets, Decoder
 from higgs.sampling import SamplingOptions
 from tests.tiny import CONFIG, tiny_model
@@ -43,3 +48,27 @@ def test_rows_and_positions_beyond_what_speaks_change_nothing() -> None:
     for _ in range(600):
         decoder.step(4, 30)
     assert torch.equal(columns(4, 600), expected), "idle rows stay within the cache"
+
+
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, generation=3)], ids=["v2", "v3"])
+def test_compiled_columns_are_those_of_torch(config: HiggsConfig) -> None:
+    """Streams that begin at different times, and that end by eos_code in whatever codebook."""
+    generator = torch.Generator().manual_seed(2)
+    script = 4 * torch.randn(60, 3, 8, 1026, generator=generator)
+    script[..., config.eos_code] = torch.where(torch.rand(60, 3, 8, generator=generator) < 0.01, 30.0, -30.0)
+    step = 0
+
+    def path(columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
+        return script[step, : len(columns)].clone()
+
+    cache = SlotCache(config, 3, 100)
+    decoders = [Decoder(config, path, cache), CompiledDecoder(config, path, cache)]
+    for decoder in decoders:
+        for row in range(3):
+            decoder.start(row, torch.zeros(3, 5 + row, 2, 2, 16), SamplingOptions(), row, 90)
+    for step in range(60):
+        if step == 30:
+            for decoder in decoders:
+                decoder.start(1, torch.zeros(3, 9, 2, 2, 16), SamplingOptions(temperature=0), 7, 60)
+        one, other = (decoder.step(3 - step % 2, 10 + step) for decoder in decoders)
+        assert torch.equal(one, other)
