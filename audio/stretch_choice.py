@@ -46,6 +46,7 @@ UNVOICED = 0.1
 NO_VOICE = 0.05
 STEADY_SOUND_DB = 2.5
 NOISY_DB = 15.0
+STRAY_SECONDS = 1.7  # at the border of two speakers' phrases a window of the model belongs to both
 # What a second of a phrase counts, by its worst fault; pauses cost what they are longer than a second.
 GOOD, UNFIT, CLIPPED_WORTH, OTHER_VOICE = 1.0, -0.5, -1.0, -2.0
 PAUSE_WORTH = -0.3
@@ -162,7 +163,7 @@ def _findings(
     elif above < NOISY_DB:
         found.append(Finding("noise", f"The background is only {above:.0f} dB below the speech."))
     if other.any():
-        found.append(Finding("two_voices", _two_voices(bool(other[chosen].any()))))
+        found.append(Finding("two_voices", _two_voices(float(other[chosen] @ seconds) > STRAY_SECONDS)))
     return tuple(found)
 
 

@@ -65,10 +65,11 @@ class SpeakerJudge:
         not noticed, nor is a second voice of less than 3 s in all.
         """
         pieces = [speech(phrase, sample_rate) for phrase in phrases]
-        cut = [windows(piece, WINDOW) for piece in pieces]
-        of = np.repeat(np.arange(len(cut)), [len(part) for part in cut])
-        second = two_groups(self._encode(np.concatenate(cut)))
-        return np.bincount(of, second, len(cut)) / np.bincount(of, minlength=len(cut))
+        cut = windows(np.concatenate(pieces), WINDOW)
+        second = np.repeat(two_groups(self._encode(cut)), WINDOW)
+        of = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])[: len(second)]
+        lengths = np.bincount(of, minlength=len(pieces))
+        return np.bincount(of, second[: len(of)], len(pieces)) / np.maximum(lengths, 1)
 
     def _encode(self, cut: np.ndarray) -> np.ndarray:
         with self._working:
@@ -86,7 +87,9 @@ def speech(samples: np.ndarray, sample_rate: int) -> np.ndarray:
         return slow
     levels = 10 * np.log10(np.maximum((moments**2).mean(axis=1), 1e-12))
     loud = np.sort(levels)[-LOUD_MOMENTS:][0]
-    near = np.convolve(levels > loud - PAUSE_DB, np.ones(LOUD_MOMENTS), "same") > 0
+    near = (
+        np.convolve(levels > loud - PAUSE_DB, np.ones(LOUD_MOMENTS))[LOUD_MOMENTS // 2 :][: len(levels)] > 0
+    )
     spoken = moments[near].ravel()
     power = float((spoken**2).mean())
     return spoken * np.float32(10 ** (LEVEL_DB / 20) / max(power, 1e-12) ** 0.5)

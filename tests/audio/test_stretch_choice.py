@@ -1,5 +1,7 @@
 """Choosing the best stretch of a recording: what is taken, what is said of it, and what is refused."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,21 @@ def test_only_one_of_two_voices_is_taken_and_said_so() -> None:
     check_shape(chosen, source)
     border = len(CLIP) / SAMPLE_RATE + 0.5
     assert chosen.end_seconds <= border or chosen.start_seconds >= border
+    assert names_of(chosen) == ["two_voices"] and "only one" in chosen.findings[0].message
+
+
+def test_another_judge_of_voices_is_asked_about_each_phrase() -> None:
+    source = np.concatenate([CLIP, PAUSE, CLIP, PAUSE, CLIP])
+    asked: list[float] = []
+
+    def second_is_someone_else(phrases: Sequence[np.ndarray]) -> np.ndarray:
+        asked.extend(len(phrase) / SAMPLE_RATE for phrase in phrases)
+        starts = np.cumsum([0.0, *asked[:-1]]) / sum(asked)
+        return (starts > 0.3) & (starts < 0.6)
+
+    chosen = choose_stretch(source, second_is_someone_else)
+    assert sum(asked) == pytest.approx(3 * len(CLIP) / SAMPLE_RATE, rel=0.1)
+    assert chosen.end_seconds < len(CLIP) / SAMPLE_RATE + 0.6
     assert names_of(chosen) == ["two_voices"] and "only one" in chosen.findings[0].message
 
 

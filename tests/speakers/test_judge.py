@@ -69,10 +69,8 @@ def test_people_are_told_apart(judge: SpeakerJudge) -> None:
         assert judge.similarity(*person, RATE) > SAME_SPEAKER
         assert judge.similarity(person[0], 0.02 * person[1], RATE) > SAME_SPEAKER
     assert max(judge.similarity(one, other, RATE) for one in man for other in woman) < SAME_SPEAKER
-    assert judge.second_speaker([np.concatenate(man), np.concatenate(woman)], RATE).tolist() in (
-        [0, 1],
-        [1, 0],
-    )
+    in_turn = judge.second_speaker([np.concatenate(man), np.concatenate(woman)], RATE) > 0.5
+    assert sorted(in_turn.tolist()) == [False, True]
 
 
 @needs_model
@@ -97,7 +95,7 @@ def test_two_speakers_are_noticed_and_one_is_not(
 
 
 @needs_model
-@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(100), np.zeros(SAMPLE_RATE)])
+@pytest.mark.parametrize("samples", [np.zeros(size) for size in (0, 100, 2000, SAMPLE_RATE)])
 def test_silence_has_a_voiceprint_too(judge: SpeakerJudge, samples: np.ndarray) -> None:
     assert np.isfinite(judge.voiceprint(samples.astype(np.float32), SAMPLE_RATE)).all()
     assert not judge.second_speaker([samples.astype(np.float32)], SAMPLE_RATE).any()
