@@ -7,6 +7,24 @@ export function drawGallery(list, template, voices, changed) {
   list.replaceChildren(...voices.map((voice) => card(template, voice, changed)));
 }
 
+/** How like its recording a voice sounds; nothing where the server has no model that compares speakers. */
+export function likenessTold(likeness) {
+  if (!likeness) return "";
+  const verdict = likeness.same_speaker ? "one speaker" : `below the ${likeness.threshold} of one speaker`;
+  return `Likeness to the recording ${likeness.similarity.toFixed(2)}, ${verdict}.`;
+}
+
+/** What a listener should know of a recording. */
+export function showFindings(list, findings) {
+  list.replaceChildren(
+    ...findings.map((finding) => {
+      const item = document.createElement("li");
+      item.textContent = finding.message;
+      return item;
+    }),
+  );
+}
+
 function card(template, voice, changed) {
   const item = template.content.firstElementChild.cloneNode(true);
   const $ = (name) => item.querySelector(`.${name}`);
@@ -25,7 +43,9 @@ function card(template, voice, changed) {
     await new Audio(URL.createObjectURL(await response.blob())).play();
   };
   $("voice-name").textContent = voice.name;
-  $("voice-used").textContent = `${(voice.used.end - voice.used.start).toFixed(1)} s`;
+  const seconds = `${(voice.used.end - voice.used.start).toFixed(1)} s`;
+  $("voice-used").textContent = [seconds, likenessTold(voice.likeness)].filter(Boolean).join(" · ");
+  showFindings($("found"), voice.findings);
   $("new-name").value = voice.name;
   $("new-words").value = voice.ref_text ?? "";
   $("hear").onclick = () => telling(() => play("preview"));

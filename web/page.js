@@ -1,6 +1,6 @@
 // The page: a recording becomes a voice, the voice speaks, and stays.
 
-import { drawGallery } from "./gallery.js";
+import { drawGallery, likenessTold, showFindings } from "./gallery.js";
 import { ask, events, post, useKey } from "./server.js";
 import { decoded, drawWave, playArriving, record } from "./sound.js";
 
@@ -38,6 +38,7 @@ async function take(blob, name) {
   $("original").hidden = false;
   $("keep").disabled = $("recognise").disabled = false;
   $("steps").hidden = true;
+  $("found").replaceChildren();
   tell("made", "");
   tell("taken", sound ? `${name}: ${sound.duration.toFixed(1)} s` : name);
   showWave();
@@ -76,6 +77,7 @@ async function recognise() {
 
 async function keep() {
   $("keep").disabled = true;
+  $("found").replaceChildren();
   tell("made", "");
   try {
     const response = await ask(
@@ -112,8 +114,9 @@ function showSteps(steps) {
 
 async function made(answer) {
   const { start, end } = answer.used;
-  const notes = answer.findings.map((finding) => finding.message);
-  tell("made", [`Kept. ${start.toFixed(1)} to ${end.toFixed(1)} s were used.`, ...notes].join(" "));
+  const likeness = likenessTold(answer.likeness);
+  tell("made", `Kept. ${start.toFixed(1)} to ${end.toFixed(1)} s were used. ${likeness}`);
+  showFindings($("found"), answer.findings);
   showWave(answer.used);
   show(answer.sample_audio, `${answer.voice_name}.mp3`);
   tell("spoken", `“${answer.sample_text}”`);
