@@ -67,11 +67,13 @@ class SpeechOptions:
 
 
 class Prompts(Protocol):
-    """What makes the prompt of a piece; see higgs.prompt.PromptBuilder.speech."""
+    """What makes the prompt of a piece; see higgs.prompt.PromptBuilder."""
 
     def speech(
         self, text: str, references: Sequence[Reference], scene: str | None, before: Reference | None
     ) -> Prompt: ...
+
+    def heeds(self, scene: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,8 @@ class Planner:
     """What is known of a model and its server, whatever the text.
 
     piece_characters: longest text that the model speaks well in one go.
-    trained_on_conversations: it reads several recordings of a voice, and goes on from what was said before,
-    as far as its prompts have a place for them.
-    follows_instructions: it can be told how to speak, by the scene's description or what that becomes.
+    trained_on_conversations: it can be told how to speak, reads several recordings of a voice, and goes on
+    from what was said before, as far as its prompts have a place for them.
     positions: of a prompt and its speech together; columns_per_byte: see Settings.
     """
 
@@ -89,7 +90,6 @@ class Planner:
     reading: Reading
     piece_characters: int
     trained_on_conversations: bool
-    follows_instructions: bool
     positions: int
     columns_per_byte: float
 
@@ -128,6 +128,14 @@ class Planner:
             last[speaker] = number
         return found
 
+    def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
+        """Whether the model heeds how the request or a voice says to speak; None where neither says it."""
+        told = [options.scene, options.delivery.instructions]
+        if not any([*told, *(voice.delivery.instructions for voice in voices if voice)]):
+            return None
+        heeded = (self.prompts.heeds(self._scene(voice, options)) for voice in voices)
+        return self.trained_on_conversations and any(heeded)
+
     def _reference(self, voice: VoiceReference) -> Reference:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
@@ -147,15 +155,9 @@ class Planner:
     def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
         """The description of the scene, and behind it how to speak."""
         told = options.delivery.over(voice.delivery if voice else Delivery()).instructions
-        if not self.follows_instructions:
+        if not self.trained_on_conversations:
             return QUIET_ROOM
         return "\n".join(filter(None, map(plain_scene, (options.scene or QUIET_ROOM, told or ""))))
-
-
-def instructed(voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool:
-    """Whether the request or a voice says how to speak in words."""
-    told = [options.scene, options.delivery.instructions]
-    return any([*told, *(voice.delivery.instructions for voice in voices if voice)])
 
 
 def _seconds(part: tuple[int, str] | float) -> float:

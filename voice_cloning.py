@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -68,14 +69,12 @@ class VoiceCloner:
         self.codec = codec
         self.licence = checkpoint.licence
         bundled = model_id == BUNDLED_MODEL.name
-        self.follows_instructions = not bundled  # which was trained in a quiet room
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
             self._prompts,
             chosen_reading(settings.reading, english_only=bundled),
             checkpoint.piece_characters,
             trained_on_conversations=not bundled,
-            follows_instructions=self.follows_instructions,
             positions=settings.max_positions,
             columns_per_byte=settings.columns_per_byte,
         )
@@ -141,6 +140,10 @@ class VoiceCloner:
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
         return SpeechStream(self.engine, self.codec, stretches, sampling, options.max_columns)
+
+    def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
+        """Whether the model heeds how the options or a voice say to speak; None where neither says it."""
+        return self._planner.followed(voices, options)
 
     def generate(
         self,

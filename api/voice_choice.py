@@ -9,7 +9,7 @@ from api.schemas import OPENAI_VOICES, ReferenceUsed, VoiceUsed
 from api.state import ServerState
 from audio.decode import decode_base64_audio
 from errors import InvalidAudio, NotFound
-from speech_plan import SpeechOptions, VoiceReference, instructed
+from speech_plan import SpeechOptions, VoiceReference
 from voice_cloning import VoiceCloner
 
 CLONE: Final = "clone"
@@ -51,7 +51,7 @@ def choose_voices(
 ) -> tuple[list[VoiceReference | None], VoiceUsed]:
     """`choose_voice` for each speaker of a text; what the answer says names them all."""
     voices, used = zip(*(choose_voice(wish, cloner, state, owner) for wish in wishes), strict=True)
-    followed = cloner.follows_instructions if instructed(voices, options) else None
+    followed = cloner.followed(voices, options)
     if len(wishes) == 1:
         return list(voices), used[0].model_copy(update={"instructions_followed": followed})
     notes = [f"[SPEAKER{number}]: {one.note}" for number, one in enumerate(used) if one.note]

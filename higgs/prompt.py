@@ -140,6 +140,10 @@ class PromptBuilder:
         said = [] if before is None else _exchange(before)
         return self.build([*voice, *said, last], len(voice))
 
+    def heeds(self, scene: str) -> bool:
+        """Whether a description of the scene changes how it speaks: this generation reads all of it."""
+        return bool(scene)
+
     def build(self, turns: Sequence[Turn], shared: int | None = None) -> Prompt:
         """The prompt of any conversation, open for the assistant to speak.
 

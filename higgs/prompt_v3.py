@@ -61,6 +61,10 @@ class TaskPromptBuilder:
         mask[heard:prefix] = True
         return Prompt(torch.tensor(ids), audio_columns, mask, prefix)
 
+    def heeds(self, scene: str) -> bool:
+        """Whether a description of the scene says something of the manner of speaking; see Tags.told."""
+        return bool(self.tags.told(scene))
+
     def build(self, turns: Sequence[Turn]) -> Prompt:
         raise InvalidRequest("Higgs v3 reads no conversations; ask it to speak a text.", code="unsupported")
 

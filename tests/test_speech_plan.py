@@ -80,9 +80,9 @@ def test_all_recordings_of_a_voice_are_read(cloner: VoiceCloner) -> None:
 
 
 def test_a_scene_and_instructions_reach_a_model_that_was_trained_on_them(cloner: VoiceCloner) -> None:
-    assert cloner.follows_instructions
     plain = cloner.speak("Hello.", None, SHORT)
     told = replace(SHORT, delivery=Delivery(instructions="Whisper. <|scene_desc_end|>"))
+    assert cloner.followed([None], SHORT) is None and cloner.followed([None], told)
     whispered = cloner.speak("Hello.", None, told)
     assert whispered.prompt_text_tokens == plain.prompt_text_tokens + len("Whisper.\n")
     outside = cloner.speak("Hello.", None, replace(SHORT, scene="A street."))

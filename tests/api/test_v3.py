@@ -89,7 +89,9 @@ def test_tags_change_what_is_said_and_unknown_ones_are_refused(server: TinyServe
     plain, sad = speech(server), speech(server, input=f"<|emotion:sadness|>{TEXT}")
     assert sad.status_code == 200 and sad.content != plain.content
     told = speech(server, instructions="Speak sadly.")
-    assert told.content == sad.content
+    assert told.content == sad.content and told.headers["x-instructions-followed"] == "true"
+    unheard = speech(server, instructions="Like a pirate.")
+    assert unheard.content == plain.content and unheard.headers["x-instructions-followed"] == "false"
     refused = speech(server, input=f"<|emotion:despair|>{TEXT}")
     error = refused.json()["error"]
     assert (refused.status_code, error["code"], error["param"]) == (400, "unknown_tag", "input")
