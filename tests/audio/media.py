@@ -72,6 +72,36 @@ def silent_film() -> bytes:
     return output.getvalue()
 
 
+def bomb() -> bytes:
+    """A film of less than 2 MB: one picture of 64 megapixels, 96 MB, and an hour of silence, 115 MB."""
+    output, side, rate = BytesIO(), 8_000, 8_000
+    with av.open(output, mode="w", format="matroska") as container:
+        picture = container.add_stream("mpeg4", rate=1)
+        assert isinstance(picture, av.VideoStream)
+        picture.width, picture.height, picture.pix_fmt = side, side, "yuv420p"
+        sound = container.add_stream("flac", rate=rate, layout="mono")
+        assert isinstance(sound, av.AudioStream)
+        sound.codec_context.format = "s16"
+        black = av.VideoFrame.from_ndarray(np.zeros((side * 3 // 2, side), np.uint8), format="yuv420p")
+        container.mux(picture.encode(black))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, rate), np.int16), format="s16", layout="mono")
+        for second in range(3600):
+            frame.sample_rate, frame.pts, frame.time_base = rate, second * rate, Fraction(1, rate)
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+        container.mux(picture.encode(None))
+    return output.getvalue()
+
+
+def large_wav() -> bytes:
+    """Four seconds of the clip as 45 MB: eight channels of 64-bit floats at 192 kHz."""
+    samples = np.repeat(recording()[: 4 * SAMPLE_RATE], 8)[: int(3.8 * 192_000)]
+    output = BytesIO()
+    channels = np.broadcast_to(samples[:, None], (len(samples), 8))
+    soundfile.write(output, channels, 192_000, format="WAV", subtype="DOUBLE")
+    return output.getvalue()
+
+
 def media(
     container_format: str,
     codec: str,
