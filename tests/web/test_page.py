@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from speakers.encoder import weights_file
 from tests.live import BUNDLED_MODEL, ROOT, serve
 
 CHROMIUM = shutil.which("chromium")
@@ -80,6 +81,8 @@ def test_a_recorded_voice_is_kept_speaks_and_goes(page: Page, tmp_path: Path) ->
     page.get_by_label("Its name").fill("Ada")
     page.get_by_role("button", name="Keep this voice").click()
     page.get_by_text("Kept.").wait_for()
+    likeness = page.get_by_text("Likeness to the recording")
+    assert likeness.count() == (2 if weights_file() else 0)  # beside the steps and in the gallery
     steps = page.get_by_role("list", name="Steps").get_by_role("listitem")
     assert [step.get_attribute("class") for step in steps.all()] == ["completed"] * 5
     assert page.get_by_label("Voice", exact=True).input_value().startswith("voice_")
