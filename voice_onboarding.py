@@ -174,14 +174,15 @@ class Onboarding:
             raise InvalidAudio(message, code="consent_other_speaker")
 
     def _speak(self, text: str, voice: VoiceReference, reference: np.ndarray) -> Speech:
-        """Let the voice say the text, and compare it with the reference where there is a model for it."""
+        """Let the voice say the text, and compare it with the reference where there is a model for it: before
+        speed and pitch are changed."""
         with self._changing:
             if self._cancelled:
                 raise Cancelled("The onboarding was cancelled.")
             self._speaking = self._cloner.stream(text, voice)
         speech = self._speaking.speech()
         if self._judge.installed:
-            self.similarity = self._judge.similarity(reference, speech.samples, SAMPLE_RATE)
+            self.similarity = self._judge.similarity(reference, speech.as_spoken, SAMPLE_RATE)
         return speech
 
     def _keep(self, profile: VoiceProfile) -> None:

@@ -25,6 +25,7 @@ from api.schemas import (
 from api.streaming import base64_pieces, sse
 from api.takes import quality_of
 from audio.encode import encode_audio, encode_pieces
+from audio.pauses import without_pauses
 from higgs.speech import Speech, SpeechStream
 
 DONE = b"data: [DONE]\n\n"
@@ -46,7 +47,7 @@ class Answer:
 def whole_answer(answer: Answer, speech: Speech, quality: SpeechQuality, kept: KeptAudio) -> ChatResponse:
     """The answer as one chat completion."""
     data = base64.b64encode(encode_audio(speech.samples, answer.format).data).decode("ascii")
-    expires_at = kept.keep(answer.audio_id, speech.samples, answer.text)
+    expires_at = kept.keep(answer.audio_id, speech.as_spoken, without_pauses(answer.text))
     audio = MessageAudio(id=answer.audio_id, data=data, expires_at=expires_at, transcript=answer.text)
     return ChatResponse(
         id=answer.id,
@@ -84,7 +85,7 @@ def answer_events(
     for data in base64_pieces(encode_pieces(samples, answer.format)):
         yield chunk({"audio": {"data": data}})
     speech = stream.finished()
-    expires_at = kept.keep(answer.audio_id, speech.samples, answer.text)
+    expires_at = kept.keep(answer.audio_id, speech.as_spoken, without_pauses(answer.text))
     yield chunk({"audio": {"expires_at": expires_at}})
     quality = quality_of(speech, answer.text).model_dump()
     yield chunk({}, speech.finish_reason, seed=speech.seed, quality=quality)

@@ -15,7 +15,10 @@ MOST_BYTES = 64 * 2**20  # three quarters of an hour of speech
 
 @dataclass(frozen=True)
 class EarlierAnswer:
-    """A spoken answer: a FLAC file, its words, and the time at which it is forgotten."""
+    """A spoken answer: a FLAC file, its words, and the time at which it is forgotten.
+
+    It is as the model spoke it, without pauses: whoever goes on in its voice asks for a delivery again.
+    """
 
     audio: bytes
     transcript: str

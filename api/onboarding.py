@@ -151,7 +151,7 @@ async def try_voice(
     with blamed_on("text"):
         stream = await run_in_threadpool(cloner.stream, body.text, reference)
     speech = await while_connected(request, stream, stream.speech)
-    similarity = await run_in_threadpool(voices.similarity, profile, speech.samples)
+    similarity = await run_in_threadpool(voices.similarity, profile, speech.as_spoken)
     return await run_in_threadpool(spoken_answer, profile, body.text, speech, similarity)
 
 

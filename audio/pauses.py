@@ -31,7 +31,7 @@ def parted(text: str) -> list[str | float]:
 
 
 def without_pauses(text: str) -> str:
-    return MARK.sub(" ", text)
+    return MARK.sub(" ", text).strip()
 
 
 def _seconds(mark: str) -> float:

@@ -58,3 +58,15 @@ def test_an_unknown_audio_is_404(tiny_server: TinyServer) -> None:
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (404, "audio_not_found")
     assert error["param"] == "messages[1].audio.id"
+
+
+def test_an_answer_is_kept_as_the_model_spoke_it(tiny_server: TinyServer) -> None:
+    plain = answer(tiny_server, said("First."), temperature=0)
+    manner = {"speed": 2, "volume": -30}
+    delivered = answer(tiny_server, said("First. [pause 3s]"), temperature=0, audio=manner)
+    clones = [
+        answer(tiny_server, named(first), said("Second."), audio={"voice": "clone"}, temperature=0)
+        for first in (plain, delivered)
+    ]
+    assert clones[0]["voice"] == clones[1]["voice"]
+    assert clones[0]["usage"] == clones[1]["usage"]
