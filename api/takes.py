@@ -18,8 +18,9 @@ from higgs.speech import Speech
 from listening.listener import Listener
 from listening.words import words_of, wrong_words
 
-# The model's own marks: of speakers, of sounds.
+# The model's own marks: of speakers, of sounds, of the manner of speaking.
 MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
+TAG = re.compile(r"<[^>]*>")
 # Of a recogniser of English alone, a text of other letters can't be checked.
 LATIN_SHARE = 0.8
 
@@ -54,7 +55,12 @@ class Take:
 
 def quality_of(speech: Speech, text: str) -> SpeechQuality:
     """What is wrong with speech that has gone out already."""
-    return Take(speech, tuple(faults_of(speech.as_spoken, without_pauses(text)))).quality(takes=1)
+    return Take(speech, faults_in(speech, text)).quality(takes=1)
+
+
+def faults_in(speech: Speech, text: str) -> tuple[Fault, ...]:
+    """What its sound says is wrong, by the length of what is spoken of the text."""
+    return tuple(faults_of(speech.as_spoken, TAG.sub(" ", without_pauses(text))))
 
 
 class Speaking(Cancellable, Protocol):
@@ -106,7 +112,7 @@ class Takes:
     def _judged(self, stream: Speaking) -> Take:
         self._wait_for(stream)
         speech = stream.speech()
-        faults = tuple(faults_of(speech.as_spoken, self._text))
+        faults = faults_in(speech, self._text)
         if self._verifier is None or not checkable(self._text, self._verifier):
             return Take(speech, faults)
         return self._listened_to(speech, faults, self._verifier)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from api.records import Record, under_way
-from api.takes import Takes, checkable, words_heard, words_said
+from api.takes import Takes, checkable, quality_of, words_heard, words_said
 from errors import Cancelled, Overloaded
 from higgs.speech import Speech
 from listening.listener import Listener, load_recogniser
@@ -81,11 +81,18 @@ def test_whoever_leaves_is_not_listened_for(listener: Listener) -> None:
     assert take.cancelled
 
 
+def test_tags_don_t_make_a_text_longer() -> None:
+    short = Spoken(recording()[:24_000]).speech()
+    assert not quality_of(short, "<|emotion:contemplation|><|prosody:expressive_high|>Oh no.").faults
+    assert [fault.kind for fault in quality_of(short, WORDS).faults] == ["too_short"]
+
+
 def test_words_are_compared_as_they_are_spoken(listener: Listener) -> None:
     assert words_said("[SPEAKER0] **3** apples, [laugh] Dr. Who!", True) == words_heard(
         "three apples doctor who", True
     )
     assert words_said("Drei Äpfel!", False) == ["drei", "äpfel"]
+    assert words_said("<|emotion:sadness|>Oh <SE>[Cough]</SE> <|prosody:pause|>no.", False) == ["oh", "no"]
     assert checkable("Hello!", listener) and not checkable("今天天气", listener)
 
 
