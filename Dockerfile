@@ -20,7 +20,7 @@ RUN case "$DEVICE" in \
  && pip install --no-cache-dir --no-deps -r requirements-speakers.txt
 
 COPY . .
-RUN useradd --uid 10001 --no-create-home --home-dir /data higgs && install -d -o higgs -g higgs /data
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin higgs && install -d -o higgs -g higgs /data
 
 # Voices, what is fetched from the Hugging Face hub, and what is compiled at the first start.
 ENV HIGGS_HOST=0.0.0.0 HIGGS_DATA_DIR=/data HF_HOME=/data/hub NUMBA_CACHE_DIR=/data/numba PYTHONUNBUFFERED=1

@@ -52,14 +52,9 @@ Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 class VoiceCloner:
-    """A loaded model that clones voices and speaks; safe to use from several threads.
+    """A loaded model that clones voices and speaks; safe to use from several threads."""
 
-    ended: called by the engine's thread whenever it has come to the end of a text, or a part of one.
-    """
-
-    def __init__(
-        self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings, ended: Ended
-    ) -> None:
+    def __init__(self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings) -> None:
         weight = next(checkpoint.model.parameters())
         self.model_id = model_id
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
@@ -83,7 +78,6 @@ class VoiceCloner:
             slots=settings.slots,
             capacity=settings.max_positions,
             queue_limit=settings.queue_limit,
-            ended=ended,
         )
         self.reference_use = CacheUse()
         self._references: OrderedDict[bytes, VoiceReference] = OrderedDict()
@@ -91,7 +85,10 @@ class VoiceCloner:
 
     @classmethod
     def load(cls, settings: Settings | None = None, ended: Ended = ignored) -> "VoiceCloner":
-        """Load and warm the model; None reads the HIGGS_* variables. StartError names the remedy."""
+        """Load and warm the model; None reads the HIGGS_* variables. StartError names the remedy.
+
+        ended: called by the engine's thread whenever it has come to the end of a text, or a part of one.
+        """
         settings = settings or load_settings()
         device, name = _device_of(settings.device), settings.model
         if settings.threads:
@@ -103,8 +100,9 @@ class VoiceCloner:
         dtype = None if settings.dtype == "auto" else getattr(torch, settings.dtype)
         checkpoint = load_checkpoint(name, codec=settings.codec, device=device, dtype=dtype)
         model_id = Path(name).resolve().name if Path(name).expanduser().is_dir() else name
-        cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings, ended)
+        cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings)
         cloner._warm_up()
+        cloner.engine.count_from_now(ended)
         if cloner.licence:
             log.info("%s stands under this licence: %s", model_id, cloner.licence)
         return cloner

@@ -40,7 +40,6 @@ class Engine:
     slots:       requests that speak at once; None takes what suits the device (slots_that_fit).
     capacity:    positions of prompt and answer together that a request may fill.
     queue_limit: requests that may wait beside those in work.
-    ended:       called by the engine's thread with each request whose stream has come to its end.
     path:        makes of the model and a cache what computes a column; path_for but for tests.
     """
 
@@ -51,7 +50,6 @@ class Engine:
         slots: int | None = None,
         capacity: int = 4096,
         queue_limit: int = 32,
-        ended: Ended = ignored,
         path: Callable[[HiggsModel, Any], Path] = path_for,
     ) -> None:
         model = model.eval()
@@ -65,7 +63,7 @@ class Engine:
             self._reader = Reader(model, capacity, kept_positions=2 * capacity)
             self._decoder = Decoder(model.config, path(model, cache), cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
-        self._ended, self._pace = ended, Pace(slots)
+        self.count_from_now(ignored)
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
@@ -97,6 +95,12 @@ class Engine:
             self._scheduler.add(generation, admitted, self._pace.seconds_to_a_place)
             self._changed.notify()
         return generation
+
+    def count_from_now(self, ended: Ended) -> None:
+        """Forget how long requests took so far, as a warm-up's say nothing of later ones.
+
+        ended: called by the engine's thread with each request whose stream comes to a good end."""
+        self._pace, self._ended = Pace(self.slots), ended
 
     @property
     def waiting(self) -> int:
@@ -207,14 +211,13 @@ class Engine:
         frame = generation.columns - self._books
         if 1 <= frame < end:
             generation.put(codes)
-        if frame >= end - 1 + self._closing:
-            generation.finish("stop")
-        elif generation.columns == generation.max_columns or generation.stuck:
-            generation.finish("length")
-        if generation.finish_reason is None:
+        complete = frame >= end - 1 + self._closing
+        if not (complete or generation.columns == generation.max_columns or generation.stuck):
             return False
+        # Noted before its reader goes on, who may ask for the figures.
         self._pace.note(generation.worked)
         self._ended(generation)
+        generation.finish("stop" if complete else "length")
         return True
 
     def _release(self, row: int) -> None:

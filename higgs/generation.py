@@ -25,7 +25,7 @@ class Generation:
     seed:          the seed in use, drawn where the options name none.
     frames:        frames handed out so far.
     waited:        seconds in the queue, once it was left.
-    worked:        seconds in a slot, once the iteration has ended well.
+    worked:        seconds since it was left.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Generation:
         self.prompt, self.options, self.max_columns = prompt, options, max_columns
         self.seed = secrets.randbits(63) if options.seed is None else options.seed
         self.columns = self.frames = 0
-        self.waited = self.worked = 0.0
+        self.waited = 0.0
         self._since = time.monotonic()
         self.finish_reason: str | None = None
         self.cancelled = False
@@ -57,6 +57,10 @@ class Generation:
         """Stop before the next step; a request that has ended already stays as it is."""
         self.cancelled = True
         self._forget(self)
+
+    @property
+    def worked(self) -> float:
+        return time.monotonic() - self._since
 
     def begin(self) -> None:
         """Leave the queue; the engine's, as is `put`."""
@@ -78,7 +82,6 @@ class Generation:
     def finish(self, reason: str) -> None:
         """End well; the engine's, as is `fail`: one of the two, once."""
         self._hand_out()
-        self.worked = time.monotonic() - self._since
         self.finish_reason = reason
         self._pieces.put(None)
 
