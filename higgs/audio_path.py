@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from higgs.cache import SlotCache
 from higgs.config import HiggsConfig
-from higgs.model import Attention, HiggsModel, Layer, rotate
+from higgs.model import Attention, AudioParts, HiggsModel, Layer, rotate
 
 
 class Matrices(NamedTuple):
@@ -32,15 +32,25 @@ class Matrices(NamedTuple):
 
     @classmethod
     def of(cls, layer: Layer, config: HiggsConfig) -> "Matrices":
-        attention, audio = layer.self_attn, layer.audio_path
+        return cls._of(layer, layer.audio_path, config)
+
+    @classmethod
+    def text_of(cls, layer: Layer, config: HiggsConfig) -> "Matrices":
+        """Those of the layer's text path."""
+        parts = AudioParts(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp)
+        return cls._of(layer, parts, config)
+
+    @classmethod
+    def _of(cls, layer: Layer, parts: AudioParts, config: HiggsConfig) -> "Matrices":
+        attention = layer.self_attn
         return cls(
-            audio.input_norm.weight,
+            parts.input_norm.weight,
             _joined(attention.q_proj, attention.k_proj, attention.v_proj),
             _head_norms(attention, config) if config.qk_norm else None,
             _joined(attention.o_proj),
-            audio.feed_norm.weight,
-            _joined(audio.feed.gate_proj, audio.feed.up_proj),
-            _joined(audio.feed.down_proj),
+            parts.feed_norm.weight,
+            _joined(parts.feed.gate_proj, parts.feed.up_proj),
+            _joined(parts.feed.down_proj),
         )
 
 

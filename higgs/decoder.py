@@ -4,6 +4,7 @@ All that a stream is stands in one row of tensors on the model's device; nothing
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -59,10 +60,8 @@ class Decoder:
         if device.type == "cuda":
             self._advance.capture((*bucket, FEW) for bucket in self._buckets.all())
 
-    def start(
-        self, row: int, filled: torch.Tensor, options: SamplingOptions, seed: int, max_columns: int
-    ) -> None:
-        """Begin a stream behind a prompt of which `filled` (see KVCache) are the keys and values.
+    def start(self, row: int, filled: Any, options: SamplingOptions, seed: int, max_columns: int) -> None:
+        """Begin a stream behind a prompt whose keys and values are `filled` (see KVCache and PanelRow).
 
         Its opening column is the first that the next step reads.
         """

@@ -15,12 +15,13 @@ import torch
 
 from errors import Cancelled, InvalidRequest, ModelError
 from higgs.cache import slots_that_fit
-from higgs.cpu.path import cache_for, path_for
+from higgs.cpu.draw import CompiledDecoder
+from higgs.cpu.path import cache_for, path_for, reader_for
 from higgs.decoder import Decoder, Path
 from higgs.generation import Generation
 from higgs.model import HiggsModel
 from higgs.pace import Pace
-from higgs.prefill import CacheUse, Reader
+from higgs.prefill import CacheUse
 from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
 from higgs.scheduler import Scheduler
@@ -60,8 +61,10 @@ class Engine:
         self._capacity, self._books = capacity, model.config.num_codebooks
         self._closing = model.config.mark_frames  # frames that close a stream behind its audio
         with torch.inference_mode():
-            self._reader = Reader(model, capacity, kept_positions=2 * capacity)
-            self._decoder = Decoder(model.config, path(model, cache), cache)
+            its_path = path(model, cache)
+            self._reader = reader_for(model, its_path, capacity, kept_positions=2 * capacity)
+            kind = CompiledDecoder if weight.device.type == "cpu" else Decoder
+            self._decoder = kind(model.config, its_path, cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
         self.count_from_now(ignored)
         self._changed = threading.Condition()
@@ -199,14 +202,14 @@ class Engine:
         if not rows:
             return
         longest = max(len(generation.prompt) + generation.columns for generation in rows)
-        written = self._decoder.step(len(rows), longest)
-        ends = written[:, -1].tolist()
+        written = self._decoder.step(len(rows), longest).tolist()
         for row in reversed(range(len(rows))):
-            if self._hand_out(rows[row], written[row, :-1], ends[row]):
+            *codes, end = written[row]
+            if self._hand_out(rows[row], codes, end):
                 self._release(row)
 
-    def _hand_out(self, generation: Generation, codes: torch.Tensor, end: int) -> bool:
-        """Give a request the codes (K,) of the frame that its newest column completes; True if it ended."""
+    def _hand_out(self, generation: Generation, codes: list[int], end: int) -> bool:
+        """Give a request the K codes of the frame that its newest column completes; True if it ended."""
         generation.columns += 1
         frame = generation.columns - self._books
         if 1 <= frame < end:

@@ -44,7 +44,7 @@ class Generation:
         self.cancelled = False
         self._forget = forget
         self._novelty = Novelty()
-        self._held: list[torch.Tensor] = []
+        self._held: list[list[int]] = []
         self._pieces: queue.SimpleQueue[torch.Tensor | VoiceServerError | None] = queue.SimpleQueue()
 
     def __iter__(self) -> Iterator[torch.Tensor]:
@@ -66,11 +66,11 @@ class Generation:
         """Leave the queue; the engine's, as is `put`."""
         self.waited, self._since = time.monotonic() - self._since, time.monotonic()
 
-    def put(self, frame: torch.Tensor) -> None:
-        """Take one frame (8,)."""
+    def put(self, frame: list[int]) -> None:
+        """Take the 8 codes of one frame."""
         self.frames += 1
         self._held.append(frame)
-        self._novelty.note(int(frame[0]))
+        self._novelty.note(frame[0])
         if len(self._held) == FRAMES_AT_ONCE:
             self._hand_out()
 
@@ -90,5 +90,5 @@ class Generation:
 
     def _hand_out(self) -> None:
         if self._held:
-            self._pieces.put(torch.stack(self._held, dim=1))
+            self._pieces.put(torch.tensor(self._held).T)
             self._held = []

@@ -3,10 +3,10 @@
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from higgs.cache import KVCache
 from higgs.model import HiggsModel
 from higgs.prompt import Prompt
 
@@ -33,16 +33,16 @@ class PrefixCache:
 
     def __init__(self, positions: int) -> None:
         self._free = positions
-        self._kept: OrderedDict[bytes, torch.Tensor] = OrderedDict()
+        self._kept: OrderedDict[bytes, Any] = OrderedDict()
 
-    def find(self, prompt: Prompt) -> torch.Tensor | None:
+    def find(self, prompt: Prompt) -> Any:
         """What KVCache.filled was after the prompt's prefix; None if it is not (any longer) known."""
         key = _key(prompt)
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
-    def keep(self, prompt: Prompt, filled: torch.Tensor) -> None:
+    def keep(self, prompt: Prompt, filled: Any) -> None:
         """Keep a copy of `filled`, [layers, prefix, …], if it is not larger than the whole cache."""
         self._kept[_key(prompt)] = filled.clone()
         self._free -= prompt.prefix
@@ -59,19 +59,18 @@ def _key(prompt: Prompt) -> bytes:
 
 
 class Reader:
-    """Reads one prompt at a time into `cache`.
+    """Reads one prompt at a time into `cache`, a KVCache or what stands for it.
 
     A prompt is always cut at the same positions, whether its prefix is known or not, so that its keys and
     values are the same to the bit.
     """
 
-    def __init__(self, model: HiggsModel, capacity: int, kept_positions: int) -> None:
-        weight = model.audio_lm_head.weight
-        self.cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
+    def __init__(self, model: HiggsModel, cache: Any, kept_positions: int) -> None:
+        self.cache = cache
         self.positions_read = 0
         self.prefix_use = CacheUse()
         self._model = model
-        self._positions = torch.arange(capacity, device=weight.device)[None]
+        self._positions = torch.arange(cache.capacity, device=model.audio_lm_head.weight.device)[None]
         self._prefixes = PrefixCache(kept_positions)
 
     def begin(self, prompt: Prompt) -> None:
@@ -93,8 +92,13 @@ class Reader:
             for tensor in (prompt.input_ids, prompt.audio_columns, prompt.audio_mask)
         )
         embeddings = self._model.embed(ids, columns, mask)
-        self._model(embeddings, mask, self._positions[:, start:end], self.cache)
+        self._compute(embeddings, mask, start)
         self.positions_read += end - start
         if end == prompt.prefix:
             self._prefixes.keep(prompt, self.cache.filled())
         return end == len(prompt)
+
+    def _compute(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int) -> None:
+        """Fill the cache with embeddings [1, S, H] at positions from `start` on, audio where mask [1, S]."""
+        end = start + embeddings.shape[1]
+        self._model(embeddings, mask, self._positions[:, start:end], self.cache)

@@ -1,10 +1,28 @@
 """Keys and values of streams as the compiled path reads them, from the first number to the last."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
 from higgs.config import HiggsConfig
-from higgs.cpu.kernels import PANEL
+from higgs.cpu.vectors import PANEL
+
+
+class FilledPanels(NamedTuple):
+    """What one stream has filled, as KVCache.filled is for the torch path: the first positions of a row of
+    PanelCache, keys in whole panels."""
+
+    keys: np.ndarray
+    values: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Layers and positions."""
+        return len(self.values), self.values.shape[3]
+
+    def clone(self) -> "FilledPanels":
+        return FilledPanels(self.keys.copy(), self.values.copy())
 
 
 class PanelCache:
@@ -25,8 +43,17 @@ class PanelCache:
         self.keys = np.zeros((*heads, positions // PANEL, config.head_dim, PANEL), dtype)
         self.values = np.zeros((*heads, numbers // PANEL, positions, PANEL), dtype)
 
-    def load(self, row: int, filled: torch.Tensor) -> None:
-        """Fill a row with [layers, length, 2, kv_heads, head_dim], as of KVCache.filled."""
+    def filled(self, row: int, length: int) -> FilledPanels:
+        """A view of the first positions of a row."""
+        panels = -(-length // PANEL)
+        return FilledPanels(self.keys[:, row, :, :panels], self.values[:, row, :, :, :length])
+
+    def load(self, row: int, filled: torch.Tensor | FilledPanels) -> None:
+        """Fill the first positions of a row, with [layers, length, 2, kv_heads, head_dim] if a tensor."""
+        if isinstance(filled, FilledPanels):
+            part = self.filled(row, filled.shape[1])
+            part.keys[:], part.values[:] = filled
+            return
         kept = filled.half().view(torch.int16) if self.half else filled
         keys, values = kept.permute(2, 0, 3, 1, 4).numpy()
         for start in range(0, keys.shape[2], PANEL):
@@ -38,6 +65,18 @@ class PanelCache:
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first positions of a row to another."""
-        panels = -(-length // PANEL)
-        self.keys[:, target, :, :panels] = self.keys[:, source, :, :panels]
-        self.values[:, target, ..., :length, :] = self.values[:, source, ..., :length, :]
+        self.load(target, self.filled(source, length))
+
+
+class PanelRow:
+    """One stream's keys and values; as KVCache."""
+
+    def __init__(self, config: HiggsConfig, capacity: int, half: bool) -> None:
+        self.cache, self.capacity, self.length = PanelCache(config, 1, capacity, half), capacity, 0
+
+    def filled(self) -> FilledPanels:
+        return self.cache.filled(0, self.length)
+
+    def restore(self, filled: FilledPanels) -> None:
+        self.cache.load(0, filled)
+        self.length = filled.shape[1]

@@ -4,28 +4,38 @@ from typing import NamedTuple
 
 import numpy as np
 
-from higgs.cpu.kernels import PANEL
+from higgs.cpu.vectors import PANEL
 
 
-class Layers(NamedTuple):
-    """The weights of the audio path of all L layers: packed matrices [L, panels, in, PANEL], norms [L, H].
-
-    head_norms are those of the queries and keys, [L, heads + kv_heads, D], or 0 for D where there are none.
-    """
+class Parts(NamedTuple):
+    """What positions of one kind, text or audio, pass through beside attention: norms [L, H], packed matrices
+    [L, panels, in, PANEL]."""
 
     input_norm: np.ndarray
-    query_key_value: np.ndarray
-    head_norms: np.ndarray
-    output: np.ndarray
     feed_norm: np.ndarray
     gate_up: np.ndarray
     down: np.ndarray
 
 
+class Layers(NamedTuple):
+    """The weights of all L layers; matrices are packed, [L, panels, in, PANEL].
+
+    head_norms are those of the queries and keys, [L, heads + kv_heads, D], or 0 for D where there are none.
+    """
+
+    query_key_value: np.ndarray
+    head_norms: np.ndarray
+    output: np.ndarray
+    text: Parts
+    audio: Parts
+
+
 class Scratch(NamedTuple):
-    """Room for what is on its way, of up to `rows` streams: what the matrices of a layer read, [rows, H],
-    [rows, heads * D] and [rows, F]; what they write, in whole panels; scores and a mean of
-    values, [heads, ·] in whole panels; logits."""
+    """Room for what is on its way, of up to `rows` positions.
+
+    What the matrices of a layer read, [rows, H], [rows, heads * D] and [rows, F]; what they write, in whole
+    panels; scores, and a mean of values, [heads, ·] in whole panels; logits of streams.
+    """
 
     normed: np.ndarray
     heads: np.ndarray

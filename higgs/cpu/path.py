@@ -1,4 +1,4 @@
-"""The path that a column takes through a small model on a CPU; AudioPath's work, compiled as one function.
+"""The path that positions take through a small model on a CPU: AudioPath's work and the reading of prompts.
 
 A torch operation takes some µs however small it is, and a step of the bundled model has two hundred of them.
 A large model's time goes into its bytes, which torch reads with all cores.
@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from higgs.audio_path import AudioPath, Matrices
-from higgs.cache import SlotCache
-from higgs.cpu.cache import PanelCache
-from higgs.cpu.kernels import LANES, PANEL, logits_of
-from higgs.cpu.packed import Layers, Scratch, halves, pack
+from higgs.cache import KVCache, SlotCache
+from higgs.cpu.cache import PanelCache, PanelRow
+from higgs.cpu.kernels import logits_of, through_layers
+from higgs.cpu.packed import Layers, Parts, Scratch, halves, pack
+from higgs.cpu.vectors import LANES, PANEL
 from higgs.decoder import Path
 from higgs.model import HiggsModel, Layer
+from higgs.prefill import PIECE, Reader
 
 SMALL = 64_000_000  # numbers that a column reads
 
@@ -47,6 +49,15 @@ def path_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
     return CompiledPath(model, cache) if isinstance(cache, PanelCache) else AudioPath(model, cache)
 
 
+def reader_for(model: HiggsModel, path: Path, capacity: int, kept_positions: int) -> Reader:
+    """What reads the prompts of a model's streams."""
+    if isinstance(path, CompiledPath):
+        return CompiledReader(model, path, kept_positions)
+    weight = model.audio_lm_head.weight
+    cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
+    return Reader(model, cache, kept_positions)
+
+
 class CompiledPath:
     """Reads and writes the keys and values of `cache`, whose rows are the streams.
 
@@ -56,50 +67,88 @@ class CompiledPath:
 
     def __init__(self, model: HiggsModel, cache: PanelCache) -> None:
         config = model.config
-        self._config, self._embed, self._cache = config, model.embed_audio, cache
-        parts = [Matrices.of(cast(Layer, layer), config) for layer in model.model.layers]
-        head = model.audio_lm_head.weight.T.contiguous().numpy()
-        names = ("query_key_value", "output", "gate_up", "down")
-        matrices = {name: [getattr(part, name).numpy() for part in parts] for name in names}
-        packed = {
-            name: np.stack([pack(matrix, cache.half) for matrix in each]) for name, each in matrices.items()
-        }
-        bare = np.empty((config.heads + config.kv_heads, 0), np.float32)
-        self._layers = Layers(
-            input_norm=np.stack([part.input_norm.numpy() for part in parts]),
-            head_norms=np.stack(
-                [bare if part.query_key_norm is None else part.query_key_norm.numpy() for part in parts]
-            ),
-            feed_norm=np.stack([part.feed_norm.numpy() for part in parts]),
-            **packed,
-        )
-        self._norm, self._head = model.model.norm.weight.numpy(), pack(head, cache.half)
+        self._config, self._embed, self.cache = config, model.embed_audio, cache
+        self._layers = packed_layers(model, cache.half)
+        head = model.audio_lm_head.weight.detach().T.contiguous().numpy()
+        self._norm, self._head = model.model.norm.weight.detach().numpy(), pack(head, cache.half)
         self._epsilon = np.float32(config.rms_norm_eps)
         positions = torch.arange(cache.capacity)
         self._turns = torch.stack(model.model.rotary(positions), dim=1).flatten(2).numpy()
-        rows, widest = cache.rows, max(part.shape[1] for part in packed.values()) * PANEL
-        room = [part.shape[2] for part in (packed["query_key_value"], packed["output"], packed["down"])]
-        room += [widest, len(self._head) * PANEL]
-        read, heads, fed, wide, logits = (np.zeros((rows, width), np.float32) for width in room)
-        scores = np.zeros((config.heads, cache.keys.shape[3] * PANEL), np.float32)
-        mean = np.zeros((config.heads, cache.values.shape[3] * PANEL), np.float32)
-        self._scratch = Scratch(read, heads, fed, wide, scores, mean, logits)
-        self._logits = torch.from_numpy(logits)
+        self._streams = np.arange(cache.rows)
+        self._scratch = self._room()
+        self._logits = torch.from_numpy(self._scratch.logits)
+
+    def _room(self) -> Scratch:
+        layers, cache, heads = self._layers, self.cache, self._config.heads
+        read = (layers.query_key_value, layers.output, layers.audio.down)
+        widest = max(matrix.shape[1] for matrix in (layers.query_key_value, *layers.audio[2:])) * PANEL
+        widths = [*(matrix.shape[2] for matrix in read), widest]
+        normed, heads_out, fed, wide = (
+            np.zeros((max(cache.rows, PIECE), width), np.float32) for width in widths
+        )
+        scores = np.zeros((heads, cache.keys.shape[3] * PANEL), np.float32)
+        mean = np.zeros((heads, cache.values.shape[3] * PANEL), np.float32)
+        logits = np.zeros((cache.rows, len(self._head) * PANEL), np.float32)
+        return Scratch(normed, heads_out, fed, wide, scores, mean, logits)
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         """As of AudioPath; the logits are overwritten by the next call."""
         n, config = len(columns), self._config
-        logits_of(
-            self._embed(columns).numpy(),
-            positions.numpy(),
-            self._turns,
-            self._layers,
-            self._norm,
-            self._head,
-            self._epsilon,
-            self._cache.keys,
-            self._cache.values,
-            self._scratch,
-        )
+        x = self._embed(columns).numpy()
+        self._pass(x, 0, self._streams[:n], positions.numpy(), self.cache)
+        logits_of(x, self._norm, self._head, self._epsilon, self._scratch)
         logits = self._logits[:n, : config.num_codebooks * config.codebook_size]
         return logits.unflatten(1, (config.num_codebooks, config.codebook_size))
+
+    def read(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int, cache: PanelCache) -> None:
+        """Embeddings [S, H] of up to PIECE positions from `start` on to the only row of a cache; audio where
+        mask [S]."""
+        order = mask.int().argsort(stable=True)
+        x, positions = embeddings[order].numpy(), (order + start).numpy()
+        self._pass(x, len(mask) - int(mask.sum()), np.zeros(len(x), np.int64), positions, cache)
+
+    def _pass(
+        self, x: np.ndarray, texts: int, streams: np.ndarray, positions: np.ndarray, cache: PanelCache
+    ) -> None:
+        weights = (self._turns, self._layers, self._epsilon)
+        through_layers(x, texts, streams, positions, *weights, cache.keys, cache.values, self._scratch)
+
+
+class CompiledReader(Reader):
+    """A Reader that goes the compiled path."""
+
+    def __init__(self, model: HiggsModel, path: CompiledPath, kept_positions: int) -> None:
+        self._path = path
+        super().__init__(model, PanelRow(model.config, path.cache.capacity, path.cache.half), kept_positions)
+
+    def _compute(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int) -> None:
+        self._path.read(embeddings[0], mask[0], start, self.cache.cache)
+        self.cache.length += embeddings.shape[1]
+
+
+def packed_layers(model: HiggsModel, halve: bool) -> Layers:
+    """The weights of all layers; halve: as bfloat16."""
+    config = model.config
+    layers = [cast(Layer, layer) for layer in model.model.layers]
+    audio = [Matrices.of(layer, config) for layer in layers]
+    text = [Matrices.text_of(layer, config) for layer in layers] if config.dual_ffn else audio
+
+    def matrices(parts: list[Matrices], name: str) -> np.ndarray:
+        return np.stack([pack(getattr(part, name).detach().numpy(), halve) for part in parts])
+
+    def norms(parts: list[Matrices], name: str) -> np.ndarray:
+        return np.stack([getattr(part, name).detach().numpy() for part in parts])
+
+    def parts_of(parts: list[Matrices]) -> Parts:
+        of_norms = (norms(parts, name) for name in ("input_norm", "feed_norm"))
+        return Parts(*of_norms, *(matrices(parts, name) for name in ("gate_up", "down")))
+
+    bare = np.empty((config.layers, config.heads + config.kv_heads, 0), np.float32)
+    of_audio = parts_of(audio)
+    return Layers(
+        query_key_value=matrices(audio, "query_key_value"),
+        head_norms=norms(audio, "query_key_norm") if config.qk_norm else bare,
+        output=matrices(audio, "output"),
+        text=parts_of(text) if config.dual_ffn else of_audio,
+        audio=of_audio,
+    )

@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from higgs.audio_path import AudioPath
-from higgs.cache import SlotCache
+from higgs.cache import KVCache, SlotCache
 from higgs.config import HiggsConfig
 from higgs.cpu.cache import PanelCache
-from higgs.cpu.kernels import PANEL, exponential
+from higgs.cpu.kernels import exponential
 from higgs.cpu.packed import halves, pack
-from higgs.cpu.path import CompiledPath, serves
+from higgs.cpu.path import CompiledPath, CompiledReader, serves
+from higgs.cpu.vectors import PANEL
 from higgs.model import HiggsModel
+from higgs.prefill import Reader
+from higgs.prompt import Prompt
 from tests.tiny import CONFIG, random_weights
 
 LENGTH, CAPACITY = 150, 200
@@ -51,6 +54,32 @@ def test_logits_equal_those_of_the_audio_path(config: HiggsConfig, halved: bool)
         logits = compiled(columns, lengths + step, CAPACITY)
         error = logits - expected(columns, lengths + step, CAPACITY)
         assert error.abs().max() < (0.03 if halved else 1e-4), "keys and values in float16, or in float32"
+
+
+@pytest.mark.parametrize("config", [CONFIG, V3, WIDE_HEADS], ids=["v2", "v3", "wide heads"])
+@torch.inference_mode()
+def test_prompts_leave_the_keys_and_values_that_the_model_leaves(config: HiggsConfig) -> None:
+    """Whole, in pieces, and behind a prefix that is kept."""
+    model = model_of(config, halved=False)
+    generator = torch.Generator().manual_seed(4)
+    ids, mask = torch.randint(0, 250, (LENGTH,), generator=generator), torch.arange(LENGTH) % 7 > 2
+    prompt = Prompt(ids, torch.randint(0, 1026, (LENGTH, 8), generator=generator), mask, prefix=70)
+    plain = Reader(model, KVCache(config, CAPACITY), 0)
+    panels = PanelCache(config, 1, CAPACITY, half=False)
+    reader = CompiledReader(model, CompiledPath(model, panels), kept_positions=100)
+    known = []
+    for _ in range(2):
+        for each in (plain, reader):
+            each.begin(prompt)
+            while not each.read_on(prompt):
+                pass
+        known.append(reader.cache.filled().clone())
+    assert reader.positions_read == 2 * LENGTH - 70 and plain.positions_read == 2 * LENGTH
+    assert np.array_equal(known[0].values, known[1].values)
+    panels.load(0, plain.cache.filled())
+    expected = panels.filled(0, LENGTH)
+    for kept, wanted in zip(known[1], expected, strict=True):
+        assert np.abs(kept - wanted).max() < 1e-4
 
 
 def test_packing_loses_nothing_that_is_in_bfloat16() -> None:
