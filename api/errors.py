@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.records import note_error
+from api.schemas import ErrorDetail
 from errors import (
     Conflict,
     InvalidRequest,
@@ -68,6 +69,12 @@ def error_response(error: Exception) -> JSONResponse:
     note_error(error.code)
     body = _body(error.message, error.type, error.param, error.code)
     return JSONResponse(body, error.status, _headers(error))
+
+
+def error_detail(error: VoiceServerError) -> ErrorDetail:
+    """The error of one part of an answer, such as an item of a batch; it is noted as others are."""
+    note_error(error.code)
+    return ErrorDetail(message=error.message, type=error.type, param=error.param, code=error.code)
 
 
 def _disk_is_full(error: Exception) -> bool:

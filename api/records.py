@@ -20,7 +20,7 @@ class Record:
     route:  the path with its parameters' names, UNKNOWN_ROUTE where none was reached.
     status: 0 where no answer was begun.
     whole:  the answer went out to its end.
-    errors: codes, those inside of a stream too.
+    errors: codes, those inside of a stream or a batch too.
     """
 
     id: str

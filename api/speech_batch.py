@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import Owner
-from api.schemas import ErrorDetail
+from api.errors import error_detail
 from api.speech import begin_speech
 from api.speech_schemas import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
 from api.state import Cloner, State
@@ -34,7 +34,7 @@ async def create_speeches(
                 begun = await run_in_threadpool(begin_speech, item, cloner, state, owner)
                 speech, quality = await while_connected(request, begun.takes, begun.takes.best)
             except VoiceServerError as error:
-                return SpeechResult(index=index, status="error", error=_detail(error))
+                return SpeechResult(index=index, status="error", error=error_detail(error))
         encoded = await run_in_threadpool(encode_audio, speech.samples, item.response_format)
         return SpeechResult(
             index=index,
@@ -55,7 +55,3 @@ async def create_speeches(
         succeeded=succeeded,
         failed=len(results) - succeeded,
     )
-
-
-def _detail(error: VoiceServerError) -> ErrorDetail:
-    return ErrorDetail(message=error.message, type=error.type, param=error.param, code=error.code)

@@ -10,8 +10,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from api.auth import Owner
-from api.errors import blamed_on
-from api.schemas import ErrorDetail
+from api.errors import blamed_on, error_detail
 from api.state import State, Voices
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_making import consent_check, finished, ordered
@@ -57,8 +56,8 @@ async def create_voices(
             order = VoiceOrder(owner=owner, user_id=user, name=name, file_name=result.file_name, upload=data)
             result.voice = await _made(voices, order, request)
         except InvalidRequest as error:
-            param = error.param or "audio_samples"
-            result.error = ErrorDetail(message=error.message, type=error.type, param=param, code=error.code)
+            error.param = error.param or "audio_samples"
+            result.error = error_detail(error)
         results.append(result)
     return BatchAnswer(data=results)
 
