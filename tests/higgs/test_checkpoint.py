@@ -13,6 +13,7 @@ from transformers import HiggsAudioV2ForConditionalGeneration
 
 from errors import StartError
 from higgs.checkpoint import find, find_codec, load_checkpoint, load_defaults
+from higgs.licence import licence_of
 from higgs.sampling import SamplingOptions
 from tests import tiny
 from tests.golden.lm_golden import boson_config, boson_names
@@ -104,6 +105,21 @@ def test_the_models_own_sampling_is_its_default(native: Path) -> None:
     path.write_text(json.dumps({"temperature": "warm"}), "utf-8")
     with pytest.raises(StartError, match="generation_config"):
         load_defaults(native)
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: other\nlicense_name: boson-2-community\n---\n# A model\n", "boson-2-community"),
+        ("---\nlicense: apache-2.0\n---\n", "apache-2.0"),
+        ("# A model\n", None),
+        ("---\nlicense: [\n---\n", None),
+    ],
+)
+def test_the_licence_is_that_of_the_model_card(native: Path, card: str, licence: str | None) -> None:
+    assert licence_of(native, generation=2) is None
+    (native / "README.md").write_text(card, "utf-8")
+    assert licence_of(native, generation=2) == licence
 
 
 def test_a_codec_that_is_asked_for_comes_first(native: Path, tmp_path: Path) -> None:
