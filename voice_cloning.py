@@ -16,6 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -29,7 +30,7 @@ from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
 from audio.text import chosen_reading
-from errors import StartError, VoiceServerError
+from errors import InvalidRequest, StartError, VoiceServerError
 from higgs.chatml import ChatMLResponse, turns_of
 from higgs.checkpoint import Checkpoint, load_checkpoint
 from higgs.codec import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
@@ -46,6 +47,7 @@ PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
 TYPICAL_SPEECH = 15  # characters a second, for the progress bar
+WARM_UP_SECONDS = 3
 
 
 Voices = VoiceReference | None | list[VoiceReference | None]
@@ -204,10 +206,16 @@ class VoiceCloner:
         return voice
 
     def _warm_up(self) -> None:
-        """Walk every path once, so that the first request does not pay for it."""
-        tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(SAMPLE_RATE))
-        self.codec.encode(tone.astype(np.float32))
-        list(self.stream("Hello.", options=SpeechOptions(seed=0, max_columns=2 * FRAME_RATE)))
+        """Walk every path once, so that the first request does not pay for it: words are spoken, a recording
+        is decoded, judged and encoded, and words are spoken in its voice."""
+        tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(WARM_UP_SECONDS * SAMPLE_RATE))
+        tone = tone.astype(np.float32)
+        options = SpeechOptions(seed=0, max_columns=2 * FRAME_RATE)
+        list(self.stream("Hello.", options=options))
+        voice = VoiceReference.of_codes(self.codec.encode(tone))
+        with suppress(InvalidRequest):  # a tone is no voice, and few positions may not hold one
+            list(self.stream("Hello.", voice, options))
+            prepare_reference(decode_audio(encode_audio(tone, "wav").data))
 
 
 def extract_voice_reference(audio_bytes: bytes) -> torch.Tensor:

@@ -59,7 +59,7 @@ def default_model() -> str:
 
 
 def some_prompt(config: HiggsConfig) -> Prompt:
-    """Text, a reference of 5 s, text."""
+    """Text, a reference of 5 s, text; the first two are the voice, which our engine keeps for the next."""
     ids = torch.arange(2 * TEXT + REFERENCE) % config.audio_bos_token_id % config.audio_token_id
     mask = torch.zeros(len(ids), dtype=torch.bool)
     mask[TEXT : TEXT + REFERENCE] = True
@@ -67,4 +67,4 @@ def some_prompt(config: HiggsConfig) -> Prompt:
     codes = torch.randint(
         0, 1024, (len(ids), config.num_codebooks), generator=torch.Generator().manual_seed(0)
     )
-    return Prompt(ids, codes, mask)
+    return Prompt(ids, codes, mask, prefix=TEXT + REFERENCE)
