@@ -11,7 +11,7 @@ NUMBA: Any = numba.config
 HERE = Path(__file__).parent
 # Numba itself looks at a function's own file only to see whether what it kept is out of date.
 SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))).hexdigest()
-KEPT = HERE / "__pycache__" / f"compiled-{SOURCES[:16]}"
+KEPT = Path(NUMBA.CACHE_DIR or HERE / "__pycache__") / f"compiled-{SOURCES[:16]}"
 
 
 def compiled(function: Callable[..., Any], reordered: bool = False) -> Callable[..., Any]:
