@@ -14,6 +14,7 @@ import numpy as np
 from higgs.cpu.compiled import compiled, compiled_sum
 from higgs.cpu.vectors import PANEL, as_kept, power_of_two, tile
 
+TILE = 4  # rows whose sums fit into registers
 LOG2_E, LN_2_HIGH, LN_2_LOW = (
     np.float32(1.4426950408889634),
     np.float32(0.693359375),
@@ -27,9 +28,9 @@ def product(x, panels, out):
     depth = panels.shape[1]
     for number in range(len(panels)):
         row = 0
-        while row + 4 <= len(x):
-            tile(x, row, depth, panels, number, out, number * PANEL, 4)
-            row += 4
+        while row + TILE <= len(x):
+            tile(x, row, depth, panels, number, out, number * PANEL, TILE)
+            row += TILE
         while row < len(x):
             tile(x, row, depth, panels, number, out, number * PANEL, 1)
             row += 1
@@ -197,9 +198,9 @@ def through_layers(x, texts, streams, positions, turns, layers, epsilon, keys, v
 
 
 @compiled
-def logits_of(x, norm, head, epsilon, scratch):
-    """The hidden x [n, H] through the last norm and the head, to scratch.logits[:n]."""
+def logits_of(x, norm, head, epsilon, scratch, logits):
+    """The hidden x [n, H] through the last norm and the head, to logits [n, ·]."""
     inner = scratch.normed[: len(x)]
     for row in range(len(x)):
         normed(x[row], norm, epsilon, inner[row])
-    product(inner, head, scratch.logits)
+    product(inner, head, logits)

@@ -34,7 +34,7 @@ class Scratch(NamedTuple):
     """Room for what is on its way, of up to `rows` positions.
 
     What the matrices of a layer read, [rows, H], [rows, heads * D] and [rows, F]; what they write, in whole
-    panels; scores, and a mean of values, [heads, ·] in whole panels; logits of streams.
+    panels; scores, and a mean of values, [heads, ·] in whole panels.
     """
 
     normed: np.ndarray
@@ -43,7 +43,6 @@ class Scratch(NamedTuple):
     wide: np.ndarray
     scores: np.ndarray
     mean: np.ndarray
-    logits: np.ndarray
 
 
 def pack(matrix: np.ndarray, halve: bool) -> np.ndarray:

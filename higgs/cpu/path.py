@@ -4,6 +4,7 @@ A torch operation takes some µs however small it is, and a step of the bundled 
 A large model's time goes into its bytes, which torch reads with all cores.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from higgs.audio_path import AudioPath, Matrices
 from higgs.cache import KVCache, SlotCache
 from higgs.cpu.cache import PanelCache, PanelRow
-from higgs.cpu.kernels import logits_of, through_layers
+from higgs.cpu.kernels import TILE, logits_of, through_layers
 from higgs.cpu.packed import Layers, Parts, Scratch, halves, pack
 from higgs.cpu.vectors import LANES, PANEL
 from higgs.decoder import Path
@@ -75,8 +76,9 @@ class CompiledPath:
         positions = torch.arange(cache.capacity)
         self._turns = torch.stack(model.model.rotary(positions), dim=1).flatten(2).numpy()
         self._streams = np.arange(cache.rows)
-        self._scratch = self._room()
-        self._logits = torch.from_numpy(self._scratch.logits)
+        self._rooms = [self._room() for _ in range(torch.get_num_threads())]
+        self._helpers = ThreadPoolExecutor(len(self._rooms), "engine-helper")
+        self._logits = torch.zeros(cache.rows, len(self._head) * PANEL)
 
     def _room(self) -> Scratch:
         layers, cache, heads = self._layers, self.cache, self._config.heads
@@ -88,30 +90,51 @@ class CompiledPath:
         )
         scores = np.zeros((heads, cache.keys.shape[3] * PANEL), np.float32)
         mean = np.zeros((heads, cache.values.shape[3] * PANEL), np.float32)
-        logits = np.zeros((cache.rows, len(self._head) * PANEL), np.float32)
-        return Scratch(normed, heads_out, fed, wide, scores, mean, logits)
+        return Scratch(normed, heads_out, fed, wide, scores, mean)
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
-        """As of AudioPath; the logits are overwritten by the next call."""
+        """As of AudioPath; the logits are overwritten by the next call.
+
+        The streams are shared out to as many threads as torch has, TILE rows or more to each.
+        """
         n, config = len(columns), self._config
-        x = self._embed(columns).numpy()
-        self._pass(x, 0, self._streams[:n], positions.numpy(), self.cache)
-        logits_of(x, self._norm, self._head, self._epsilon, self._scratch)
+        x, at = self._embed(columns).numpy(), positions.numpy()
+        share = -(-n // (TILE * len(self._rooms))) * TILE
+        parts = [slice(start, min(start + share, n)) for start in range(0, n, share)]
+        helped = [
+            self._helpers.submit(self._write, x[part], at[part], part, room)
+            for part, room in zip(parts[1:], self._rooms[1:], strict=False)
+        ]
+        self._write(x[parts[0]], at[parts[0]], parts[0], self._rooms[0])
+        for part_done in helped:
+            part_done.result()
         logits = self._logits[:n, : config.num_codebooks * config.codebook_size]
         return logits.unflatten(1, (config.num_codebooks, config.codebook_size))
+
+    def _write(self, x: np.ndarray, positions: np.ndarray, part: slice, room: Scratch) -> None:
+        """The logits of a part of the streams."""
+        self._pass(x, 0, self._streams[part], positions, self.cache, room)
+        logits_of(x, self._norm, self._head, self._epsilon, room, self._logits.numpy()[part])
 
     def read(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int, cache: PanelCache) -> None:
         """Embeddings [S, H] of up to PIECE positions from `start` on to the only row of a cache; audio where
         mask [S]."""
         order = mask.int().argsort(stable=True)
         x, positions = embeddings[order].numpy(), (order + start).numpy()
-        self._pass(x, len(mask) - int(mask.sum()), np.zeros(len(x), np.int64), positions, cache)
+        streams = np.zeros(len(x), np.int64)
+        self._pass(x, len(mask) - int(mask.sum()), streams, positions, cache, self._rooms[0])
 
     def _pass(
-        self, x: np.ndarray, texts: int, streams: np.ndarray, positions: np.ndarray, cache: PanelCache
+        self,
+        x: np.ndarray,
+        texts: int,
+        streams: np.ndarray,
+        positions: np.ndarray,
+        cache: PanelCache,
+        room: Scratch,
     ) -> None:
         weights = (self._turns, self._layers, self._epsilon)
-        through_layers(x, texts, streams, positions, *weights, cache.keys, cache.values, self._scratch)
+        through_layers(x, texts, streams, positions, *weights, cache.keys, cache.values, room)
 
 
 class CompiledReader(Reader):
