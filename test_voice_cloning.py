@@ -245,7 +245,6 @@ def test_the_recording_is_clear_speech() -> None:
     assert recording.wrong_words <= 1
 
 
-@pytest.mark.xfail(reason="models/higgs-small still mumbles some takes of this sentence: see its card")
 def test_the_words_are_understood(story: Story) -> None:
     assert story.default.wrong_words <= 3
     assert story.first_clone.wrong_words <= 3

@@ -21,7 +21,7 @@ from train.examples import Example, Examples, collate
 from train.guide import Pronunciation, guided_forward
 from train.muon import Muon
 
-READING_WEIGHT, VOICE_WEIGHT, PRONUNCIATION_WEIGHT = 2.5, 0.4, 0.5
+READING_WEIGHT, VOICE_WEIGHT, PRONUNCIATION_WEIGHT = 2.5, 1.0, 0.5
 BOOK_WEIGHTS = (0.7, 1.0, 0.7, 0.4, 0.3)  # prosody, then the four of the envelope
 VOICE_SHARE = 3  # every third position learns the codes of the voice, which repeat
 AVERAGE, AVERAGE_EVERY = 0.98, 10

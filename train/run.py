@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
 from higgs.checkpoint import load_model
+from higgs.codec import CODEBOOKS
+from higgs.config import HiggsConfig
 from higgs.model import HiggsModel
 from higgs.prompt import PromptBuilder
 from higgs.vocoder.codec import VocoderCodec
@@ -25,9 +27,14 @@ from train.tokenizer import build_config, build_tokenizer, save_tokenizer
 
 WORK = Path(__file__).parent / "work"
 MODEL = Path(__file__).parent.parent / "models" / "higgs-small"
+# Of each codebook, at a request's temperature of 1. What is read is drawn at nearly the odds that were
+# learned: colder, a sound that is likelier to go on than to end goes on for a second. The rest is best near
+# its likeliest.
+TEMPERATURES = (0.8, *[0.2] * (CODEBOOKS - 1))
+HEAD = "audio_lm_head.weight"
 GENERATION = {
     "do_sample": True,
-    "temperature": 0.3,
+    "temperature": 1.0,
     "top_k": 50,
     "top_p": 0.95,
     "ras_win_len": 0,
@@ -56,13 +63,18 @@ def spoken(sentences: int) -> list[Utterance]:
     return [utterance for path in sorted(folder.glob("*.npz")) for utterance in load_shard(path)]
 
 
-def ship(trainer: Trainer, out: Path) -> None:
+def tempered(head: torch.Tensor, power: int) -> torch.Tensor:
+    """The head's weights [8 · V, H] with the codebooks' temperatures put in (power 1) or taken out (-1)."""
+    factors = 1 / torch.tensor(TEMPERATURES) ** power
+    return (head.unflatten(0, (CODEBOOKS, -1)) * factors[:, None, None]).flatten(0, 1)
+
+
+def ship(average: dict[str, torch.Tensor], config: HiggsConfig, out: Path) -> None:
     """Write the averaged weights in bfloat16 with all that a model folder holds."""
     out.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {n: p.to(torch.bfloat16).contiguous() for n, p in trainer.average.items()}, out / "model.safetensors"
-    )
-    (out / "config.json").write_text(json.dumps(trainer.model.config.to_native_dict(), indent=2) + "\n")
+    weights = average | {HEAD: tempered(average[HEAD], 1)}
+    save_file({n: p.to(torch.bfloat16).contiguous() for n, p in weights.items()}, out / "model.safetensors")
+    (out / "config.json").write_text(json.dumps(config.to_native_dict(), indent=2) + "\n")
     (out / "generation_config.json").write_text(json.dumps(GENERATION, indent=2) + "\n")
     save_tokenizer(build_tokenizer(), out)
     copy_codec(WORK / "codec", out / "codec")
@@ -72,6 +84,14 @@ def copy_codec(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "model.safetensors"):
         (target / name).write_bytes((source / name).read_bytes())
+
+
+def started(folder: Path) -> HiggsModel:
+    """A shipped model as it was trained."""
+    model = load_model(folder, torch.device("cpu"), torch.float32)
+    with torch.no_grad():
+        model.audio_lm_head.weight.copy_(tempered(model.audio_lm_head.weight, -1))
+    return model
 
 
 def main() -> None:
@@ -90,13 +110,11 @@ def main() -> None:
     tokenizer = build_tokenizer()
     config = build_config(tokenizer)
     builder = PromptBuilder(PreTrainedTokenizerFast(tokenizer_object=tokenizer), config)
-    model = (
-        load_model(options.start, torch.device("cpu"), torch.float32) if options.start else HiggsModel(config)
-    )
+    model = started(options.start) if options.start else HiggsModel(config)
     schedule = Schedule.of_trained(options.minutes) if options.start else Schedule(options.minutes)
     trainer = Trainer(model.train().requires_grad_(), schedule, WORK / "language_model.pt")
     trainer.run(Examples(utterances, network, builder, config))
-    ship(trainer, options.out)
+    ship(trainer.average, config, options.out)
 
 
 if __name__ == "__main__":

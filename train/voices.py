@@ -37,7 +37,7 @@ def draw_warp(voice: int, rng: np.random.Generator) -> Warp:
         formants=float(np.clip(np.exp(drift * 0.6 + rng.normal(0, 0.05)), 0.8, 1.25)),
         shift=float(level - TEACHER_LEVEL[voice]),
         # People stray farther than synthesisers: every code of level and spread is to be met.
-        spread=float(np.exp(rng.uniform(np.log(0.06), np.log(0.32))) / TEACHER_SPREAD[voice]),
+        spread=float(np.exp(rng.uniform(np.log(0.06), np.log(0.4))) / TEACHER_SPREAD[voice]),
         tempo=float(np.exp(rng.uniform(-0.15, 0.15))),
         periodicity=float(rng.uniform(0.85, 1.1)),
         tone=tone,

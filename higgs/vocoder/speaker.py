@@ -23,7 +23,7 @@ BAND_HERTZ = np.diff(EDGES)
 
 @dataclass(frozen=True)
 class Speaker:
-    """level and spread: mean and standard deviation of ln f0; timbre (64,): mean ln envelope, of mean 0."""
+    """level and spread: median and standard deviation of ln f0; timbre (64,): mean ln envelope, of mean 0."""
 
     level: float
     spread: float
@@ -50,7 +50,7 @@ def absolute(relative: np.ndarray, timbre: np.ndarray) -> np.ndarray:
 def speaker_of(features: Features) -> Speaker:
     """Measure a voice; a clip without any voiced step gets a middling pitch."""
     voiced = features.log_f0[features.voiced > 0.5]
-    level, spread = (float(voiced.mean()), float(voiced.std())) if len(voiced) > 3 else (5.0, 0.15)
+    level, spread = (float(np.median(voiced)), float(voiced.std())) if len(voiced) > 3 else (5.0, 0.15)
     mean = features.envelope[speech_steps(features.envelope)].mean(0)
     return Speaker(level, spread, mean - mean.mean())
 
