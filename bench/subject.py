@@ -12,6 +12,7 @@ from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
 from train.tokenizer import build_config, build_tokenizer
 
+HOT = 5.0  # temperature; a stream that brings nothing new for long counts as stuck, and is cut
 BUNDLED = Path(__file__).parent.parent / "models" / "higgs-small"
 SHAPES = {
     "3b": HiggsConfig(max_positions=8192),
@@ -48,10 +49,10 @@ def model_named(name: str, device: str, dtype: torch.dtype) -> HiggsModel:
 
 
 def options_named(name: str) -> SamplingOptions:
-    """The sampling that belongs to a model folder; that of the published models for random weights."""
+    """The sampling of a model folder, but hot; that of the published models for random weights."""
     if name in SHAPES:
         return SamplingOptions() if SHAPES[name].generation == 2 else V3_SAMPLING
-    return load_defaults(Path(name), load_config(Path(name)).generation)
+    return replace(load_defaults(Path(name), load_config(Path(name)).generation), temperature=HOT)
 
 
 def default_model() -> str:
