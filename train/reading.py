@@ -18,6 +18,7 @@ SOUNDS = [phone for phone in PHONES if phone not in SAME_PHONE]
 LETTERS = "abcdefghiklmnoprstuvwy"
 DIGIT, PAUSE = len(LETTERS), len(LETTERS) + 1
 CLASSES = len(LETTERS) + 2
+SOUND_OF_PHONE = np.array([SOUNDS.index(SAME_PHONE.get(phone, phone)) for phone in PHONES])
 
 
 def letter_class(letter: str) -> int:
@@ -28,11 +29,20 @@ def letter_class(letter: str) -> int:
 
 
 @cache
+def phones_and_letters(utterance: Utterance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The phones (N,) of an utterance one after the other, the letter, a fraction where it is several, that
+    each comes from, and the frames that each lasts."""
+    changes = np.flatnonzero(np.diff(utterance.phones, prepend=255))
+    phones = utterance.phones[changes]
+    letters = letter_of_each_phone([PHONES[phone] for phone in phones], utterance.text)
+    return phones, letters, np.diff(changes, append=len(utterance.phones))
+
+
+@cache
 def letters_of_frames(utterance: Utterance) -> np.ndarray:
     """The letter (T,), a fraction where it is several, that each frame of an utterance comes from."""
-    changes = np.flatnonzero(np.diff(utterance.phones, prepend=255))
-    letters = letter_of_each_phone([PHONES[p] for p in utterance.phones[changes]], utterance.text)
-    return np.repeat(letters, np.diff(changes, append=len(utterance.phones)))
+    _, letters, frames = phones_and_letters(utterance)
+    return np.repeat(letters, frames)
 
 
 def stretch(rows: np.ndarray, frames: int) -> np.ndarray:
@@ -43,9 +53,8 @@ def stretch(rows: np.ndarray, frames: int) -> np.ndarray:
 @cache
 def reading_of_frames(utterance: Utterance) -> np.ndarray:
     """The code (T,) of codebook 0, 0..959."""
-    sounds = np.array([SOUNDS.index(SAME_PHONE.get(phone, phone)) for phone in PHONES])
     classes = np.array([letter_class(letter) for letter in utterance.text])
-    return sounds[utterance.phones] * CLASSES + classes[letters_of_frames(utterance).astype(np.int64)]
+    return SOUND_OF_PHONE[utterance.phones] * CLASSES + classes[letters_of_frames(utterance).astype(np.int64)]
 
 
 def reading(utterance: Utterance, frames: int) -> torch.Tensor:
@@ -65,10 +74,8 @@ def letter_spans(utterance: Utterance, frames: int, length: int, reach: float) -
 def pronounced(utterance: Utterance, length: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Which of a text's `length` tokens (N,) begin a sound, and the sound (N,), 0..39; without pauses. Of two
     sounds of one letter the first comes last, so that it stays when both are written."""
-    changes = np.flatnonzero(np.diff(utterance.phones, prepend=255))
-    phones = [PHONES[p] for p in utterance.phones[changes]]
-    letters = letter_of_each_phone(phones, utterance.text)
-    spoken = np.array([phone != "pau" for phone in phones])
+    phones, letters, _ = phones_and_letters(utterance)
+    spoken = phones != PHONES.index("pau")
     tokens = np.floor(letters * (length - 1) / max(1, len(utterance.text) - 1)).astype(np.int64)
-    sounds = np.array([SOUNDS.index(SAME_PHONE.get(phone, phone)) for phone in phones])
+    sounds = SOUND_OF_PHONE[phones]
     return torch.from_numpy(tokens[spoken][::-1].copy()), torch.from_numpy(sounds[spoken][::-1].copy())
