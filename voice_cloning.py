@@ -207,14 +207,13 @@ class VoiceCloner:
 
     def _warm_up(self) -> None:
         """Walk every path once, so that the first requests do not pay for it: words are spoken, a recording
-        is decoded, judged and encoded, and words are spoken in its voice, alone and by several at once."""
+        is decoded, judged and encoded, and words are spoken in its voice by several at once."""
         tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(WARM_UP_SECONDS * SAMPLE_RATE))
         tone = tone.astype(np.float32)
         options = SpeechOptions(seed=0, max_columns=2 * FRAME_RATE)
         list(self.stream("Hello.", options=options))
         voice = VoiceReference.of_codes(self.codec.encode(tone))
         with suppress(InvalidRequest):  # a tone is no voice, and few positions may not hold one
-            list(self.stream("Hello.", voice, options))
             together = [self.stream("Hello.", voice, options) for _ in range(min(self.engine.slots, 8))]
             for stream in together:
                 list(stream)
