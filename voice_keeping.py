@@ -21,13 +21,13 @@ from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
 from audio.stretch_choice import choose_stretch
-from errors import InvalidRequest, Overloaded
+from errors import InvalidRequest
 from higgs.codec import SAMPLE_RATE, Codec
 from higgs.prompt import Reference
 from speakers.judge import SpeakerJudge
 from speech_plan import VoiceReference
 from voice_cloning import VoiceCloner
-from voice_onboarding import LONGEST_UPLOAD_SECONDS, Onboarding, VoiceOrder, new_voice_id
+from voice_onboarding import LONGEST_UPLOAD_SECONDS, Onboarding, VoiceOrder, new_voice_id, place_among
 from voices.bundle import Bundle
 from voices.profiles import name_taken, packed
 from voices.samples import check_room
@@ -90,17 +90,13 @@ class KeptVoices:
         nobody knows the words. Overloaded: as many voices as can be are being made.
         """
         self.store.profiles.get(owner, voice_id)
-        if not self._places.acquire(blocking=False):
-            raise Overloaded("Many voices are being made now; try again in a moment.", retry_after=10)
-        try:
+        with place_among(self._places):
             chosen = choose_stretch(decode_audio(upload, max_seconds=LONGEST_UPLOAD_SECONDS))
             words = words or listen(chosen.samples)
             if not words:
                 message = "No words were understood in the recording; send them as ref_text."
                 raise InvalidRequest(message, code="missing_required_parameter", param="ref_text")
             return self.store.samples.add(owner, self._sample(voice_id, chosen.samples, words))
-        finally:
-            self._places.release()
 
     def _sample(self, voice_id: str, samples: np.ndarray, words: str) -> VoiceSample:
         flac = encode_audio(samples, "flac").data
@@ -119,8 +115,11 @@ class KeptVoices:
         """How like the voice's recording speech (N,) at 24 kHz is, 0 to 1; None where there is no model."""
         if not self.judge.installed:
             return None
-        recording = decode_audio(self.store.profiles.sample(profile.owner, profile.id).flac)
-        return self.judge.similarity(recording, speech, SAMPLE_RATE)
+        return self.judge.similarity(self.recording(profile), speech, SAMPLE_RATE)
+
+    def recording(self, profile: VoiceProfile) -> np.ndarray:
+        """Samples (N,) at 24 kHz of the voice's first recording."""
+        return decode_audio(self.store.profiles.sample(profile.owner, profile.id).flac)
 
     def restore(
         self, owner: str, user_id: str, name: str, bundle: Bundle, delivery: Delivery

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 from uuid import uuid4
@@ -26,6 +26,17 @@ from voices.tables import SessionState, VoiceCloneSession, VoiceProfile
 
 LONGEST_UPLOAD_SECONDS = 300.0
 Result = TypeVar("Result")
+
+
+@contextmanager
+def place_among(places: threading.Semaphore) -> Iterator[None]:
+    """Hold one of the places for voices that are made at once. Overloaded where all are taken."""
+    if not places.acquire(blocking=False):
+        raise Overloaded("Many voices are being made now; try again in a moment.", retry_after=10)
+    try:
+        yield
+    finally:
+        places.release()
 
 
 @dataclass(frozen=True)
@@ -80,13 +91,9 @@ class Onboarding:
 
     def __iter__(self) -> Iterator[list[Step]]:
         """Overloaded if as many others are under way as are done at once."""
-        if not self._places.acquire(blocking=False):
-            raise Overloaded("Many voices are being made now; try again in a moment.", retry_after=10)
-        try:
+        with place_among(self._places):
             self._store.sessions.begin(self._session())
             yield from self._noted()
-        finally:
-            self._places.release()
 
     def _noted(self) -> Iterator[list[Step]]:
         """The walk, whose failure is noted in the session."""

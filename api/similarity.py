@@ -59,4 +59,4 @@ def _recording_of(voices: KeptVoices, owner: str, name: str) -> np.ndarray:
     profile = voices.store.profiles.find(owner, name)
     if profile is None:
         raise no_voice(name)
-    return decode_audio(voices.store.profiles.sample(owner, profile.id).flac)
+    return voices.recording(profile)
