@@ -81,6 +81,14 @@ class TinyServer:
 
 
 @contextmanager
+def ready(settings: Settings) -> Iterator[TinyServer]:
+    """As serving, the model loaded."""
+    with serving(settings) as server:
+        server.wait_until_ready()
+        yield server
+
+
+@contextmanager
 def serving(settings: Settings) -> Iterator[TinyServer]:
     """The app over HTTP until the block ends; it may still be loading its model."""
     app = create_app(settings)

@@ -7,7 +7,7 @@ import pytest
 from openai import OpenAI
 
 from settings import Settings
-from tests.tiny_server import TinyServer, serving, write_endless_model, write_whole_model
+from tests.tiny_server import TinyServer, ready, write_endless_model, write_whole_model
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +17,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_server(tiny_model: Path) -> Iterator[TinyServer]:
-    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
-        server.wait_until_ready()
+    with ready(Settings(model=str(tiny_model), device="cpu")) as server:
         yield server
 
 
@@ -33,6 +32,5 @@ def endless_server(tmp_path: Path) -> Iterator[TinyServer]:
     settings = Settings(
         model=str(write_endless_model(tmp_path / "tiny")), device="cpu", slots=1, columns_per_byte=1e6
     )
-    with serving(settings) as server:
-        server.wait_until_ready()
+    with ready(settings) as server:
         yield server

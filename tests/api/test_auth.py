@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from settings import Settings
 from tests.audio.media import sound_file
-from tests.tiny_server import TinyServer, serving
+from tests.tiny_server import TinyServer, ready
 
 FILE = ("me.wav", sound_file("wav"), "audio/wav")
 
@@ -21,8 +21,7 @@ def locked_server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("voices")
     keys = SecretStr("key-of-ann, key-of-bob,")
     settings = Settings(model=str(tiny_model), device="cpu", data_dir=folder, api_keys=keys)
-    with serving(settings) as server:
-        server.wait_until_ready()
+    with ready(settings) as server:
         yield server
 
 

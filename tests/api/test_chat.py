@@ -12,7 +12,7 @@ import pytest
 
 from settings import Settings
 from tests.live import ROOT
-from tests.tiny_server import TinyServer, serving, write_endless_model
+from tests.tiny_server import TinyServer, ready, write_endless_model
 
 RECORDING = base64.b64encode((ROOT / "test_audio.wav").read_bytes()).decode()
 SHORT = 40  # columns: enough to see how a request is read
@@ -243,8 +243,7 @@ def narrow_server(tmp_path: Path) -> Iterator[TinyServer]:
         columns_per_byte=1e6,
         max_positions=200_000,
     )
-    with serving(settings) as server:
-        server.wait_until_ready()
+    with ready(settings) as server:
         yield server
 
 

@@ -17,7 +17,7 @@ from audio.decode import decode_audio
 from settings import Settings
 from speakers.encoder import weights_file
 from tests.audio.media import bomb, float_wav, large_wav, media, recording, silent_film, sound_file
-from tests.tiny_server import TinyServer, serving, write_endless_model
+from tests.tiny_server import TinyServer, ready, write_endless_model
 
 Body = dict[str, Any]
 CLIP = sound_file("wav")
@@ -28,8 +28,7 @@ WORDS = "Hello, this is my voice."
 def tiny_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
     """A server whose model never ends early by chance: the seed of an onboarding can't be chosen."""
     model = write_endless_model(tmp_path_factory.mktemp("models") / "tiny")
-    with serving(Settings(model=str(model), device="cpu")) as server:
-        server.wait_until_ready()
+    with ready(Settings(model=str(model), device="cpu")) as server:
         yield server
 
 

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 
 from app import create_app
 from settings import Settings
-from tests.tiny_server import TinyServer, serving, write_endless_model
+from tests.tiny_server import TinyServer, ready, write_endless_model
 
 CHECKS = [
     not_a_server_error,
@@ -39,8 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
     """A server whose model speaks to the end of its few positions, whatever is said."""
     folder = tmp_path_factory.mktemp("documented")
     model = str(write_endless_model(folder / "model"))
-    with serving(Settings(model=model, device="cpu", max_positions=256, data_dir=folder)) as server:
-        server.wait_until_ready()
+    with ready(Settings(model=model, device="cpu", max_positions=256, data_dir=folder)) as server:
         yield server
 
 

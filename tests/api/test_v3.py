@@ -13,7 +13,7 @@ import soundfile
 
 from settings import Settings
 from tests.live import ROOT
-from tests.tiny_server import TinyServer, serving
+from tests.tiny_server import TinyServer, ready
 from tests.tiny_v3 import write_endless_v3
 from voice_cloning import SpeechOptions, VoiceCloner
 
@@ -29,8 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[TinyServer]:
-    with serving(Settings(model=str(folder), device="cpu")) as server:
-        server.wait_until_ready()
+    with ready(Settings(model=str(folder), device="cpu")) as server:
         yield server
 
 

@@ -22,7 +22,7 @@ from audio.decode import decode_audio
 from settings import Settings
 from tests.audio.media import sound_file
 from tests.live import serve
-from tests.tiny_server import serving, write_whole_model
+from tests.tiny_server import ready, write_whole_model
 from tests.voices.servers import DatabaseServer
 from voices.store import VoiceStore
 from voices.tables import VoiceCloneSession
@@ -122,8 +122,7 @@ def database_server(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
 
 def test_a_database_that_is_away_for_a_while(tiny_model: Path, database_server: DatabaseServer) -> None:
     settings = Settings(model=str(tiny_model), device="cpu", database_url=database_server.url)
-    with serving(settings) as server:
-        server.wait_until_ready()
+    with ready(settings) as server:
         voice_id = upload(server.url).json()["voice_id"]
         database_server.stop()
         away = upload(server.url)
