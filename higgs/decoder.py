@@ -40,6 +40,26 @@ class Buckets:
         return {self.around(1 << row, 1 << length) for row in rows for length in lengths}
 
 
+class Columns:
+    """What a step has written, on its way to the host."""
+
+    def __init__(self, written: torch.Tensor, host: torch.Tensor | None = None) -> None:
+        self._written = written
+        self._copied: torch.cuda.Event | None = None
+        if host is not None:
+            self._written = host[: len(written)]
+            self._written.copy_(written, non_blocking=True)
+            self._copied = torch.cuda.Event()
+            self._copied.record()
+
+    def taken(self) -> list[list[int]]:
+        """The frame that each stream's column completes, and the number of the frame that ends the stream
+        (see DelayRule), [n][K + 1]. Only frames from 1 up to the end are audio. Waits for the step."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return self._written.tolist()
+
+
 class Decoder:
     """Up to `rows` streams, the first of which speak. `path` reads and writes `cache`, row by row."""
 
@@ -57,8 +77,12 @@ class Decoder:
         )
         self._buckets = Buckets(rows, cache.capacity, exact=device.type == "cpu")
         self._advance = Graphs(self._write_columns)
+        # Pinned, or the copy would wait for the device; two, since a step is taken while the next one runs.
+        self._hosts: list[torch.Tensor | None] = [None, None]
         if device.type == "cuda":
             self._advance.capture((*bucket, FEW) for bucket in self._buckets.all())
+            shape = (rows, config.num_codebooks + 1)
+            self._hosts = [torch.empty(shape, dtype=torch.int64, pin_memory=True) for _ in range(2)]
 
     def start(self, row: int, filled: Any, options: SamplingOptions, seed: int, max_columns: int) -> None:
         """Begin a stream behind a prompt whose keys and values are `filled` (see KVCache and PanelRow).
@@ -80,14 +104,16 @@ class Decoder:
         for tensor in (self._rule.end, self._position, self._column, self._recent):
             tensor[target] = tensor[source]
 
-    def step(self, n: int, length: int) -> torch.Tensor:
-        """Write a column of each of the first n streams, the longest of which then fills `length` positions.
+    def step(self, n: int, length: int) -> Columns:
+        """Write a column of each of the first n streams, the longest of which then fills at most `length`
+        positions.
 
-        The frame that each column completes, and the number of the frame that ends its stream (see
-        DelayRule): [n, K + 1] int64 on the CPU. Only frames from 1 up to the end are audio.
+        Doesn't wait for the device. Of the results two may be waited for at a time.
         """
         rows, length = self._buckets.around(n, length)
-        return self._advance(rows, length, self._sampler.candidates(n))[:n].cpu()
+        written = self._advance(rows, length, self._sampler.candidates(n))[:n]
+        self._hosts.reverse()
+        return Columns(written, self._hosts[0])
 
     def _write_columns(self, rows: int, length: int, candidates: int) -> torch.Tensor:
         """The work of `step`; rows beyond those that speak compute what nobody reads."""

@@ -1,8 +1,10 @@
 """The engine: one thread owns the model, and many requests speak at once.
 
 It sees ids and codes only. Requests join and leave between steps: a prompt is read piece by piece, one piece
-between two steps, and every step writes one column of all streams that speak. Each request ends in exactly
-one way: its frames are complete, or it failed.
+between two steps, and every step writes one column of all streams that speak. The host works one step behind
+the device: it hands out what a step has written while the next one runs, which for a stream that has just
+ended writes a column that nobody reads. Each request ends in exactly one way: its frames are complete, or it
+failed.
 """
 
 import logging
@@ -17,7 +19,7 @@ from errors import Cancelled, InvalidRequest, ModelError
 from higgs.cache import slots_that_fit
 from higgs.cpu.draw import CompiledDecoder
 from higgs.cpu.path import cache_for, path_for, reader_for
-from higgs.decoder import Decoder, Path
+from higgs.decoder import Columns, Decoder, Path
 from higgs.generation import Generation
 from higgs.model import HiggsModel
 from higgs.pace import Pace
@@ -29,6 +31,7 @@ from higgs.scheduler import Scheduler
 log = logging.getLogger(__name__)
 
 Ended = Callable[[Generation], None]
+AHEAD = 1  # columns that a stream may have been given beyond those that were handed out
 
 
 def ignored(generation: Generation) -> None:
@@ -66,6 +69,7 @@ class Engine:
             kind = CompiledDecoder if weight.device.type == "cpu" else Decoder
             self._decoder = kind(model.config, its_path, cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
+        self._under_way: tuple[list[Generation], Columns] | None = None
         self.count_from_now(ignored)
         self._changed = threading.Condition()
         self._closed = False
@@ -149,7 +153,7 @@ class Engine:
         while self._wait_for_work():
             with self._harming(self._scheduler.stop_reading):
                 self._read()
-            with self._harming(self._scheduler.clear_rows):
+            with self._harming(self._give_up_rows):
                 self._step()
         with self._changed:
             left = self._scheduler.drain()
@@ -192,21 +196,25 @@ class Engine:
             generation.columns = 1
             self._scheduler.seat()
 
+    def _give_up_rows(self) -> list[Generation]:
+        self._under_way = None
+        return self._scheduler.clear_rows()
+
     def _step(self) -> None:
-        """Write a column of every stream, hand out the frames and let those go that have ended."""
+        """Let every stream write a column, and hand out what they wrote in the step before."""
         rows = self._scheduler.rows
-        for row in reversed(range(len(rows))):
-            if rows[row].cancelled:
-                rows[row].fail(Cancelled("The request was cancelled."))
-                self._release(row)
-        if not rows:
-            return
-        longest = max(len(generation.prompt) + generation.columns for generation in rows)
-        written = self._decoder.step(len(rows), longest).tolist()
-        for row in reversed(range(len(rows))):
-            *codes, end = written[row]
-            if self._hand_out(rows[row], codes, end):
-                self._release(row)
+        for generation in [generation for generation in rows if generation.cancelled]:
+            generation.fail(Cancelled("The request was cancelled."))
+            self._release(generation)
+        before, self._under_way = self._under_way, None
+        if rows:
+            longest = max(len(generation.prompt) + generation.columns for generation in rows) + AHEAD
+            self._under_way = rows.copy(), self._decoder.step(len(rows), longest)
+        if before is not None:
+            generations, columns = before
+            for generation, (*codes, end) in zip(generations, columns.taken(), strict=True):
+                if generation in rows and self._hand_out(generation, codes, end):
+                    self._release(generation)
 
     def _hand_out(self, generation: Generation, codes: list[int], end: int) -> bool:
         """Give a request the K codes of the frame that its newest column completes; True if it ended."""
@@ -223,9 +231,10 @@ class Engine:
         generation.finish("stop" if complete else "length")
         return True
 
-    def _release(self, row: int) -> None:
+    def _release(self, generation: Generation) -> None:
         """Free the row of a request that has ended, and close the gap."""
+        row = self._scheduler.rows.index(generation)
         source = self._scheduler.leave(row)
         if source is not None:
             moved = self._scheduler.rows[row]
-            self._decoder.move(source, row, len(moved.prompt) + moved.columns)
+            self._decoder.move(source, row, len(moved.prompt) + moved.columns + AHEAD)

@@ -113,7 +113,8 @@ class Script:
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         self.read.append(columns[0].clone())
-        codes = self.script[positions - len(self.prompt)]
+        # The engine writes a column beyond the last before it knows that it is the last.
+        codes = self.script[(positions - len(self.prompt)).clamp(max=len(self.script) - 1)]
         return torch.nn.functional.one_hot(codes, CONFIG.codebook_size).float()
 
 
