@@ -21,7 +21,12 @@ CODEBOOK_SIZE = 1024
 
 
 class CodecDecoder(Protocol):
-    """The decoding of one stream of codes; carries whatever the next piece needs of the last."""
+    """The decoding of one stream of codes; carries whatever the next piece needs of the last.
+
+    ahead: frames that must follow a frame before its samples are final.
+    """
+
+    ahead: int
 
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
         """Take codes (8, t), t ≥ 0, and return the samples (float32, mono) that are final now.

@@ -17,6 +17,7 @@ from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
 
 FIRST_PIECE, LARGEST_PIECE = 8, 128  # frames
+FIRST_SOUND = 2  # frames that the first piece makes final at least
 NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
 TAKES = 4  # seeds that are tried where none was asked for and the model ends before it speaks
 
@@ -148,7 +149,8 @@ class SpeechStream:
         if at_once:
             pushed = iter([(torch.cat([NO_CODES, *frames], dim=1), True)])
         else:
-            pushed = chain(((codes, False) for codes in in_growing_pieces(frames)), [(NO_CODES, True)])
+            first = max(FIRST_PIECE, decoder.ahead + FIRST_SOUND)
+            pushed = chain(((codes, False) for codes in in_growing_pieces(frames, first)), [(NO_CODES, True)])
         for codes, last in pushed:
             self._as_spoken.append(decoder.push(codes, last))
             yield self._as_spoken[-1]
@@ -206,13 +208,14 @@ class SpeechStream:
             self._spoken[-1].cancel()
 
 
-def in_growing_pieces(stream: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Join a stream of codes (8, t) to pieces of at least 8, 16, 32 … frames.
+def in_growing_pieces(stream: Iterable[torch.Tensor], first: int) -> Iterator[torch.Tensor]:
+    """Join a stream of codes (8, t) to pieces of at least `first` frames, then twice as many each time, up to
+    128.
 
-    The codec decodes some frames around a piece once more, so small pieces are dear; the first is small to
-    be early.
+    The codec decodes some frames around a piece once more, so small pieces are dear; the first is as small as
+    it may be to be early.
     """
-    size, held, frames = FIRST_PIECE, [], 0
+    size, held, frames = first, [], 0
     for codes in stream:
         held.append(codes)
         frames += codes.shape[1]

@@ -108,6 +108,8 @@ class VocoderCodec:
 class VocoderDecoder:
     """See higgs.codec.CodecDecoder. Holds back three frames, which the network reads ahead."""
 
+    ahead = CONTEXT
+
     def __init__(self, network: VocoderNetwork) -> None:
         self._network = network
         self._codes = torch.zeros(8, 0, dtype=torch.int64)

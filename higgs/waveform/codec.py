@@ -1,5 +1,7 @@
 """The published codec as a whole: encode a clip, decode a stream of codes."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +9,24 @@ import torch
 
 from higgs.waveform.checkpoint import HOP, load_network
 from higgs.waveform.network import CODEBOOKS, CodecNetwork
+from higgs.waveform.together import Together
 
 CONTEXT = 10  # frames on each side that a frame's samples depend on: the reach of the decoder's convolutions
 MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
+MOST_TOGETHER = 2000  # frames of several streams, likewise
 
 
 class WaveformCodec:
-    """See higgs.codec.Codec. Its weights and all it computes are float32, on the device of the network."""
+    """See higgs.codec.Codec. Its weights and all it computes are float32, on the device of the network.
+
+    The streams that are decoded at the same time are decoded as one batch. On a GPU all is done on a CUDA
+    stream of its own, so that the language model's steps don't wait for it.
+    """
 
     def __init__(self, network: CodecNetwork) -> None:
         self.network = network.eval().requires_grad_(False)
+        self._aside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        self._decode_together = Together(self._decode, most=CODEBOOKS * MOST_TOGETHER)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "WaveformCodec":
@@ -38,18 +48,33 @@ class WaveformCodec:
         if frames == 0:
             return torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
         samples = torch.from_numpy(np.ascontiguousarray(waveform[: frames * HOP], dtype=np.float32))
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with self._exactly():
             return self.network.encode(samples.to(self.device)[None, None])[0].cpu()
 
     def decoder(self) -> "WaveformDecoder":
-        return WaveformDecoder(self.network)
+        return WaveformDecoder(self._decode_together)
+
+    @torch.inference_mode()
+    def _decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes [B, 8, T] to samples [B, 960·T] on the CPU."""
+        with self._exactly():
+            return self.network.decode(codes.to(self.device))[:, 0].cpu()
+
+    @contextmanager
+    def _exactly(self) -> Iterator[None]:
+        """In float32 to the full, on the codec's own stream."""
+        aside = torch.cuda.stream(self._aside) if self._aside is not None else nullcontext()
+        with torch.backends.cudnn.flags(allow_tf32=False), aside:
+            yield
 
 
 class WaveformDecoder:
     """See higgs.codec.CodecDecoder. A frame is final once ten more stand behind it."""
 
-    def __init__(self, network: CodecNetwork) -> None:
-        self._network = network
+    ahead = CONTEXT
+
+    def __init__(self, decode: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self._decode = decode
         # The frames that serve as left context, then those not yet final.
         self._window = torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
         self._context = 0
@@ -60,16 +85,13 @@ class WaveformDecoder:
         samples = [self._extend(piece, last and piece is pieces[-1]) for piece in pieces]
         return np.concatenate(samples)
 
-    @torch.inference_mode()
     def _extend(self, codes: torch.Tensor, last: bool) -> np.ndarray:
-        device = self._network.fc.weight.device
-        window = torch.cat([self._window.to(device), codes.to(device, torch.int64)], dim=1)
+        window = torch.cat([self._window, codes.to("cpu", torch.int64)], dim=1)
         final = window.shape[1] - (0 if last else CONTEXT)
         start = self._context
         samples = np.zeros(0, np.float32)
         if final > start:
-            with torch.backends.cudnn.flags(allow_tf32=False):
-                samples = self._network.decode(window[None])[0, 0, start * HOP : final * HOP].cpu().numpy()
+            samples = self._decode(window)[start * HOP : final * HOP].numpy()
             window = window[:, max(0, final - CONTEXT) :]
             self._context = min(final, CONTEXT)
         self._window = window

@@ -57,3 +57,9 @@ def test_it_is_not_asked_for_ever_and_never_against_a_given_seed(seed: int | Non
     with stream(path, seed) as speaking, pytest.raises(ModelError, match="before it spoke"):
         speaking.speech()
     assert path.begun == takes
+
+
+def test_the_first_piece_of_a_stream_brings_sound() -> None:
+    """The codec holds back ten frames, so a piece of eight would bring none."""
+    with stream(LateSpeaker(silent=0), seed=1) as speaking:
+        assert len(next(iter(speaking))) > 0
