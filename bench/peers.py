@@ -1,4 +1,4 @@
-"""Our engine beside transformers' `generate`: columns per second of one stream, and of eight in total.
+"""Our engine beside transformers' `generate` and boson's: columns per second of one stream, and of eight.
 
     python -m bench.peers [--model FOLDER|small|small-v3|3b|v3] [--columns 250] [--streams 1 8] [--threads N]
 
@@ -6,10 +6,13 @@ All hold the same weights, read the same prompt (text, a reference of 5 s, text)
 and write the same number of columns: the end mark is moved out of reach, so that nobody stops early. Eight
 streams are eight requests to our engine and one batch for transformers, which also keeps a static cache where
 it compiles for one (CUDA). It has no class for v3: a loop around its Qwen3 stands for it (bench/qwen.py).
+boson's own engine (bench/boson.py), which takes one request at a time, is measured too where its environment
+stands: `make .reference-venv/golden.stamp` makes it.
 The runs take turns, so that a busy machine hurts all; the best of each counts. Ends in one line of JSON.
 """
 
 import argparse
+import atexit
 import json
 import time
 from collections.abc import Callable
@@ -19,6 +22,7 @@ from typing import Any
 import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
 
+from bench.boson import PYTHON, BosonRun
 from bench.qwen import QwenLoop
 from bench.subject import default_model, model_named, options_named, some_prompt
 from higgs.engine import Engine
@@ -111,6 +115,9 @@ def main() -> None:
     model = model_named(arguments.model, device, torch.bfloat16 if device == "cuda" else torch.float32)
     case = (model, some_prompt(model.config), options_named(arguments.model), arguments.columns)
     runs = {"ours": our_run(*case, most=max(arguments.streams)), **their_runs(*case)}
+    if PYTHON.exists() and model.config.generation == 2:
+        runs["boson"] = boson = BosonRun(*case)
+        atexit.register(boson.close)
     speed = {}
     print(f"{'streams':>7}  {'':20} columns/s  times real time  ours is")
     for streams in arguments.streams:

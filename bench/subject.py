@@ -7,6 +7,7 @@ import torch
 
 from higgs.checkpoint import V3_SAMPLING, load_config, load_defaults, load_model
 from higgs.config import HIGGS_V3, HiggsConfig
+from higgs.delay import apply_delay
 from higgs.model import HiggsModel
 from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
@@ -33,7 +34,7 @@ SHAPES = {
     ),
 }
 UNREACHABLE_CODE = 1_000_000
-TEXT, REFERENCE = 80, 134  # positions; the reference is one of 5 s
+TEXT, REFERENCE = 80, 125  # positions, frames
 
 
 def model_named(name: str, device: str, dtype: torch.dtype) -> HiggsModel:
@@ -59,13 +60,18 @@ def default_model() -> str:
     return str(BUNDLED) if BUNDLED.is_dir() else "small"
 
 
+def some_codes() -> torch.Tensor:
+    """Codes (8, T) of a reference of 5 s."""
+    return torch.randint(0, 1024, (8, REFERENCE), generator=torch.Generator().manual_seed(0))
+
+
 def some_prompt(config: HiggsConfig) -> Prompt:
     """Text, a reference of 5 s, text; the first two are the voice, which our engine keeps for the next."""
-    ids = torch.arange(2 * TEXT + REFERENCE) % config.audio_bos_token_id % config.audio_token_id
+    columns = apply_delay(some_codes(), replace(config, eos_code=1025))
+    ids = torch.arange(2 * TEXT + len(columns)) % config.audio_bos_token_id % config.audio_token_id
     mask = torch.zeros(len(ids), dtype=torch.bool)
-    mask[TEXT : TEXT + REFERENCE] = True
+    mask[TEXT : TEXT + len(columns)] = True
     ids[mask], ids[-1] = config.audio_token_id, config.audio_bos_token_id
-    codes = torch.randint(
-        0, 1024, (len(ids), config.num_codebooks), generator=torch.Generator().manual_seed(0)
-    )
-    return Prompt(ids, codes, mask, prefix=TEXT + REFERENCE)
+    audio = torch.zeros(len(ids), config.num_codebooks, dtype=torch.int64)
+    audio[mask] = columns
+    return Prompt(ids, audio, mask, prefix=TEXT + len(columns))

@@ -9,84 +9,23 @@ this file. The weights are those of tests/tiny.py.
 
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-from boson_multimodal.data_collator.higgs_audio_collator import HiggsAudioSampleCollator
 from boson_multimodal.data_types import AudioContent, ChatMLSample, Message, TextContent
-from boson_multimodal.dataset.chatml_dataset import ChatMLDatasetSample, prepare_chatml_sample
-from boson_multimodal.model.higgs_audio import HiggsAudioConfig, HiggsAudioModel
+from boson_multimodal.dataset.chatml_dataset import prepare_chatml_sample
+from boson_multimodal.model.higgs_audio import HiggsAudioModel
 from boson_multimodal.model.higgs_audio.utils import revert_delay_pattern
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, LogitsProcessorList
 
+from bench.boson_worker import boson_config, boson_model, collate
 from tests import tiny
 from tests.golden import lm_cases as cases
 
 HERE = Path(__file__).parent
 AUDIO = AudioContent(audio_url="")
-
-
-def boson_config() -> HiggsAudioConfig:
-    config = tiny.CONFIG
-    text = {
-        "model_type": "llama",
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "rms_norm_eps": config.rms_norm_eps,
-        "max_position_embeddings": config.max_positions,
-        "rope_theta": config.rope.theta,
-        "rope_scaling": {
-            "rope_type": "llama3",
-            "factor": config.rope.factor,
-            "low_freq_factor": config.rope.low_freq_factor,
-            "high_freq_factor": config.rope.high_freq_factor,
-            "original_max_position_embeddings": config.rope.original_max_positions,
-        },
-        "pad_token_id": config.pad_token_id,
-        "eos_token_id": config.eos_token_id,
-    }
-    return HiggsAudioConfig(
-        text_config=text,
-        audio_adapter_type="dual_ffn_fast_forward",
-        audio_dual_ffn_layers=list(range(config.layers)),
-        encode_whisper_embed=False,
-        encode_audio_in_tokens=True,
-        use_delay_pattern=True,
-        skip_audio_tower=True,
-        audio_num_codebooks=config.num_codebooks,
-        audio_codebook_size=config.codebook_size - 2,
-        audio_in_token_idx=tiny.token_id("<|AUDIO|>"),
-        audio_out_token_idx=config.audio_token_id,
-        audio_out_bos_token_id=config.audio_bos_token_id,
-        audio_eos_token_id=tiny.token_id("<|audio_eos|>"),
-        pad_token_id=config.pad_token_id,
-        attn_implementation="sdpa",
-    )
-
-
-def boson_name(name: str) -> str:
-    """The name in boson's layout of a tensor of the native one."""
-    if name.startswith("audio_lm_head."):
-        return f"audio_decoder_proj.{name}"
-    name = name.removeprefix("model.")
-    return name.replace("embed_audio_tokens.embed_audio_tokens.", "audio_codebook_embeddings.")
-
-
-def boson_model() -> HiggsAudioModel:
-    model = HiggsAudioModel(boson_config())
-    weights = {boson_name(name): tensor for name, tensor in tiny.random_weights(tiny.CONFIG).items()}
-    result = model.load_state_dict(weights, strict=False)
-    assert not result.unexpected_keys, result
-    assert result.missing_keys == ["audio_decoder_proj.text_lm_head.weight"], result
-    return model.eval()
 
 
 def conversations() -> dict[str, tuple[list[Message], list[torch.Tensor]]]:
@@ -118,38 +57,6 @@ def conversations() -> dict[str, tuple[list[Message], list[torch.Tensor]]]:
         "two_transcripts": ([plain, *spoken(tagged[0]), *spoken(tagged[1]), dialogue], [first, second]),
         "free": (free, [first, second]),
     }
-
-
-def collate(config: HiggsAudioConfig, ids: list[int], codes: list[torch.Tensor]) -> dict:
-    """The inputs of boson's model, as its examples make them."""
-    collator = HiggsAudioSampleCollator(
-        whisper_processor=None,
-        audio_in_token_id=config.audio_in_token_idx,
-        audio_out_token_id=config.audio_out_token_idx,
-        audio_stream_bos_id=config.audio_stream_bos_id,
-        audio_stream_eos_id=config.audio_stream_eos_id,
-        encode_whisper_embed=False,
-        pad_token_id=config.pad_token_id,
-        return_audio_in_tokens=True,
-        use_delay_pattern=True,
-        round_to=1,
-        audio_num_codebooks=config.audio_num_codebooks,
-    )
-    starts = [0]
-    for one in codes[:-1]:
-        starts.append(starts[-1] + one.shape[1])
-    sample = ChatMLDatasetSample(
-        input_ids=torch.tensor(ids),
-        label_ids=None,
-        audio_ids_concat=torch.cat(codes, dim=1) if codes else None,
-        audio_ids_start=torch.tensor(starts) if codes else None,
-        audio_waveforms_concat=None,
-        audio_waveforms_start=None,
-        audio_sample_rate=None,
-        audio_speaker_indices=None,
-    )
-    batch = asdict(collator([sample]))
-    return {name: batch[name] for name in batch if not name.startswith(("label", "reward"))}
 
 
 @torch.inference_mode()
@@ -212,7 +119,8 @@ def record_ends(model: HiggsAudioModel, golden: dict) -> None:
 
 def main() -> None:
     torch.manual_seed(0)
-    model = boson_model()
+    config = boson_config(tiny.CONFIG, tiny.token_id("<|AUDIO|>"), tiny.token_id("<|audio_eos|>"))
+    model = boson_model(config, tiny.random_weights(tiny.CONFIG))
     golden: dict[str, torch.Tensor] = {}
     with tempfile.TemporaryDirectory() as folder:
         tiny.write_tokenizer(Path(folder))
@@ -221,8 +129,9 @@ def main() -> None:
     record_ends(model, golden)
     names = json.dumps(sorted(name for name in model.state_dict()))
     save_file(golden, HERE / "lm_boson.safetensors", metadata={"boson_names": names})
-    config = model.config.to_dict()
-    (HERE / "lm_boson_config.json").write_text(json.dumps(config, indent=1, default=str) + "\n", "utf-8")
+    (HERE / "lm_boson_config.json").write_text(
+        json.dumps(model.config.to_dict(), indent=1, default=str) + "\n", "utf-8"
+    )
 
 
 if __name__ == "__main__":
