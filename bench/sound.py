@@ -1,0 +1,109 @@
+"""From a prompt to samples, without HTTP: first sound, and seconds of speech per second, of 1 to 64 streams.
+
+    python -m bench.sound [--model FOLDER|small|3b|v3] [--streams 1 4 16 64] [--columns 250]
+
+For sizes whose weights can't be had: the language model and the published codec have random weights, made on
+the device, and the end mark is moved out of reach. Each stream is a thread that reads its pieces as an
+answer's reader does, in a voice whose prefix is kept; the bundled model speaks through its own codec. Also
+how long it takes to encode a recording of 10 s. Ends in one line of JSON.
+"""
+
+import argparse
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import HiggsAudioV2TokenizerConfig
+
+from bench.serve import Answer
+from bench.subject import default_model, model_named, options_named, some_prompt
+from higgs.codec import SAMPLE_RATE, Codec, load_codec
+from higgs.engine import Engine
+from higgs.prompt import Prompt
+from higgs.sampling import SamplingOptions
+from higgs.speech import Piece, SpeechStream, Stretch
+from higgs.waveform.codec import WaveformCodec
+from higgs.waveform.network import CodecNetwork
+
+REPEATS = 5
+
+
+def codec_of(model: str, device: str) -> Codec:
+    """A model folder's own codec; the published one's size with random weights for a shape."""
+    if (Path(model) / "codec").is_dir():
+        return load_codec(str(Path(model) / "codec"))
+    with torch.device(device):
+        return WaveformCodec(CodecNetwork(HiggsAudioV2TokenizerConfig()))
+
+
+def encode_seconds(codec: Codec) -> float:
+    """Seconds for a recording of 10 s, the least of some runs after one to warm up."""
+    recording = np.random.default_rng(0).standard_normal(10 * SAMPLE_RATE).astype(np.float32) / 10
+    times = []
+    for _ in range(REPEATS + 1):
+        start = time.perf_counter()
+        codec.encode(recording)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def speak(engine: Engine, codec: Codec, prompt: Prompt, options: SamplingOptions, columns: int) -> Answer:
+    """One stream, heard as it comes."""
+    start, answer = time.perf_counter(), Answer()
+    for samples in SpeechStream(engine, codec, [Stretch([Piece(prompt, columns)])], options):
+        if len(samples):
+            answer.hear(time.perf_counter() - start, len(samples) / SAMPLE_RATE)
+    return answer
+
+
+def load(
+    engine: Engine, codec: Codec, prompt: Prompt, options: SamplingOptions, columns: int, streams: int
+) -> dict[str, float]:
+    """What so many streams that begin at once get."""
+    start = time.perf_counter()
+    with ThreadPoolExecutor(streams) as pool:
+        waiting = [
+            pool.submit(speak, engine, codec, prompt, replace(options, seed=seed), columns)
+            for seed in range(streams)
+        ]
+        answers = [future.result() for future in waiting]
+    seconds = time.perf_counter() - start
+    firsts = sorted(answer.first for answer in answers)
+    return {
+        "first_sound_p50_s": round(firsts[streams // 2], 4),
+        "first_sound_max_s": round(firsts[-1], 4),
+        "starved_max_s": round(max(answer.starved for answer in answers), 3),
+        "audio_s_per_s": round(sum(answer.speech for answer in answers) / seconds, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default=default_model())
+    parser.add_argument("--columns", type=int, default=250)
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = model_named(arguments.model, device, torch.bfloat16 if device == "cuda" else torch.float32)
+    prompt, options = some_prompt(model.config), options_named(arguments.model)
+    codec = codec_of(arguments.model, device)
+    capacity = len(prompt) + arguments.columns
+    engine = Engine(model, slots=max(arguments.streams), capacity=capacity)
+    encode = round(1000 * encode_seconds(codec), 1)
+    print(f"a recording of 10 s is encoded in {encode} ms")
+    load(engine, codec, prompt, options, arguments.columns, 1)  # the voice's prefix is kept from here on
+    results = {}
+    for streams in arguments.streams:
+        results[str(streams)] = load(engine, codec, prompt, options, arguments.columns, streams)
+        print(f"{streams:3} streams: {results[str(streams)]}", flush=True)
+    print(json.dumps({"device": device, "encode_10_s_ms": encode, "sound": results}))
+
+
+if __name__ == "__main__":
+    main()
