@@ -30,6 +30,15 @@ from higgs.waveform.codec import WaveformCodec
 from higgs.waveform.network import CodecNetwork
 
 REPEATS = 5
+RATIOS = [8, 5, 4, 2, 3]
+PUBLISHED = {
+    "acoustic_model_config": {
+        "model_type": "dac",
+        "downsampling_ratios": RATIOS,
+        "upsampling_ratios": RATIOS,
+    },
+    "semantic_model_config": {"model_type": "hubert"},
+}
 
 
 def codec_of(model: str, device: str) -> Codec:
@@ -37,7 +46,7 @@ def codec_of(model: str, device: str) -> Codec:
     if (Path(model) / "codec").is_dir():
         return load_codec(str(Path(model) / "codec"))
     with torch.device(device):
-        return WaveformCodec(CodecNetwork(HiggsAudioV2TokenizerConfig()))
+        return WaveformCodec(CodecNetwork(HiggsAudioV2TokenizerConfig.from_dict(PUBLISHED)))
 
 
 def encode_seconds(codec: Codec) -> float:
