@@ -19,14 +19,17 @@ MOST_TOGETHER = 2000  # frames of several streams, likewise
 class WaveformCodec:
     """See higgs.codec.Codec. Its weights and all it computes are float32, on the device of the network.
 
-    The streams that are decoded at the same time are decoded as one batch. On a GPU all is done on a CUDA
-    stream of its own, so that the language model's steps don't wait for it.
+    On a GPU streams that are decoded at the same time are decoded as one batch, and all is done on a CUDA
+    stream of its own, so that the language model's steps don't wait for it. On a CPU, where a batch is no
+    faster and rounds otherwise, each is decoded by itself, the same to the bit in any company.
     """
 
     def __init__(self, network: CodecNetwork) -> None:
         self.network = network.eval().requires_grad_(False)
         self._aside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
-        self._decode_together = Together(self._decode, most=CODEBOOKS * MOST_TOGETHER)
+        self._decode_row: Callable[[torch.Tensor], torch.Tensor] = self._decode_alone
+        if self._aside is not None:
+            self._decode_row = Together(self._decode, most=CODEBOOKS * MOST_TOGETHER)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "WaveformCodec":
@@ -52,13 +55,17 @@ class WaveformCodec:
             return self.network.encode(samples.to(self.device)[None, None])[0].cpu()
 
     def decoder(self) -> "WaveformDecoder":
-        return WaveformDecoder(self._decode_together)
+        return WaveformDecoder(self._decode_row)
 
     @torch.inference_mode()
     def _decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes [B, 8, T] to samples [B, 960·T] on the CPU."""
         with self._exactly():
             return self.network.decode(codes.to(self.device))[:, 0].cpu()
+
+    def _decode_alone(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes [8, T] to samples [960·T]."""
+        return self._decode(codes[None])[0]
 
     @contextmanager
     def _exactly(self) -> Iterator[None]:

@@ -64,15 +64,16 @@ def test_a_row_that_fails_harms_nobody_else() -> None:
     assert slow.batches == [1, 3, 1, 1, 1]
 
 
-def test_streams_decoded_together_are_those_decoded_alone() -> None:
+def test_streams_decoded_together_are_close_to_those_decoded_alone() -> None:
+    """What a codec on a GPU does with several streams; on a CPU a batch rounds otherwise."""
     codec = WaveformCodec.load(NATIVE)
     generator = torch.Generator().manual_seed(0)
     clips = [torch.randint(1024, (CODEBOOKS, 30), generator=generator) for _ in range(8)]
-    alone = [decode(codec, clip) for clip in clips]
+    together = Together(codec._decode, most=CODEBOOKS * 2000)
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda clip: decode(codec, clip), clips))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+        decoded = list(pool.map(together, clips))
+    for clip, samples in zip(clips, decoded, strict=True):
+        np.testing.assert_allclose(samples, decode(codec, clip), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 3])
