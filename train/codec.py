@@ -22,6 +22,7 @@ from higgs.vocoder.network import (
     CONTENT,
     CONTEXT,
     LATENT,
+    UNREAD,
     Codebook,
     VocoderNetwork,
     prosody_vector,
@@ -147,9 +148,9 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
         commitment = 0.25 * F.mse_loss(latent, quantised.detach()) / rows.var()
         latent = latent + (quantised - latent).detach()
         prosody = network.prosodies.look_up(network.prosodies(prosody_vector(*batch[1:4])))
-        losses = decode_loss(
-            network.decoder(latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1)), batch
-        )
+        unread = torch.full(latent.shape[:2], UNREAD)
+        out = network.decoder(unread, latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
+        losses = decode_loss(out, batch)
         losses["commitment"] = commitment
         optimiser.zero_grad()
         sum(losses.values()).backward()

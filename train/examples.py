@@ -11,23 +11,28 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from higgs.codec import CODEBOOKS
+from higgs.codec import CODEBOOKS, FRAME_RATE
 from higgs.config import HiggsConfig
 from higgs.delay import apply_delay
 from higgs.prompt import Prompt, PromptBuilder, Reference
+from higgs.vocoder.analysis import Features
 from higgs.vocoder.codec import encode_clips, voice_codes
-from higgs.vocoder.network import PROSODY_BOOK, VOICE_BOOKS, VocoderNetwork
+from higgs.vocoder.network import PROSODY_BOOK, VocoderNetwork
 from higgs.vocoder.speaker import pitch_of_codes, speaker_of
 from train.guide import BEFORE
-from train.reading import letter_spans, pronounced, reading
+from train.reading import letter_spans, phone_times, pronounced, reading
 from train.speech import Utterance
-from train.voices import Warp, centred, draw_warp, noisy, warp
+from train.voices import Warp, centred, draw_warp, frames_of, noisy, warp
 
 KINDS, KIND_SHARES = ("exchange", "scene", "none"), (0.6, 0.3, 0.1)
 DEFAULT_VOICE = 0
 LONGEST_REFERENCE = 10.0
+DIRTY_SHARE = 0.3
 READ_SHARE = 0.7  # of the references with a transcript: read as an earlier answer is, and learned from
 CORRUPTED = 0.06
+TRUST = np.array(
+    [0.3, 0, 0, 1, 1, 1, 1, 1]
+)  # of each codebook: the share of that; what is read is needed to count
 REACH = 1.2  # letters on either side that may be what a frame says
 LAGS = (0, PROSODY_BOOK)  # columns by which the guided heads follow what is read: reading, and speaking
 
@@ -52,12 +57,27 @@ class Example:
 
 @dataclass(frozen=True)
 class Draft:
-    """An example before its clips are encoded: the speaker's voice is measured on the reference."""
+    """An example before its clips are encoded: the speaker's voice is measured on the reference.
+
+    dirty: the reference is noisy; read: it tells what is read, as an earlier answer does.
+    """
 
     kind: str
     by: Warp
     reference: Utterance
     target: Utterance
+    dirty: bool
+    read: bool
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A draft encoded: its prompt, and the target's codes (8, T) and features."""
+
+    draft: Draft
+    prompt: Prompt
+    codes: torch.Tensor
+    clip: Features
 
 
 class Examples:
@@ -89,7 +109,7 @@ class Examples:
         """Endless batches of at most `positions` padded positions each, clips of at most `longest`
         seconds."""
         while True:
-            drafts = sorted((self._draft(longest) for _ in range(160)), key=_size)
+            drafts = sorted((self.draft(longest) for _ in range(160)), key=_size)
             groups: list[list[Draft]] = [[]]
             for draft in drafts:
                 if groups[-1] and _size(draft) * (len(groups[-1]) + 1) > positions:
@@ -97,9 +117,10 @@ class Examples:
                 groups[-1].append(draft)
             full = [group for group in groups if _size(group[-1]) * len(group) > 0.7 * positions]
             for index in self._rng.permutation(len(full)):
-                yield self._encode(full[index])
+                yield [self._lay_out(spoken) for spoken in self.encoded(full[index])]
 
-    def _draft(self, longest: float) -> Draft:
+    def draft(self, longest: float) -> Draft:
+        """Draw a speaker and two sentences of at most `longest` seconds."""
         kind = str(self._rng.choice(KINDS, p=KIND_SHARES))
         voice = int(self._rng.choice(len(self._shares), p=self._shares / self._shares.sum()))
         voice = DEFAULT_VOICE if kind == "none" else voice
@@ -109,21 +130,26 @@ class Examples:
         # A reference that isn't learned from is kept short more often: it costs positions.
         most = longest if kind == "exchange" or self._rng.random() < 0.3 else 4.5
         most = LONGEST_REFERENCE if self._rng.random() < 0.05 else most
-        return Draft(kind, by, self._pick(voice, 1.5, most), self._pick(voice, 0.3, longest))
+        reference, target = self._pick(voice, 1.5, most), self._pick(voice, 0.3, longest)
+        dirty = bool(self._rng.random() < DIRTY_SHARE)
+        read = kind == "exchange" and not dirty and bool(self._rng.random() < READ_SHARE)
+        return Draft(kind, by, reference, target, dirty, read)
 
     def _pick(self, voice: int, shortest: float, longest: float) -> Utterance:
         while True:
             utterance = self._by_voice[voice][self._rng.integers(len(self._by_voice[voice]))]
-            if shortest <= len(utterance.phones) / 25 <= longest:
+            if shortest <= utterance.frames / FRAME_RATE <= longest:
                 return utterance
 
-    def _encode(self, drafts: list[Draft]) -> list[Example]:
-        """Warp the clips of a batch, encode them at once and lay out the positions."""
-        clips, voices, dirty = [], [], []
+    def encoded(self, drafts: list[Draft]) -> list[Spoken]:
+        """Warp the clips of drafts and encode them at once."""
+        clips, voices = [], []
         for draft in drafts:
-            reference, target = (warp(u.features, draft.by) for u in (draft.reference, draft.target))
-            dirty.append(bool(self._rng.random() < 0.3))
-            reference = noisy(reference, self._rng) if dirty[-1] else reference
+            reference, target = (
+                self._clip(draft.reference, draft.by, draft.read),
+                self._clip(draft.target, draft.by),
+            )
+            reference = noisy(reference, self._rng) if draft.dirty else reference
             voice = self.default_voice
             if draft.kind != "none":
                 voice = voice_codes(self._network, speaker_of(reference))
@@ -131,26 +157,35 @@ class Examples:
             clips += [reference, centred(target, float(pitch_of_codes(voice[:1].numpy())[0][0]))]
         with torch.no_grad():
             codes = encode_clips(self._network, clips, torch.stack(voices))
-        pairs = zip(codes[::2], codes[1::2], strict=True)
-        return [self._lay_out(d, *pair, bad) for d, pair, bad in zip(drafts, pairs, dirty, strict=True)]
+        return [
+            self._spoken(*parts) for parts in zip(drafts, codes[::2], codes[1::2], clips[1::2], strict=True)
+        ]
 
-    def _lay_out(self, draft: Draft, reference: torch.Tensor, target: torch.Tensor, dirty: bool) -> Example:
+    def _clip(self, utterance: Utterance, by: Warp, read: bool = True) -> Features:
+        """An utterance as a speaker says it; where it is read its phones begin with their frames."""
+        times = phone_times(utterance, frames_of(utterance.features, by)) if read else None
+        return warp(utterance.features, by, times)
+
+    def _spoken(self, draft: Draft, reference: torch.Tensor, target: torch.Tensor, clip: Features) -> Spoken:
         transcript = draft.reference.text if draft.kind == "exchange" else None
-        read = transcript is not None and not dirty and self._rng.random() < READ_SHARE
-        if read:
+        if draft.read:
             reference[0] = reading(draft.reference, reference.shape[1])
         target[0] = reading(draft.target, target.shape[1])
         references = [] if draft.kind == "none" else [Reference(reference, transcript)]
-        prompt = self._builder.speech(draft.target.text, references)
-        delayed = apply_delay(target, self._config)
+        return Spoken(draft, self._builder.speech(draft.target.text, references), target, clip)
+
+    def _lay_out(self, spoken: Spoken) -> Example:
+        draft, prompt, frames = spoken.draft, spoken.prompt, spoken.codes.shape[1]
+        delayed = apply_delay(spoken.codes, self._config)
         example = open_example(prompt, delayed, self._config.audio_token_id)
         start = len(prompt)
         example.learn[start : start + len(delayed) - 1] = True
-        self._guide(example, start, draft.target, target.shape[1])
-        if read:
+        self._guide(example, start, draft.target, frames)
+        if draft.read:
             first = int(prompt.audio_mask.nonzero()[0])
-            example.learn[first : first + reference.shape[1] + CODEBOOKS] = True
-            self._guide(example, first, draft.reference, reference.shape[1])
+            length = int(prompt.audio_mask.sum()) - 1  # columns; the last tells none to come
+            example.learn[first : first + length] = True
+            self._guide(example, first, draft.reference, length - CODEBOOKS)
         self._corrupt(example)
         return example
 
@@ -172,15 +207,14 @@ class Examples:
         rate = CORRUPTED * self._rng.random() * 2
         audio = example.mask.nonzero()[:, 0]
         shuffled = audio[torch.from_numpy(self._rng.permutation(len(audio)))]
-        wrong = torch.from_numpy(self._rng.random((len(audio), CODEBOOKS)) < rate)
-        wrong[:, VOICE_BOOKS] = False
+        wrong = torch.from_numpy(self._rng.random((len(audio), CODEBOOKS)) < rate * TRUST)
         wrong &= (example.columns[audio] < 1024) & (example.columns[shuffled] < 1024)
         example.columns[audio] = torch.where(wrong, example.columns[shuffled], example.columns[audio])
 
 
 def _size(draft: Draft) -> int:
     texts = len(draft.target.text) + (len(draft.reference.text) if draft.kind == "exchange" else 0)
-    clips = len(draft.target.phones) + (len(draft.reference.phones) if draft.kind != "none" else 0)
+    clips = draft.target.frames + (draft.reference.frames if draft.kind != "none" else 0)
     return int(30 + texts + clips * draft.by.tempo)
 
 

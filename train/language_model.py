@@ -4,6 +4,7 @@ Matrices of the layers are moved by Muon (K. Jordan, 2024), the rest by AdamW. T
 few minutes and training goes on from it; the weights that ship are an exponential average.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,8 +22,8 @@ from train.examples import Example, Examples, collate
 from train.guide import Pronunciation, guided_forward
 from train.muon import Muon
 
-READING_WEIGHT, VOICE_WEIGHT, PRONUNCIATION_WEIGHT = 2.5, 1.0, 0.5
-BOOK_WEIGHTS = (0.7, 1.0, 0.7, 0.4, 0.3)  # prosody, then the four of the envelope
+READING_WEIGHT, VOICE_WEIGHT, PRONUNCIATION_WEIGHT = 4.0, 1.0, 0.5
+BOOK_WEIGHTS = (0.7, 1.2, 0.7, 0.25, 0.15)  # prosody, then the four of the envelope
 VOICE_SHARE = 3  # every third position learns the codes of the voice, which repeat
 AVERAGE, AVERAGE_EVERY = 0.98, 10
 LONGEST_TARGET = 8.0  # seconds; what is longer is spoken in pieces
@@ -39,15 +40,23 @@ class Schedule:
     warm_up_steps: int = 80
     decay_share: float = 0.3
     guide: float = 0.6
+    guided_share: float = 2 / 3
     first_longest: float = 3.0
     save_minutes: float = 4.0
 
     @classmethod
     def of_trained(cls, minutes: float) -> "Schedule":
-        """For weights that speak already: half the rates, falling nearly from the start; no guide, and
-        clips of every length."""
+        """For weights that speak already: half the rates, falling nearly from the start, clips of every
+        length, and a guide that stays: left alone, a model goes back to where the text was like this before.
+        """
         return cls(
-            minutes, matrix_rate=1.5e-3, rate=1e-3, decay_share=0.85, guide=0.0, first_longest=LONGEST_TARGET
+            minutes,
+            matrix_rate=1.5e-3,
+            rate=1e-3,
+            decay_share=0.85,
+            guide=0.4,
+            guided_share=math.inf,
+            first_longest=LONGEST_TARGET,
         )
 
     def factor(self, step: int, progress: float) -> float:
@@ -55,8 +64,8 @@ class Schedule:
         return min(1.0, (step + 1) / self.warm_up_steps, max(0.0, (1 - progress) / self.decay_share) + 0.01)
 
     def guidance(self, progress: float) -> float:
-        """The weight of the guide: it leads at first, and leaves at two thirds."""
-        return self.guide * max(0.0, 1 - 1.5 * progress)
+        """The weight of the guide: it leads at first, and leaves at its share of the training."""
+        return self.guide * max(0.0, 1 - progress / self.guided_share)
 
     def longest(self, progress: float) -> float:
         """Seconds of the longest clip: short ones first, where the alignment is easily found."""

@@ -1,7 +1,10 @@
-"""What codebook 0 says of a frame: the phone being said, and the letter it is read from.
+"""What codebook 0 says of a frame: the phone being said, the letter it is read from, and how many frames of
+the phone are left.
 
-A language model that notes both keeps its place in the text by looking for what it noted last, and says what
-it has planned. The encoder can't know them: references carry UNREAD instead.
+A language model that notes these keeps its place in the text by looking for what it noted last, and says what
+it has planned. How long a phone lasts is decided once, where it begins, and counted down: of two like phones
+in a row none is lost, and none is held because going on is likelier than ending. The encoder can't know any
+of it: references carry UNREAD instead.
 """
 
 from functools import cache
@@ -9,63 +12,87 @@ from functools import cache
 import numpy as np
 import torch
 
-from train.letters import letter_of_each_phone
-from train.speech import PHONES, Utterance
+from higgs.vocoder.analysis import STEPS_PER_FRAME
+from higgs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES
+from train.letters import SPELLINGS, VOWELS, letter_of_each_phone
+from train.speech import ODD, PHONES, Utterance
 
 SAME_PHONE = {"ax": "ah", "axr": "er", "dx": "d", "el": "l", "em": "m", "en": "n", "hv": "hh", "nx": "n"}
-SAME_LETTER = {"j": "g", "q": "k", "x": "k", "z": "s"}
 SOUNDS = [phone for phone in PHONES if phone not in SAME_PHONE]
-LETTERS = "abcdefghiklmnoprstuvwy"
-DIGIT, PAUSE = len(LETTERS), len(LETTERS) + 1
-CLASSES = len(LETTERS) + 2
 SOUND_OF_PHONE = np.array([SOUNDS.index(SAME_PHONE.get(phone, phone)) for phone in PHONES])
+VOWEL_CLASSES, PAUSE_CLASSES = ("a", "e", "iy", "o"), (" ", ",", ".", "?!")
 
 
-def letter_class(letter: str) -> int:
-    """0..23: a letter, any digit, or any sign."""
-    letter = letter.lower()
-    letter = SAME_LETTER.get(letter, letter)
-    return LETTERS.index(letter) if letter in LETTERS else DIGIT if letter.isdigit() else PAUSE
+def letter_class(phone: str, letter: str) -> int:
+    """0..4: which of the letters that a phone is written with; the last stands for all others."""
+    spelling = SPELLINGS[phone]
+    classes = VOWEL_CLASSES if spelling == VOWELS else PAUSE_CLASSES if phone == "pau" else spelling
+    found = (i for i, letters in enumerate(classes[: LETTER_CLASSES - 1]) if letter.lower() in letters)
+    return next(found, LETTER_CLASSES - 1)
 
 
 @cache
 def phones_and_letters(utterance: Utterance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The phones (N,) of an utterance one after the other, the letter, a fraction where it is several, that
-    each comes from, and the frames that each lasts."""
-    changes = np.flatnonzero(np.diff(utterance.phones, prepend=255))
-    phones = utterance.phones[changes]
+    each comes from, and the step of 10 ms at which each begins."""
+    begins = np.flatnonzero(np.diff(utterance.phones, prepend=255))
+    phones = utterance.phones[begins] % ODD
     letters = letter_of_each_phone([PHONES[phone] for phone in phones], utterance.text)
-    return phones, letters, np.diff(changes, append=len(utterance.phones))
+    return phones, letters, begins
+
+
+def phones_of_frames(utterance: Utterance, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the phone (frames,) that each frame of a clip warped to another tempo tells, and how many
+    frames of it are left.
+
+    Many phones are shorter than a frame: each gets one all the same, where there are enough.
+    """
+    _, _, begins = phones_and_letters(utterance)
+    order = np.arange(len(begins))
+    at = np.round(begins * frames / len(utterance.phones)).astype(np.int64)
+    at = np.maximum.accumulate(at - order) + order
+    at = np.minimum(at, frames - len(begins) + order).clip(min=0)
+    numbers = np.searchsorted(at, np.arange(frames), side="right") - 1
+    ends = np.append(at[1:], frames)
+    return numbers, ends[numbers] - 1 - np.arange(frames)
+
+
+def phone_times(utterance: Utterance, frames: int) -> np.ndarray:
+    """Where each step (4 · frames,) of a clip whose phones begin with their frames is read in the utterance,
+    in steps."""
+    _, _, begins = phones_and_letters(utterance)
+    numbers, left = phones_of_frames(utterance, frames)
+    lasts = np.bincount(numbers, minlength=len(begins))[numbers]  # frames of the phone
+    quarters = (np.arange(STEPS_PER_FRAME) + 0.5) / STEPS_PER_FRAME
+    shares = ((lasts - 1 - left)[:, None] + quarters) / lasts[:, None]
+    lengths = np.diff(begins, append=len(utterance.phones))[numbers]
+    times = begins[numbers][:, None] + shares * lengths[:, None] - 0.5
+    return times.ravel().clip(0, len(utterance.phones) - 1)
 
 
 @cache
-def letters_of_frames(utterance: Utterance) -> np.ndarray:
-    """The letter (T,), a fraction where it is several, that each frame of an utterance comes from."""
-    _, letters, frames = phones_and_letters(utterance)
-    return np.repeat(letters, frames)
-
-
-def stretch(rows: np.ndarray, frames: int) -> np.ndarray:
-    """Rows (T,) of an utterance read at the frames of a clip warped to another tempo."""
-    return rows[((np.arange(frames) + 0.5) * len(rows) / frames).astype(np.int64)]
-
-
-@cache
-def reading_of_frames(utterance: Utterance) -> np.ndarray:
-    """The code (T,) of codebook 0, 0..959."""
-    classes = np.array([letter_class(letter) for letter in utterance.text])
-    return SOUND_OF_PHONE[utterance.phones] * CLASSES + classes[letters_of_frames(utterance).astype(np.int64)]
+def noted(utterance: Utterance) -> np.ndarray:
+    """Phone and letter (N,) of the phones of an utterance, 0..199."""
+    phones, letters, _ = phones_and_letters(utterance)
+    classes = [
+        letter_class(PHONES[phone], utterance.text[int(letter)])
+        for phone, letter in zip(phones, letters, strict=True)
+    ]
+    return SOUND_OF_PHONE[phones] * LETTER_CLASSES + np.array(classes)
 
 
 def reading(utterance: Utterance, frames: int) -> torch.Tensor:
-    """Codes (frames,) of codebook 0 for a warped clip."""
-    return torch.from_numpy(stretch(reading_of_frames(utterance), frames))
+    """Codes (frames,) of codebook 0, 0..999, for a warped clip."""
+    numbers, left = phones_of_frames(utterance, frames)
+    return torch.from_numpy(noted(utterance)[numbers] * LEFT_CLASSES + left.clip(max=LEFT_CLASSES - 1))
 
 
 def letter_spans(utterance: Utterance, frames: int, length: int, reach: float) -> torch.Tensor:
     """First and last letter (frames, 2), of a text of `length` tokens, that each frame of a warped clip may
     come from."""
-    middle = stretch(letters_of_frames(utterance), frames) * (length - 1) / max(1, len(utterance.text) - 1)
+    _, letters, _ = phones_and_letters(utterance)
+    numbers, _ = phones_of_frames(utterance, frames)
+    middle = letters[numbers] * (length - 1) / max(1, len(utterance.text) - 1)
     spans = torch.from_numpy(np.stack([middle - reach, middle + reach], axis=1))
     return spans.round().long().clamp(0, length - 1)
 

@@ -18,7 +18,7 @@ from higgs.config import HiggsConfig
 from higgs.model import HiggsModel
 from higgs.prompt import PromptBuilder
 from higgs.vocoder.codec import VocoderCodec
-from train import codec
+from train import codec, decoder
 from train.examples import Examples
 from train.language_model import Schedule, Trainer
 from train.speech import Utterance, load_shard, make_shards
@@ -27,10 +27,8 @@ from train.tokenizer import build_config, build_tokenizer, save_tokenizer
 
 WORK = Path(__file__).parent / "work"
 MODEL = Path(__file__).parent.parent / "models" / "higgs-small"
-# Of each codebook, at a request's temperature of 1. What is read is drawn at nearly the odds that were
-# learned: colder, a sound that is likelier to go on than to end goes on for a second. The rest is best near
-# its likeliest.
-TEMPERATURES = (0.8, *[0.2] * (CODEBOOKS - 1))
+# Of each codebook, at a request's temperature of 1: all are best near their likeliest.
+TEMPERATURES = (0.3, *[0.2] * (CODEBOOKS - 1))
 HEAD = "audio_lm_head.weight"
 GENERATION = {
     "do_sample": True,
@@ -47,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sentences", type=int, default=36_000)
     parser.add_argument("--codec-minutes", type=float, default=20.0)
+    parser.add_argument("--decoder-minutes", type=float, default=25.0, help="of the codec's decoder alone")
     parser.add_argument(
         "--minutes", type=float, default=480.0, help="of language model training, earlier runs included"
     )
@@ -99,17 +98,19 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     utterances = spoken(options.sentences)
     print(
-        f"{len(utterances)} utterances, {sum(len(u.phones) for u in utterances) / 90_000:.1f} hours",
+        f"{len(utterances)} utterances, {sum(u.frames for u in utterances) / 90_000:.1f} hours",
         flush=True,
     )
-    if options.start:
-        copy_codec(options.start / "codec", WORK / "codec")
-    elif not (WORK / "codec" / "model.safetensors").exists():
-        codec.train(utterances, WORK / "codec", options.codec_minutes)
-    network = VocoderCodec.load(WORK / "codec").network
     tokenizer = build_tokenizer()
     config = build_config(tokenizer)
     builder = PromptBuilder(PreTrainedTokenizerFast(tokenizer_object=tokenizer), config)
+    if options.start:
+        copy_codec(options.start / "codec", WORK / "codec")
+    elif not (WORK / "codec" / "model.safetensors").exists():
+        network = codec.train(utterances, WORK / "codec", options.codec_minutes)
+        examples = Examples(utterances, network, builder, config)
+        decoder.train(network, decoder.clips(network, examples), WORK / "codec", options.decoder_minutes)
+    network = VocoderCodec.load(WORK / "codec").network
     model = started(options.start) if options.start else HiggsModel(config)
     schedule = Schedule.of_trained(options.minutes) if options.start else Schedule(options.minutes)
     trainer = Trainer(model.train().requires_grad_(), schedule, WORK / "language_model.pt")

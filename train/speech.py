@@ -22,6 +22,7 @@ VOICES = ("slt", "rms", "awb", "kal16")
 SHARES = (0.33, 0.31, 0.26, 0.10)
 LEAD_SECONDS, TAIL_SECONDS = 0.08, 0.16
 SHARD = 1000
+ODD = 128
 PHONES = [
     "pau",
     "aa",
@@ -76,13 +77,17 @@ PHONES = [
 
 @dataclass(frozen=True, eq=False)
 class Utterance:
-    """One spoken sentence: features (F, 70) float16 in the order of `pack`, phone index per 40 ms frame
-    (F/4,)."""
+    """One spoken sentence: features (F, 70) float16 in the order of `pack`, and the phone (F,) of each step
+    of 10 ms: its index, plus ODD for every other phone, so that two like phones in a row can be told."""
 
     text: str
     voice: int
     features: np.ndarray
     phones: np.ndarray
+
+    @property
+    def frames(self) -> int:
+        return len(self.phones) // STEPS_PER_FRAME
 
 
 def speak(text: str, voice: str) -> tuple[np.ndarray, list[tuple[str, float]]]:
@@ -108,12 +113,12 @@ def trimmed(
     ]
 
 
-def phone_frames(phones: list[tuple[str, float]], frames: int) -> np.ndarray:
-    """The index of the phone in the middle of each 40 ms frame."""
+def phone_steps(phones: list[tuple[str, float]], steps: int) -> np.ndarray:
+    """The phone in the middle of each step of 10 ms, see Utterance."""
     ends = np.array([end for _, end in phones])
-    at = np.searchsorted(ends, (np.arange(frames) + 0.5) * STEP * STEPS_PER_FRAME / SAMPLE_RATE)
-    names = [name for name, _ in phones]
-    return np.array([PHONES.index(names[i]) if i < len(names) else 0 for i in at], np.uint8)
+    at = np.searchsorted(ends, (np.arange(steps) + 0.5) * STEP / SAMPLE_RATE)
+    marked = [PHONES.index(name) + ODD * (i % 2) for i, (name, _) in enumerate(phones)]
+    return np.array([*marked, 0], np.uint8)[at]
 
 
 def pack(waveform: np.ndarray) -> np.ndarray:
@@ -131,16 +136,16 @@ def utterance(job: tuple[str, int]) -> Utterance | None:
         return None
     samples, phones = trimmed(samples, phones)
     features = pack(samples)
-    return Utterance(text, voice, features, phone_frames(phones, len(features) // STEPS_PER_FRAME))
+    return Utterance(text, voice, features, phone_steps(phones, len(features)))
 
 
 def save_shard(path: Path, utterances: list[Utterance]) -> None:
-    """Write utterances end to end with their lengths in frames."""
+    """Write utterances end to end with their lengths in steps."""
     np.savez(
         path,
         texts=np.array([u.text for u in utterances]),
         voices=np.array([u.voice for u in utterances]),
-        frames=np.array([len(u.phones) for u in utterances]),
+        steps=np.array([len(u.phones) for u in utterances]),
         features=np.concatenate([u.features for u in utterances]),
         phones=np.concatenate([u.phones for u in utterances]),
     )
@@ -149,14 +154,11 @@ def save_shard(path: Path, utterances: list[Utterance]) -> None:
 def load_shard(path: Path) -> list[Utterance]:
     """Read what `save_shard` wrote."""
     with np.load(path) as shard:
-        stops = np.cumsum(shard["frames"])
+        stops = np.cumsum(shard["steps"])
         features, phones, texts, voices = (shard[k] for k in ("features", "phones", "texts", "voices"))
     spans = zip(stops - np.diff(stops, prepend=0), stops, strict=True)
     return [
-        Utterance(
-            str(texts[i]), int(voices[i]), features[a * STEPS_PER_FRAME : b * STEPS_PER_FRAME], phones[a:b]
-        )
-        for i, (a, b) in enumerate(spans)
+        Utterance(str(texts[i]), int(voices[i]), features[a:b], phones[a:b]) for i, (a, b) in enumerate(spans)
     ]
 
 

@@ -44,10 +44,19 @@ def draw_warp(voice: int, rng: np.random.Generator) -> Warp:
     )
 
 
-def warp(features: np.ndarray, by: Warp) -> Features:
-    """Apply a warp to packed features (F, 70); the number of steps stays a multiple of four."""
-    steps = max(1, round(len(features) * by.tempo / STEPS_PER_FRAME)) * STEPS_PER_FRAME
-    packed = resample_rows(features.astype(np.float32), np.linspace(0, len(features) - 1, steps))
+def frames_of(features: np.ndarray, by: Warp) -> int:
+    """Frames of packed features (F, 70) at a warp's tempo."""
+    return max(1, round(len(features) * by.tempo / STEPS_PER_FRAME))
+
+
+def warp(features: np.ndarray, by: Warp, times: np.ndarray | None = None) -> Features:
+    """Apply a warp to packed features (F, 70).
+
+    times: the step, a fraction, that each step of the result is read at; evenly spaced where None.
+    """
+    if times is None:
+        times = np.linspace(0, len(features) - 1, frames_of(features, by) * STEPS_PER_FRAME)
+    packed = resample_rows(features.astype(np.float32), times)
     centres = band_centres() / by.formants
     bands = np.clip(mel(np.minimum(centres, TOP_HZ)) / mel(TOP_HZ) * BANDS - 0.5, 0, BANDS - 1)
     envelope = resample_rows(packed[:, 6:].T, bands).T + by.tone

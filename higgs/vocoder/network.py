@@ -1,9 +1,11 @@
 """The learned half of the codec: features relative to a voice ↔ codes.
 
 Per frame of 40 ms: codebook 0 what is being read, 1 and 2 the voice (see speaker), 3 the prosody of its four
-steps, 4 to 7 the envelope, each correcting what the ones before left over. Sound says nothing certain of the
-letters it was read from, so the encoder leaves codebook 0 at UNREAD, and the decoder does not look at
-it: it is where a language model notes the phone and the letter that it is at (see train.reading).
+steps, 4 to 7 the envelope, each correcting what the ones before left over. In codebook 0 a language model
+notes the phone that it says, the class of the letter that it reads it from, and how many frames of the phone
+are left: (phone · 5 + letter) · 5 + left, see train.reading. The decoder takes from it what the envelope's
+codes, which a language model draws, leave unclear. Sound says nothing certain of phones, so the encoder
+leaves codebook 0 at UNREAD.
 Shapes: B batch, T frames, 4·T steps.
 """
 
@@ -17,8 +19,9 @@ from higgs.vocoder.analysis import BANDS, STEPS_PER_FRAME, VOICINGS
 from higgs.vocoder.speaker import pitch_of_codes
 
 VOICE, PROSODY, CONTENT = 66, 24, 4
-VOICE_BOOKS, PROSODY_BOOK, CONTENT_BOOKS = slice(1, 3), 3, slice(4, 8)
+READING_BOOK, VOICE_BOOKS, PROSODY_BOOK, CONTENT_BOOKS = 0, slice(1, 3), 3, slice(4, 8)
 UNREAD = 1023
+SOUND_CLASSES, LETTER_CLASSES, LEFT_CLASSES = 40, 5, 5  # what codebook 0 tells apart
 LATENT, HIDDEN, WIDE = 64, 192, 384
 CODES = 1024
 CONTEXT = 3
@@ -95,14 +98,25 @@ class Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.latent, self.prosody, self.voice = (nn.Linear(size, WIDE) for size in (LATENT, PROSODY, VOICE))
+        # The last row of both stands for what is unread.
+        self.phone, self.left = (nn.Embedding(count + 1, WIDE) for count in (SOUND_CLASSES, LEFT_CLASSES))
+        for table in (self.phone, self.left):
+            nn.init.zeros_(table.weight)
         self.convolutions = nn.ModuleList(nn.Conv1d(WIDE, WIDE, 3) for _ in range(CONTEXT))
         self.mixers = nn.ModuleList(nn.Conv1d(WIDE, WIDE, 1) for _ in range(CONTEXT))
         self.out = nn.Linear(WIDE, STEPS_PER_FRAME * OUT)
         self.projection = nn.Linear(LATENT, STEPS_PER_FRAME * BANDS)
 
-    def forward(self, latent: torch.Tensor, prosody: torch.Tensor, voice: torch.Tensor) -> torch.Tensor:
-        """(B, T + 6, ·) with their context → (B, 4T, 70): envelope, pitch, voiced logit, voicing."""
-        x = (self.latent(latent) + self.prosody(prosody) + self.voice(voice)).transpose(1, 2)
+    def forward(
+        self, reading: torch.Tensor, latent: torch.Tensor, prosody: torch.Tensor, voice: torch.Tensor
+    ) -> torch.Tensor:
+        """Codes of codebook 0 (B, T + 6) and (B, T + 6, ·) with their context → (B, 4T, 70): envelope, pitch,
+        voiced logit, voicing."""
+        unread = reading >= SOUND_CLASSES * LETTER_CLASSES * LEFT_CLASSES
+        phones, left = reading // (LETTER_CLASSES * LEFT_CLASSES), reading % LEFT_CLASSES
+        phone = self.phone(phones.masked_fill(unread, SOUND_CLASSES))
+        left = self.left(left.masked_fill(unread, LEFT_CLASSES))
+        x = (phone + left + self.latent(latent) + self.prosody(prosody) + self.voice(voice)).transpose(1, 2)
         for convolution, mixer in zip(self.convolutions, self.mixers, strict=True):
             x = x[..., 1:-1] + mixer(F.gelu(convolution(x)))
         out = self.out(x.transpose(1, 2)).reshape(len(latent), -1, OUT)
@@ -143,4 +157,5 @@ class VocoderNetwork(nn.Module):
         voice = self.voice_vector(codes[:, VOICE_BOOKS].transpose(1, 2))
         latent = self.contents.look_up(codes[:, CONTENT_BOOKS].transpose(0, 1))
         inputs = (latent, self.prosodies.look_up(codes[:, PROSODY_BOOK]), voice)
-        return self.decoder(*(part.to(self.decoder.out.weight.dtype) for part in inputs))
+        dtype = self.decoder.out.weight.dtype
+        return self.decoder(codes[:, READING_BOOK], *(part.to(dtype) for part in inputs))

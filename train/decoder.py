@@ -1,0 +1,103 @@
+"""Teach the codec's decoder to look at codebook 0: the phones say what the envelope's codes leave unclear.
+
+Encoder and codebooks stay as they are, and so all codes keep their meaning. The clips are sentences whose
+phones begin with their frames, as a language model writes them; some are left unread, as recordings are.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from higgs.vocoder.analysis import BANDS, STEPS_PER_FRAME
+from higgs.vocoder.codec import encoder_inputs
+from higgs.vocoder.network import CONTEXT, READING_BOOK, UNREAD, VOICE_BOOKS, VocoderNetwork
+from train.codec import CROP_FRAMES, decode_loss, save
+from train.examples import Examples, Spoken
+
+LONGEST = 6.0  # seconds of a sentence
+CLIPS, BATCH = 8000, 48
+UNTOLD = 0.25  # of the crops: without their phones
+CEPSTRUM = 20  # coefficients: what is understood hangs on the shape of every frame, be it loud or soft
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sentence of T frames with the decoder's context on each side: codes (8, T + 6), and the features of
+    its steps as of decode_loss."""
+
+    codes: torch.Tensor
+    features: list[torch.Tensor]
+
+
+def clips(network: VocoderNetwork, examples: Examples) -> Iterator[Clip]:
+    """Sentences of pseudo-speakers without end."""
+    while True:
+        for spoken in examples.encoded([examples.draft(LONGEST) for _ in range(16)]):
+            if spoken.codes.shape[1] >= CROP_FRAMES:
+                yield clip_of(network, spoken)
+
+
+def clip_of(network: VocoderNetwork, spoken: Spoken) -> Clip:
+    """Lay a sentence out for the decoder, its first and last frame repeated beyond its ends."""
+    voice = spoken.codes[VOICE_BOOKS, 0]
+    features = encoder_inputs(spoken.clip, voice, network.voice_vector(voice)[-BANDS:])
+    codes = F.pad(spoken.codes.float(), (CONTEXT, CONTEXT), mode="replicate").long()
+    around = CONTEXT * STEPS_PER_FRAME
+    padded = [F.pad(part, (*(0, 0) * (part.dim() - 1), around, around)) for part in features]
+    return Clip(codes, padded)
+
+
+def crops_of(pool: list[Clip], rng: np.random.Generator) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """A batch of crops: codes (B, 8, CROP_FRAMES), and the features that they are to be decoded to."""
+    codes, rows = [], []
+    for index in rng.integers(len(pool), size=BATCH):
+        clip = pool[index]
+        start = int(rng.integers(clip.codes.shape[1] - CROP_FRAMES + 1))
+        chosen = clip.codes[:, start : start + CROP_FRAMES].clone()
+        if rng.random() < UNTOLD:
+            chosen[READING_BOOK] = UNREAD
+        codes.append(chosen)
+        steps = slice(start * STEPS_PER_FRAME, (start + CROP_FRAMES) * STEPS_PER_FRAME)
+        rows.append([part[steps] for part in clip.features])
+    return torch.stack(codes), [torch.stack(column) for column in zip(*rows, strict=True)]
+
+
+def cepstral_loss(out: torch.Tensor, envelope: torch.Tensor) -> torch.Tensor:
+    """Mean distance of the first cepstral coefficients, and of their slopes."""
+    order, band = torch.arange(CEPSTRUM)[:, None], torch.arange(BANDS) + 0.5
+    basis = torch.cos(torch.pi / BANDS * order * band) * (2 / BANDS) ** 0.5
+    inner = slice(CONTEXT * STEPS_PER_FRAME, -CONTEXT * STEPS_PER_FRAME)
+    error = (out[..., :BANDS] - envelope[:, inner]) @ basis.T
+    return 0.15 * (error.abs().mean() + error.diff(dim=1).abs().mean())
+
+
+def train(
+    network: VocoderNetwork, source: Iterator[Clip], folder: Path, minutes: float, seed: int = 0
+) -> None:
+    """Train the decoder alone, and save the codec's config.json and model.safetensors."""
+    rng = np.random.default_rng(seed)
+    pool = [next(source) for _ in range(CLIPS)]
+    print(f"{len(pool)} clips", flush=True)
+    decoder = network.decoder.float().requires_grad_()
+    optimiser = torch.optim.AdamW(decoder.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
+    begun, step, sums = time.monotonic(), 0, {}
+    while (elapsed := (time.monotonic() - begun) / (minutes * 60)) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = 6e-4 * min(1, (step + 1) / 100) * max(0.03, np.cos(elapsed * np.pi / 2))
+        codes, features = crops_of(pool, rng)
+        out = network.decode(codes)
+        losses = decode_loss(out, features) | {"cepstrum": cepstral_loss(out, features[0])}
+        optimiser.zero_grad()
+        sum(losses.values()).backward()
+        optimiser.step()
+        parts = {name: float(loss.detach()) for name, loss in losses.items()}
+        sums = {name: 0.98 * sums.get(name, value) + 0.02 * value for name, value in parts.items()}
+        step += 1
+        if step % 100 == 1:
+            print(f"{step} {elapsed:.2f} " + " ".join(f"{n} {v:.3f}" for n, v in sums.items()), flush=True)
+    save(network, folder)
