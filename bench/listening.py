@@ -27,6 +27,7 @@ def words_heard(samples: np.ndarray) -> list[str]:
 
 def envelope(samples: np.ndarray) -> np.ndarray:
     """Mean spectrum of the speech in 24 mel bands up to 8 kHz, in dB, its mean level taken out."""
+    samples = np.pad(samples, (0, max(0, WINDOW - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[:: WINDOW // 4] * np.hanning(WINDOW)
     loudness = np.square(frames).mean(axis=1)
     power = np.square(np.abs(np.fft.rfft(frames[loudness > 0.1 * loudness.mean()]))).mean(axis=0)
