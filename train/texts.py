@@ -139,8 +139,21 @@ def word_strings(count: int, rng: random.Random) -> list[str]:
     return found
 
 
+def drills(rng: random.Random, times: int = 4) -> list[str]:
+    """Every common word `times` times, in rows of two to six: how English words are read can't be told from
+    their letters, and running text has half of them hardly ever ("river" in 6 of 22,000 sentences)."""
+    found = []
+    for _ in range(times):
+        words = word_list(10, 20)
+        rng.shuffle(words)
+        while words:
+            row = [words.pop() for _ in range(min(len(words), rng.randint(2, 6)))]
+            found.append(" ".join(row).capitalize() + rng.choice("...?!"))
+    return found
+
+
 def corpus(count: int, seed: int = 0) -> list[str]:
-    """`count` different sentences in random order, three quarters of them running text."""
+    """`count` different sentences, three quarters of them running text, and the drills, in random order."""
     rng = random.Random(seed)
     running = sorted({s for text in (fortunes(), web_book(), novels()) for s in sentences_of(text)})
     # Short sentences teach the alignment and are what people type: draw them more often than they stand
@@ -149,6 +162,7 @@ def corpus(count: int, seed: int = 0) -> list[str]:
     mixed = (
         running[: int(count * 0.7)] + templates(int(count * 0.16), rng) + word_strings(int(count * 0.14), rng)
     )
+    mixed += drills(rng)
     unique = list({s.lower(): s for s in mixed}.values())
     rng.shuffle(unique)
     return unique
