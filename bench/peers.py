@@ -24,7 +24,7 @@ from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneratio
 
 from bench.boson import PYTHON, BosonRun
 from bench.qwen import QwenLoop
-from bench.subject import default_model, model_named, options_named, some_prompt
+from bench.subject import DEVICE, default_model, model_named, options_named, some_prompt
 from higgs.engine import Engine
 from higgs.model import HiggsModel
 from higgs.prompt import Prompt
@@ -111,8 +111,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model_named(arguments.model, device, torch.bfloat16 if device == "cuda" else torch.float32)
+    model = model_named(arguments.model)
     case = (model, some_prompt(model.config), options_named(arguments.model), arguments.columns)
     runs = {"ours": our_run(*case, most=max(arguments.streams)), **their_runs(*case)}
     if PYTHON.exists() and model.config.generation == 2:
@@ -125,7 +124,7 @@ def main() -> None:
         for name, value in speed[str(streams)].items():
             ratio = speed[str(streams)]["ours"] / value
             print(f"{streams:7}  {name:20} {value:9.1f}  {value / 25:15.1f}  {ratio:6.2f}x")
-    print(json.dumps({"device": device, "threads": arguments.threads, "columns_per_s": speed}))
+    print(json.dumps({"device": DEVICE, "threads": arguments.threads, "columns_per_s": speed}))
 
 
 if __name__ == "__main__":

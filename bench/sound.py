@@ -20,7 +20,7 @@ import torch
 from transformers import HiggsAudioV2TokenizerConfig
 
 from bench.serve import Answer
-from bench.subject import default_model, model_named, options_named, some_prompt
+from bench.subject import DEVICE, default_model, model_named, options_named, some_prompt
 from higgs.codec import SAMPLE_RATE, Codec, load_codec
 from higgs.engine import Engine
 from higgs.prompt import Prompt
@@ -41,11 +41,11 @@ PUBLISHED = {
 }
 
 
-def codec_of(model: str, device: str) -> Codec:
+def codec_of(model: str) -> Codec:
     """A model folder's own codec; the published one's size with random weights for a shape."""
     if (Path(model) / "codec").is_dir():
         return load_codec(str(Path(model) / "codec"))
-    with torch.device(device):
+    with torch.device(DEVICE):
         return WaveformCodec(CodecNetwork(HiggsAudioV2TokenizerConfig.from_dict(PUBLISHED)))
 
 
@@ -98,10 +98,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model_named(arguments.model, device, torch.bfloat16 if device == "cuda" else torch.float32)
+    model = model_named(arguments.model)
     prompt, options = some_prompt(model.config), options_named(arguments.model)
-    codec = codec_of(arguments.model, device)
+    codec = codec_of(arguments.model)
     capacity = len(prompt) + arguments.columns
     engine = Engine(model, slots=max(arguments.streams), capacity=capacity)
     encode = round(1000 * encode_seconds(codec), 1)
@@ -111,7 +110,7 @@ def main() -> None:
     for streams in arguments.streams:
         results[str(streams)] = load(engine, codec, prompt, options, arguments.columns, streams)
         print(f"{streams:3} streams: {results[str(streams)]}", flush=True)
-    print(json.dumps({"device": device, "encode_10_s_ms": encode, "sound": results}))
+    print(json.dumps({"device": DEVICE, "encode_10_s_ms": encode, "sound": results}))
 
 
 if __name__ == "__main__":

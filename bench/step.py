@@ -14,7 +14,7 @@ from typing import cast
 
 import torch
 
-from bench.subject import default_model, model_named
+from bench.subject import DEVICE, default_model, model_named
 from higgs.cache import KVCache, SlotCache
 from higgs.cpu.cache import PanelCache
 from higgs.cpu.path import cache_for, path_for
@@ -80,12 +80,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model_named(arguments.model, device, torch.bfloat16 if device == "cuda" else torch.float32)
+    model = model_named(arguments.model)
     capacity = max(arguments.length) + (REPEATS + 1) * STEPS + 1
     cache = cache_for(model, max(arguments.batch), capacity)
     decoder = Decoder(model.config, path_for(model, cache), cache)
-    speed, weights = bytes_per_second(torch.device(device)), bytes_of_weights(model)
+    speed, weights = bytes_per_second(torch.device(DEVICE)), bytes_of_weights(model)
     one_position = KVCache(model.config, 1, dtype=model.audio_lm_head.weight.dtype)
     per_position = one_position.data.nbytes
     print(f"{speed / 1e9:.1f} GB/s, weights {weights / 1e6:.1f} MB, {per_position} B per position")
@@ -97,7 +96,7 @@ def main() -> None:
             floor = 1000 * (weights + batch * length * per_position) / speed
             rows.append({"batch": batch, "length": length, "ms": round(ms, 3), "floor_ms": round(floor, 3)})
             print(f"{batch:5} {length:6} {ms:8.3f} {floor:8.3f} {1000 * batch / ms:10.1f}")
-    print(json.dumps({"device": device, "threads": arguments.threads, "steps": rows}))
+    print(json.dumps({"device": DEVICE, "threads": arguments.threads, "steps": rows}))
 
 
 if __name__ == "__main__":

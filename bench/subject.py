@@ -13,6 +13,8 @@ from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
 from train.tokenizer import build_config, build_tokenizer
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+DTYPE = torch.bfloat16 if DEVICE == "cuda" else torch.float32
 HOT = 5.0  # temperature; a stream that brings nothing new for long counts as stuck, and is cut
 BUNDLED = Path(__file__).parent.parent / "models" / "higgs-small"
 SHAPES = {
@@ -37,14 +39,14 @@ UNREACHABLE_CODE = 1_000_000
 TEXT, REFERENCE = 80, 125  # positions, frames
 
 
-def model_named(name: str, device: str, dtype: torch.dtype) -> HiggsModel:
+def model_named(name: str) -> HiggsModel:
     """A model folder's, or one of random weights in a shape of SHAPES, whose streams never end."""
     if name in SHAPES:
-        with torch.device(device):
+        with torch.device(DEVICE):
             torch.manual_seed(0)
-            model = HiggsModel(SHAPES[name]).to(dtype).eval().requires_grad_(False)
+            model = HiggsModel(SHAPES[name]).to(DTYPE).eval().requires_grad_(False)
     else:
-        model = load_model(Path(name), torch.device(device), dtype)
+        model = load_model(Path(name), torch.device(DEVICE), DTYPE)
     model.config = replace(model.config, eos_code=UNREACHABLE_CODE)
     return model
 
