@@ -17,6 +17,7 @@ import torch
 from bench.subject import DEVICE, default_model, model_named
 from higgs.cache import KVCache, SlotCache
 from higgs.cpu.cache import PanelCache
+from higgs.cpu.draw import decoder_for
 from higgs.cpu.path import cache_for, path_for
 from higgs.decoder import Decoder
 from higgs.model import HiggsModel, Layer
@@ -83,7 +84,7 @@ def main() -> None:
     model = model_named(arguments.model)
     capacity = max(arguments.length) + (REPEATS + 1) * STEPS + 1
     cache = cache_for(model, max(arguments.batch), capacity)
-    decoder = Decoder(model.config, path_for(model, cache), cache)
+    decoder = decoder_for(model.config, path_for(model, cache), cache)
     speed, weights = bytes_per_second(torch.device(DEVICE)), bytes_of_weights(model)
     one_position = KVCache(model.config, 1, dtype=model.audio_lm_head.weight.dtype)
     per_position = one_position.data.nbytes

@@ -17,9 +17,9 @@ import torch
 
 from errors import Cancelled, InvalidRequest, ModelError
 from higgs.cache import slots_that_fit
-from higgs.cpu.draw import CompiledDecoder
+from higgs.cpu.draw import decoder_for
 from higgs.cpu.path import cache_for, path_for, reader_for
-from higgs.decoder import Columns, Decoder, Path
+from higgs.decoder import Columns, Path
 from higgs.generation import Generation
 from higgs.model import HiggsModel
 from higgs.pace import Pace
@@ -66,8 +66,7 @@ class Engine:
         with torch.inference_mode():
             its_path = path(model, cache)
             self._reader = reader_for(model, its_path, capacity, kept_positions=2 * capacity)
-            kind = CompiledDecoder if weight.device.type == "cpu" else Decoder
-            self._decoder = kind(model.config, its_path, cache)
+            self._decoder = decoder_for(model.config, its_path, cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
         self._under_way: tuple[list[Generation], Columns] | None = None
         self.count_from_now(ignored)

@@ -6,8 +6,11 @@
 import numpy as np
 import torch
 
+from higgs.cache import SlotCache
+from higgs.config import HiggsConfig
+from higgs.cpu.cache import PanelCache
 from higgs.cpu.compiled import compiled, compiled_sum
-from higgs.decoder import Decoder
+from higgs.decoder import Decoder, Path
 from higgs.delay import DelayRule
 from higgs.sampling import Sampler
 
@@ -173,3 +176,9 @@ class CompiledDecoder(Decoder):
         return torch.from_numpy(
             enter(*state, config.bos_code, config.eos_code, rule.marks, self._cache.capacity - 1)
         )
+
+
+def decoder_for(config: HiggsConfig, path: Path, cache: SlotCache | PanelCache) -> Decoder:
+    """The decoder of a cache's device."""
+    kind = CompiledDecoder if cache.device.type == "cpu" else Decoder
+    return kind(config, path, cache)
