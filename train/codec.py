@@ -6,7 +6,6 @@ random from the last on (Zeghidour et al., SoundStream, 2021), so that the first
 """
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +27,9 @@ from higgs.vocoder.network import (
     prosody_vector,
 )
 from higgs.vocoder.speaker import speaker_of
+from train.fitting import fit
 from train.speech import Utterance
-from train.voices import draw_warp, noisy, warp
+from train.voices import draw_warp, recorded, warp
 
 CROP_FRAMES = 40
 KEEP = (0.1, 0.15, 0.2, 0.55)  # how often 1, 2, 3, 4 codebooks of the envelope are kept
@@ -68,7 +68,7 @@ def crops(
     while len(rows) < count:
         utterance = utterances[rng.integers(len(utterances))]
         clip = warp(utterance.features, draw_warp(utterance.voice, rng))
-        clip = noisy(clip, rng) if rng.random() < 0.15 else clip
+        clip = recorded(clip, rng) if rng.random() < 0.15 else clip
         steps = CROP_FRAMES * STEPS_PER_FRAME
         if len(clip.log_f0) < steps:
             continue
@@ -133,11 +133,8 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
     fit_projections(network, utterances, rng)
     start_books(network, utterances, rng)
     moving = MovingCodebooks(network.contents.books())
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    start, step, sums = time.monotonic(), 0, {}
-    while (elapsed := (time.monotonic() - start) / (minutes * 60)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = 1.2e-3 * min(1, step / 200) * max(0.03, np.cos(elapsed * np.pi / 2))
+
+    def losses() -> dict[str, torch.Tensor]:
         batch = crops(network, utterances, 48, rng)
         voice = network.voice_vector(batch[4])
         latent = network.encoder(batch[0], batch[2], voice)
@@ -150,19 +147,9 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
         prosody = network.prosodies.look_up(network.prosodies(prosody_vector(*batch[1:4])))
         unread = torch.full(latent.shape[:2], UNREAD)
         out = network.decoder(unread, latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
-        losses = decode_loss(out, batch)
-        losses["commitment"] = commitment
-        optimiser.zero_grad()
-        sum(losses.values()).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        sums = {
-            name: 0.98 * sums.get(name, float(x.detach())) + 0.02 * float(x.detach())
-            for name, x in losses.items()
-        }
-        step += 1
-        if step % 100 == 0:
-            print(f"{step} {elapsed:.2f} " + " ".join(f"{n} {v:.3f}" for n, v in sums.items()), flush=True)
+        return decode_loss(out, batch) | {"commitment": commitment}
+
+    fit(list(network.parameters()), losses, minutes, rate=1.2e-3, warm_up_steps=200)
     save(network, folder)
     return network
 

@@ -4,7 +4,6 @@ Encoder and codebooks stay as they are, and so all codes keep their meaning. The
 phones begin with their frames, as a language model writes them; some are left unread, as recordings are.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from higgs.vocoder.codec import encoder_inputs
 from higgs.vocoder.network import CONTEXT, READING_BOOK, UNREAD, VOICE_BOOKS, VocoderNetwork
 from train.codec import CROP_FRAMES, decode_loss, save
 from train.examples import Examples, Spoken
+from train.fitting import fit
 
 LONGEST = 6.0  # seconds of a sentence
 CLIPS, BATCH = 8000, 48
@@ -84,20 +84,11 @@ def train(
     pool = [next(source) for _ in range(CLIPS)]
     print(f"{len(pool)} clips", flush=True)
     decoder = network.decoder.float().requires_grad_()
-    optimiser = torch.optim.AdamW(decoder.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    begun, step, sums = time.monotonic(), 0, {}
-    while (elapsed := (time.monotonic() - begun) / (minutes * 60)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = 6e-4 * min(1, (step + 1) / 100) * max(0.03, np.cos(elapsed * np.pi / 2))
+
+    def losses() -> dict[str, torch.Tensor]:
         codes, features = crops_of(pool, rng)
         out = network.decode(codes)
-        losses = decode_loss(out, features) | {"cepstrum": cepstral_loss(out, features[0])}
-        optimiser.zero_grad()
-        sum(losses.values()).backward()
-        optimiser.step()
-        parts = {name: float(loss.detach()) for name, loss in losses.items()}
-        sums = {name: 0.98 * sums.get(name, value) + 0.02 * value for name, value in parts.items()}
-        step += 1
-        if step % 100 == 1:
-            print(f"{step} {elapsed:.2f} " + " ".join(f"{n} {v:.3f}" for n, v in sums.items()), flush=True)
+        return decode_loss(out, features) | {"cepstrum": cepstral_loss(out, features[0])}
+
+    fit(list(decoder.parameters()), losses, minutes, rate=6e-4, warm_up_steps=100)
     save(network, folder)
