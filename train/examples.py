@@ -17,18 +17,21 @@ from higgs.delay import apply_delay
 from higgs.prompt import Prompt, PromptBuilder, Reference
 from higgs.vocoder.analysis import Features
 from higgs.vocoder.codec import encode_clips, voice_codes
-from higgs.vocoder.network import PROSODY_BOOK, VocoderNetwork
-from higgs.vocoder.speaker import pitch_of_codes, speaker_of
+from higgs.vocoder.network import CODES, PROSODY_BOOK, VocoderNetwork
+from higgs.vocoder.speaker import RANGES, Speaker, pitch_of_codes, speaker_of
 from train.guide import BEFORE
 from train.reading import letter_spans, phone_times, pronounced, reading
 from train.speech import Utterance
-from train.voices import Warp, centred, draw_warp, frames_of, noisy, warp
+from train.voices import Warp, centred, draw_warp, frames_of, moved, recorded, warp
 
-KINDS, KIND_SHARES = ("exchange", "scene", "none"), (0.6, 0.3, 0.1)
+KINDS, KIND_SHARES = ("exchange", "scene", "none"), (0.5, 0.4, 0.1)
 DEFAULT_VOICE = 0
 LONGEST_REFERENCE = 10.0
-DIRTY_SHARE = 0.3
-READ_SHARE = 0.7  # of the references with a transcript: read as an earlier answer is, and learned from
+READ_SHARE = 0.5  # of the references with a transcript: read as an earlier answer is, and learned from
+RECORDED_SHARE = 0.7  # of the others: as people's recordings are
+MOVED_SHARE = 0.4  # of the voices: to a pair of codes drawn evenly, so that those few are met that few have
+LOWEST_LEVEL, HIGHEST_LEVEL = 6, 60  # of the levels of pitch so drawn: 68 to 430 Hz
+GARBLED_SHARE, GARBLED = 0.4, 0.7  # of the others: how many have wrong codes, and up to which share of them
 CORRUPTED = 0.06
 TRUST = np.array(
     [0.3, 0, 0, 1, 1, 1, 1, 1]
@@ -59,14 +62,13 @@ class Example:
 class Draft:
     """An example before its clips are encoded: the speaker's voice is measured on the reference.
 
-    dirty: the reference is noisy; read: it tells what is read, as an earlier answer does.
+    read: the reference tells what is read, as an earlier answer does; one that doesn't is a recording.
     """
 
     kind: str
     by: Warp
     reference: Utterance
     target: Utterance
-    dirty: bool
     read: bool
 
 
@@ -131,9 +133,8 @@ class Examples:
         most = longest if kind == "exchange" or self._rng.random() < 0.3 else 4.5
         most = LONGEST_REFERENCE if self._rng.random() < 0.05 else most
         reference, target = self._pick(voice, 1.5, most), self._pick(voice, 0.3, longest)
-        dirty = bool(self._rng.random() < DIRTY_SHARE)
-        read = kind == "exchange" and not dirty and bool(self._rng.random() < READ_SHARE)
-        return Draft(kind, by, reference, target, dirty, read)
+        read = kind == "exchange" and bool(self._rng.random() < READ_SHARE)
+        return Draft(kind, by, reference, target, read)
 
     def _pick(self, voice: int, shortest: float, longest: float) -> Utterance:
         while True:
@@ -145,14 +146,18 @@ class Examples:
         """Warp the clips of drafts and encode them at once."""
         clips, voices = [], []
         for draft in drafts:
-            reference, target = (
-                self._clip(draft.reference, draft.by, draft.read),
-                self._clip(draft.target, draft.by),
-            )
-            reference = noisy(reference, self._rng) if draft.dirty else reference
+            reference = self._clip(draft.reference, draft.by, draft.read)
+            target = self._clip(draft.target, draft.by)
+            if not draft.read and self._rng.random() < RECORDED_SHARE:
+                reference = recorded(reference, self._rng)
             voice = self.default_voice
             if draft.kind != "none":
-                voice = voice_codes(self._network, speaker_of(reference))
+                speaker = speaker_of(reference)
+                if self._rng.random() < MOVED_SHARE:
+                    drawn = self._any_speaker()
+                    reference, target = (moved(clip, speaker, drawn) for clip in (reference, target))
+                    speaker = drawn
+                voice = voice_codes(self._network, speaker)
             voices += [voice] * 2
             clips += [reference, centred(target, float(pitch_of_codes(voice[:1].numpy())[0][0]))]
         with torch.no_grad():
@@ -160,6 +165,13 @@ class Examples:
         return [
             self._spoken(*parts) for parts in zip(drafts, codes[::2], codes[1::2], clips[1::2], strict=True)
         ]
+
+    def _any_speaker(self) -> Speaker:
+        """A speaker of any codes: pitch and mean envelope don't hang together as those of people do."""
+        level, spread = self._rng.integers(LOWEST_LEVEL, HIGHEST_LEVEL), self._rng.integers(RANGES)
+        pitch = pitch_of_codes(level * RANGES + spread)
+        timbre = self._network.timbres.vectors[self._rng.integers(CODES)]
+        return Speaker(float(pitch[0]), float(pitch[1]), timbre.numpy())
 
     def _clip(self, utterance: Utterance, by: Warp, read: bool = True) -> Features:
         """An utterance as a speaker says it; where it is read its phones begin with their frames."""
@@ -170,9 +182,18 @@ class Examples:
         transcript = draft.reference.text if draft.kind == "exchange" else None
         if draft.read:
             reference[0] = reading(draft.reference, reference.shape[1])
+        elif self._rng.random() < GARBLED_SHARE:
+            self._garble(reference)
         target[0] = reading(draft.target, target.shape[1])
         references = [] if draft.kind == "none" else [Reference(reference, transcript)]
         return Spoken(draft, self._builder.speech(draft.target.text, references), target, clip)
+
+    def _garble(self, reference: torch.Tensor) -> None:
+        """Replace some of what isn't constant in a reference's codes (8, T) by chance: a voice says anything,
+        and its codes of the voice tell whose it is."""
+        said = reference[PROSODY_BOOK:]
+        wrong = torch.from_numpy(self._rng.random(said.shape) < GARBLED * self._rng.random())
+        said[wrong] = torch.from_numpy(self._rng.integers(0, 1024, int(wrong.sum())))
 
     def _lay_out(self, spoken: Spoken) -> Example:
         draft, prompt, frames = spoken.draft, spoken.prompt, spoken.codes.shape[1]

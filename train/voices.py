@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from higgs.vocoder.analysis import BANDS, LOG_FLOOR, STEPS_PER_FRAME, TOP_HZ, Features, band_centres, mel
+from higgs.vocoder.speaker import Speaker
 
 # Where each teacher's pitch lies (ln Hz) and how far it strays: a pseudo-speaker can be sent anywhere.
 TEACHER_LEVEL = np.log([172.0, 100.0, 125.0, 93.0])
@@ -70,6 +71,15 @@ def warp(features: np.ndarray, by: Warp, times: np.ndarray | None = None) -> Fea
     )
 
 
+def moved(clip: Features, speaker: Speaker, to: Speaker) -> Features:
+    """A clip of one speaker with the pitch and the mean envelope of another."""
+    return replace(
+        clip,
+        log_f0=(to.level + (clip.log_f0 - speaker.level) * to.spread / speaker.spread).astype(np.float32),
+        envelope=np.maximum(clip.envelope + to.timbre - speaker.timbre, LOG_FLOOR).astype(np.float32),
+    )
+
+
 def centred(clip: Features, level: float) -> Features:
     """The clip with its median pitch at a level (ln Hz). Sentences stray from their speaker's level, by more
     than two semitones where the range is wide; an answer is to lie where its reference lies."""
@@ -85,10 +95,34 @@ def resample_rows(rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
     return rows[lower] * (1 - above) + rows[np.minimum(lower + 1, len(rows) - 1)] * above
 
 
-def noisy(features: Features, rng: np.random.Generator) -> Features:
-    """A recording less clean than a synthesiser: a floor of coloured noise 15 to 50 dB below the speech."""
-    loud = np.percentile(features.envelope.mean(1), 95)
-    slope = rng.uniform(-2, 1) * np.linspace(-0.5, 0.5, BANDS)
-    floor = loud - rng.uniform(15, 50) / 4.34 + slope + rng.normal(0, 0.3, features.envelope.shape)
-    envelope = np.logaddexp(features.envelope, floor).astype(np.float32)
-    return Features(features.log_f0, features.voiced, features.voicing, envelope)
+def recorded(features: Features, rng: np.random.Generator) -> Features:
+    """What a synthesiser said as people's recordings have it, each harm by chance: a room, a restless voice,
+    gaps in the voicing, a floor of noise, and words in no order that a sentence has."""
+    order, log_f0, voiced = np.arange(len(features.log_f0)), features.log_f0, features.voiced
+    voicing, power = features.voicing, np.exp(features.envelope)
+    if rng.random() < 0.4:
+        power = power + rng.uniform(0.02, 0.2) * wandering(power, np.exp(-0.138 / rng.uniform(0.1, 0.8)))
+    if rng.random() < 0.5:
+        log_f0 = log_f0 + rng.uniform(0, 0.03) * wandering(rng.normal(size=len(order)), 0.9)
+    if rng.random() < 0.5:
+        rough = rng.uniform(0, 0.15) * wandering(rng.normal(size=voicing.shape), 0.8)
+        whole = wandering(rng.normal(size=len(order)), 0.8) > rng.uniform(-5, 0)
+        voicing, voiced = (voicing + rough).clip(0, 1), voiced * whole
+    if rng.random() < 0.7:
+        slope = rng.uniform(-4, 2) * np.linspace(-0.5, 0.5, BANDS)
+        loud = np.percentile(np.log(power).mean(1), 95) - rng.uniform(12, 50) / 4.34
+        power = power + np.exp(loud + slope + rng.normal(0, rng.uniform(0.2, 1.0), power.shape))
+    if rng.random() < 0.4:
+        pieces = np.split(order, np.sort(rng.integers(0, len(order), rng.integers(1, 12))))
+        order = np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
+    voicing = voicing * voiced[:, None]
+    parts = (log_f0, voiced, voicing, np.log(np.maximum(power, np.exp(LOG_FLOOR))))
+    return Features(*(part[order].astype(np.float32) for part in parts))
+
+
+def wandering(rows: np.ndarray, keep: float) -> np.ndarray:
+    """Rows (N, …), each with what was kept of those before it."""
+    found = np.zeros_like(rows)
+    for step in range(1, len(rows)):
+        found[step] = keep * found[step - 1] + rows[step - 1]
+    return found
