@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from higgs.codec import CODEBOOKS
 from higgs.model import HiggsModel
-from higgs.vocoder.network import PROSODY_BOOK, VOICE_BOOKS
+from higgs.vocoder.network import PROSODY_BOOK
+from train.copying import BOOKS, Copying
 from train.examples import Example, Examples, collate
 from train.guide import Pronunciation, guided_forward
 from train.muon import Muon
@@ -72,10 +73,20 @@ class Schedule:
         return self.first_longest + (LONGEST_TARGET - self.first_longest) * min(1.0, progress / 0.5)
 
 
-def book_losses(model: HiggsModel, hidden: torch.Tensor, targets: torch.Tensor, books: range) -> torch.Tensor:
-    """Mean cross-entropy (books,) of rows (P, H) against targets (P, 8); leading marks don't count."""
+def book_losses(
+    model: HiggsModel,
+    hidden: torch.Tensor,
+    targets: torch.Tensor,
+    books: range,
+    weight: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Mean cross-entropy (books,) of rows (P, H) against targets (P, 8); leading marks don't count.
+
+    weight: the head's rows of these books where they aren't the model's own.
+    """
     size = model.config.codebook_size
-    weight = model.audio_lm_head.weight[books.start * size : books.stop * size]
+    if weight is None:
+        weight = model.audio_lm_head.weight[books.start * size : books.stop * size]
     logits = F.linear(hidden, weight).float().view(-1, size)
     wanted = targets[:, books.start : books.stop]
     wanted = wanted.masked_fill(wanted == model.config.bos_code, -100)
@@ -84,7 +95,7 @@ def book_losses(model: HiggsModel, hidden: torch.Tensor, targets: torch.Tensor, 
 
 
 def batch_loss(
-    model: HiggsModel, pronunciation: Pronunciation, batch: Example, guidance: float
+    model: HiggsModel, pronunciation: Pronunciation, copying: Copying, batch: Example, guidance: float
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The weighted loss of a batch and its parts, in nats."""
     embeddings = model.embed(batch.ids, batch.columns, batch.mask)
@@ -95,7 +106,7 @@ def batch_loss(
     reading = book_losses(model, rows, targets, range(1))[0]
     losses = book_losses(model, rows, targets, range(PROSODY_BOOK, CODEBOOKS))
     some = torch.rand(len(rows)) < 1 / VOICE_SHARE
-    voice = book_losses(model, rows[some], targets[some], range(VOICE_BOOKS.start, VOICE_BOOKS.stop))
+    voice = book_losses(model, rows[some], targets[some], BOOKS, copying.rows(model))
     total = (
         READING_WEIGHT * reading
         + VOICE_WEIGHT * voice.sum()
@@ -131,11 +142,11 @@ class Trainer:
 
     def __init__(self, model: HiggsModel, schedule: Schedule, state: Path) -> None:
         self.model, self.schedule, self.state = model, schedule, state
-        self.pronunciation = Pronunciation(model.config.hidden_size)
+        self.pronunciation, self.copying = Pronunciation(model.config.hidden_size), Copying(model)
         matrices = [p for layer in model.model.layers for p in layer.parameters() if p.dim() == 2]
         chosen = {id(p) for p in matrices}
         others = [p for p in model.parameters() if id(p) not in chosen]
-        others += self.pronunciation.parameters()
+        others += [*self.pronunciation.parameters(), *self.copying.parameters()]
         self.optimisers: list[tuple[torch.optim.Optimizer, float]] = [
             (Muon(matrices, schedule.matrix_rate), schedule.matrix_rate),
             (torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.01, fused=True), schedule.rate),
@@ -178,7 +189,8 @@ class Trainer:
     def _update(self, batch: Example, progress: float) -> dict[str, float]:
         # On a CPU the plain attention is several times faster backwards than the fused one.
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            loss, parts = batch_loss(self.model, self.pronunciation, batch, self.schedule.guidance(progress))
+            guidance = self.schedule.guidance(progress)
+            loss, parts = batch_loss(self.model, self.pronunciation, self.copying, batch, guidance)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         factor = self.schedule.factor(self.step, progress)
@@ -189,6 +201,7 @@ class Trainer:
             optimiser.zero_grad(set_to_none=True)
         self.step += 1
         if self.step % AVERAGE_EVERY == 0:
+            self.copying.write(self.model)
             keep = min(AVERAGE, 1 - AVERAGE_EVERY / (10 + self.step / 10))
             torch._foreach_lerp_(
                 list(self.average.values()), list(self.model.state_dict().values()), 1 - keep
@@ -199,6 +212,7 @@ class Trainer:
         state = {
             "model": self.model.state_dict(),
             "pronunciation": self.pronunciation.state_dict(),
+            "copying": self.copying.state_dict(),
             "average": self.average,
             "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
             "step": self.step,
@@ -213,6 +227,7 @@ class Trainer:
         state = torch.load(self.state)
         self.model.load_state_dict(state["model"])
         self.pronunciation.load_state_dict(state["pronunciation"])
+        self.copying.load_state_dict(state["copying"])
         for (optimiser, _), saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.average, self.step, self.minutes = state["average"], state["step"], state["minutes"]

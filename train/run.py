@@ -19,6 +19,7 @@ from higgs.model import HiggsModel
 from higgs.prompt import PromptBuilder
 from higgs.vocoder.codec import VocoderCodec
 from train import codec, decoder
+from train.copying import fresh
 from train.examples import Examples
 from train.language_model import Schedule, Trainer
 from train.speech import Utterance, load_shard, make_shards
@@ -111,7 +112,7 @@ def main() -> None:
         examples = Examples(utterances, network, builder, config)
         decoder.train(network, decoder.clips(network, examples), WORK / "codec", options.decoder_minutes)
     network = VocoderCodec.load(WORK / "codec").network
-    model = started(options.start) if options.start else HiggsModel(config)
+    model = started(options.start) if options.start else fresh(HiggsModel(config))
     schedule = Schedule.of_trained(options.minutes) if options.start else Schedule(options.minutes)
     trainer = Trainer(model.train().requires_grad_(), schedule, WORK / "language_model.pt")
     trainer.run(Examples(utterances, network, builder, config))

@@ -1,0 +1,72 @@
+"""The codes of a voice are copied from the reference, whichever they are.
+
+Each of the 2 · 1024 would have to find out by itself which row of the head answers to its row of the
+embedding, and those that few speakers have never did: a man's timbre that one in 3,000 had was answered with
+other ones, a new one in every frame, until the answer broke off. So while the model is trained the head's row
+is a linear map of the embedding's row, one map for a whole codebook: a code never met is copied as well.
+"""
+
+from typing import cast
+
+import torch
+from torch import nn
+
+from higgs.model import HiggsModel
+from higgs.vocoder.network import CODES, VOICE_BOOKS
+
+BOOKS = range(VOICE_BOOKS.start, VOICE_BOOKS.stop)
+RIDGE = 0.5
+SPREAD = 0.08  # of a new model's embedding of these codes, which are to stand out from the others'
+
+
+class Copying(nn.Module):
+    """The head's rows of the voice's codebooks out of the embedding's; begins as what fits the model's own
+    best."""
+
+    def __init__(self, model: HiggsModel) -> None:
+        super().__init__()
+        hidden = model.config.hidden_size
+        self.maps = nn.ModuleList(nn.Linear(hidden, hidden) for _ in BOOKS)
+        with torch.no_grad():
+            for book, linear in zip(BOOKS, self.linears(), strict=True):
+                rows = torch.cat([embedded(model, book), torch.ones(CODES, 1)], dim=1)
+                near = rows.T @ rows + RIDGE * torch.eye(hidden + 1)
+                found = torch.linalg.solve(near, rows.T @ head(model, book)[:CODES])
+                linear.weight.copy_(found[:-1].T)
+                linear.bias.copy_(found[-1])
+
+    def linears(self) -> list[nn.Linear]:
+        return [cast(nn.Linear, linear) for linear in self.maps]
+
+    def rows(self, model: HiggsModel) -> torch.Tensor:
+        """The head's rows (2 · V, H) of these codebooks; those of the marks are the model's own."""
+        parts: list[torch.Tensor] = []
+        for book, linear in zip(BOOKS, self.linears(), strict=True):
+            parts += [linear(embedded(model, book)), head(model, book)[CODES:]]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def write(self, model: HiggsModel) -> None:
+        """Put the rows into the model's head."""
+        size = model.config.codebook_size
+        model.audio_lm_head.weight[BOOKS.start * size : BOOKS.stop * size] = self.rows(model)
+
+
+def embedded(model: HiggsModel, book: int) -> torch.Tensor:
+    """Embedding (1024, H) of a codebook's codes."""
+    first = book * model.config.codebook_size
+    return model.model.embed_audio_tokens.embed_audio_tokens.weight[first : first + CODES]
+
+
+def head(model: HiggsModel, book: int) -> torch.Tensor:
+    """Rows (V, H) of the head for a codebook."""
+    size = model.config.codebook_size
+    return model.audio_lm_head.weight[book * size : (book + 1) * size]
+
+
+def fresh(model: HiggsModel) -> HiggsModel:
+    """A new model whose codes of the voice can be told apart from the start."""
+    with torch.no_grad():
+        for book in BOOKS:
+            embedded(model, book).normal_(std=SPREAD)
+    return model
