@@ -1,33 +1,46 @@
-"""The whole measurement at full size on a CUDA device, each model in under 8 minutes.
+"""The whole measurement at full size on a CUDA device, a model in under 8 minutes.
 
-    python -m bench.gpu [3b] [v3]
+    python -m bench.gpu [3b|v3]
 
-v2's 28 layers of hidden size 3072 and v3's 36 of 2560, random bfloat16 weights made on the device: what a
+v2's 28 layers of hidden size 3072 or v3's 36 of 2560, random bfloat16 weights made on the device: what a
 step costs beside its bytes, first sound and seconds of speech per second through the codec, then our engine
-beside transformers. Each run ends in one line of JSON.
+beside transformers and boson's. Each run prints what it finds as it comes and is stopped where its time is
+up, so that the next ones are had. One line of JSON comes last: every run's own, or null.
 """
 
+import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 
 RUNS = {
-    "3b": (
-        "bench.step --model 3b --batch 1 4 16 64 --length 256 1024 4000",
-        "bench.sound --model 3b --streams 1 16 64",
-        "bench.peers --model 3b --streams 1 8 16 --columns 125 --repeats 1",
-    ),
-    "v3": (
-        "bench.step --model v3 --batch 1 4 16 64 --length 256 1024 4000",
-        "bench.sound --model v3 --streams 1 16 64",
-        "bench.peers --model v3 --streams 1 8 16 --columns 125 --repeats 1",
-    ),
-}
+    "step": ("--batch 1 4 16 64 --length 256 1024 4000", 110),
+    "sound": ("--streams 1 16 64", 110),
+    "peers": ("--streams 1 8 16 --columns 125 --repeats 1", 240),
+}  # arguments, and seconds that each may take: 460 in all
+
+
+def last_line(run: str, model: str) -> dict | None:
+    """Run one benchmark, its lines printed as they come; its last one read, None if it came to no end."""
+    arguments, seconds = RUNS[run]
+    command = [sys.executable, "-m", f"bench.{run}", "--model", model, *arguments.split()]
+    print(f"# {' '.join(command[1:])}", flush=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    # The whole group: peers has a process of its own for boson's engine.
+    stop = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
+    stop.start()
+    line = ""
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+    stop.cancel()
+    return json.loads(line) if process.wait() == 0 else None
 
 
 def main() -> None:
-    for model in sys.argv[1:] or RUNS:
-        for run in RUNS[model]:
-            subprocess.run([sys.executable, "-m", *run.split()], check=True, timeout=240)
+    model = (sys.argv[1:] or ["3b"])[0]
+    print(json.dumps({"model": model} | {run: last_line(run, model) for run in RUNS}))
 
 
 if __name__ == "__main__":
