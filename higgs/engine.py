@@ -214,6 +214,8 @@ class Engine:
             for generation, (*codes, end) in zip(generations, columns.taken(), strict=True):
                 if generation in rows and self._hand_out(generation, codes, end):
                     self._release(generation)
+        if not rows:
+            self._under_way = None  # nobody is left to read it
 
     def _hand_out(self, generation: Generation, codes: list[int], end: int) -> bool:
         """Give a request the K codes of the frame that its newest column completes; True if it ended."""

@@ -1,6 +1,8 @@
 """The engine: the codes of the references, and requests that each end in exactly one way."""
 
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -125,6 +127,17 @@ def test_a_seed_gives_the_same_codes_again(engine: Engine) -> None:
     assert not torch.equal(first, other)
     again = SamplingOptions(seed=unseeded.seed)
     assert torch.equal(frames_of(engine.submit(clone_prompt(), again, 40)), drawn)
+
+
+def test_nothing_is_kept_of_a_request_that_has_ended(engine: Engine) -> None:
+    generation = engine.submit(clone_prompt(), SAMPLED, 60)
+    frames_of(generation)
+    kept = weakref.ref(generation)
+    del generation
+    until = time.monotonic() + 10
+    while kept() is not None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert kept() is None
 
 
 def test_frames_come_while_the_stream_goes_on(endless: tuple[Engine, ScriptedPath]) -> None:
