@@ -47,6 +47,13 @@ def periodic_share(voicing: np.ndarray) -> np.ndarray:
     return np.clip(share, 1e-3, 1 - 1e-3)
 
 
+def below_voice(log_f0: np.ndarray) -> np.ndarray:
+    """ln power (F, 513) of a roll-off below the pitch (F,) in ln Hz: a train of pulses would have as much at
+    0 Hz, which no voice has, as at its fundamental."""
+    octaves = (2 * HERTZ / np.exp(log_f0)[:, None]) ** 4
+    return np.log(octaves / (1 + octaves) + 1e-4)
+
+
 def minimum_phase(log_power: np.ndarray) -> np.ndarray:
     """Complex spectra (F, 513) of least phase for ln power spectra (F, 513), through the folded cepstrum."""
     cepstrum = np.fft.irfft(0.5 * log_power, FFT)
@@ -107,7 +114,7 @@ class Synthesis:
         it."""
         voiced = features.voiced[:, None] > VOICED_AT
         share = np.where(voiced, periodic_share(features.voicing), 1e-3)
-        log_power = log_spectrum(features.envelope) + np.log(1 - share)
+        log_power = log_spectrum(features.envelope) + np.log(1 - share) + below_voice(features.log_f0)
         window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(2 * STEP) + 0.5) / (2 * STEP)))
         spectrum = np.fft.rfft(noise * window, FFT) * minimum_phase(log_power)
         for step, samples in enumerate(np.fft.irfft(spectrum, FFT)):
@@ -134,6 +141,7 @@ class Synthesis:
             return
         envelope = known.envelope[lower] * (1 - above) + known.envelope[lower + 1] * above
         log_power = log_spectrum(envelope) + np.log(periodic_share(known.voicing[nearest]))
+        log_power += below_voice(np.log(f0[sample]))
         gain = np.sqrt(SAMPLE_RATE / f0[sample])[:, None]
         delay = np.exp(-2j * np.pi / FFT * np.arange(BINS) * (1 - early)[:, None])
         for start, pulse in zip(

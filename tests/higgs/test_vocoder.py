@@ -53,6 +53,15 @@ def test_noise_and_silence_are_unvoiced() -> None:
     assert analyse(np.zeros(SAMPLE_RATE, np.float32)).voiced.sum() == 0
 
 
+@pytest.mark.parametrize("hertz", [90.0, 200.0, 300.0])
+def test_there_is_no_sound_below_the_voice(hertz: float) -> None:
+    again = synthesise(analyse(pulses(hertz)))[2400:-2400]
+    power = np.abs(np.fft.rfft(again * np.hanning(len(again)))) ** 2
+    at = np.fft.rfftfreq(len(again), 1 / SAMPLE_RATE)
+    below, fundamental = power[at < 0.4 * hertz].max(), power[np.abs(at - hertz) < 0.1 * hertz].max()
+    assert below < fundamental / 300
+
+
 def test_features_survive_synthesis() -> None:
     features = analyse(clip())
     again = analyse(synthesise(features))
