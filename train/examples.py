@@ -6,7 +6,7 @@ prompts have no reference at all and are answered in the default voice, the teac
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ CORRUPTED = 0.06
 TRUST = np.array(
     [0.3, 0, 0, 1, 1, 1, 1, 1]
 )  # of each codebook: the share of that; what is read is needed to count
+FASTEST = 1.0  # of a teacher's durations, at least: whose recording is hurried is answered clearly
 REACH = 1.2  # letters on either side that may be what a frame says
 LAGS = (0, PROSODY_BOOK)  # columns by which the guided heads follow what is read: reading, and speaking
 
@@ -174,7 +175,9 @@ class Examples:
         return Speaker(float(pitch[0]), float(pitch[1]), timbre.numpy())
 
     def _clip(self, utterance: Utterance, by: Warp, read: bool = True) -> Features:
-        """An utterance as a speaker says it; where it is read its phones begin with their frames."""
+        """An utterance as a speaker says it; where it is read its phones begin with their frames, and it is
+        not hurried."""
+        by = replace(by, tempo=max(by.tempo, FASTEST)) if read else by
         times = phone_times(utterance, frames_of(utterance.features, by)) if read else None
         return warp(utterance.features, by, times)
 
@@ -236,7 +239,7 @@ class Examples:
 def _size(draft: Draft) -> int:
     texts = len(draft.target.text) + (len(draft.reference.text) if draft.kind == "exchange" else 0)
     clips = draft.target.frames + (draft.reference.frames if draft.kind != "none" else 0)
-    return int(30 + texts + clips * draft.by.tempo)
+    return int(30 + texts + clips * max(draft.by.tempo, FASTEST))
 
 
 def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Example:
