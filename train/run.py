@@ -29,7 +29,7 @@ from train.tokenizer import build_config, build_tokenizer, save_tokenizer
 WORK = Path(__file__).parent / "work"
 MODEL = Path(__file__).parent.parent / "models" / "higgs-small"
 # Of each codebook, at a request's temperature of 1: all are best near their likeliest.
-TEMPERATURES = (0.3, *[0.2] * (CODEBOOKS - 1))
+TEMPERATURES = (0.2,) * CODEBOOKS
 HEAD = "audio_lm_head.weight"
 GENERATION = {
     "do_sample": True,
