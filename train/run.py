@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
 from higgs.checkpoint import load_model
-from higgs.codec import CODEBOOKS
 from higgs.config import HiggsConfig
 from higgs.model import HiggsModel
 from higgs.prompt import PromptBuilder
@@ -28,8 +27,7 @@ from train.tokenizer import build_config, build_tokenizer, save_tokenizer
 
 WORK = Path(__file__).parent / "work"
 MODEL = Path(__file__).parent.parent / "models" / "higgs-small"
-# Of each codebook, at a request's temperature of 1: all are best near their likeliest.
-TEMPERATURES = (0.2,) * CODEBOOKS
+TEMPERATURE = 0.15  # at a request's of 1: all codebooks are best near their likeliest
 HEAD = "audio_lm_head.weight"
 GENERATION = {
     "do_sample": True,
@@ -63,16 +61,10 @@ def spoken(sentences: int) -> list[Utterance]:
     return [utterance for path in sorted(folder.glob("*.npz")) for utterance in load_shard(path)]
 
 
-def tempered(head: torch.Tensor, power: int) -> torch.Tensor:
-    """The head's weights [8 · V, H] with the codebooks' temperatures put in (power 1) or taken out (-1)."""
-    factors = 1 / torch.tensor(TEMPERATURES) ** power
-    return (head.unflatten(0, (CODEBOOKS, -1)) * factors[:, None, None]).flatten(0, 1)
-
-
 def ship(average: dict[str, torch.Tensor], config: HiggsConfig, out: Path) -> None:
     """Write the averaged weights in bfloat16 with all that a model folder holds."""
     out.mkdir(parents=True, exist_ok=True)
-    weights = average | {HEAD: tempered(average[HEAD], 1)}
+    weights = average | {HEAD: average[HEAD] / TEMPERATURE}
     save_file({n: p.to(torch.bfloat16).contiguous() for n, p in weights.items()}, out / "model.safetensors")
     (out / "config.json").write_text(json.dumps(config.to_native_dict(), indent=2) + "\n")
     (out / "generation_config.json").write_text(json.dumps(GENERATION, indent=2) + "\n")
@@ -90,7 +82,7 @@ def started(folder: Path) -> HiggsModel:
     """A shipped model as it was trained."""
     model = load_model(folder, torch.device("cpu"), torch.float32)
     with torch.no_grad():
-        model.audio_lm_head.weight.copy_(tempered(model.audio_lm_head.weight, -1))
+        model.audio_lm_head.weight.mul_(TEMPERATURE)
     return model
 
 
