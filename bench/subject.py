@@ -15,7 +15,7 @@ from train.tokenizer import build_config, build_tokenizer
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPE = torch.bfloat16 if DEVICE == "cuda" else torch.float32
-HOT = 5.0  # temperature; a stream that brings nothing new for long counts as stuck, and is cut
+HOT = 64  # times a folder's temperature: what brings nothing new for long counts as stuck, and is cut
 BUNDLED = Path(__file__).parent.parent / "models" / "higgs-small"
 SHAPES = {
     "3b": HiggsConfig(max_positions=8192),
@@ -40,22 +40,24 @@ TEXT, REFERENCE = 80, 125  # positions, frames
 
 
 def model_named(name: str) -> HiggsModel:
-    """A model folder's, or one of random weights in a shape of SHAPES, whose streams never end."""
+    """A model folder's, but hot, or one of random weights in a shape of SHAPES; streams never end."""
     if name in SHAPES:
         with torch.device(DEVICE):
             torch.manual_seed(0)
             model = HiggsModel(SHAPES[name]).to(DTYPE).eval().requires_grad_(False)
     else:
         model = load_model(Path(name), torch.device(DEVICE), DTYPE)
+        with torch.no_grad():
+            model.audio_lm_head.weight.div_(HOT)  # a power of two: the weights stay as exact as they were
     model.config = replace(model.config, eos_code=UNREACHABLE_CODE)
     return model
 
 
 def options_named(name: str) -> SamplingOptions:
-    """The sampling of a model folder, but hot; that of the published models for random weights."""
+    """The sampling of a model folder; that of the published models for random weights."""
     if name in SHAPES:
         return SamplingOptions() if SHAPES[name].generation == 2 else V3_SAMPLING
-    return replace(load_defaults(Path(name), load_config(Path(name)).generation), temperature=HOT)
+    return load_defaults(Path(name), load_config(Path(name)).generation)
 
 
 def default_model() -> str:

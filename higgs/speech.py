@@ -13,10 +13,11 @@ from errors import ModelError
 from higgs.codec import CODEBOOKS, HOP, Codec
 from higgs.engine import Engine
 from higgs.generation import Generation
+from higgs.playback import in_growing_pieces
 from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
 
-FIRST_PIECE, LARGEST_PIECE = 8, 128  # frames
+FIRST_PIECE = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
 NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
 TAKES = 4  # seeds that are tried where none was asked for and the model ends before it speaks
@@ -150,7 +151,8 @@ class SpeechStream:
             pushed = iter([(torch.cat([NO_CODES, *frames], dim=1), True)])
         else:
             first = max(FIRST_PIECE, decoder.ahead + FIRST_SOUND)
-            pushed = chain(((codes, False) for codes in in_growing_pieces(frames, first)), [(NO_CODES, True)])
+            growing = in_growing_pieces(frames, first, decoder.ahead)
+            pushed = chain(((codes, False) for codes in growing), [(NO_CODES, True)])
         for codes, last in pushed:
             self._as_spoken.append(decoder.push(codes, last))
             yield self._as_spoken[-1]
@@ -206,21 +208,3 @@ class SpeechStream:
         with self._changing:
             self._cancelled = True
             self._spoken[-1].cancel()
-
-
-def in_growing_pieces(stream: Iterable[torch.Tensor], first: int) -> Iterator[torch.Tensor]:
-    """Join a stream of codes (8, t) to pieces of at least `first` frames, then twice as many each time, up to
-    128.
-
-    The codec decodes some frames around a piece once more, so small pieces are dear; the first is as small as
-    it may be to be early.
-    """
-    size, held, frames = first, [], 0
-    for codes in stream:
-        held.append(codes)
-        frames += codes.shape[1]
-        if frames >= size:
-            yield torch.cat(held, dim=1)
-            size, held, frames = min(2 * size, LARGEST_PIECE), [], 0
-    if held:
-        yield torch.cat(held, dim=1)

@@ -1,0 +1,65 @@
+"""Frames joined to pieces: small while the player would run dry, growing where it would not."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from higgs.codec import FRAME_RATE
+from higgs.playback import LARGEST_PIECE, in_growing_pieces
+
+FIRST, AT_ONCE = 8, 4
+
+
+class Clock:
+    """Time that passes as frames are made."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def made(self, frames: int, speed: float) -> Iterator[torch.Tensor]:
+        """Codes of so many frames, made at `speed` times real time."""
+        codes = torch.arange(frames).expand(8, -1)
+        for part in codes.split(AT_ONCE, dim=1):
+            self.now += part.shape[1] / FRAME_RATE / speed
+            yield part
+
+
+def starved(frames: int, speed: float) -> float:
+    """Seconds that a player which begins with the first piece stands still."""
+    clock, still, dry = Clock(), 0.0, math.inf
+    for piece in in_growing_pieces(clock.made(frames, speed), FIRST, 0, clock):
+        still += max(0.0, clock.now - dry)
+        dry = max(clock.now, 0.0 if dry == math.inf else dry) + piece.shape[1] / FRAME_RATE
+    return still
+
+
+@given(frames=st.integers(0, 400), speed=st.floats(0.2, 50), ahead=st.integers(0, 10))
+def test_nothing_is_lost_and_no_piece_is_small_but_the_last(frames: int, speed: float, ahead: int) -> None:
+    clock = Clock()
+    pieces = list(in_growing_pieces(clock.made(frames, speed), FIRST, ahead, clock))
+    joined = torch.cat(pieces, dim=1) if pieces else torch.empty(8, 0)
+    assert joined[0].tolist() == list(range(frames))
+    assert all(FIRST <= piece.shape[1] < LARGEST_PIECE + AT_ONCE for piece in pieces[:-1])
+
+
+@given(speed=st.floats(1.05, 50))
+def test_a_player_never_stands_still_where_frames_come_faster_than_they_are_played(speed: float) -> None:
+    assert starved(400, speed) < 1e-9
+
+
+def test_pieces_double_where_there_is_time() -> None:
+    clock = Clock()
+    sizes = [piece.shape[1] for piece in in_growing_pieces(clock.made(400, 40), FIRST, 0, clock)]
+    assert sizes == [8, 16, 32, 64, 128, 128, 24]
+
+
+def test_pieces_stay_small_where_there_is_none() -> None:
+    clock = Clock()
+    sizes = [piece.shape[1] for piece in in_growing_pieces(clock.made(100, 1.1), FIRST, 0, clock)]
+    assert max(sizes) <= 16
