@@ -85,9 +85,10 @@ def main() -> None:
     capacity = max(arguments.length) + (REPEATS + 1) * STEPS + 1
     cache = cache_for(model, max(arguments.batch), capacity)
     decoder = decoder_for(model.config, path_for(model, cache), cache)
-    speed, weights = bytes_per_second(torch.device(DEVICE)), bytes_of_weights(model)
+    speed = bytes_per_second(torch.device(DEVICE))
     one_position = KVCache(model.config, 1, dtype=model.audio_lm_head.weight.dtype)
-    per_position = one_position.data.nbytes
+    halved = 2 if isinstance(cache, PanelCache) and cache.half else 1  # as CompiledPath keeps both
+    weights, per_position = bytes_of_weights(model) // halved, one_position.data.nbytes // halved
     print(f"{speed / 1e9:.1f} GB/s, weights {weights / 1e6:.1f} MB, {per_position} B per position")
     print(f"{'batch':>5} {'length':>6} {'ms':>8} {'floor':>8} {'columns/s':>10}")
     rows = []
