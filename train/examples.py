@@ -36,7 +36,7 @@ CORRUPTED = 0.06
 TRUST = np.array(
     [0.3, 0, 0, 1, 1, 1, 1, 1]
 )  # of each codebook: the share of that; what is read is needed to count
-FASTEST = 1.0  # of a teacher's durations, at least: whose recording is hurried is answered clearly
+FASTEST = 1.1  # of a teacher's durations, at least: an answer is clear, however hurried its recording is
 REACH = 1.2  # letters on either side that may be what a frame says
 LAGS = (0, PROSODY_BOOK)  # columns by which the guided heads follow what is read: reading, and speaking
 
