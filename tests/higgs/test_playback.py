@@ -1,12 +1,12 @@
 """Frames joined to pieces: small while the player would run dry, growing where it would not."""
 
-import math
 from collections.abc import Iterator
 
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.serve import Answer
 from higgs.codec import FRAME_RATE
 from higgs.playback import LARGEST_PIECE, in_growing_pieces
 
@@ -32,11 +32,10 @@ class Clock:
 
 def starved(frames: int, speed: float) -> float:
     """Seconds that a player which begins with the first piece stands still."""
-    clock, still, dry = Clock(), 0.0, math.inf
+    clock, player = Clock(), Answer()
     for piece in in_growing_pieces(clock.made(frames, speed), FIRST, 0, clock):
-        still += max(0.0, clock.now - dry)
-        dry = max(clock.now, 0.0 if dry == math.inf else dry) + piece.shape[1] / FRAME_RATE
-    return still
+        player.hear(clock.now, piece.shape[1] / FRAME_RATE)
+    return player.starved
 
 
 @given(frames=st.integers(0, 400), speed=st.floats(0.2, 50), ahead=st.integers(0, 10))
