@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import anyio.to_thread
+import anyio
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -73,12 +73,12 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
             settings.transcribe_references, settings.verify, settings.most_takes, settings.verify_consents
         ),
         Listener.of_setting(settings.recogniser, settings.device, settings.queue_limit),
+        # As many may be listened to as may wait to be spoken.
+        anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MOST_SLOTS) + SPARE_THREADS),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        requests = 2 * settings.queue_limit + (settings.slots or MOST_SLOTS)  # as many may be listened to
-        anyio.to_thread.current_default_thread_limiter().total_tokens = requests + SPARE_THREADS
         threading.Thread(target=load, args=(state, settings, stop), name="load", daemon=True).start()
         yield
         if state.cloner is not None:

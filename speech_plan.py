@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from audio.delivery import Delivery, delivered
+from audio.delivery import Delivery, delivered, filters
 from audio.text import Reading, plain_scene, spoken_parts
 from errors import InvalidRequest
 from higgs.codec import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
@@ -106,7 +106,8 @@ class Planner:
             if sound is None:
                 found.append(Stretch([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
             else:
-                found.append(Stretch([next(pieces) for _ in group], filter=partial(delivered, sound=sound)))
+                filter = partial(delivered, sound=sound) if filters(*sound) else iter
+                found.append(Stretch([next(pieces) for _ in group], filter=filter))
         return found
 
     def _pieces(

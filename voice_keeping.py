@@ -10,6 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
 from audio.stretch_choice import choose_stretch
-from errors import InvalidRequest
+from errors import InvalidRequest, StoreUnavailable
 from higgs.codec import SAMPLE_RATE, Codec
 from higgs.prompt import Reference
 from speakers.judge import SpeakerJudge
@@ -57,11 +58,12 @@ class KeptVoices:
 
     def reference(self, profile: VoiceProfile) -> VoiceReference:
         """Codes of this model's codec: those kept or, where another made them, new ones of the recording."""
-        sample = self.store.profiles.sample(profile.owner, profile.id)
-        codes = torch.from_numpy(sample.codes)
-        if sample.codec != self._codec:
-            codes = self._cloner.reference(sample.flac).codes
-            self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
+        kept, codec = self.store.profiles.codes(profile.owner, profile.id)
+        codes = torch.from_numpy(kept)
+        if codec != self._codec:
+            codes = self._cloner.reference(self.store.profiles.sample(profile.owner, profile.id).flac).codes
+            with suppress(StoreUnavailable):  # a full disk keeps no voice from speaking
+                self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
         return VoiceReference(
             codes,
             profile.transcript,
@@ -78,7 +80,8 @@ class KeptVoices:
         codes = torch.from_numpy(self.store.samples.codes(sample))
         if sample.codec != self._codec:
             codes = self._cloner.reference(self.store.samples.recording(sample)).codes
-            self.store.samples.set_codes(sample, codes.numpy(), self._codec)
+            with suppress(StoreUnavailable):
+                self.store.samples.set_codes(sample, codes.numpy(), self._codec)
         return Reference(codes, sample.transcript)
 
     def add_sample(

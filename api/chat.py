@@ -8,17 +8,20 @@ from starlette.responses import Response
 
 from api.auth import Owner
 from api.chat_answers import Answer, answer_events, whole_answer
-from api.chat_rules import check_supported, speech_options, spoken_text
+from api.chat_rules import SpokenText, check_supported, speech_options, spoken_text
 from api.chat_transcripts import transcript_answer
 from api.chat_voices import voice_wishes
 from api.errors import blamed_on
 from api.ops import check_model
-from api.schemas import ChatRequest, ChatResponse
-from api.state import Cloner, State
+from api.schemas import ChatRequest, ChatResponse, VoiceUsed
+from api.state import Cloner, ServerState, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, begun, while_connected, with_failure_told
 from api.takes import Takes
 from api.transcript_schemas import TextChatResponse
-from api.voice_choice import choose_voices
+from api.voice_choice import VoiceWish, choose_voices
+from higgs.speech import SpeechStream
+from speech_plan import SpeechOptions, VoiceReference
+from voice_cloning import VoiceCloner
 
 router = APIRouter()
 
@@ -42,9 +45,8 @@ async def create_chat_completion(
     spoken = spoken_text(body, state.limits.text_characters)
     wishes = voice_wishes(body, spoken.text, state.kept_audio)
     options = speech_options(body, state.limits.text_characters)
-    voices, used = await run_in_threadpool(choose_voices, wishes, options, cloner, state, owner)
-    with blamed_on(spoken.path):
-        stream = await run_in_threadpool(cloner.stream, spoken.text, voices, options)
+    ready = partial(spoken_by, wishes, spoken, options, cloner, state, owner)
+    stream, voices, used = await while_connected(request, None, ready)
     answer = Answer(cloner.model_id, spoken.text, audio.format, used)
     if body.stream:
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
@@ -54,3 +56,18 @@ async def create_chat_completion(
     takes = Takes(stream, again, spoken.text, state.verifier(body.verify), state.habits.most_takes)
     speech, quality = await while_connected(request, takes, takes.best)
     return await run_in_threadpool(whole_answer, answer, speech, quality, state.kept_audio)
+
+
+def spoken_by(
+    wishes: list[VoiceWish],
+    spoken: SpokenText,
+    options: SpeechOptions,
+    cloner: VoiceCloner,
+    state: ServerState,
+    owner: str,
+) -> tuple[SpeechStream, list[VoiceReference | None], VoiceUsed]:
+    """Queue the text in the voices asked for; a full queue is told before any recording is read."""
+    with cloner.admitted() as place:
+        voices, used = choose_voices(wishes, options, cloner, state, owner)
+        with blamed_on(spoken.path):
+            return cloner.stream(spoken.text, voices, options, place), voices, used

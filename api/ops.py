@@ -30,7 +30,7 @@ class Health(BaseModel):
 
 
 @router.get("/health", response_model=Health, responses={503: {"model": Health}})
-def health(state: State) -> JSONResponse:
+async def health(state: State) -> JSONResponse:
     """200 once the model is loaded and warm; 503 before, or after its loading failed."""
     if state.failure is not None:
         return JSONResponse({"status": "failed", "message": state.failure.message}, 503)
@@ -44,19 +44,19 @@ def health(state: State) -> JSONResponse:
     response_class=Response,
     responses={200: {"content": {"text/plain": TEXT, "application/openmetrics-text": TEXT}}},
 )
-def metrics(state: State, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
+async def metrics(state: State, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
     """Figures for Prometheus."""
     data, content_type = state.metrics.exposition(accept)
     return Response(data, headers={"content-type": content_type})
 
 
 @router.get("/v1/models")
-def list_models(cloner: Cloner) -> ModelList:
+async def list_models(cloner: Cloner) -> ModelList:
     return ModelList(data=[_card(cloner)])
 
 
 @router.get("/v1/models/{model:path}")
-def retrieve_model(model: str, cloner: Cloner) -> ModelCard:
+async def retrieve_model(model: str, cloner: Cloner) -> ModelCard:
     check_model(model, cloner)
     return _card(cloner)
 

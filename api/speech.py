@@ -54,7 +54,8 @@ async def create_speech(
     Where the speech is verified, x-takes, x-faults and x-word-error-rate say what was found.
     """
     check_verifiable(body)
-    begun_speech = await run_in_threadpool(begin_speech, body, cloner, state, owner)
+    ready = partial(begin_speech, body, cloner, state, owner)
+    begun_speech = await while_connected(request, None, ready)
     stream, takes = begun_speech.stream, begun_speech.takes
     headers = voice_headers(begun_speech.voice)
     media_type = format_named(body.response_format).content_type
@@ -82,14 +83,16 @@ class BegunSpeech:
 
 
 def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
-    """Queue the text of a body."""
+    """Queue the text of a body; a full queue is told before any recording is read."""
     check_model(body.model, cloner, OPENAI_MODELS)
     check_text(body.input, "input", state.limits.text_characters)
     options = replace(body.sampling(), delivery=body.delivery(body.instructions))
-    voices, used = choose_voices(voice_wishes(body), options, cloner, state, owner)
-    speak = partial(cloner.stream, body.input, voices, options)
-    with blamed_on("input"):
-        stream = speak()
+    wishes = voice_wishes(body)
+    with cloner.admitted() as place:
+        voices, used = choose_voices(wishes, options, cloner, state, owner)
+        speak = partial(cloner.stream, body.input, voices, options)
+        with blamed_on("input"):
+            stream = speak(place)
     again = speak if body.seed is None else None
     takes = Takes(stream, again, body.input, state.verifier(body.verify), state.habits.most_takes)
     return BegunSpeech(stream, takes, used)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated
 
+import anyio
 from fastapi import Depends, Request
 
 from api.kept_audio import KeptAudio
@@ -35,11 +36,16 @@ class Habits:
 
 @dataclass
 class ServerState:
-    """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once."""
+    """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once.
+
+    workers: threads for what may wait long: for the model, the recogniser, a recording. The default threads
+             are left to what is short.
+    """
 
     limits: Limits
     habits: Habits
     listener: Listener
+    workers: anyio.CapacityLimiter
     cloner: VoiceCloner | None = None
     voices: KeptVoices | None = None
     failure: StartError | None = None
@@ -56,17 +62,18 @@ class ServerState:
         return self.listener if (self.habits.verify if asked is None else asked) else None
 
 
-def server_state(request: Request) -> ServerState:
+# These are coroutines so that they take no thread: with a full pool they would wait for one.
+async def server_state(request: Request) -> ServerState:
     return request.app.state.server
 
 
-def _loaded_cloner(state: Annotated[ServerState, Depends(server_state)]) -> VoiceCloner:
+async def _loaded_cloner(state: Annotated[ServerState, Depends(server_state)]) -> VoiceCloner:
     if state.cloner is None:
         raise Loading("The model is still being loaded; ask again in a moment.")
     return state.cloner
 
 
-def _opened_voices(state: Annotated[ServerState, Depends(server_state)]) -> KeptVoices:
+async def _opened_voices(state: Annotated[ServerState, Depends(server_state)]) -> KeptVoices:
     if state.voices is None:
         raise Loading("The model is still being loaded; ask again in a moment.")
     return state.voices

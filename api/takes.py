@@ -1,5 +1,6 @@
 """Speech that is looked at before it goes out and, where asked, listened to; a bad take is made again."""
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +14,18 @@ from audio.faults import Fault, faults_of
 from audio.pauses import without_pauses
 from audio.reference import SAMPLE_RATE
 from audio.text import speakable
-from errors import Cancelled, Overloaded
+from errors import Cancelled, VoiceServerError
 from higgs.speech import Speech
 from listening.listener import Listener
 from listening.words import words_of, wrong_words
 
+log = logging.getLogger(__name__)
+
 # The model's own marks: of speakers, of sounds, of the manner of speaking.
 MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
 TAG = re.compile(r"<[^>]*>")
+# What a fault of the sound weighs against wrong words: as much as one word in five.
+FAULT_WEIGHT = 0.2
 # Of a recogniser of English alone, a text of other letters can't be checked.
 LATIN_SHARE = 0.8
 
@@ -30,6 +35,7 @@ class Take:
     """One speech, its faults, and what a verifier heard in it.
 
     misheard: more words are wrong than can be the verifier's own mistakes.
+    unheard: why the verifier, who was asked, heard nothing.
     """
 
     speech: Speech
@@ -37,10 +43,16 @@ class Take:
     heard: str | None = None
     word_error_rate: float | None = None
     misheard: bool = False
+    unheard: str | None = None
 
     @property
     def good(self) -> bool:
         return not self.faults and not self.misheard
+
+    @property
+    def badness(self) -> tuple[bool, float]:
+        """What the least bad of several has least of: wrong words come first, then faults of the sound."""
+        return self.misheard, (self.word_error_rate or 0.0) + FAULT_WEIGHT * len(self.faults)
 
     def quality(self, takes: int) -> SpeechQuality:
         """What the answer says of it; takes: how many were made."""
@@ -49,7 +61,11 @@ class Take:
             for fault in self.faults
         ]
         return SpeechQuality(
-            takes=takes, faults=faults, heard=self.heard, word_error_rate=self.word_error_rate
+            takes=takes,
+            faults=faults,
+            heard=self.heard,
+            word_error_rate=self.word_error_rate,
+            note=self.unheard,
         )
 
 
@@ -90,19 +106,23 @@ class Takes:
         self._cancelled = False
 
     def best(self) -> tuple[Speech, SpeechQuality]:
-        """The first good take or, where none is, the one with the fewest faults and wrong words.
+        """The first good take or, where none is, the one with the fewest wrong words and faults.
 
-        Errors as of SpeechStream.speech and Listener.listen.
+        Speech that is there is never lost: where a further take fails, or the queue or the recogniser is
+        full, the best so far goes out. Errors as of SpeechStream.speech for the first take.
         """
         takes = [self._judged(self._first)]
-        while self._again and not takes[-1].good and len(takes) < self._most:
+        while self._again and not takes[-1].good and not takes[-1].unheard and len(takes) < self._most:
             try:
                 stream = self._again()
-            except Overloaded:
+                note_take_made_again()
+                takes.append(self._judged(stream))
+            except Cancelled:
+                raise
+            except VoiceServerError as error:
+                log.warning("a further take failed: %s", error)
                 break
-            note_take_made_again()
-            takes.append(self._judged(stream))
-        best = min(takes, key=lambda take: (len(take.faults), take.word_error_rate or 0.0))
+        best = min(takes, key=lambda take: take.badness)
         return best.speech, best.quality(len(takes))
 
     def cancel(self) -> None:
@@ -115,7 +135,12 @@ class Takes:
         faults = faults_in(speech, self._text)
         if self._verifier is None or not checkable(self._text, self._verifier):
             return Take(speech, faults)
-        return self._listened_to(speech, faults, self._verifier)
+        try:
+            return self._listened_to(speech, faults, self._verifier)
+        except Cancelled:
+            raise
+        except VoiceServerError as error:
+            return Take(speech, faults, unheard=f"The speech was not verified: {error.message}")
 
     def _listened_to(self, speech: Speech, faults: tuple[Fault, ...], verifier: Listener) -> Take:
         hearing = verifier.listen(speech.as_spoken, SAMPLE_RATE)

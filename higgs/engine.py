@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from errors import Cancelled, InvalidRequest, ModelError
+from errors import Cancelled, InvalidRequest, ModelError, ShuttingDown
 from higgs.cache import slots_that_fit
 from higgs.cpu.draw import decoder_for
 from higgs.cpu.path import cache_for, path_for, reader_for
@@ -26,7 +26,7 @@ from higgs.pace import Pace
 from higgs.prefill import CacheUse
 from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
-from higgs.scheduler import Scheduler
+from higgs.scheduler import Place, Scheduler
 
 log = logging.getLogger(__name__)
 
@@ -86,18 +86,32 @@ class Engine:
                 code="context_length_exceeded",
             )
 
+    def reserve(self) -> Place:
+        """Hold a place for a request that is still being made ready. Overloaded if the queue is full."""
+        with self._changed:
+            self._scheduler.reserve(self._pace.seconds_to_a_place)
+        return Place(self._unreserve)
+
     def submit(
-        self, prompt: Prompt, options: SamplingOptions, max_columns: int, *, admitted: bool = False
+        self,
+        prompt: Prompt,
+        options: SamplingOptions,
+        max_columns: int,
+        *,
+        admitted: bool = False,
+        place: Place | None = None,
     ) -> Generation:
         """Queue a request for at most max_columns columns, which hold up to max_columns - 8 frames.
 
-        InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`: a
-        later part of one that waited already."""
+        InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`, a
+        later part of one that waited already, or has a `place`, which it takes."""
         self.check(prompt, max_columns)
         generation = Generation(prompt, options, max_columns, self._forget)
         with self._changed:
             if self._closed:
-                raise Cancelled("The server is shutting down.")
+                raise ShuttingDown()
+            if place is not None:
+                place.release()  # nobody else can take it before the lock is left
             self._scheduler.add(generation, admitted, self._pace.seconds_to_a_place)
             self._changed.notify()
         return generation
@@ -140,6 +154,15 @@ class Engine:
             self._changed.notify()
         self._thread.join()
 
+    @property
+    def failed(self) -> bool:
+        """Whether its thread died, so that nothing will be spoken any more."""
+        return not self._closed and not self._thread.is_alive()
+
+    def _unreserve(self) -> None:
+        with self._changed:
+            self._scheduler.reserved -= 1
+
     def _forget(self, generation: Generation) -> None:
         """Take a cancelled request out of the queue; one in work is dropped before the next step."""
         with self._changed:
@@ -157,7 +180,7 @@ class Engine:
         with self._changed:
             left = self._scheduler.drain()
         for generation in left:
-            generation.fail(Cancelled("The server is shutting down."))
+            generation.fail(ShuttingDown())
 
     @contextmanager
     def _harming(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
