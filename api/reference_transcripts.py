@@ -1,0 +1,32 @@
+"""The words of recordings that are to be cloned, recognised once and kept."""
+
+import hashlib
+
+from asr.transcriber import Listener
+from audio.decode import SAMPLE_RATE, decode_audio
+from concurrency import SingleFlight
+from voice_cloning import VoiceReference
+
+MOST_KEPT = 256
+AT_ONCE = 8  # recordings that are made ready to be listened to, one of them at a time
+
+
+class ReferenceWords:
+    """What is said in recordings, by their content."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._words: SingleFlight[bytes, str | None] = SingleFlight(MOST_KEPT, AT_ONCE)
+
+    def of(self, recording: bytes, voice: VoiceReference) -> str | None:
+        """The words of the part of this recording that became the voice; None where there are none.
+
+        A recording that many ask for at once is listened to once, and holds up no other. Errors as of
+        Listener.listen; Cancelled if the work under way is called off meanwhile.
+        """
+        key = hashlib.sha256(recording).digest()
+        return self._words.get(key, lambda: self._heard(recording, voice))
+
+    def _heard(self, recording: bytes, voice: VoiceReference) -> str | None:
+        start, end = (int(seconds * SAMPLE_RATE) for seconds in (voice.start_seconds, voice.end_seconds))
+        return self._listener.transcribe(decode_audio(recording)[start:end], SAMPLE_RATE).text or None
