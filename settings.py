@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from limits import parse_many
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -14,6 +14,11 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 from errors import StartError
 
 PREFIX = "HIGGS_"
+# What Kubernetes sets in every container beside a service named higgs, or higgs-something.
+SERVICE_VARIABLE = re.compile(
+    r"HIGGS(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
+)
+SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
@@ -108,6 +113,16 @@ class Settings(BaseSettings):
         default=None,
         description="sqlite, postgresql, mysql or mariadb URL for the voices; unset: SQLite in the folder.",
     )
+    drain_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds that answers under way may still take when the server is asked to stop.",
+    )
+    max_speech_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Longest speech of one request; unset: 0.2 s per character that may be sent.",
+    )
     max_voice_bytes: int = Field(
         default=50 * 2**20, ge=1, description="Largest upload of a voice to keep, in bytes (413 beyond)."
     )
@@ -129,6 +144,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level logged."
     )
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _is_no_service(cls, value: Any) -> Any:
+        """HIGGS_PORT=tcp://10.0.0.1:8000 is Kubernetes', of a service named higgs, and none of ours."""
+        service = isinstance(value, str) and SERVICE_ADDRESS.fullmatch(value)
+        return cls.model_fields["port"].default if service else value
 
     @field_validator("rate_limit")
     @classmethod
@@ -191,6 +213,8 @@ def flag(name: str) -> str:
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     valid = [variable(name) for name in Settings.model_fields]
     for name in environment:
+        if SERVICE_VARIABLE.fullmatch(name):
+            continue
         if name.upper().startswith(PREFIX) and name.upper() not in valid:
             near = get_close_matches(name.upper(), valid, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""

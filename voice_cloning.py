@@ -49,6 +49,8 @@ BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
 TYPICAL_SPEECH = 15  # characters a second, for the progress bar
 WARM_UP_SECONDS = 3
+SPOKEN_FACTOR = 2  # how many times as long as what was sent a text may be as it is read out
+SECONDS_PER_CHARACTER = 0.2  # three times as slow as people speak
 ENCODED_AT_ONCE = 2  # recordings: each takes some 100 MB and the time of the cores that speech needs
 
 
@@ -76,6 +78,7 @@ class VoiceCloner:
             trained_on_conversations=not bundled,
             positions=settings.max_positions,
             columns_per_byte=settings.columns_per_byte,
+            max_spoken_characters=SPOKEN_FACTOR * settings.max_text_characters,
         )
         self.engine = Engine(
             checkpoint.model,
@@ -83,6 +86,8 @@ class VoiceCloner:
             capacity=settings.max_positions,
             queue_limit=settings.queue_limit,
         )
+        seconds = settings.max_speech_seconds or SECONDS_PER_CHARACTER * settings.max_text_characters
+        self._max_columns = FIRST_FRAME + round(seconds * FRAME_RATE)
         self.reference_use = CacheUse()
         self._references: SingleFlight[bytes, VoiceReference] = SingleFlight(
             settings.reference_cache, ENCODED_AT_ONCE
@@ -157,7 +162,8 @@ class VoiceCloner:
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
         raise_if_cancelled()
-        return SpeechStream(self.engine, self.codec, stretches, sampling, options.max_columns, place)
+        longest = min(options.max_columns or self._max_columns, self._max_columns)
+        return SpeechStream(self.engine, self.codec, stretches, sampling, longest, place)
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""

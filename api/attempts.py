@@ -2,9 +2,9 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from api.request_context import note_take_made_again
 from api.schemas.chat import FaultFound, SpeechQuality
@@ -12,7 +12,8 @@ from api.streaming import Cancellable
 from asr.transcriber import Listener
 from asr.words import words_of, wrong_words
 from audio.reference import SAMPLE_RATE
-from audio.speech_issues import Fault, faults_of
+from audio.speech_issues import Fault, faults_in, faults_of
+from audio.speech_track import SpeechTrack
 from errors import Cancelled, VoiceServerError
 from higgs.speech import Speech
 from text.english import english_words
@@ -56,27 +57,29 @@ class Take:
 
     def quality(self, takes: int) -> SpeechQuality:
         """What the answer says of it; takes: how many were made."""
-        faults = [
-            FaultFound(kind=fault.kind, start=fault.start, end=fault.end, message=fault.message)
-            for fault in self.faults
-        ]
-        return SpeechQuality(
+        return quality(
+            self.faults,
             takes=takes,
-            faults=faults,
             heard=self.heard,
             word_error_rate=self.word_error_rate,
             note=self.unheard,
         )
 
 
-def quality_of(speech: Speech, text: str) -> SpeechQuality:
-    """What is wrong with speech that has gone out already."""
-    return Take(speech, faults_in(speech, text)).quality(takes=1)
+def quality_of(track: SpeechTrack, text: str) -> SpeechQuality:
+    """What is wrong with speech that has gone out already, by what was taken down of its sound."""
+    track.close()
+    return quality(faults_in(track, spoken_of(text)), takes=1)
 
 
-def faults_in(speech: Speech, text: str) -> tuple[Fault, ...]:
-    """What its sound says is wrong, by the length of what is spoken of the text."""
-    return tuple(faults_of(speech.as_spoken, TAG.sub(" ", without_pauses(text))))
+def quality(faults: Iterable[Fault], **found: Any) -> SpeechQuality:
+    """What an answer says of its speech."""
+    return SpeechQuality(faults=[FaultFound(**vars(fault)) for fault in faults], **found)
+
+
+def spoken_of(text: str) -> str:
+    """What of a text takes time to be spoken."""
+    return TAG.sub(" ", without_pauses(text))
 
 
 class Speaking(Cancellable, Protocol):
@@ -132,7 +135,7 @@ class Takes:
     def _judged(self, stream: Speaking) -> Take:
         self._wait_for(stream)
         speech = stream.speech()
-        faults = faults_in(speech, self._text)
+        faults = tuple(faults_of(speech.as_spoken, spoken_of(self._text)))
         if self._verifier is None or not checkable(self._text, self._verifier):
             return Take(speech, faults)
         try:

@@ -18,6 +18,7 @@ from errors import (
     InvalidRequest,
     ModelError,
     PayloadTooLarge,
+    ShuttingDown,
     StoreUnavailable,
     Unauthorized,
     UnsupportedMedia,
@@ -28,7 +29,13 @@ log = logging.getLogger(__name__)
 
 # EFBIG: a limit on the size of files.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CODES = {404: "not_found", 405: "method_not_allowed", 413: PayloadTooLarge.default_code}
+CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: PayloadTooLarge.default_code,
+    503: ShuttingDown.default_code,
+}
 
 
 def add_error_handlers(app: FastAPI) -> None:

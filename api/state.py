@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from api.kept_audio import KeptAudio
 from api.metrics import Metrics
+from api.middleware.drain import Drain
 from api.reference_transcripts import ReferenceWords
 from asr.transcriber import Listener
 from errors import Loading, StartError
@@ -46,6 +47,7 @@ class ServerState:
     habits: Habits
     listener: Listener
     workers: anyio.CapacityLimiter
+    drain: Drain = field(default_factory=Drain)
     cloner: VoiceCloner | None = None
     voices: KeptVoices | None = None
     failure: StartError | None = None
@@ -56,6 +58,15 @@ class ServerState:
     def __post_init__(self) -> None:
         self.reference_words = ReferenceWords(self.listener)
         self.metrics = Metrics(lambda: self.cloner)
+
+    @property
+    def dead(self) -> str | None:
+        """Why nothing will ever be spoken here: the model can't be loaded, or failed for good; else None."""
+        if self.failure is not None:
+            return self.failure.message
+        if self.cloner is not None and self.cloner.engine.failed:
+            return "The model failed for good; the server's log says why. Start it again."
+        return None
 
     def verifier(self, asked: bool | None) -> Listener | None:
         """Who listens to speech before it goes out, if the request, or else the setting, wants it."""

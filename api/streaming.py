@@ -122,7 +122,12 @@ def with_failure_told(events: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from events
     except Exception as error:
-        yield b"data: " + bytes(error_response(error).body) + b"\n\n"
+        yield failure_event(error)
+
+
+def failure_event(error: Exception) -> bytes:
+    """An error as the last event of a stream."""
+    return b"data: " + bytes(error_response(error).body) + b"\n\n"
 
 
 def base64_pieces(pieces: Iterable[bytes]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from audio.delivery import Delivery, delivered, filters
-from errors import InvalidRequest
+from errors import InvalidRequest, PayloadTooLarge
 from higgs.codecs.base import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
 from higgs.prompts.v2 import QUIET_ROOM, Prompt, Reference
 from higgs.speech import Piece, Stretch
@@ -84,6 +84,7 @@ class Planner:
     trained_on_conversations: it can be told how to speak, reads several recordings of a voice, and goes on
     from what was said before, as far as its prompts have a place for them.
     positions: of a prompt and its speech together; columns_per_byte: see Settings.
+    max_spoken_characters: of a text as it is read out, where "9999" has 41; each takes time to be spoken.
     """
 
     prompts: Prompts
@@ -92,6 +93,7 @@ class Planner:
     trained_on_conversations: bool
     positions: int
     columns_per_byte: float
+    max_spoken_characters: int
 
     def stretches(
         self, text: str, voices: Sequence[VoiceReference | None], options: SpeechOptions
@@ -99,6 +101,7 @@ class Planner:
         """What is spoken one after the other. InvalidRequest as of spoken_parts and PromptBuilder.build."""
         parts = spoken_parts(text, self.reading, self.piece_characters, len(voices))
         spoken = [part for part in parts if isinstance(part, tuple)]
+        self._check_length(sum(len(text) for _, text in spoken))
         pieces = iter(self._pieces(spoken, voices, options))
         sounds = [options.delivery.over(voice.delivery if voice else Delivery()).sound for voice in voices]
         found = []
@@ -109,6 +112,12 @@ class Planner:
                 filter = partial(delivered, sound=sound) if filters(*sound) else iter
                 found.append(Stretch([next(pieces) for _ in group], filter=filter))
         return found
+
+    def _check_length(self, characters: int) -> None:
+        if characters > self.max_spoken_characters:
+            message = f"The text has {characters} characters when it is read out, numbers in words;"
+            message += f" at most {self.max_spoken_characters} are spoken in one request. Send it in parts."
+            raise PayloadTooLarge(message, code="text_too_long")
 
     def _pieces(
         self, spoken: list[tuple[int, str]], voices: Sequence[VoiceReference | None], options: SpeechOptions

@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.attempts import Takes
-from api.chat_responses import Answer, answer_events, whole_answer
+from api.chat_responses import Answer, WatchedStream, answer_events, whole_answer
 from api.chat_transcripts import transcript_answer
 from api.chat_validation import SpokenText, check_supported, speech_options, spoken_text
 from api.chat_voices import voice_wishes
@@ -50,7 +50,8 @@ async def create_chat_completion(
     answer = Answer(cloner.model_id, spoken.text, audio.format, used)
     if body.stream:
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-        events = answer_events(answer, stream, await begun(stream, request), state.kept_audio, include_usage)
+        watched = WatchedStream(stream)
+        events = answer_events(answer, watched, await begun(stream, request), state.kept_audio, include_usage)
         return PiecewiseResponse(with_failure_told(events), stream, EVENT_STREAM)
     again = None if options.seed is not None else partial(cloner.stream, spoken.text, voices, options)
     takes = Takes(stream, again, spoken.text, state.verifier(body.verify), state.habits.most_takes)

@@ -39,6 +39,32 @@ async def health(state: State) -> JSONResponse:
     return JSONResponse({"status": "ready", **_details(state.cloner)})
 
 
+class Probe(BaseModel):
+    """status: alive, ready, loading, draining (the server ends) or failed."""
+
+    status: Literal["alive", "ready", "loading", "draining", "failed"]
+    message: str | None = None
+
+
+@router.get("/livez", response_model=Probe, responses={503: {"model": Probe}})
+async def live(state: State) -> JSONResponse:
+    """200 as long as the process works, while it loads too; 503 once only a new start would help."""
+    if state.dead is not None:
+        return JSONResponse({"status": "failed", "message": state.dead}, 503)
+    return JSONResponse({"status": "alive"})
+
+
+@router.get("/readyz", response_model=Probe, responses={503: {"model": Probe}})
+async def ready(state: State) -> JSONResponse:
+    """200 while requests should be sent here; 503 while it loads, when it ends, and once it has failed."""
+    if state.dead is not None:
+        return JSONResponse({"status": "failed", "message": state.dead}, 503)
+    if state.drain.begun or state.cloner is None:
+        status = "draining" if state.drain.begun else "loading"
+        return JSONResponse({"status": status}, 503, {"retry-after": "2"})
+    return JSONResponse({"status": "ready"})
+
+
 @router.get(
     "/metrics",
     response_class=Response,

@@ -14,7 +14,7 @@ from api.chat_responses import usage_of
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.routes.ops import check_model
-from api.schemas.chat import SpeechFormat, SpeechQuality, VoiceUsed
+from api.schemas.chat import SpeechQuality, VoiceUsed
 from api.schemas.speech import SpeechRequest
 from api.state import Cloner, ServerState, State
 from api.streaming import (
@@ -26,9 +26,10 @@ from api.streaming import (
     while_connected,
     with_failure_told,
 )
-from api.text_validation import check_text
+from api.text_validation import check_reference_text, check_text
 from api.voice_resolution import CLONE, Recording, VoiceWish, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
+from audio.speech_track import SpeechTrack
 from errors import InvalidRequest
 from higgs.speech import SpeechStream
 from voice_cloning import VoiceCloner
@@ -64,10 +65,13 @@ async def create_speech(
         data = (await run_in_threadpool(encode_audio, speech.samples, body.response_format)).data
         headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
         return Response(data, media_type=media_type, headers=headers)
+    track = SpeechTrack()
+    if body.stream_format == "sse":
+        stream.watch(track.push)
     samples = await begun(stream, request)
     headers["x-seed"] = str(stream.seed)
     if body.stream_format == "sse":
-        events = with_failure_told(speech_events(stream, samples, body.input, body.response_format))
+        events = with_failure_told(speech_events(stream, samples, track, body))
         return PiecewiseResponse(events, stream, EVENT_STREAM, headers)
     pieces = encode_pieces(samples, body.response_format)
     return PiecewiseResponse(pieces, stream, media_type, headers)
@@ -106,6 +110,7 @@ def check_verifiable(body: SpeechRequest) -> None:
 
 def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
     """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
+    check_reference_text(body.ref_text, "ref_text")
     words = (body.ref_text or "").strip() or None
     recording = None if body.ref_audio is None else Recording(body.ref_audio, "ref_audio", words)
     named = [(f"voices[{number}]", name) for number, name in enumerate(body.voices or ())]
@@ -133,17 +138,17 @@ def quality_headers(quality: SpeechQuality) -> dict[str, str]:
 
 
 def speech_events(
-    stream: SpeechStream, samples: Iterable[np.ndarray], text: str, format: SpeechFormat
+    stream: SpeechStream, samples: Iterable[np.ndarray], track: SpeechTrack, body: SpeechRequest
 ) -> Iterator[bytes]:
     """OpenAI's events of a speech: its file in deltas of base64, and in the end the usage.
 
     `quality`, what is wrong with the speech, is an extension.
     """
-    for data in base64_pieces(encode_pieces(samples, format)):
+    for data in base64_pieces(encode_pieces(samples, body.response_format)):
         yield sse({"type": "speech.audio.delta", "audio": data})
     speech = stream.finished()
     usage = usage_of(speech)
     counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
-    quality = quality_of(speech, text).model_dump()
+    quality = quality_of(track, body.input).model_dump()
     done = {"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}}
     yield sse({**done, "quality": quality})
