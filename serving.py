@@ -42,7 +42,7 @@ class DrainingServer(uvicorn.Server):
         self._deadline = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called for each signal. uvicorn's own would raise it again in the end, and so be the exit status."""
+        """Called for each signal. uvicorn would raise it again in the end, and that be the exit status."""
         if self._asked:
             log.warning("asked to stop a second time: the process ends at once")
             os._exit(128 + sig)

@@ -148,7 +148,7 @@ class Takes:
     def _listened_to(self, speech: Speech, faults: tuple[Fault, ...], verifier: Listener) -> Take:
         hearing = verifier.listen(speech.as_spoken, SAMPLE_RATE)
         self._wait_for(hearing)
-        transcript = hearing.transcript(len(speech.as_spoken) / SAMPLE_RATE)
+        transcript = hearing.transcript()
         english = transcript.language == "en"
         said, heard = words_said(self._text, english), words_heard(transcript.text, english)
         wrong = wrong_words(said, heard)

@@ -15,6 +15,7 @@ import numpy as np
 import soxr
 
 from audio.truncation import Ending, ends_early, judge_ending
+from concurrency import raise_if_cancelled
 from errors import InvalidAudio, PayloadTooLarge
 
 SAMPLE_RATE = 24_000
@@ -117,6 +118,7 @@ def decoded_frames(
     """Yield the frames that decode, and note in `ending` which packets did not."""
     packets = container.demux(stream)
     while True:
+        raise_if_cancelled()
         try:
             packet = next(packets, None)
         except av.FFmpegError:

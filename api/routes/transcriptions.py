@@ -6,7 +6,6 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 
 from api import transcript_formats as formats
@@ -27,7 +26,7 @@ from errors import InvalidRequest, NotFound
 
 router = APIRouter()
 
-LONGEST_SECONDS = 3600.0  # 350 MB of samples
+LONGEST_SECONDS = 3600.0
 # What clients of OpenAI's ask for; all mean the one recogniser that is there.
 OPENAI_MODELS = (
     *("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"),
@@ -50,12 +49,13 @@ async def create_transcription(
 ) -> Answer | Response:
     """Write down what is said in the file."""
     check_timestamps(form)
-    hearing, seconds = await listen(form, request, state)
+    hearing = await listen(form, state)
     if not form.stream:
-        return await answer(form, hearing, seconds, request, state.listener)
+        return await answer(form, hearing, request, state.listener)
     parts = iter(hearing)
-    first = await while_connected(request, hearing, lambda: next(parts, None))
-    events = transcript_events(chain([first] if first else [], parts), seconds)
+    with blamed_on("file"):
+        first = await while_connected(request, hearing, lambda: next(parts, None))
+    events = transcript_events(chain([first] if first else [], parts), hearing)
     return PiecewiseResponse(with_failure_told(events), hearing, EVENT_STREAM)
 
 
@@ -70,32 +70,31 @@ async def create_translation(
     form: Annotated[TranslationForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
     """Write down in English what is said in the file. pocketsphinx hears English only."""
-    hearing, seconds = await listen(form, request, state)
-    return await answer(form, hearing, seconds, request, state.listener)
+    hearing = await listen(form, state)
+    return await answer(form, hearing, request, state.listener)
 
 
-async def listen(form: TranslationForm, request: Request, state: ServerState) -> tuple[Hearing, float]:
-    """Begin to listen to the file; how long it is, in seconds."""
+async def listen(form: TranslationForm, state: ServerState) -> Hearing:
+    """The file, to be listened to; it is decoded when its turn comes."""
     check_recogniser(form.model, state.listener)
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
-    with blamed_on("file"):
-        samples = await run_in_threadpool(decoded, data)
-    return state.listener.listen(samples, SAMPLE_RATE, form.task), len(samples) / SAMPLE_RATE
 
+    def decode(seconds: float) -> np.ndarray:
+        return decode_audio(data, max_seconds=seconds)
 
-def decoded(data: bytes) -> np.ndarray:
-    return decode_audio(data, max_seconds=LONGEST_SECONDS)
+    return state.listener.listen_to(decode, SAMPLE_RATE, LONGEST_SECONDS, form.task)
 
 
 async def answer(
-    form: TranslationForm, hearing: Hearing, seconds: float, request: Request, listener: Listener
+    form: TranslationForm, hearing: Hearing, request: Request, listener: Listener
 ) -> Answer | Response:
     """The transcript in the format asked for."""
 
     def work() -> Answer | Response:
-        return formatted(form, hearing.transcript(seconds), listener)
+        return formatted(form, hearing.transcript(), listener)
 
-    return await while_connected(request, hearing, work)
+    with blamed_on("file"):
+        return await while_connected(request, hearing, work)
 
 
 def formatted(form: TranslationForm, transcript: Transcript, listener: Listener) -> Answer | Response:
@@ -112,7 +111,7 @@ def formatted(form: TranslationForm, transcript: Transcript, listener: Listener)
             return PlainTextResponse(formats.vtt(transcript), media_type=SUBTITLES["vtt"])
 
 
-def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]:
+def transcript_events(parts: Iterator[Heard], hearing: Hearing) -> Iterator[bytes]:
     """OpenAI's events of a transcript: its text window by window, and in the end all of it."""
     segments: list[Segment] = []
     text = ""
@@ -122,7 +121,7 @@ def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]
         text += delta
         if delta:
             yield sse({"type": "transcript.text.delta", "delta": delta})
-    usage = formats.usage_of(segments, seconds).model_dump()
+    usage = formats.usage_of(segments, hearing.seconds).model_dump()
     yield sse({"type": "transcript.text.done", "text": text, "usage": usage})
 
 
