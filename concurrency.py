@@ -106,11 +106,11 @@ class SingleFlight(Generic[Key, Value]):
                 if key in self._kept:
                     self._kept.move_to_end(key)
                     return self._kept[key]
-                under_way = self._computing.get(key)
-                if under_way is None:
+                request_context = self._computing.get(key)
+                if request_context is None:
                     ended = self._computing[key] = threading.Event()
                     break
-            while not under_way.wait(WAKE_SECONDS):
+            while not request_context.wait(WAKE_SECONDS):
                 raise_if_cancelled()
         try:
             with one_of(self._places):

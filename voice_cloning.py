@@ -37,7 +37,7 @@ from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.model.checkpoint import Checkpoint, load_checkpoint
 from higgs.prompts.chatml import ChatMLResponse, turns_of
-from higgs.speech import Piece, SampleBuffer, Speech, SpeechReport, SpeechStream, Stretch
+from higgs.speech import SampleBuffer, Speech, SpeechReport, SpeechSegment, SpeechStream, TextChunk
 from settings import Settings, load_settings
 from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
 from text.normalise import chosen_reading
@@ -77,7 +77,7 @@ class VoiceCloner:
             checkpoint.piece_characters,
             trained_on_conversations=not bundled,
             positions=settings.max_positions,
-            columns_per_byte=settings.columns_per_byte,
+            max_frames_per_byte=settings.max_frames_per_byte,
             max_spoken_characters=SPOKEN_FACTOR * settings.max_text_characters,
         )
         self.engine = Engine(
@@ -157,13 +157,13 @@ class VoiceCloner:
         options out of range. Overloaded: the queue is full, and no `place` in it was held.
         """
         text = self._prompts.tags.with_pauses(text)
-        stretches = self._planner.stretches(text, voice if isinstance(voice, list) else [voice], options)
+        segments = self._planner.segments(text, voice if isinstance(voice, list) else [voice], options)
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
         raise_if_cancelled()
-        longest = min(options.max_columns or self._max_columns, self._max_columns)
-        return SpeechStream(self.engine, self.codec, stretches, sampling, longest, place)
+        longest = min(options.max_steps or self._max_columns, self._max_columns)
+        return SpeechStream(self.engine, self.codec, segments, sampling, longest, place)
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""
@@ -190,10 +190,10 @@ class VoiceCloner:
         sampling = SamplingOptions(
             temperature, top_k, top_p, max(ras_win_len or 0, 0), ras_win_max_num_repeat, seed
         )
-        piece = Piece(
+        piece = TextChunk(
             prompt, max(min(max_new_tokens, self._settings.max_positions - len(prompt)), FIRST_FRAME)
         )
-        speech = SpeechStream(self.engine, self.codec, [Stretch([piece])], sampling).speech()
+        speech = SpeechStream(self.engine, self.codec, [SpeechSegment([piece])], sampling).speech()
         usage = {
             "prompt_tokens": len(prompt),
             "completion_tokens": speech.completion_audio_tokens,
@@ -228,7 +228,7 @@ class VoiceCloner:
         is decoded, judged and encoded, and words are spoken in its voice by several at once."""
         tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(WARM_UP_SECONDS * SAMPLE_RATE))
         tone = tone.astype(np.float32)
-        options = SpeechOptions(seed=0, max_columns=2 * FRAME_RATE)
+        options = SpeechOptions(seed=0, max_steps=2 * FRAME_RATE)
         list(self.stream("Hello.", options=options))
         voice = VoiceReference.of_codes(self.codec.encode(tone))
         with suppress(InvalidRequest):  # a tone is no voice, and few positions may not hold one

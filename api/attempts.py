@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from api.request_context import note_take_made_again
+from api.request_context import note_retry
 from api.schemas.chat import FaultFound, SpeechQuality
 from api.streaming import Cancellable
-from asr.transcriber import Listener
+from asr.transcriber import Transcriber
 from asr.words import words_of, wrong_words
 from audio.reference import SAMPLE_RATE
-from audio.speech_issues import Fault, faults_in, faults_of
+from audio.speech_issues import SpeechIssue, find_speech_issues, speech_issues_in
 from audio.speech_track import SpeechTrack
 from errors import Cancelled, VoiceServerError
 from higgs.speech import Speech
@@ -32,7 +32,7 @@ LATIN_SHARE = 0.8
 
 
 @dataclass(frozen=True)
-class Take:
+class Attempt:
     """One speech, its faults, and what a verifier heard in it.
 
     misheard: more words are wrong than can be the verifier's own mistakes.
@@ -40,7 +40,7 @@ class Take:
     """
 
     speech: Speech
-    faults: tuple[Fault, ...]
+    faults: tuple[SpeechIssue, ...]
     heard: str | None = None
     word_error_rate: float | None = None
     misheard: bool = False
@@ -69,10 +69,10 @@ class Take:
 def quality_of(track: SpeechTrack, text: str) -> SpeechQuality:
     """What is wrong with speech that has gone out already, by what was taken down of its sound."""
     track.close()
-    return quality(faults_in(track, spoken_of(text)), takes=1)
+    return quality(speech_issues_in(track, spoken_of(text)), takes=1)
 
 
-def quality(faults: Iterable[Fault], **found: Any) -> SpeechQuality:
+def quality(faults: Iterable[SpeechIssue], **found: Any) -> SpeechQuality:
     """What an answer says of its speech."""
     return SpeechQuality(faults=[FaultFound(**vars(fault)) for fault in faults], **found)
 
@@ -88,7 +88,7 @@ class Speaking(Cancellable, Protocol):
     def speech(self) -> Speech: ...
 
 
-class Takes:
+class Attempts:
     """Takes of one text, until one is good: get the best with `best`; `cancel` from any thread."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Takes:
         first: Speaking,
         again: Callable[[], Speaking] | None,
         text: str,
-        verifier: Listener | None,
+        verifier: Transcriber | None,
         most: int,
     ) -> None:
         """first: the take on its way. verifier: who listens; without one, bad takes are not made again.
@@ -118,7 +118,7 @@ class Takes:
         while self._again and not takes[-1].good and not takes[-1].unheard and len(takes) < self._most:
             try:
                 stream = self._again()
-                note_take_made_again()
+                note_retry()
                 takes.append(self._judged(stream))
             except Cancelled:
                 raise
@@ -132,29 +132,29 @@ class Takes:
         self._cancelled = True
         self._waited_for.cancel()
 
-    def _judged(self, stream: Speaking) -> Take:
+    def _judged(self, stream: Speaking) -> Attempt:
         self._wait_for(stream)
         speech = stream.speech()
-        faults = tuple(faults_of(speech.as_spoken, spoken_of(self._text)))
+        faults = tuple(find_speech_issues(speech.as_spoken, spoken_of(self._text)))
         if self._verifier is None or not checkable(self._text, self._verifier):
-            return Take(speech, faults)
+            return Attempt(speech, faults)
         try:
             return self._listened_to(speech, faults, self._verifier)
         except Cancelled:
             raise
         except VoiceServerError as error:
-            return Take(speech, faults, unheard=f"The speech was not verified: {error.message}")
+            return Attempt(speech, faults, unheard=f"The speech was not verified: {error.message}")
 
-    def _listened_to(self, speech: Speech, faults: tuple[Fault, ...], verifier: Listener) -> Take:
-        hearing = verifier.listen(speech.as_spoken, SAMPLE_RATE)
-        self._wait_for(hearing)
-        transcript = hearing.transcript()
+    def _listened_to(self, speech: Speech, faults: tuple[SpeechIssue, ...], verifier: Transcriber) -> Attempt:
+        job = verifier.listen(speech.as_spoken, SAMPLE_RATE)
+        self._wait_for(job)
+        transcript = job.transcript()
         english = transcript.language == "en"
         said, heard = words_said(self._text, english), words_heard(transcript.text, english)
         wrong = wrong_words(said, heard)
         # A word too many or too few is the recogniser's own mistake as often as not.
-        misheard = wrong > max(1, verifier.trust * len(said))
-        return Take(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
+        misheard = wrong > max(1, verifier.expected_wer * len(said))
+        return Attempt(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
 
     def _wait_for(self, work: Cancellable) -> None:
         """Note whom to cancel; what was cancelled before it was noted is cancelled here."""
@@ -164,11 +164,11 @@ class Takes:
             raise Cancelled("The client left.")
 
 
-def checkable(text: str, listener: Listener) -> bool:
+def checkable(text: str, transcriber: Transcriber) -> bool:
     """Whether the recogniser can know the words: one of English alone knows none in other letters."""
     letters = [character for character in text if character.isalpha()]
     latin = sum(character.isascii() for character in letters)
-    return len(listener.languages) > 1 or latin >= LATIN_SHARE * len(letters)
+    return len(transcriber.languages) > 1 or latin >= LATIN_SHARE * len(letters)
 
 
 def words_said(text: str, english: bool) -> list[str]:

@@ -16,7 +16,7 @@ from api.schemas.transcription import TextChatResponse, TextChoice, TextMessage
 from api.state import ServerState
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from api.transcript_formats import usage_of
-from asr.transcriber import Hearing
+from asr.transcriber import TranscriptionJob
 from asr.transcript import Heard, Segment
 from audio.decode import MAX_SECONDS, SAMPLE_RATE, decode_audio, decode_base64_audio
 from errors import InvalidRequest
@@ -33,21 +33,21 @@ async def transcript_answer(
             decode_base64_audio(data, max_bytes=state.limits.upload_bytes), max_seconds=seconds
         )
 
-    hearing = state.listener.listen_to(decode, SAMPLE_RATE, MAX_SECONDS)
+    job = state.transcriber.listen_to(decode, SAMPLE_RATE, MAX_SECONDS)
     base: dict[str, Any] = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": model}
     if not body.stream:
         with blamed_on(path):
-            transcript = await while_connected(request, hearing, hearing.transcript)
+            transcript = await while_connected(request, job, job.transcript)
         choice = TextChoice(message=TextMessage(content=transcript.text))
         return TextChatResponse(
-            **base, choices=[choice], usage=_usage(list(transcript.segments), hearing.seconds)
+            **base, choices=[choice], usage=_usage(list(transcript.segments), job.seconds)
         )
-    parts = iter(hearing)
+    parts = iter(job)
     with blamed_on(path):
-        first = await while_connected(request, hearing, lambda: next(parts, None))
+        first = await while_connected(request, job, lambda: next(parts, None))
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-    events = _chunks(base, first, parts, hearing, wants_usage)
-    return PiecewiseResponse(with_failure_told(events), hearing, EVENT_STREAM)
+    events = _chunks(base, first, parts, job, wants_usage)
+    return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
 
 
 def _recording(body: ChatRequest) -> tuple[str, str]:
@@ -65,7 +65,11 @@ def _recording(body: ChatRequest) -> tuple[str, str]:
 
 
 def _chunks(
-    base: dict[str, Any], first: Heard | None, parts: Iterator[Heard], hearing: Hearing, wants_usage: bool
+    base: dict[str, Any],
+    first: Heard | None,
+    parts: Iterator[Heard],
+    job: TranscriptionJob,
+    wants_usage: bool,
 ) -> Iterator[bytes]:
     base = base | {"object": "chat.completion.chunk"} | ({"usage": None} if wants_usage else {})
 
@@ -81,7 +85,7 @@ def _chunks(
         yield chunk({"content": text})
     yield chunk({}, "stop")
     if wants_usage:
-        yield sse({**base, "choices": [], "usage": _usage(segments, hearing.seconds).model_dump()})
+        yield sse({**base, "choices": [], "usage": _usage(segments, job.seconds).model_dump()})
     yield DONE
 
 

@@ -2,21 +2,21 @@
 
 import hashlib
 
-from asr.transcriber import Listener
+from asr.transcriber import Transcriber
 from audio.decode import SAMPLE_RATE, decode_audio
 from concurrency import SingleFlight
 from voice_cloning import VoiceReference
 
-MOST_KEPT = 256
+MAX_KEPT = 256
 AT_ONCE = 8  # recordings that are made ready to be listened to, one of them at a time
 
 
-class ReferenceWords:
+class ReferenceTranscripts:
     """What is said in recordings, by their content."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._words: SingleFlight[bytes, str | None] = SingleFlight(MOST_KEPT, AT_ONCE)
+    def __init__(self, transcriber: Transcriber) -> None:
+        self._listener = transcriber
+        self._words: SingleFlight[bytes, str | None] = SingleFlight(MAX_KEPT, AT_ONCE)
 
     def of(self, recording: bytes, voice: VoiceReference) -> str | None:
         """The words of the part of this recording that became the voice; None where there are none.

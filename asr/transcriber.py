@@ -28,7 +28,7 @@ PLAIN = Task()
 CLOSING_SECONDS = 2.0
 
 
-class Listener:
+class Transcriber:
     """Turns speech into text; safe to use from several threads.
 
     One window of up to 30 s is heard at a time, so that a short recording need not wait for a long one.
@@ -49,7 +49,7 @@ class Listener:
         self._most_waiting = most_waiting
         self._waiting = 0
 
-    def listen(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> "Hearing":
+    def listen(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> "TranscriptionJob":
         """Hear mono float32 samples (N,) window by window; times count from their start.
 
         Nothing comes where nobody speaks. The iteration raises InvalidRequest for what this recogniser can't
@@ -57,16 +57,18 @@ class Listener:
         """
         return self.listen_to(lambda _: samples, sample_rate, math.inf, task)
 
-    def listen_to(self, decode: Decode, sample_rate: int, longest: float, task: Task = PLAIN) -> "Hearing":
+    def listen_to(
+        self, decode: Decode, sample_rate: int, longest: float, task: Task = PLAIN
+    ) -> "TranscriptionJob":
         """Hear a recording that is still to be decoded, up to `longest` seconds of it, as of `listen`.
 
         It is decoded when the iteration begins, behind the place that it takes, so that a crowd of recordings
         is refused before it costs anything. Errors as of `decode`, too.
         """
-        return Hearing(lambda hearing: self._parts(hearing, decode, sample_rate, longest, task))
+        return TranscriptionJob(lambda hearing: self._parts(hearing, decode, sample_rate, longest, task))
 
     def _parts(
-        self, hearing: "Hearing", decode: Decode, sample_rate: int, longest: float, task: Task
+        self, hearing: "TranscriptionJob", decode: Decode, sample_rate: int, longest: float, task: Task
     ) -> Generator[Heard, None, None]:
         with self._place(), self._memory.held(decode, longest) as samples:
             hearing.seconds = len(samples) / sample_rate
@@ -83,7 +85,7 @@ class Listener:
         return self.listen(samples, sample_rate, task).transcript()
 
     @classmethod
-    def of_setting(cls, name: str, device: str, most_waiting: int) -> "Listener":
+    def of_setting(cls, name: str, device: str, most_waiting: int) -> "Transcriber":
         """A listener with the recogniser that `load_recogniser` makes of the name and device."""
         short = Path(name).name
         names = [] if name == AUTO else [short] if Path(name).is_dir() else list(dict.fromkeys((name, short)))
@@ -96,10 +98,10 @@ class Listener:
             return self._loaded().languages
 
     @property
-    def trust(self) -> float:
+    def expected_wer(self) -> float:
         """The share of wrong words up to which they can be the recogniser's own; loads it."""
         with self._hearing:
-            return self._loaded().trust
+            return self._loaded().expected_wer
 
     def close(self) -> None:
         """Let the recogniser go; one that still hears a window is not waited for long."""
@@ -158,7 +160,7 @@ class Listener:
                 self._waiting -= 1
 
 
-class Hearing:
+class TranscriptionJob:
     """A recording that is being listened to: iterate once over what is heard; `cancel` from any thread.
 
     seconds: how long it is; known once the iteration has begun.

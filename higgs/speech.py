@@ -15,13 +15,13 @@ from higgs.engine.engine import Engine
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
-from higgs.playback import LARGEST_PIECE, in_growing_pieces
+from higgs.playback import MAX_CHUNK, playback_chunks
 from higgs.prompts.v2 import Prompt
 
-FIRST_PIECE = 8  # frames
+FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
 NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
-TAKES = 4  # seeds that are tried where none was asked for and the model ends before it speaks
+MAX_SEEDS = 4  # seeds that are tried where none was asked for and the model ends before it speaks
 
 
 @dataclass(frozen=True)
@@ -74,27 +74,27 @@ class SampleBuffer:
 
 
 @dataclass(frozen=True)
-class Piece:
+class TextChunk:
     """What is spoken in one go: a prompt, and the columns that its speech may take.
 
     follows:    the number of the piece that its voice spoke before, if it is to go on from there.
-    going_on:   the prompt instead of the other, made with the codes (8, T) of that piece.
+    continuation_prompt:   the prompt instead of the other, made with the codes (8, T) of that piece.
     """
 
     prompt: Prompt
-    max_columns: int
-    follows: int | None = None
-    going_on: Callable[[torch.Tensor], Prompt] | None = None
+    max_steps: int
+    previous: int | None = None
+    continuation_prompt: Callable[[torch.Tensor], Prompt] | None = None
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SpeechSegment:
     """Pieces that are one stretch of sound, and `silence` behind it, in samples.
 
     filter: makes of the samples, piece by piece, those that are heard.
     """
 
-    pieces: Sequence[Piece]
+    pieces: Sequence[TextChunk]
     silence: int = 0
     filter: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter
 
@@ -114,15 +114,15 @@ class SpeechStream:
         self,
         engine: Engine,
         codec: Codec,
-        stretches: Sequence[Stretch],
+        segments: Sequence[SpeechSegment],
         options: SamplingOptions,
         longest: int | None = None,
         place: Place | None = None,
     ) -> None:
-        self._pieces = [piece for stretch in stretches for piece in stretch.pieces]
+        self._pieces = [piece for segment in segments for piece in segment.pieces]
         for piece in self._pieces:
-            engine.check(piece.prompt, piece.max_columns)
-        self._engine, self._codec, self._stretches = engine, codec, stretches
+            engine.check(piece.prompt, piece.max_steps)
+        self._engine, self._codec, self._segments = engine, codec, segments
         self._options, self._longest = options, longest
         self._changing = threading.Lock()
         self._cancelled = False
@@ -134,7 +134,7 @@ class SpeechStream:
 
     def _submit(self, index: int, admitted: bool = True, place: Place | None = None) -> bool:
         """Give the engine a piece; False if there are no columns left for it."""
-        columns = self._pieces[index].max_columns
+        columns = self._pieces[index].max_steps
         if self._longest is not None:
             columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken[:index]))
         if index and columns <= CODEBOOKS:
@@ -149,12 +149,16 @@ class SpeechStream:
                 generation.cancel()
         return True
 
-    def _prompt(self, piece: Piece) -> Prompt:
+    def _prompt(self, piece: TextChunk) -> Prompt:
         """The prompt that goes on from the piece before, if that came to a good end."""
-        if piece.follows is None or piece.going_on is None:
+        if piece.previous is None or piece.continuation_prompt is None:
             return piece.prompt
-        codes, before = self._codes[piece.follows], self._spoken[piece.follows]
-        return piece.going_on(codes) if before.finish_reason == "stop" and codes.numel() else piece.prompt
+        codes, before = self._codes[piece.previous], self._spoken[piece.previous]
+        return (
+            piece.continuation_prompt(codes)
+            if before.finish_reason == "stop" and codes.numel()
+            else piece.prompt
+        )
 
     def _frames(self, pieces: Iterable[int]) -> Iterator[torch.Tensor]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
@@ -169,7 +173,7 @@ class SpeechStream:
 
     def _first_frames(self) -> Iterator[torch.Tensor]:
         """The codes of the first piece, by another seed if the model ends at once and none was asked for."""
-        takes = 1 if self._options.seed is not None else TAKES
+        takes = 1 if self._options.seed is not None else MAX_SEEDS
         for take in range(takes):
             if take:
                 self._submit(0)
@@ -187,8 +191,8 @@ class SpeechStream:
         with them, so that they are not large either.
         """
         decoder, frames = self._codec.decoder(), self._frames(pieces)
-        first = LARGEST_PIECE if at_once else max(FIRST_PIECE, decoder.ahead + FIRST_SOUND)
-        growing = in_growing_pieces(frames, first, decoder.ahead)
+        first = MAX_CHUNK if at_once else max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
+        growing = playback_chunks(frames, first, decoder.ahead)
         for codes, last in chain(((codes, False) for codes in growing), [(NO_CODES, True)]):
             samples = decoder.push(codes, last)
             self._samples_spoken += len(samples)
@@ -199,18 +203,18 @@ class SpeechStream:
     def _sound(self, at_once: bool) -> Iterator[np.ndarray]:
         """What is heard: filtered, and with the pauses."""
         begun = 0
-        for stretch in self._stretches:
-            pieces = range(begun, begun + len(stretch.pieces))
+        for segment in self._segments:
+            pieces = range(begun, begun + len(segment.pieces))
             begun = pieces.stop
-            yield from stretch.filter(self._samples(pieces, at_once))
+            yield from segment.filter(self._samples(pieces, at_once))
             if len(self._codes) < begun:
                 return
-            yield np.zeros(stretch.silence, np.float32)
+            yield np.zeros(segment.silence, np.float32)
 
     def speech(self) -> Speech:
         """Wait for the whole. Cancelled, or ModelError if the model failed or ended without a frame."""
         as_spoken, heard = SampleBuffer(), SampleBuffer()
-        changed = any(stretch.silence or stretch.filter is not iter for stretch in self._stretches)
+        changed = any(segment.silence or segment.filter is not iter for segment in self._segments)
         self.watch(as_spoken.append)
         for samples in self._sound(at_once=True):
             if changed:

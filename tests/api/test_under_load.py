@@ -52,7 +52,7 @@ def small_server(tmp_path: Path) -> Iterator[TinyServer]:
         device="cpu",
         slots=1,
         queue_limit=1,
-        columns_per_byte=1e6,
+        max_frames_per_byte=1e6,
         data_dir=tmp_path,
     )
     with ready(settings) as server:

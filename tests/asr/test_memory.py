@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from asr.memory import LONG_AT_ONCE, LONG_SECONDS, RecordingMemory, as_float, compact
-from asr.transcriber import Listener, load_recogniser
+from asr.transcriber import Transcriber, load_recogniser
 from asr.windows import frame_levels
 from errors import InvalidAudio, Overloaded
 from tests.audio.media import recording
@@ -60,11 +60,11 @@ def test_compact_samples_sound_the_same() -> None:
 
 def test_a_full_recogniser_refuses_before_anything_is_decoded() -> None:
     """A kind of fault: work that is done for a request that is refused afterwards."""
-    listener = Listener(lambda: load_recogniser("pocketsphinx", "cpu"), most_waiting=0)
+    transcriber = Transcriber(lambda: load_recogniser("pocketsphinx", "cpu"), most_waiting=0)
 
     def decode(seconds: float) -> np.ndarray:
         raise AssertionError("It was decoded.")
 
     with pytest.raises(Overloaded):
-        listener.listen_to(decode, 24_000, 60).transcript()
-    listener.close()
+        transcriber.listen_to(decode, 24_000, 60).transcript()
+    transcriber.close()
