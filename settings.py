@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     )
     reading: Literal["auto", "verbatim", "plain", "english"] = Field(
         default="auto",
-        description="Text normalisation. plain: strip Markdown and emoji; english: also spell out numbers, links"
-        " and abbreviations; auto: english for the bundled model, else plain.",
+        description="Text normalisation. plain: strip Markdown and emoji; english: also spell out numbers, "
+        "links and abbreviations; auto: english for the bundled model, else plain.",
     )
     unknown_tags: Literal["refuse", "read"] = Field(
         default="refuse",
