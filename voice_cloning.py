@@ -214,14 +214,9 @@ class VoiceCloner:
     def _encode(self, audio: bytes) -> VoiceReference:
         used = prepare_reference(decode_audio(audio))
         raise_if_cancelled()
-        return VoiceReference(
-            self.codec.encode(used.samples),
-            None,
-            used.source_seconds,
-            used.start_seconds,
-            used.end_seconds,
-            used.trimmed,
-        )
+        codes = self.codec.encode(used.samples)
+        part = used.source_seconds, used.start_seconds, used.end_seconds
+        return VoiceReference(codes, None, *part, trimmed=used.trimmed)
 
     def _warm_up(self) -> None:
         """Walk every path once, so that the first requests do not pay for it: words are spoken, a recording

@@ -166,7 +166,7 @@ class TranscriptionJob:
     seconds: how long it is; known once the iteration has begun.
     """
 
-    def __init__(self, parts: "Callable[[Hearing], Generator[Heard, None, None]]") -> None:
+    def __init__(self, parts: "Callable[[TranscriptionJob], Generator[Heard, None, None]]") -> None:
         self.seconds = 0.0
         self._parts = parts(self)
         self._cancelled = False
