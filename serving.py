@@ -39,7 +39,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._drain, self._seconds, self._break_off = drain, seconds, break_off
         self._asked = self._broken_off = False
-        self._deadline = 0.0
+        self._deadline = 0.0  # of the drain and, behind it, of last words
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called for each signal. uvicorn would raise it again in the end, and that be the exit status."""
@@ -65,9 +65,12 @@ class DrainingServer(uvicorn.Server):
             last.start()
         if not self._drain.active:
             return True
-        late = time.monotonic() - self._deadline
-        if late >= 0 and not self._broken_off:
+        if time.monotonic() < self._deadline:
+            return False
+        if not self._broken_off:
             self._broken_off = True
             log.warning("%d requests were not finished in %g s", self._drain.active, self._seconds)
             await anyio.to_thread.run_sync(self._break_off, abandon_on_cancel=True)
-        return late >= LAST_WORDS_SECONDS
+            self._deadline = time.monotonic() + LAST_WORDS_SECONDS
+            return False
+        return True

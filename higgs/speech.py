@@ -16,7 +16,7 @@ from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.playback import MAX_CHUNK, playback_chunks
-from higgs.prompts.v2 import Prompt
+from higgs.prompts.v2 import LazyPrompt, Prompt
 
 FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
@@ -81,7 +81,7 @@ class TextChunk:
     continuation_prompt:   the prompt instead of the other, made with the codes (8, T) of that piece.
     """
 
-    prompt: Prompt
+    prompt: Prompt | LazyPrompt
     max_steps: int
     previous: int | None = None
     continuation_prompt: Callable[[torch.Tensor], Prompt] | None = None
@@ -152,12 +152,12 @@ class SpeechStream:
     def _prompt(self, piece: TextChunk) -> Prompt:
         """The prompt that goes on from the piece before, if that came to a good end."""
         if piece.previous is None or piece.continuation_prompt is None:
-            return piece.prompt
+            return piece.prompt.made()
         codes, before = self._codes[piece.previous], self._spoken[piece.previous]
         return (
             piece.continuation_prompt(codes)
             if before.finish_reason == "stop" and codes.numel()
-            else piece.prompt
+            else piece.prompt.made()
         )
 
     def _frames(self, pieces: Iterable[int]) -> Iterator[torch.Tensor]:

@@ -11,7 +11,7 @@ import torch
 from audio.delivery import Delivery, delivered, filters
 from errors import InvalidRequest, PayloadTooLarge
 from higgs.codecs.base import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
-from higgs.prompts.v2 import QUIET_ROOM, Prompt, Reference
+from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.speech import SpeechSegment, TextChunk
 from text.normalise import Reading, plain_scene, spoken_parts
 
@@ -73,6 +73,8 @@ class Prompts(Protocol):
         self, text: str, references: Sequence[Reference], scene: str | None, before: Reference | None
     ) -> Prompt: ...
 
+    def text_positions(self, text: str, scene: str | None) -> int: ...
+
     def supports_instructions(self, scene: str) -> bool: ...
 
 
@@ -127,11 +129,17 @@ class Planner:
         """A piece for each part; one that its voice has spoken before goes on from there."""
         found: list[TextChunk] = []
         last: dict[int, int] = {}
+        around: dict[int, int] = {}  # positions of a speaker's prompts beside those of their texts
         for number, (speaker, text) in enumerate(spoken):
             voice = voices[speaker]
             references = [self._reference(voice)] if voice else []
-            prompt = partial(self.prompts.speech, text, references, self._scene(voice, options))
-            piece = self._piece(prompt(before=None), len(text.encode()))
+            scene = self._scene(voice, options)
+            prompt = partial(self.prompts.speech, text, references, scene)
+            positions = self.prompts.text_positions(text, scene)
+            if speaker not in around:
+                around[speaker] = len(prompt(before=None)) - positions
+            lazy = LazyPrompt(around[speaker] + positions, partial(prompt, before=None))
+            piece = self._piece(lazy, len(text.encode()))
             if self.trained_on_conversations and speaker in last:
                 said = spoken[last[speaker]][1]
                 continuation_prompt = partial(self._continuation_prompt, piece, prompt, said)
@@ -151,7 +159,7 @@ class Planner:
     def _reference(self, voice: VoiceReference) -> Reference:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
-    def _piece(self, prompt: Prompt, length: int) -> TextChunk:
+    def _piece(self, prompt: LazyPrompt, length: int) -> TextChunk:
         """A prompt for a text of so many bytes, with the columns that fit beside it, if those needed do."""
         needed = max(int(MAX_SPEAKING_RATE * length), FIRST_FRAME)
         budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
@@ -162,7 +170,7 @@ class Planner:
     ) -> Prompt:
         """The prompt that goes on from what was said, if there is room for it."""
         longer = prompt(before=Reference(codes, said))
-        return longer if len(longer) + piece.max_steps <= self.positions else piece.prompt
+        return longer if len(longer) + piece.max_steps <= self.positions else piece.prompt.made()
 
     def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
         """The description of the scene, and behind it how to speak."""

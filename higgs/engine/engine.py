@@ -9,7 +9,7 @@ failed.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,7 +75,7 @@ class Engine:
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
 
-    def check(self, prompt: Prompt, max_steps: int) -> None:
+    def check(self, prompt: Sized, max_steps: int) -> None:
         """InvalidRequest if a prompt and so many columns don't fit into the engine."""
         if max_steps <= self._codebooks:
             raise InvalidRequest(f"max_steps is {max_steps}; no frame is complete before 9 columns.")
