@@ -21,7 +21,7 @@ PYTHON_DOOR = {"voice_cloning", "synthesis"} | DOMAIN | GROUND
 EVERYTHING_SHARED = PYTHON_DOOR | {"settings", "api"}
 MAY_IMPORT = {
     "errors": set(),
-    "higgs": GROUND,
+    "higgs": {"audio"} | GROUND,
     "text": GROUND,
     "audio": GROUND,
     "voices": PYTHON_DOOR,
