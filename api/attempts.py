@@ -136,9 +136,11 @@ class Attempts:
         self._wait_for(stream)
         speech = stream.speech()
         faults = tuple(find_speech_issues(speech.as_spoken, spoken_of(self._text)))
-        if self._verifier is None or not checkable(self._text, self._verifier):
+        if self._verifier is None:
             return Attempt(speech, faults)
         try:
+            if not checkable(self._text, self._verifier):
+                return Attempt(speech, faults)
             return self._listened_to(speech, faults, self._verifier)
         except Cancelled:
             raise
