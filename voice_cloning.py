@@ -65,7 +65,7 @@ class VoiceCloner:
         self._defaults = checkpoint.defaults
         self.codec = codec
         self.licence = checkpoint.licence
-        bundled = model_id == BUNDLED_MODEL.name
+        self.english_only = bundled = model_id == BUNDLED_MODEL.name
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
             self._prompts,

@@ -12,7 +12,7 @@ from api.chat_rules import check_supported, speech_options, spoken_text
 from api.chat_transcripts import transcript_answer
 from api.chat_voices import voice_wishes
 from api.errors import blamed_on
-from api.ops import check_model
+from api.model_names import check_model
 from api.schemas import ChatRequest, ChatResponse
 from api.state import Cloner, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, begun, while_connected, with_failure_told
@@ -35,7 +35,7 @@ async def create_chat_completion(
 
     modalities ["text"] answers with the words of the input_audio instead.
     """
-    check_model(body.model, cloner)
+    check_model(body.model, [cloner.model_id])
     if body.modalities == ["text"]:
         return await transcript_answer(body, request, cloner.model_id, state)
     audio = check_supported(body)

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass, replace
 
-from api.schemas import AudioRequest, ChatRequest, Message
+from api.message_schemas import Message
+from api.schemas import AudioRequest, ChatRequest
 from api.text_rules import check_text
 from audio.text import spoken_part
 from errors import InvalidRequest, PayloadTooLarge

@@ -4,10 +4,11 @@ from base64 import b64encode
 
 from api.chat_rules import text_of
 from api.kept_audio import KeptAudio
-from api.schemas import AudioRequest, ChatRequest, Message
+from api.message_schemas import Message
+from api.schemas import AudioRequest, ChatRequest
 from api.voice_choice import CLONE, Recording, VoiceWish
 from audio.text import SPEAKER
-from errors import InvalidRequest, NotFound
+from errors import InvalidRequest, NotFound, quoted
 
 
 def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio) -> list[VoiceWish]:
@@ -18,8 +19,10 @@ def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio) -> list[Voice
     text has such tags and `audio.voices` names no others.
     """
     audio = request.audio or AudioRequest()
-    recordings, earlier = recordings_of(request), earlier_answers(request.messages, kept)
+    earlier = earlier_answers(request.messages, kept)
     named = [(f"audio.voices[{number}]", name) for number, name in enumerate(audio.voices or ())]
+    clones = sum(name == CLONE for _, name in named) if named else len(set(SPEAKER.findall(text)))
+    recordings = different(recordings_of(request), clones)
     if not named:
         several = audio.voice == CLONE and len(recordings) > 1 and SPEAKER.search(text)
         named = [("audio.voice", audio.voice)] * (len(recordings) if several else 1)
@@ -56,6 +59,20 @@ def _check_recordings(named: list[tuple[str, str]], recordings: list[Recording])
         raise InvalidRequest(message, code="missing_required_parameter", param=path)
 
 
+def different(recordings: list[Recording], wanted: int) -> list[Recording]:
+    """The recordings, without those that came before: clients send a chat's history again with each turn.
+
+    All of them where so many voices are wanted that each counts: two speakers may have one voice.
+    """
+    once: dict[str, Recording] = {}
+    for recording in recordings:
+        data = recording.data.rpartition(",")[2]  # with or without a data: URI prefix
+        before = once.get(data)
+        if before is None or (before.transcript is None and recording.transcript is not None):
+            once[data] = recording
+    return list(once.values()) if len(once) >= wanted else recordings
+
+
 def recordings_of(request: ChatRequest) -> list[Recording]:
     """The input_audio parts of the messages.
 
@@ -65,12 +82,13 @@ def recordings_of(request: ChatRequest) -> list[Recording]:
     found: list[Recording] = []
     for position, message in enumerate(request.messages):
         for index, part in enumerate(message.content):
-            if part.input_audio is not None:
-                path = f"messages[{position}].content[{index}].input_audio.data"
+            if part.recording is not None:
+                data, field = part.recording
+                path = f"messages[{position}].content[{index}].{field}"
                 words = _boson_transcript(request.messages, position)
                 if not found and request.audio and request.audio.ref_text:
                     words = request.audio.ref_text.strip() or words
-                found.append(Recording(part.input_audio.data, path, words))
+                found.append(Recording(data, path, words))
     return found
 
 
@@ -81,7 +99,8 @@ def earlier_answers(messages: list[Message], kept: KeptAudio) -> list[Recording]
         if message.audio is not None:
             path, answer = f"messages[{position}].audio.id", kept.find(message.audio.id)
             if answer is None:
-                text = f"The audio {message.audio.id!r} is unknown or expired; put its transcript in content."
+                known = f"The audio {quoted(message.audio.id)} is unknown or expired"
+                text = f"{known}; put its transcript in content."
                 raise NotFound(text, code="audio_not_found", param=path)
             answers.append(Recording(b64encode(answer.audio).decode("ascii"), path, answer.transcript))
     return answers

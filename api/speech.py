@@ -1,5 +1,6 @@
 """POST /v1/audio/speech: a text in, a sound file out, sent while the model still speaks."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from fastapi.responses import Response
 from api.auth import Owner
 from api.chat_answers import usage_of
 from api.errors import blamed_on
-from api.ops import check_model
+from api.model_names import check_model
 from api.schemas import SpeechFormat, SpeechQuality, VoiceUsed
 from api.speech_schemas import SpeechRequest
 from api.state import Cloner, ServerState, State
@@ -27,16 +28,14 @@ from api.streaming import (
 )
 from api.takes import Takes, quality_of
 from api.text_rules import check_text
-from api.voice_choice import CLONE, Recording, VoiceWish, choose_voices
+from api.voice_choice import CLONE, DEFAULT, Recording, VoiceWish, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
-from errors import InvalidRequest
+from errors import InvalidRequest, quoted
 from higgs.speech import SpeechStream
 from voice_cloning import VoiceCloner
 
 router = APIRouter()
 
-# What clients of OpenAI's ask for where nobody told them another name.
-OPENAI_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 FILE = {"schema": {"type": "string", "format": "binary"}}
 CONTENT = {format.content_type: FILE for format in FORMATS.values()} | {
     EVENT_STREAM: {"schema": {"type": "string"}}
@@ -56,7 +55,7 @@ async def create_speech(
     check_verifiable(body)
     begun_speech = await run_in_threadpool(begin_speech, body, cloner, state, owner)
     stream, takes = begun_speech.stream, begun_speech.takes
-    headers = voice_headers(begun_speech.voice)
+    headers = {"x-model-used": cloner.model_id} | voice_headers(begun_speech.voice)
     media_type = format_named(body.response_format).content_type
     if body.stream_format == "audio" and (body.stream is False or state.verifier(body.verify)):
         speech, quality = await while_connected(request, takes, takes.best)
@@ -83,14 +82,15 @@ class BegunSpeech:
 
 def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
     """Queue the text of a body."""
-    check_model(body.model, cloner, OPENAI_MODELS)
+    check_model(body.model, [cloner.model_id])
+    check_language(body.language, cloner)
     check_text(body.input, "input", state.limits.text_characters)
     options = replace(body.sampling(), delivery=body.delivery(body.instructions))
     voices, used = choose_voices(voice_wishes(body), options, cloner, state, owner)
     speak = partial(cloner.stream, body.input, voices, options)
     with blamed_on("input"):
         stream = speak()
-    again = speak if body.seed is None else None
+    again = speak if options.seed is None else None
     takes = Takes(stream, again, body.input, state.verifier(body.verify), state.habits.most_takes)
     return BegunSpeech(stream, takes, used)
 
@@ -103,14 +103,25 @@ def check_verifiable(body: SpeechRequest) -> None:
 
 def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
     """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
-    words = (body.ref_text or "").strip() or None
-    recording = None if body.ref_audio is None else Recording(body.ref_audio, "ref_audio", words)
+    recording = None
+    if body.recording is not None:
+        data, path, words = body.recording
+        recording = Recording(data, path, (words or "").strip() or None)
     named = [(f"voices[{number}]", name) for number, name in enumerate(body.voices or ())]
-    named = named or [("voice", CLONE if recording else body.voice)]
+    clones = recording is not None or (body.task_type == "Base" and body.voice == DEFAULT)
+    named = named or [("voice", CLONE if clones else body.voice)]
     if recording is None and any(name == CLONE for _, name in named):
         message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
         raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
     return [VoiceWish(name, path, recording if name == CLONE else None) for path, name in named]
+
+
+def check_language(language: str | None, cloner: VoiceCloner) -> None:
+    """Refuse a language that the model doesn't speak; one of many languages reads it from the text itself."""
+    code = re.split("[-_]", (language or "auto").strip().lower())[0]
+    if cloner.english_only and code not in ("", "auto", "en", "eng", "english"):
+        message = f"This model speaks English only, not {quoted(language or '')}; set HIGGS_MODEL to another."
+        raise InvalidRequest(message, code="unsupported_language", param="language")
 
 
 def voice_headers(voice: VoiceUsed) -> dict[str, str]:

@@ -6,9 +6,10 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
 
 from api.auth import Owner
-from api.errors import error_detail
+from api.errors import error_detail, invalid_field
 from api.speech import begin_speech
 from api.speech_schemas import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
 from api.state import Cloner, State
@@ -28,7 +29,10 @@ async def create_speeches(
     """Speak every item; one that can't be spoken doesn't keep the others from it."""
     at_once = asyncio.Semaphore(AT_ONCE)
 
-    async def speak(index: int, item: SpeechRequest) -> SpeechResult:
+    async def speak(index: int, item: SpeechRequest | ValidationError) -> SpeechResult:
+        if isinstance(item, ValidationError):
+            wrong = error_detail(invalid_field(item.errors(include_url=False)[0]))
+            return SpeechResult(index=index, status="error", error=wrong)
         async with at_once:
             try:
                 begun = await run_in_threadpool(begin_speech, item, cloner, state, owner)
@@ -49,6 +53,7 @@ async def create_speeches(
     results = await asyncio.gather(*(speak(index, item) for index, item in enumerate(body.items)))
     succeeded = sum(result.status == "success" for result in results)
     return SpeechResults(
+        model=cloner.model_id,
         id=f"speech-batch-{uuid4().hex}",
         results=results,
         total=len(results),

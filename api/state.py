@@ -55,6 +55,11 @@ class ServerState:
         """Who listens to speech before it goes out, if the request, or else the setting, wants it."""
         return self.listener if (self.habits.verify if asked is None else asked) else None
 
+    @property
+    def model_names(self) -> list[str]:
+        """The ids of the models that are served: the voice, once it is loaded, and the recogniser."""
+        return [*([self.cloner.model_id] if self.cloner else []), *self.listener.names]
+
 
 def server_state(request: Request) -> ServerState:
     return request.app.state.server

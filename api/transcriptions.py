@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from api import transcript_formats as formats
 from api.errors import blamed_on
+from api.model_names import check_model
 from api.state import ServerState, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from api.transcript_schemas import (
@@ -21,18 +22,13 @@ from api.transcript_schemas import (
 )
 from api.uploads import FORM, require_form, uploaded_bytes
 from audio.decode import SAMPLE_RATE, decode_audio
-from errors import InvalidRequest, NotFound
+from errors import InvalidRequest
 from listening.listener import Hearing, Listener
 from listening.transcript import Heard, Segment, Transcript
 
 router = APIRouter()
 
 LONGEST_SECONDS = 3600.0  # 350 MB of samples
-# What clients of OpenAI's ask for; all mean the one recogniser that is there.
-OPENAI_MODELS = (
-    *("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"),
-    "gpt-4o-mini-transcribe-2025-12-15",
-)
 SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", *SUBTITLES.values())}
 Answer = VerboseTranscript | TranscriptText
@@ -76,7 +72,7 @@ async def create_translation(
 
 async def listen(form: TranslationForm, request: Request, state: ServerState) -> tuple[Hearing, float]:
     """Begin to listen to the file; how long it is, in seconds."""
-    check_recogniser(form.model, state.listener)
+    check_model(form.model, state.model_names)
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
     with blamed_on("file"):
         samples = await run_in_threadpool(decoded, data)
@@ -124,14 +120,6 @@ def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]
             yield sse({"type": "transcript.text.delta", "delta": delta})
     usage = formats.usage_of(segments, seconds).model_dump()
     yield sse({"type": "transcript.text.done", "text": text, "usage": usage})
-
-
-def check_recogniser(name: str, listener: Listener) -> None:
-    """Raise NotFound unless the name means the recogniser: its own, or one of OpenAI's."""
-    if name not in (*OPENAI_MODELS, *listener.names):
-        known = ", ".join((*listener.names, *OPENAI_MODELS))
-        message = f"The model {name!r} does not listen here; ask for one of {known}."
-        raise NotFound(message, code="model_not_found", param="model")
 
 
 def check_timestamps(form: TranscriptionForm) -> None:

@@ -8,7 +8,7 @@ from api.errors import blamed_on
 from api.schemas import OPENAI_VOICES, ReferenceUsed, VoiceUsed
 from api.state import ServerState
 from audio.decode import decode_base64_audio
-from errors import InvalidAudio, NotFound
+from errors import InvalidAudio, NotFound, quoted
 from speech_plan import SpeechOptions, VoiceReference
 from voice_cloning import VoiceCloner
 
@@ -77,7 +77,7 @@ def choose_voice(
         profile, voice = kept
         return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wish))
     names = ", ".join(MODEL_VOICES)
-    message = f"There is no voice {wish.name!r}; besides those you keep, the voices are {names}."
+    message = f"There is no voice {quoted(wish.name)}; besides those you keep, the voices are {names}."
     raise NotFound(message, code="voice_not_found", param=wish.path)
 
 
@@ -116,7 +116,7 @@ def _reference_used(voice: VoiceReference, given: bool) -> ReferenceUsed:
 def _note_on_default(wish: VoiceWish) -> str | None:
     notes = []
     if wish.name != DEFAULT:
-        notes.append(f"This model has one voice of its own; {wish.name!r} is spoken by it.")
+        notes.append(f"This model has one voice of its own; {quoted(wish.name)} is spoken by it.")
     unused = _note_on_unused(wish)
     return " ".join([*notes, unused] if unused else notes) or None
 

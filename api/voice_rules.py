@@ -5,7 +5,7 @@ import unicodedata
 from api.schemas import LONGEST_INSTRUCTIONS, SoundOfVoice
 from api.voice_choice import MODEL_VOICES
 from audio.delivery import Delivery
-from errors import InvalidRequest
+from errors import InvalidRequest, quoted
 
 LONGEST_NAME = 100
 LONGEST_USER = 128
@@ -20,7 +20,7 @@ def voice_name(value: str, param: str) -> str:
     if not name:
         raise InvalidRequest("The name is empty.", code="invalid_value", param=param)
     if name in MODEL_VOICES or name.startswith(ID_PREFIX):
-        message = f"The name {name!r} is taken by the server itself; choose another."
+        message = f"The name {quoted(name)} is taken by the server itself; choose another."
         raise InvalidRequest(message, code="voice_name_reserved", param=param)
     return name
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas import ErrorDetail, Instructions, RequestBody, SoundOfVoice
+from api.request_fields import RequestBody
+from api.schemas import ErrorDetail, Instructions, SoundOfVoice
 from speakers.judge import MODEL, SAME_SPEAKER
 from voice_keeping import delivery_of
 from voices.tables import SessionState, VoiceConsent, VoiceProfile, VoiceSample
@@ -194,7 +195,7 @@ class VoiceChange(SoundOfVoice):
     Null for speed, pitch or volume leaves these to the model again.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid")  # a change that is not made must not look as if it were
 
     name: str | None = None
     ref_text: str | None = None

@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 import torch
 
-from errors import Cancelled, InvalidRequest, ModelError, Overloaded
+from errors import Cancelled, InvalidRequest, ModelError, Overloaded, quoted
 from listening.sphinx import Sphinx
 from listening.transcript import SAMPLE_RATE, Heard, Recogniser, Task, Transcript
 from listening.windows import windows
@@ -119,7 +119,8 @@ class Listener:
         code = codes.get(asked, asked.replace("_", "-").partition("-")[0])
         if code not in recogniser.languages:
             known = ", ".join(recogniser.languages)
-            message = f"The recogniser {recogniser.name} knows no language {task.language!r}, but {known}."
+            unknown = quoted(task.language)
+            message = f"The recogniser {recogniser.name} knows no language {unknown}, but {known}."
             if not recogniser.translates:
                 message += " For others set HIGGS_RECOGNISER to a multilingual Whisper, a folder or hub id."
             raise InvalidRequest(message, code="unsupported_language", param="language")

@@ -4,7 +4,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, undefer
 from sqlalchemy.orm.interfaces import ORMOption
 
-from errors import NotFound
+from errors import NotFound, quoted
 from voices.database import Database
 from voices.paging import Page, page
 from voices.tables import VoiceConsent
@@ -54,5 +54,5 @@ def _of(owner: str) -> Select[VoiceConsent]:
 def _owned(session: Session, owner: str, consent_id: str, *options: ORMOption) -> VoiceConsent:
     consent = session.scalar(_of(owner).where(VoiceConsent.id == consent_id).options(*options))
     if consent is None:
-        raise NotFound(f"There is no consent {consent_id!r}.", code="consent_not_found")
+        raise NotFound(f"There is no consent {quoted(consent_id)}.", code="consent_not_found")
     return consent

@@ -9,7 +9,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, undefer
 
-from errors import Conflict, InvalidRequest, NotFound
+from errors import Conflict, InvalidRequest, NotFound, quoted
 from voices.database import Database
 from voices.paging import Page, page
 from voices.tables import VoiceProfile
@@ -47,7 +47,7 @@ class Profiles:
             named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MOST_NAMED)).all()
         if len(named) > 1:
             ids = ", ".join(profile.id for profile in named)
-            message = f"Several voices are named {name!r}; name one by its id, such as {ids}."
+            message = f"Several voices are named {quoted(name)}; name one by its id, such as {ids}."
             raise InvalidRequest(message, code="voice_ambiguous")
         return named[0] if named else None
 
@@ -118,12 +118,12 @@ def unpacked(data: bytes) -> np.ndarray:
 
 
 def name_taken(name: str) -> Conflict:
-    message = f"There is a voice named {name!r} already; choose another name, or delete that voice first."
+    message = f"There is a voice named {quoted(name)} already; choose another name, or delete that one first."
     return Conflict(message, code="voice_name_taken")
 
 
 def no_voice(voice_id: str) -> NotFound:
-    return NotFound(f"There is no voice {voice_id!r}.", code="voice_not_found")
+    return NotFound(f"There is no voice {quoted(voice_id)}.", code="voice_not_found")
 
 
 def _of(owner: str) -> Select[VoiceProfile]:

@@ -4,7 +4,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
-from errors import InvalidRequest, NotFound
+from errors import InvalidRequest, NotFound, quoted
 from voices.database import Database
 from voices.profiles import no_voice, packed, unpacked
 from voices.tables import VoiceProfile, VoiceSample
@@ -32,7 +32,7 @@ class Samples:
             profile = _locked(session, owner, voice_id)
             found = [sample for sample in profile.samples if sample.id == sample_id]
             if not found:
-                raise NotFound(f"This voice has no recording {sample_id!r}.", code="sample_not_found")
+                raise NotFound(f"This voice has no recording {quoted(sample_id)}.", code="sample_not_found")
             profile.samples.remove(found[0])
         return profile
 
