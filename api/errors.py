@@ -12,9 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.records import note_error
-from api.request_fields import UNSUPPORTED
-from api.schemas import ErrorDetail
+from api.request_context import note_error
+from api.schemas.chat import ErrorDetail
+from api.schemas.fields import UNSUPPORTED
 from errors import (
     MAX_QUOTED,
     Conflict,
