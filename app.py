@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio.to_thread
 import uvicorn
@@ -16,9 +17,10 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from api.errors import add_error_handlers
-from api.middleware.auth import ApiKeys, keys_of
-from api.middleware.core import BodyLimit, LastResort, Records
+from api.middleware.auth import ApiKeys, RequireKey, keys_of
+from api.middleware.core import BodyLimit, HeadAsGet, LastResort, Records
 from api.middleware.logs import log_request, set_up_logs
+from api.middleware.origin import OriginCheck
 from api.middleware.rate_limits import RateLimits, limits_of
 from api.openapi import EVERYWHERE, DocumentedApp, errors
 from api.routes import (
@@ -58,7 +60,7 @@ VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
 READABLE_HEADERS = (
     *("x-request-id", "x-should-retry", "retry-after", "x-voice-used", "x-seed", "x-takes", "x-faults"),
     *("x-word-error-rate", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
-    "x-ratelimit-reset-requests",
+    *("x-ratelimit-reset-requests", "x-instructions-followed", "x-model-used"),
 )
 
 
@@ -109,9 +111,15 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
 def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None:
     """What every request goes through, from the inside out."""
     largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
+    keys = keys_of(settings.api_keys)
     app.add_middleware(BodyLimit, limit=largest)
+    app.add_middleware(RequireKey)
     app.add_middleware(RateLimits, limits=limits_of(settings.rate_limit))
-    app.add_middleware(ApiKeys, keys=keys_of(settings.api_keys))
+    app.add_middleware(ApiKeys, keys=keys)
+    if not keys:
+        hosts = [settings.host, *listed(settings.allowed_hosts)]
+        app.add_middleware(OriginCheck, hosts=hosts, origins=listed(settings.cors_origins))
+    app.add_middleware(HeadAsGet)
     app.add_middleware(LastResort)
     if settings.cors_origins:
         app.add_middleware(
@@ -142,6 +150,12 @@ def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> No
             stop()
 
 
+def proxy_options(settings: Settings) -> dict[str, Any]:
+    """Whose x-forwarded-for uvicorn believes: nobody's where no proxy is set."""
+    trusted = settings.trusted_proxies
+    return {"proxy_headers": trusted is not None, "forwarded_allow_ips": trusted or ""}
+
+
 def main() -> None:
     try:
         settings = load_settings(sys.argv[1:])
@@ -156,6 +170,7 @@ def main() -> None:
             settings.port,
             log_level=settings.log_level,
             log_config=None,
+            **proxy_options(settings),
             access_log=False,  # it would log addresses with their texts; api/middleware/logs.py logs requests
         )
     )

@@ -14,7 +14,8 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 from errors import StartError
 
 PREFIX = "HIGGS_"
-ORIGIN = re.compile(r"https?://[^/\s*]+")
+# Of a web page, or of an app or extension that shows one: app://obsidian.md.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 
 
 class Settings(BaseSettings):
@@ -114,6 +115,18 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = Field(
         default=None,
         description="Keys, parted by commas, of which requests must bring one; unset: none is needed.",
+    )
+    allowed_hosts: str | None = Field(
+        default=None,
+        description="Names by which a server without keys is asked for, beside addresses and names without a"
+        " dot: voice.example.org, *.example.org, several, or *.",
+    )
+    trusted_proxies: str | None = Field(
+        default=None,
+        description="Addresses of proxies whose x-forwarded-for is believed: 127.0.0.1, several, or *.",
+    )
+    max_voices: int = Field(
+        default=1000, ge=1, description="Voices that one key may keep, and as many consents (400 beyond)."
     )
     rate_limit: str | None = Field(
         default=None,

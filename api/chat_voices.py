@@ -11,7 +11,7 @@ from errors import InvalidRequest, NotFound, quoted
 from text.normalise import SPEAKER
 
 
-def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio) -> list[VoiceWish]:
+def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio, owner: str) -> list[VoiceWish]:
     """The voice of each speaker of the text; mostly there is one.
 
     Each "clone" takes the next recording of the messages and, where there are none, the only one takes the
@@ -19,7 +19,7 @@ def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio) -> list[Voice
     text has such tags and `audio.voices` names no others.
     """
     audio = request.audio or AudioRequest()
-    earlier = earlier_answers(request.messages, kept)
+    earlier = earlier_answers(request.messages, kept, owner)
     named = [(f"audio.voices[{number}]", name) for number, name in enumerate(audio.voices or ())]
     clones = sum(name == CLONE for _, name in named) if named else len(set(SPEAKER.findall(text)))
     recordings = different(recordings_of(request), clones)
@@ -92,12 +92,12 @@ def recordings_of(request: ChatRequest) -> list[Recording]:
     return found
 
 
-def earlier_answers(messages: list[Message], kept: KeptAudio) -> list[Recording]:
+def earlier_answers(messages: list[Message], kept: KeptAudio, owner: str) -> list[Recording]:
     """The answers that messages name by their ids; NotFound (audio_not_found) for one that isn't kept."""
     answers = []
     for position, message in enumerate(messages):
         if message.audio is not None:
-            path, answer = f"messages[{position}].audio.id", kept.find(message.audio.id)
+            path, answer = f"messages[{position}].audio.id", kept.find(owner, message.audio.id)
             if answer is None:
                 known = f"The audio {quoted(message.audio.id)} is unknown or expired"
                 text = f"{known}; put its transcript in content."

@@ -9,6 +9,7 @@ from api.schemas.chat import ErrorResponse
 MEANINGS = {
     400: "Something in the request can't be served; `param` names it",
     401: "No API key of this server's",
+    403: "Without keys: a web page of another site, or an unknown name of this server",
     404: "No such model, voice, consent or session",
     409: "The name is taken",
     413: "More bytes or characters than are taken",
@@ -18,7 +19,7 @@ MEANINGS = {
     501: "A part that may be left out is not installed",
     503: "The model is still being loaded, or the store of voices is away; see `retry-after`",
 }
-EVERYWHERE = (400, 401, 429, 500, 503)
+EVERYWHERE = (400, 401, 403, 429, 500, 503)
 # FastAPI's own account of a bad request, which is answered 400 here.
 UNUSED_STATUS, UNUSED_SCHEMAS = "422", ("HTTPValidationError", "ValidationError")
 

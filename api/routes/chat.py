@@ -40,12 +40,12 @@ async def create_chat_completion(
         return await transcript_answer(body, request, cloner.model_id, state)
     audio = check_supported(body)
     spoken = spoken_text(body, state.limits.text_characters)
-    wishes = voice_wishes(body, spoken.text, state.kept_audio)
+    wishes = voice_wishes(body, spoken.text, state.kept_audio, owner)
     options = speech_options(body, state.limits.text_characters)
     voices, used = await run_in_threadpool(choose_voices, wishes, options, cloner, state, owner)
     with blamed_on(spoken.path):
         stream = await run_in_threadpool(cloner.stream, spoken.text, voices, options)
-    answer = Answer(cloner.model_id, spoken.text, audio.format, used)
+    answer = Answer(cloner.model_id, spoken.text, audio.format, used, owner)
     if body.stream:
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
         events = answer_events(answer, stream, await begun(stream, request), state.kept_audio, include_usage)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from api.errors import error_detail, invalid_field
 from api.middleware.auth import Owner
+from api.middleware.rate_limits import charge
 from api.routes.speech import begin_speech
 from api.schemas.speech import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
 from api.state import Cloner, State
@@ -27,6 +28,7 @@ async def create_speeches(
     body: SpeechBatch, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> SpeechResults:
     """Speak every item; one that can't be spoken doesn't keep the others from it."""
+    charge(request, len(body.items))
     at_once = asyncio.Semaphore(AT_ONCE)
 
     async def speak(index: int, item: SpeechRequest | ValidationError) -> SpeechResult:

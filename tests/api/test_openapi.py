@@ -52,6 +52,6 @@ def test_the_document_tells_of_our_errors_only() -> None:
     operations = [operation for path in DOCUMENT["paths"].values() for operation in path.values()]
     assert len(operations) > 25
     assert {status for operation in operations for status in operation["responses"]} == {
-        *("200", "400", "401", "404", "409", "413", "415", "429", "500", "501", "503")
+        *("200", "400", "401", "403", "404", "409", "413", "415", "429", "500", "501", "503")
     }
     assert not [name for name in DOCUMENT["components"]["schemas"] if "ValidationError" in name]

@@ -44,7 +44,7 @@ def test_a_model_is_found_by_its_names(tiny_server: TinyServer, name: str) -> No
 
 
 def test_an_unknown_model_is_404(tiny_server: TinyServer) -> None:
-    response = httpx.get(f"{tiny_server.url}/v1/models/openai/gpt-audio")
+    response = httpx.get(f"{tiny_server.url}/v1/models/openai/gpt-4o")
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
 
@@ -133,3 +133,13 @@ def test_a_form_over_the_limit_is_refused_while_it_is_read(named: bool) -> None:
     begun, body = answer
     assert (begun["status"], json.loads(body["body"])["error"]["code"]) == (413, "payload_too_large")
     assert len(left) >= 13  # no more than twice the limit of 3,000 bytes is read
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/v1/models", "/v1/models/tiny", "/metrics", "/web/page.js"]
+)
+def test_head_is_get_without_the_body(tiny_server: TinyServer, path: str) -> None:
+    """Kind: monitors and link checkers ask by HEAD first."""
+    got, head = httpx.get(tiny_server.url + path), httpx.head(tiny_server.url + path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
