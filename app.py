@@ -94,6 +94,8 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
         description="OpenAI's audio API: text and a recording in, speech in that voice out.",
         lifespan=lifespan,
         responses=errors(*EVERYWHERE),
+        docs_url=None,  # FastAPI's own load their scripts from elsewhere; see api/routes/page.py
+        redoc_url=None,
     )
     app.state.server = state
     app.include_router(ops.router, responses=errors(404))
@@ -135,7 +137,7 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
 def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> None:
     """Open the store and load and warm the model into the state, or note why not and call stop."""
     try:
-        store = VoiceStore(database_url(settings))
+        store = VoiceStore(database_url(settings), settings.max_voices)
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = KeptVoices(cloner, store, SpeakerJudge(weights_file()))
         state.cloner = cloner

@@ -1,5 +1,5 @@
-"""A server without API keys answers whoever reaches it; web pages of other sites must not, through the browser
-of someone who may."""
+"""A server without API keys answers whoever reaches it: web pages of other sites must not, by way of a user's
+browser."""
 
 import re
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ from api.state import Cloner, State, Voices
 from api.streaming import EVENT_STREAM, sse, while_connected
 from api.text_validation import check_text
 from api.uploads import file_name, require_form, uploaded_bytes
-from api.voice_validation import TRIAL_TEXT, transcript, user_name, voice_name
+from api.voice_validation import TRIAL_TEXT, name_of_file, transcript, user_name, voice_name
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from higgs.speech import Speech
@@ -59,7 +59,7 @@ async def sample_body(request: Request) -> SampleBody:
     except ValidationError as error:
         issues = [{**issue, "loc": ("body", *issue["loc"])} for issue in error.errors()]
         raise RequestValidationError(issues) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
 
 
@@ -72,8 +72,10 @@ async def clone_voice(
     state: State,
     owner: Owner,
     audio_file: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
-    user_id: Annotated[str, Form()],
-    voice_name_given: Annotated[str, Form(alias="voice_name")],
+    user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",
+    voice_name_given: Annotated[
+        str, Form(alias="voice_name", description="Unset: the file's name, with a number where it is taken.")
+    ] = "",
     sample_text: Annotated[str, Form(description="What the new voice is to say.")] = TRIAL_TEXT,
     transcribe_reference: Annotated[
         bool | None, Form(description="Recognise the words without ref_text.")
@@ -85,10 +87,12 @@ async def clone_voice(
 ) -> OnboardingAnswer | Response:
     """Make a voice of the best stretch of a recording, and let it speak."""
     check_text(sample_text, "sample_text", state.limits.text_characters)
+    named = voice_name_given.strip()
     order = VoiceOrder(
         owner=owner,
         user_id=user_name(user_id, "user_id"),
-        name=voice_name(voice_name_given, "voice_name"),
+        name=voice_name(named, "voice_name") if named else name_of_file(file_name(audio_file)),
+        numbered=not named,
         file_name=file_name(audio_file),
         transcript=transcript(ref_text, "ref_text"),
         listen=listening(state, transcribe_reference),

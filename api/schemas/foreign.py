@@ -75,4 +75,3 @@ class ForeignSpeechFields(ForeignVoiceFields):
     token_count: Annotated[Any, Refused("Choose how long the speech is by `speed`.")] = None
     extra_params: Annotated[Any, Refused("This model has no further parameters.")] = None
     stage_params: Annotated[Any, Refused("This model has no stages; sampling stands in the body.")] = None
-    script_hint: Annotated[Any, Refused(PROMPTED_VOICE)] = None

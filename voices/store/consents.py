@@ -6,18 +6,20 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from errors import NotFound, quoted
 from voices.store.database import Database
-from voices.store.paging import Page, page
+from voices.store.paging import Page, check_count, page
 from voices.store.tables import VoiceConsent
 
 
 class Consents:
     """Every method sees the consents of one owner only; one of another's is NotFound."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, most: int) -> None:
+        self._database, self._most = database, most
 
     def add(self, consent: VoiceConsent) -> None:
+        """InvalidRequest (voices_full): the owner keeps too many."""
         with self._database.writing() as session:
+            check_count(session, VoiceConsent, consent.owner, self._most)
             session.add(consent)
 
     def get(self, owner: str, consent_id: str) -> VoiceConsent:

@@ -1,7 +1,9 @@
 """The kept voices of each owner: add, find, list, edit, delete."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from types import MappingProxyType
 
 import numpy as np
@@ -56,6 +58,15 @@ class Profiles:
         with self._database.reading() as session:
             same = _of(owner).where(VoiceProfile.user_id == user_id, VoiceProfile.name == name)
             return session.scalar(same) is not None
+
+    def free_name(self, owner: str, user_id: str, name: str) -> str:
+        """This name if the user has no voice of it, or with the first number that makes it a new one."""
+        base = re.sub(r" \d+$", "", name)
+        alike = select(VoiceProfile.name).filter_by(owner=owner, user_id=user_id)
+        with self._database.reading() as session:
+            taken = set(session.scalars(alike.where(VoiceProfile.name.startswith(base, autoescape=True))))
+        names = chain([name], (f"{base} {number}" for number in count(2)))
+        return next(each for each in names if each not in taken)
 
     def page(
         self, owner: str, *, after: str | None, limit: int, user_id: str | None = None
