@@ -4,7 +4,9 @@ It listens at once, so that /health can say "loading"; other routes answer 503 u
 A model that can't be loaded stops the process with an error that names the remedy.
 """
 
+import errno
 import logging
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -64,10 +66,13 @@ READABLE_HEADERS = (
 )
 
 
-def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> FastAPI:
+def create_app(
+    settings: Settings, stop: Callable[[], None] = lambda: None, address: str | None = None
+) -> FastAPI:
     """The ASGI app; it loads its model in the background when it is started.
 
     stop: called if the model can't be loaded, when app.state.server.failure says why.
+    address: where people find it, for the log to say once it is ready.
     """
     state = ServerState(
         Limits(settings.max_upload_bytes, settings.max_voice_bytes, settings.max_text_characters),
@@ -81,7 +86,7 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         requests = 2 * settings.queue_limit + (settings.slots or MOST_SLOTS)  # as many may be listened to
         anyio.to_thread.current_default_thread_limiter().total_tokens = requests + SPARE_THREADS
-        threading.Thread(target=load, args=(state, settings, stop), name="load", daemon=True).start()
+        threading.Thread(target=load, args=(state, settings, stop, address), name="load", daemon=True).start()
         yield
         if state.cloner is not None:
             state.cloner.close()
@@ -134,14 +139,17 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
     app.add_middleware(Records, observers=(log_request, state.metrics.note_request))
 
 
-def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> None:
+def load(
+    state: ServerState, settings: Settings, stop: Callable[[], None], address: str | None = None
+) -> None:
     """Open the store and load and warm the model into the state, or note why not and call stop."""
     try:
         store = VoiceStore(database_url(settings), settings.max_voices)
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = KeptVoices(cloner, store, SpeakerJudge(weights_file()))
         state.cloner = cloner
-        log.info("ready: %s on %s", cloner.model_id, cloner.device)
+        where = f"; open {address} in a browser" if address else ""
+        log.info("ready: %s on %s%s", cloner.model_id, cloner.device, where)
     except StartError as error:
         state.failure = error
     except Exception as error:
@@ -150,6 +158,32 @@ def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> No
     finally:
         if state.cloner is None:
             stop()
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket bound to this address. StartError names the remedy where it can't be."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            remedy = f"Another program uses port {port}; stop it, or choose another port (--port {port + 1})."
+        elif error.errno == errno.EACCES:
+            remedy = f"Port {port} needs an administrator's rights; choose one above 1023 (--port 8000)."
+        else:
+            remedy = (
+                f"{error.strerror or error}; --host takes an address of this machine, or 0.0.0.0 for all."
+            )
+        raise StartError(f"Can't listen on {host}:{port}. {remedy}") from error
+    return listening
+
+
+def address_of(listening: socket.socket, host: str) -> str:
+    """Where people on this machine find the server."""
+    shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
 
 
 def proxy_options(settings: Settings) -> dict[str, Any]:
@@ -161,10 +195,12 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
 def main() -> None:
     try:
         settings = load_settings(sys.argv[1:])
+        listening = listening_socket(settings.host, settings.port)
     except StartError as error:
         sys.exit(f"app.py: {error}")
     set_up_logs(settings.log_level, settings.log_format)
-    app = create_app(settings, stop=lambda: setattr(server, "should_exit", True))
+    address = address_of(listening, settings.host)
+    app = create_app(settings, stop=lambda: setattr(server, "should_exit", True), address=address)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -176,7 +212,7 @@ def main() -> None:
             access_log=False,  # it would log addresses with their texts; api/middleware/logs.py logs requests
         )
     )
-    server.run()
+    server.run(sockets=[listening])
     failure = app.state.server.failure
     if failure is not None:
         sys.exit(f"app.py: {failure}")

@@ -1,7 +1,6 @@
 """What a kept voice may be called and made of, on every route that makes or changes one."""
 
 import unicodedata
-from pathlib import Path
 
 from api.schemas.chat import LONGEST_INSTRUCTIONS, SoundOfVoice
 from api.voice_resolution import MODEL_VOICES
@@ -34,7 +33,8 @@ def voice_name(value: str, param: str) -> str:
 
 def name_of_file(name: str) -> str:
     """A name for a voice that nobody named: that of its file, as far as it can be one."""
-    words = " ".join(Path(name).stem.replace("_", " ").split())[: LONGEST_NAME - MAX_NUMBER_LENGTH]
+    stem, dot, _ = name.rpartition(".")
+    words = " ".join((stem if dot else name).replace("_", " ").split())[: LONGEST_NAME - MAX_NUMBER_LENGTH]
     try:
         return voice_name(words, "voice_name")
     except InvalidRequest:

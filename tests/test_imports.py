@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "bench": EVERYTHING_SHARED | {"train"},  # the bundled model is measured beside its teachers
     "train": {"higgs", "audio", "text"} | GROUND,
 }
-TESTS = {"tests", "test_voice_cloning"}  # may import anything
+TESTS = {"tests", "test_voice_cloning", "conftest"}  # may import anything
 ROOMS = MAY_IMPORT.keys() | TESTS
 MAY_USE = {
     "fastapi": {"api", "app"},
