@@ -24,9 +24,9 @@ import numpy as np
 from asr.words import words_of
 from audio.decode import decode_audio
 from bench.listening import envelope_distance
+from tests.attempt import Attempt, read
 from tests.live import LiveServer, any_server
 from tests.plain_http import RefusedError, ask, form_of, opened, request_of
-from tests.take import Take, read
 
 ROOT = Path(__file__).resolve().parent
 RECORDING = ROOT / "test_audio.wav"
@@ -46,12 +46,12 @@ class Story:
     """The recording, the answers, and what the server held in memory (bytes; None where it is not ours)."""
 
     server: LiveServer
-    recording: Take
-    specified: Take
-    streamed: Take
-    default: Take
-    first_clone: Take
-    second_clone: Take
+    recording: Attempt
+    specified: Attempt
+    streamed: Attempt
+    default: Attempt
+    first_clone: Attempt
+    second_clone: Attempt
     memory_before: int | None
     memory_after: int | None
 
@@ -79,7 +79,7 @@ def speak(
     words: str = TEXT,
     seed: int | None = None,
     ref_text: str | None = None,
-) -> Take:
+) -> Attempt:
     """Let the server say these words of a text, in the voice of a recording if one is given."""
     content: list[Any] = [{"type": "text", "text": text}]
     audio = {"voice": "clone" if path else "default", "format": "wav"}
@@ -97,10 +97,10 @@ def speak(
     answer = ask(f"{server.url}/v1/chat/completions", API_KEY, body)
     latency = time.perf_counter() - started
     sound = base64.b64decode(answer["choices"][0]["message"]["audio"]["data"])
-    return Take(name, words, decode_audio(sound), latency, answer["model"])
+    return Attempt(name, words, decode_audio(sound), latency, answer["model"])
 
 
-def stream_speech(url: str) -> Take:
+def stream_speech(url: str) -> Attempt:
     """Let the server at this address say TEXT while it is sent; the latency is that of the first sound."""
     body = {"model": "tts-1", "voice": "alloy", "input": TEXT, "response_format": "wav", "stream": True}
     started, latency, data = time.perf_counter(), 0.0, b""
@@ -110,7 +110,7 @@ def stream_speech(url: str) -> Take:
             if not latency and len(data) > WAV_HEADER_BYTES:
                 latency = time.perf_counter() - started
         model = response.headers.get("x-model-used")
-    return Take("streamed", TEXT, decode_audio(data), latency, model)
+    return Attempt("streamed", TEXT, decode_audio(data), latency, model)
 
 
 def table(story: Story) -> str:
@@ -175,7 +175,7 @@ def sound_of(answer: dict[str, Any]) -> bytes:
     return base64.b64decode(answer["sample_audio"].partition(",")[2])
 
 
-def report(kept: KeptVoice, recording: Take, save: Path) -> str:
+def report(kept: KeptVoice, recording: Attempt, save: Path) -> str:
     """The story of a kept voice for the terminal."""
     used = kept.kept["used"]
     lines = [f"{step['name']:>8}  {step['state']}, {step['seconds']:.2f} s" for step in kept.steps]
@@ -184,17 +184,17 @@ def report(kept: KeptVoice, recording: Take, save: Path) -> str:
     )
     lines.append(f"used: {used['start']:.1f} to {used['end']:.1f} s of {used['seconds']:.1f} s")
     lines += [f"found: {finding['message']}" for finding in kept.kept["findings"]]
-    take = Take("kept voice", TEXT, decode_audio(sound_of(kept.tried)))
+    take = Attempt("kept voice", TEXT, decode_audio(sound_of(kept.tried)))
     pitches = f"{take.pitch_hertz:.0f} Hz, the recording's {recording.pitch_hertz:.0f} Hz"
     lines.append(f"{save}: {take.seconds:.1f} s; pitch {pitches}; {take.wrong_words} words misheard")
-    lines.append(likeness_told(kept.tried["likeness"]))
+    lines.append(similarity_line(kept.tried["likeness"]))
     lines.append(
         "deleted: the voice is gone" if kept.gone == 404 else f"deleted, but its status is {kept.gone}"
     )
     return "\n".join(lines)
 
 
-def likeness_told(likeness: dict[str, Any] | None) -> str:
+def similarity_line(likeness: dict[str, Any] | None) -> str:
     if likeness is None:
         return "similarity to the recording: this server has no model that compares speakers"
     verdict = "one speaker" if likeness["same_speaker"] else "not one speaker"
@@ -208,7 +208,7 @@ def test_a_voice_is_kept_speaks_and_goes(story_server: LiveServer, tmp_path: Pat
     assert [step["state"] for step in told.steps] == ["completed"] * 5
     assert told.gone == 404
     recording = read(RECORDING)
-    spoken = Take("kept voice", TEXT, decode_audio(save.read_bytes()))
+    spoken = Attempt("kept voice", TEXT, decode_audio(save.read_bytes()))
     assert semitones(spoken.pitch_hertz, recording.pitch_hertz) < 4
     assert "used: " in report(told, recording, save)
 

@@ -6,12 +6,12 @@ from api.chat_validation import text_of
 from api.kept_audio import KeptAudio
 from api.schemas.chat import AudioRequest, ChatRequest
 from api.schemas.messages import Message
-from api.voice_resolution import CLONE, Recording, VoiceWish
+from api.voice_resolution import CLONE, Recording, VoiceRequest
 from errors import InvalidRequest, NotFound, quoted
 from text.normalise import SPEAKER
 
 
-def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio, owner: str) -> list[VoiceWish]:
+def voice_requests(request: ChatRequest, text: str, kept: KeptAudio, owner: str) -> list[VoiceRequest]:
     """The voice of each speaker of the text; mostly there is one.
 
     Each "clone" takes the next recording of the messages and, where there are none, the only one takes the
@@ -31,7 +31,7 @@ def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio, owner: str) -
         recordings = earlier[-1:]
     left = iter(recordings)
     return [
-        VoiceWish(
+        VoiceRequest(
             name,
             path,
             # A recording that isn't asked for goes along, so that the answer can say that it was not used.

@@ -2,14 +2,14 @@
 
 import unicodedata
 
-from api.schemas.chat import LONGEST_INSTRUCTIONS, SoundOfVoice
+from api.schemas.chat import MAX_INSTRUCTIONS_LENGTH, SoundOfVoice
 from api.voice_resolution import MODEL_VOICES
 from audio.delivery import Delivery
 from errors import InvalidRequest, quoted
 
-LONGEST_NAME = 100
-LONGEST_USER = 128
-LONGEST_TRANSCRIPT = 2_000
+MAX_NAME_LENGTH = 100
+MAX_USER_LENGTH = 128
+MAX_TRANSCRIPT_LENGTH = 2_000
 ID_PREFIX = "voice_"
 UNNAMED = "Voice"
 MAX_NUMBER_LENGTH = 6
@@ -21,7 +21,7 @@ TRIAL_TEXT = "Hello! This is how I sound when a computer speaks in my voice."
 
 def voice_name(value: str, param: str) -> str:
     """A name without white space around it; InvalidRequest if it can't be one, or is a built-in voice's."""
-    name = label(value, param, LONGEST_NAME)
+    name = label(value, param, MAX_NAME_LENGTH)
     if not name:
         raise InvalidRequest("The name is empty.", code="invalid_value", param=param)
     same = unicodedata.normalize("NFKC", name).casefold()
@@ -34,7 +34,7 @@ def voice_name(value: str, param: str) -> str:
 def name_of_file(name: str) -> str:
     """A name for a voice that nobody named: that of its file, as far as it can be one."""
     stem, dot, _ = name.rpartition(".")
-    words = " ".join((stem if dot else name).replace("_", " ").split())[: LONGEST_NAME - MAX_NUMBER_LENGTH]
+    words = " ".join((stem if dot else name).replace("_", " ").split())[: MAX_NAME_LENGTH - MAX_NUMBER_LENGTH]
     try:
         return voice_name(words, "voice_name")
     except InvalidRequest:
@@ -42,7 +42,7 @@ def name_of_file(name: str) -> str:
 
 
 def user_name(value: str, param: str) -> str:
-    return label(value, param, LONGEST_USER)
+    return label(value, param, MAX_USER_LENGTH)
 
 
 def label(value: str, param: str, longest: int) -> str:
@@ -59,12 +59,12 @@ def label(value: str, param: str, longest: int) -> str:
 def transcript(value: str | None, param: str) -> str | None:
     """The words of a recording, on one line; None where there are none."""
     words = " ".join((value or "").split())
-    return plain_text(words, param, LONGEST_TRANSCRIPT) or None
+    return plain_text(words, param, MAX_TRANSCRIPT_LENGTH) or None
 
 
 def delivery(sound: SoundOfVoice, instructions: str | None, param: str) -> Delivery:
     """How a voice is to speak where nobody says; empty instructions are none."""
-    told = plain_text(" ".join((instructions or "").split()), param, LONGEST_INSTRUCTIONS)
+    told = plain_text(" ".join((instructions or "").split()), param, MAX_INSTRUCTIONS_LENGTH)
     return sound.delivery(told or None)
 
 

@@ -25,7 +25,7 @@ from api.schemas.chat import (
 from api.schemas.fields import UNSUPPORTED, Refused, RequestBody
 from api.schemas.foreign import ForeignSpeechFields
 
-MOST_ITEMS = 64
+MAX_ITEMS = 64
 NO_DESIGN = "No voice can be made of a description here; send a recording as ref_audio, or name a voice."
 
 
@@ -150,7 +150,7 @@ class SpeechBatch(RequestBody):
     """
 
     items: list[Annotated[Any, BeforeValidator(_alone, json_schema_input_type=SpeechRequest)]] = Field(
-        min_length=1, max_length=MOST_ITEMS
+        min_length=1, max_length=MAX_ITEMS
     )
 
     @model_validator(mode="before")

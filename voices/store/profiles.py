@@ -11,14 +11,14 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, undefer
 
+from audio.frames import CODEBOOKS
 from errors import Conflict, InvalidRequest, NotFound, quoted
 from voices.store.database import Database
 from voices.store.paging import Page, page
 from voices.store.tables import VoiceProfile
 
-CODEBOOKS = 8
 CODE_TYPE = np.dtype("<u2")
-MOST_NAMED = 3
+MAX_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Profiles:
             found = session.scalar(_of(owner).where(VoiceProfile.id == name))
             if found is not None:
                 return found
-            named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MOST_NAMED)).all()
+            named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MAX_LISTED)).all()
         if len(named) > 1:
             ids = ", ".join(profile.id for profile in named)
             message = f"Several voices are named {quoted(name)}; name one by its id, such as {ids}."

@@ -8,12 +8,13 @@ import numpy as np
 
 from asr.words import words_of, wrong_words
 from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
 from audio.pitch import median_pitch
-from bench.listening import SAMPLE_RATE, words_heard
+from bench.listening import words_heard
 
 
 @dataclass(frozen=True)
-class Take:
+class Attempt:
     """One piece of speech: what was to be said, float32 mono 24 kHz samples, and how long the server took."""
 
     name: str
@@ -38,8 +39,8 @@ class Take:
         return wrong_words(words_of(self.text), words_heard(self.samples))
 
 
-def read(path: Path) -> Take:
+def read(path: Path) -> Attempt:
     """A recording, with its transcript where a .txt file stands beside it."""
     transcript = path.with_suffix(".txt")
     text = transcript.read_text().strip() if transcript.exists() else ""
-    return Take(path.name, text, decode_audio(path.read_bytes()))
+    return Attempt(path.name, text, decode_audio(path.read_bytes()))
