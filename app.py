@@ -43,7 +43,7 @@ from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
 from errors import StartError
 from higgs.engine.kv_cache import MAX_SLOTS
-from settings import Settings, database_url, listed, load_settings
+from settings import Settings, database_url, listed, load_settings, pairs
 from speakers.encoder import weights_file
 from speakers.verifier import SpeakerVerifier
 from voice_cloning import VoiceCloner
@@ -80,6 +80,7 @@ def create_app(
             settings.transcribe_references, settings.verify, settings.max_attempts, settings.verify_consents
         ),
         Transcriber.of_setting(settings.recogniser, settings.device, settings.queue_limit),
+        pairs(settings.voice_aliases),
     )
 
     @asynccontextmanager

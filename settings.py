@@ -134,6 +134,10 @@ class Settings(BaseSettings):
     max_voices: int = Field(
         default=1000, ge=1, description="Voices that one key may keep, and as many consents (400 beyond)."
     )
+    voice_aliases: str | None = Field(
+        default=None,
+        description="Kept voices that speak for OpenAI's: alloy=Anna, nova=voice_0123. Default: none.",
+    )
     rate_limit: str | None = Field(
         default=None,
         description="Rate limit per API key or client address, such as 60/minute. Default: no limit.",
@@ -152,6 +156,12 @@ class Settings(BaseSettings):
     def _is_a_rate(cls, value: str | None) -> str | None:
         if value is not None:
             parse_many(value)
+        return value
+
+    @field_validator("voice_aliases")
+    @classmethod
+    def _are_pairs(cls, value: str | None) -> str | None:
+        pairs(value)
         return value
 
     @field_validator("cors_origins")
@@ -189,6 +199,17 @@ def database_url(settings: Settings) -> str:
     except OSError as error:
         raise StartError(f"HIGGS_DATA_DIR {folder} can't be made: {error.strerror}; name another.") from error
     return f"sqlite:///{folder / 'voices.db'}"
+
+
+def pairs(value: str | None) -> dict[str, str]:
+    """The pairs of a comma-separated setting: a=b, c=d. ValueError for one that is none."""
+    found = {}
+    for item in listed(value):
+        name, sign, meaning = (part.strip() for part in item.partition("="))
+        if not (name and sign and meaning):
+            raise ValueError(f"{item!r} is no pair such as alloy=Anna")
+        found[name] = meaning
+    return found
 
 
 def listed(value: str | None) -> list[str]:

@@ -1,5 +1,6 @@
 """What the app holds for its routes: the model's cloner, once it is loaded, and the limits of a request."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -35,11 +36,15 @@ class RequestDefaults:
 
 @dataclass
 class ServerState:
-    """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once."""
+    """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once.
+
+    voice_aliases: names of OpenAI's voices → ids or names of the kept ones that speak for them.
+    """
 
     limits: Limits
     request_defaults: RequestDefaults
     transcriber: Transcriber
+    voice_aliases: Mapping[str, str] = field(default_factory=dict)
     cloner: VoiceCloner | None = None
     voices: VoiceLibrary | None = None
     failure: StartError | None = None

@@ -69,15 +69,18 @@ def choose_voice(
     """
     if wanted.name == CLONE:
         return _clone(wanted, cloner, state)
-    if wanted.name == DEFAULT or wanted.name in OPENAI_VOICES:
+    name = state.voice_aliases.get(wanted.name, wanted.name)
+    if name == DEFAULT or name in OPENAI_VOICES:
         return None, VoiceUsed(used=DEFAULT, note=_note_on_default(wanted))
     with blamed_on(wanted.path):
-        kept = state.voices.find(owner, wanted.name) if state.voices else None
+        kept = state.voices.find(owner, name) if state.voices else None
     if kept is not None:
         profile, voice = kept
         return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wanted))
     names = ", ".join(MODEL_VOICES)
-    message = f"There is no voice {quoted(wanted.name)}; besides those you keep, the voices are {names}."
+    message = f"There is no voice {quoted(name)}; besides those you keep, the voices are {names}."
+    if name != wanted.name:
+        message = f"{quoted(wanted.name)} stands for the voice {quoted(name)} here, which you don't keep."
     raise NotFound(message, code="voice_not_found", param=wanted.path)
 
 

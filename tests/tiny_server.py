@@ -75,7 +75,7 @@ class TinyServer:
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + 300  # a first start compiles
-        while httpx.get(f"{self.url}/health").status_code != 200:
+        while httpx.get(f"{self.url}/health", timeout=300).status_code != 200:
             assert time.monotonic() < deadline, "the tiny model did not load"
             time.sleep(0.02)
 

@@ -14,7 +14,9 @@ from api.chat_voices import voice_requests
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.model_names import check_model
+from api.openapi import event_stream
 from api.schemas.chat import ChatRequest, ChatResponse
+from api.schemas.events import ChatChunk
 from api.schemas.transcription import TextChatResponse
 from api.state import Cloner, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, begun, while_connected, with_failure_told
@@ -26,7 +28,7 @@ router = APIRouter()
 @router.post(
     "/v1/chat/completions",
     response_model=ChatResponse | TextChatResponse,
-    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": event_stream(ChatChunk)}},
 )
 async def create_chat_completion(
     body: ChatRequest, request: Request, cloner: Cloner, state: State, owner: Owner

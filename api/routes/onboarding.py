@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.onboarding_progress import consent_check, finished, listening, ordered, progress_response
+from api.openapi import event_stream
+from api.schemas.events import VoiceDone, VoiceStep
 from api.schemas.voices import (
     OnboardingAnswer,
     OnboardingDeleted,
@@ -46,7 +48,8 @@ FIELDS = {
     "speak": "sample_text",
     "keep": "voice_name",
 }
-EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}}
+STEPS: dict[int | str, dict[str, Any]] = {200: {"content": event_stream(VoiceStep, VoiceDone)}}
+CHANGES: dict[int | str, dict[str, Any]] = {200: {"content": event_stream(OnboardingStatus)}}
 POLL_SECONDS = 0.25
 
 
@@ -63,9 +66,7 @@ async def sample_body(request: Request) -> SampleBody:
         raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
 
 
-@router.post(
-    "/clone", dependencies=[Depends(require_form)], response_model=OnboardingAnswer, responses=EVENTS
-)
+@router.post("/clone", dependencies=[Depends(require_form)], response_model=OnboardingAnswer, responses=STEPS)
 async def clone_voice(
     request: Request,
     voices: Voices,
@@ -120,7 +121,7 @@ def onboarding_status(voice_id: str, voices: Voices, owner: Owner) -> Onboarding
     return status_of(voices, owner, voice_id)
 
 
-@router.get("/status/{voice_id}/events", response_class=StreamingResponse, responses=EVENTS)
+@router.get("/status/{voice_id}/events", response_class=StreamingResponse, responses=CHANGES)
 async def onboarding_events(voice_id: str, voices: Voices, owner: Owner) -> StreamingResponse:
     """The status as events: now, at each change, and for the last time when the onboarding has ended."""
     first = await run_in_threadpool(status_of, voices, owner, voice_id)

@@ -15,7 +15,9 @@ from api.chat_responses import usage_of
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.model_names import check_model
+from api.openapi import event_stream
 from api.schemas.chat import SpeechFormat, SpeechQuality, VoiceUsed
+from api.schemas.events import SpeechDelta, SpeechDone
 from api.schemas.speech import SpeechRequest
 from api.state import Cloner, ServerState, State
 from api.streaming import (
@@ -37,9 +39,7 @@ from voice_cloning import VoiceCloner
 router = APIRouter()
 
 FILE = {"schema": {"type": "string", "format": "binary"}}
-CONTENT = {format.content_type: FILE for format in FORMATS.values()} | {
-    EVENT_STREAM: {"schema": {"type": "string"}}
-}
+CONTENT = {format.content_type: FILE for format in FORMATS.values()} | event_stream(SpeechDelta, SpeechDone)
 
 
 @router.post("/v1/audio/speech", response_class=Response, responses={200: {"content": CONTENT}})

@@ -12,6 +12,8 @@ from fastapi.responses import PlainTextResponse, Response
 from api import transcript_formats as formats
 from api.errors import blamed_on
 from api.model_names import check_model
+from api.openapi import event_stream
+from api.schemas.events import TranscriptDelta, TranscriptDone
 from api.schemas.transcription import (
     TranscriptionForm,
     TranscriptText,
@@ -39,7 +41,7 @@ Answer = VerboseTranscript | TranscriptText
     dependencies=[Depends(require_form)],
     response_model=Answer,
     response_model_exclude_none=True,
-    responses={200: {"content": CONTENT | {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": CONTENT | event_stream(TranscriptDelta, TranscriptDone)}},
 )
 async def create_transcription(
     form: Annotated[TranscriptionForm, Form(media_type=FORM)], request: Request, state: State

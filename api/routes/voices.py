@@ -101,6 +101,7 @@ async def create_voice(
 def list_voices(
     cloner: Cloner,
     voices: Voices,
+    state: State,
     owner: Owner,
     after: After = None,
     limit: Limit = 20,
@@ -112,7 +113,7 @@ def list_voices(
     data = own + [Voice.of(profile) for profile in page.rows]
     named = [(voice.id, voice.name) for voice in data] + [(name, name) for name in aliases]
     options = [VoiceOption(id=id, name=name) for id, name in named]
-    return VoiceList(data=data, has_more=page.has_more, voices=options)
+    return VoiceList(data=data, has_more=page.has_more, voices=options, aliases=dict(state.voice_aliases))
 
 
 @router.get("/{voice_id}")

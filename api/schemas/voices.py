@@ -167,12 +167,16 @@ class VoiceOption(BaseModel):
 
 
 class VoiceList(BaseModel):
-    """`voices` is where Open WebUI looks: those of `data` and, on the first page, OpenAI's names."""
+    """`voices` is where Open WebUI looks: those of `data` and, on the first page, OpenAI's names.
+
+    aliases: of those names, the ones that a kept voice speaks for, and its id or name; as the server is set.
+    """
 
     object: Literal["list"] = "list"
     data: list[Voice]
     has_more: bool
     voices: list[VoiceOption]
+    aliases: dict[str, str] = {}
 
 
 class BatchResult(BaseModel):
