@@ -45,8 +45,7 @@ class Consents:
 
     def delete(self, owner: str, consent_id: str) -> None:
         """Delete a consent; the voices made with it stay, without one."""
-        with self._database.writing() as session:
-            session.delete(_owned(session, owner, consent_id))
+        self._database.deleting(lambda session: session.delete(_owned(session, owner, consent_id)))
 
 
 def _of(owner: str) -> Select[VoiceConsent]:

@@ -30,13 +30,17 @@ class Samples:
         return profile
 
     def remove(self, owner: str, voice_id: str, sample_id: str) -> VoiceProfile:
-        with self._database.writing() as session:
+
+        def delete(session: Session) -> VoiceProfile:
             profile = _locked(session, owner, voice_id)
             found = [sample for sample in profile.samples if sample.id == sample_id]
             if not found:
-                raise NotFound(f"This voice has no recording {quoted(sample_id)}.", code="sample_not_found")
+                message = f"This voice has no recording {quoted(sample_id)}."
+                raise NotFound(message, code="sample_not_found")
             profile.samples.remove(found[0])
-        return profile
+            return profile
+
+        return self._database.deleting(delete)
 
     def codes(self, sample: VoiceSample) -> np.ndarray:
         """int64 (8, T), of the codec that the sample names."""

@@ -5,6 +5,7 @@ It takes bytes and arrays, and knows nothing of models or sound. Its methods blo
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from errors import Cancelled
 from voices.store.consents import Consents
@@ -63,7 +64,8 @@ class VoiceStore:
 
     def delete(self, owner: str, voice_id: str) -> None:
         """Delete a voice with its recording and its session, or the session of one that failed."""
-        with self._database.writing() as session:
+
+        def delete(session: Session) -> bool:
             found = [
                 session.scalar(select(VoiceProfile).filter_by(owner=owner, id=voice_id)),
                 session.scalar(select(VoiceCloneSession).filter_by(owner=owner, voice_id=voice_id)),
@@ -71,7 +73,9 @@ class VoiceStore:
             for row in found:
                 if row is not None:
                     session.delete(row)
-        if not any(found):
+            return any(found)
+
+        if not self._database.deleting(delete):
             raise no_voice(voice_id)
 
     def close(self) -> None:
