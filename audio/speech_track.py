@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from audio.reference import FRAME, SAMPLE_RATE, speech_levels
+from audio.frames import SAMPLE_RATE
+from audio.reference import FRAME, speech_levels
 
 HOP, WINDOW, BANDS = SAMPLE_RATE // 50, 1024, 24
 FULL_SCALE = 0.999
