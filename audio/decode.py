@@ -16,6 +16,7 @@ import soxr
 
 from audio.frames import SAMPLE_RATE
 from audio.truncation import Ending, ends_early, judge_ending
+from concurrency import raise_if_cancelled
 from errors import InvalidAudio, PayloadTooLarge
 
 MAX_SECONDS = 600.0
@@ -117,6 +118,7 @@ def decoded_frames(
     """Yield the frames that decode, and note in `ending` which packets did not."""
     packets = container.demux(stream)
     while True:
+        raise_if_cancelled()
         try:
             packet = next(packets, None)
         except av.FFmpegError:

@@ -10,6 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from audio.reference import prepare_reference
 from audio.reference_selection import select_reference
-from errors import InvalidRequest
+from errors import InvalidRequest, StoreUnavailable
 from higgs.codecs.base import Codec
 from higgs.prompts.v2 import Reference
 from speakers.verifier import SpeakerVerifier
@@ -58,11 +59,12 @@ class VoiceLibrary:
 
     def reference(self, profile: VoiceProfile) -> VoiceReference:
         """Codes of this model's codec: those kept or, where another made them, new ones of the recording."""
-        sample = self.store.profiles.sample(profile.owner, profile.id)
-        codes = torch.from_numpy(sample.codes)
-        if sample.codec != self._codec:
-            codes = self._cloner.reference(sample.flac).codes
-            self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
+        kept, codec = self.store.profiles.codes(profile.owner, profile.id)
+        codes = torch.from_numpy(kept)
+        if codec != self._codec:
+            codes = self._cloner.reference(self.store.profiles.sample(profile.owner, profile.id).flac).codes
+            with suppress(StoreUnavailable):  # a full disk keeps no voice from speaking
+                self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
         return VoiceReference(
             codes,
             profile.transcript,
@@ -79,7 +81,8 @@ class VoiceLibrary:
         codes = torch.from_numpy(self.store.samples.codes(sample))
         if sample.codec != self._codec:
             codes = self._cloner.reference(self.store.samples.recording(sample)).codes
-            self.store.samples.set_codes(sample, codes.numpy(), self._codec)
+            with suppress(StoreUnavailable):
+                self.store.samples.set_codes(sample, codes.numpy(), self._codec)
         return Reference(codes, sample.transcript)
 
     def add_sample(
