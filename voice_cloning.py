@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from audio.decode import decode_audio
 from audio.encode import encode_audio
-from audio.reference import prepare_reference
+from audio.reference import MAX_SECONDS, prepare_reference
 from errors import InvalidRequest, StartError, VoiceServerError
 from higgs.codecs.base import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
 from higgs.engine.engine import Ended, Engine, ignored
@@ -65,6 +65,7 @@ class VoiceCloner:
         self._defaults = checkpoint.defaults
         self.codec = codec
         self.licence = checkpoint.licence
+        self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
         bundled = model_id == BUNDLED_MODEL.name
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
@@ -112,6 +113,8 @@ class VoiceCloner:
     def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
         """Make a recording a voice: any container, 1 s or more of sound. InvalidAudio says why it can't be.
 
+        Of a longer one than max_reference_seconds a part is used; the transcript of all of it is then of no
+        use, and is left out.
         Encoded recordings are kept by their content; one that many ask for at once is encoded once.
         """
         key = hashlib.sha256(audio).digest()
@@ -120,7 +123,7 @@ class VoiceCloner:
         if voice is None:
             with self._encoding:
                 voice = self._kept(key) or self._encode(key, audio)
-        return replace(voice, transcript=transcript)
+        return replace(voice, transcript=None if voice.trimmed else transcript)
 
     def speak(self, text: str, voice: Voices = None, options: SpeechOptions = SpeechOptions()) -> Speech:
         """Speak a text in a voice, the model's own where None. Errors as of `stream`."""
@@ -194,7 +197,7 @@ class VoiceCloner:
             return self._references.get(key)
 
     def _encode(self, key: bytes, audio: bytes) -> VoiceReference:
-        used = prepare_reference(decode_audio(audio))
+        used = prepare_reference(decode_audio(audio), self.max_reference_seconds)
         codes = self.codec.encode(used.samples)
         voice = VoiceReference(
             codes, None, used.source_seconds, used.start_seconds, used.end_seconds, used.trimmed
@@ -249,7 +252,7 @@ def _device_of(wanted: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speak a text in the voice of a recording.")
-    parser.add_argument("recording", type=Path, help="1-30 s of one voice, in any sound or video format")
+    parser.add_argument("recording", type=Path, help="5 to 10 s of one voice, in any sound or video format")
     parser.add_argument("text", help="what to say")
     parser.add_argument("-o", "--output", type=Path, default=Path("out.wav"), help="WAV file to write")
     parser.add_argument("--transcript", help="the words spoken in the recording; makes the clone better")

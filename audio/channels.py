@@ -1,6 +1,28 @@
-"""Many channels → one: their average, but one alone where the channels cancel each other out."""
+"""Decoded frames → mono samples at 24 kHz: the channels mixed, the rate changed.
 
+Channels are averaged, but one is taken alone where they cancel each other out.
+"""
+
+from collections.abc import Iterator
+
+import av
 import numpy as np
+import soxr
+
+from audio.activity import SAMPLE_RATE
+from audio.unreadable import undecodable
+
+RATES = range(4_000, 768_001)
+MAX_CHANNELS = 8
+BLOCK_SECONDS = 0.25  # that are mixed and resampled at once
+SAMPLE_TYPES = {
+    "u8": np.uint8,
+    "s16": np.int16,
+    "s32": np.int32,
+    "s64": np.int64,
+    "flt": np.float32,
+    "dbl": np.float64,
+}
 
 # Independent channels average to the sum of their powers over the square of their number. Less than a tenth
 # of that is cancellation, such as of a channel whose wires are swapped; it is over at a fifth.
@@ -43,3 +65,59 @@ class Downmix:
         if share > AUDIBLE_AGAIN:
             return None
         return loudest if powers[loudest] > LOUDER * powers[self._channel] else self._channel
+
+
+def resampled(frames: Iterator[av.AudioFrame]) -> Iterator[np.ndarray]:
+    """Mix the channels and bring the sound to 24 kHz, also where the rate changes on the way."""
+    stream: soxr.ResampleStream | None = None
+    rate = 0
+    for values, its_rate in blocks(frames):
+        if stream is None or its_rate != rate:
+            if stream is not None:
+                yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+            rate, downmix = its_rate, Downmix()
+            if rate not in RATES:
+                raise undecodable(f"Its sample rate of {rate} Hz is outside {RATES[0]} to {RATES[-1]} Hz.")
+            stream = soxr.ResampleStream(rate, SAMPLE_RATE, num_channels=1, dtype="float32")
+        with np.errstate(over="ignore", invalid="ignore"):
+            mixed = downmix.mono(values, rate)
+        yield stream.resample_chunk(mixed)
+    if stream is not None:
+        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def blocks(frames: Iterator[av.AudioFrame]) -> Iterator[tuple[np.ndarray, int]]:
+    """Frames of like channels and rate joined to blocks (C, n) of a quarter of a second, and their rate."""
+    held: list[np.ndarray] = []
+    rate = 0
+    for frame in frames:
+        values = channels_of(frame)
+        if held and (frame.sample_rate != rate or len(values) != len(held[0])):
+            yield np.concatenate(held, axis=1), rate
+            held = []
+        rate = frame.sample_rate
+        held.append(values)
+        if sum(each.shape[1] for each in held) >= BLOCK_SECONDS * rate:
+            yield np.concatenate(held, axis=1), rate
+            held = []
+    if held:
+        yield np.concatenate(held, axis=1), rate
+
+
+def channels_of(frame: av.AudioFrame) -> np.ndarray:
+    """The frame's channels, floating (C, n), full scale ±1."""
+    channels, samples = frame.layout.nb_channels, frame.samples
+    if channels > MAX_CHANNELS:
+        raise undecodable(f"It has {channels} channels; up to {MAX_CHANNELS} are read.")
+    dtype = SAMPLE_TYPES.get(frame.format.packed.name)
+    if dtype is None:
+        raise undecodable(f"Its samples are of the rare kind {frame.format.name}.")
+    # Not frame.to_ndarray: it counts planes up to a null pointer, and behind eight planes there is none.
+    planes, count = (channels, samples) if frame.format.is_planar else (1, samples * channels)
+    values = np.stack([np.frombuffer(memoryview(plane), dtype, count) for plane in frame.planes[:planes]])
+    values = values if frame.format.is_planar else values.reshape(samples, channels).T
+    if dtype == np.uint8:
+        return (values.astype(np.float32) - 128.0) / 128.0
+    if values.dtype.kind == "i":
+        return values.astype(np.float32) / 2.0 ** (8 * values.dtype.itemsize - 1)
+    return values

@@ -13,38 +13,26 @@ from io import BytesIO
 
 import av
 import numpy as np
-import soxr
 
-from audio.channels import Downmix
+from audio.channels import resampled
 from audio.mp3 import without_end_tags
 from audio.truncation import Ending, ends_early, judge_ending
-from audio.unreadable import advice_on
+from audio.unreadable import advice_on, empty, too_long, truncated, undecodable
 from audio.wav_repair import wav_parts, with_true_sample_size
 from errors import InvalidAudio, PayloadTooLarge
 
 SAMPLE_RATE = 24_000
 MAX_SECONDS = 600.0
 MAX_BYTES = 25 * 1024 * 1024
-RATES = range(4_000, 768_001)
-MAX_CHANNELS = 8
 MAX_TRACKS = 4  # that are tried, until one can be heard
 WAV_HEADER_BYTES = 44  # with which a WAV of no samples begins and ends
 MAX_PARTS = 1000  # WAVs in one file
 INAUDIBLE_PEAK = 0.001  # -60 dB of full scale
-BLOCK_SECONDS = 0.25  # that are mixed and resampled at once
 # Containers whose headers tell the true length, so that what is too long need not be decoded to be refused.
 TELL_THEIR_LENGTH = ("ogg", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flac")
 # Floats may pass full scale a little; what is far above has the scale of 8, 16, 24 or 32 bit integers.
 LOUDEST_FLOAT = 4.0
 INTEGER_SCALES = (2.0**7, 2.0**15, 2.0**23, 2.0**31)
-SAMPLE_TYPES = {
-    "u8": np.uint8,
-    "s16": np.int16,
-    "s32": np.int32,
-    "s64": np.int64,
-    "flt": np.float32,
-    "dbl": np.float64,
-}
 
 # FFmpeg also "reads" scripts that make it open other files and hosts (concat, hls, sdp), and text as
 # subtitles: only containers of sound and video may be tried, and nothing but the given bytes opened.
@@ -220,83 +208,6 @@ def decoded_frames(
             continue
         ending.note(packet, failed=any(frame.is_corrupt for frame in frames))
         yield from frames
-
-
-def resampled(frames: Iterator[av.AudioFrame]) -> Iterator[np.ndarray]:
-    """Mix the channels and bring the sound to 24 kHz, also where the rate changes on the way."""
-    stream: soxr.ResampleStream | None = None
-    rate = 0
-    for values, its_rate in blocks(frames):
-        if stream is None or its_rate != rate:
-            if stream is not None:
-                yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
-            rate, downmix = its_rate, Downmix()
-            if rate not in RATES:
-                raise undecodable(f"Its sample rate of {rate} Hz is outside {RATES[0]} to {RATES[-1]} Hz.")
-            stream = soxr.ResampleStream(rate, SAMPLE_RATE, num_channels=1, dtype="float32")
-        with np.errstate(over="ignore", invalid="ignore"):
-            mixed = downmix.mono(values, rate)
-        yield stream.resample_chunk(mixed)
-    if stream is not None:
-        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
-
-
-def blocks(frames: Iterator[av.AudioFrame]) -> Iterator[tuple[np.ndarray, int]]:
-    """Frames of like channels and rate joined to blocks (C, n) of a quarter of a second, and their rate."""
-    held: list[np.ndarray] = []
-    rate = 0
-    for frame in frames:
-        values = channels_of(frame)
-        if held and (frame.sample_rate != rate or len(values) != len(held[0])):
-            yield np.concatenate(held, axis=1), rate
-            held = []
-        rate = frame.sample_rate
-        held.append(values)
-        if sum(each.shape[1] for each in held) >= BLOCK_SECONDS * rate:
-            yield np.concatenate(held, axis=1), rate
-            held = []
-    if held:
-        yield np.concatenate(held, axis=1), rate
-
-
-def channels_of(frame: av.AudioFrame) -> np.ndarray:
-    """The frame's channels, floating (C, n), full scale ±1."""
-    channels, samples = frame.layout.nb_channels, frame.samples
-    if channels > MAX_CHANNELS:
-        raise undecodable(f"It has {channels} channels; up to {MAX_CHANNELS} are read.")
-    dtype = SAMPLE_TYPES.get(frame.format.packed.name)
-    if dtype is None:
-        raise undecodable(f"Its samples are of the rare kind {frame.format.name}.")
-    # Not frame.to_ndarray: it counts planes up to a null pointer, and behind eight planes there is none.
-    planes, count = (channels, samples) if frame.format.is_planar else (1, samples * channels)
-    values = np.stack([np.frombuffer(memoryview(plane), dtype, count) for plane in frame.planes[:planes]])
-    values = values if frame.format.is_planar else values.reshape(samples, channels).T
-    if dtype == np.uint8:
-        return (values.astype(np.float32) - 128.0) / 128.0
-    if values.dtype.kind == "i":
-        return values.astype(np.float32) / 2.0 ** (8 * values.dtype.itemsize - 1)
-    return values
-
-
-def empty() -> InvalidAudio:
-    return InvalidAudio("The audio is empty.", code="audio_empty")
-
-
-def truncated(data: bytes) -> InvalidAudio:
-    message = "The audio file is cut off: it ends before its own end. Send it whole."
-    if data[4:8] == b"ftyp" and b"moov" not in data:
-        message = "The audio file is cut off: its index (moov) is missing. Send it whole, as one file."
-    return InvalidAudio(message, code="audio_truncated")
-
-
-def too_long(max_seconds: float) -> InvalidAudio:
-    message = f"The audio is longer than {max_seconds:g} seconds; send a shorter clip."
-    return InvalidAudio(message, code="audio_too_long")
-
-
-def undecodable(why: str) -> InvalidAudio:
-    message = f"The audio can't be decoded as any known sound or video format. {why}"
-    return InvalidAudio(message, code="audio_undecodable")
 
 
 def too_large(max_bytes: int) -> PayloadTooLarge:

@@ -12,11 +12,18 @@ from typing import Literal
 
 import numpy as np
 
-from audio.reference import SAMPLE_RATE, SPEECH_RANGE_DB, STEPS_PER_SECOND, speech_levels
+from audio.activity import (
+    LOUD_FRAMES,
+    SAMPLE_RATE,
+    SPEECH_RANGE_DB,
+    STEPS_PER_SECOND,
+    LevelMeter,
+    loudness_of,
+    runs,
+)
 
 # Speech stands at -30 to -10 dB; what never comes above -50 nobody would hear beside it.
 INAUDIBLE_DB = -50.0
-LOUD_STEPS = 20  # the loudness is what the loudest 0.2 s reach
 LONGEST_PAUSE_SECONDS = 2.5  # readers pause up to a second between sentences, two between paragraphs
 
 FULL_SCALE = 0.999
@@ -29,6 +36,7 @@ SPARE_SECONDS = 3.0
 # Letters that a character sounds like: digits are said as words, a Chinese or Japanese sign is a syllable.
 DIGIT_LETTERS, SIGN_LETTERS = 4, 3
 
+BLOCK = 10 * SAMPLE_RATE  # samples that are looked at at once
 HOP, WINDOW, BANDS = SAMPLE_RATE // 50, 1024, 24
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP
 SHORTEST_LOOP, LONGEST_LOOP = 0.3, 6.0  # seconds of what is repeated
@@ -48,38 +56,77 @@ class Fault:
     message: str
 
 
+class SoundCheck:
+    """What tells the faults of speech that comes piece by piece: some 6 KB of figures for each second.
+
+    `push` it all, and ask for the faults once.
+    """
+
+    def __init__(self) -> None:
+        self._meter, self._spectra, self._flat = LevelMeter(), Spectra(), FlatPeaks()
+        self._samples = 0
+
+    def push(self, samples: np.ndarray) -> None:
+        """Take mono float32 samples (n,) at 24 kHz, any number of them."""
+        for start in range(0, len(samples), BLOCK):
+            block = samples[start : start + BLOCK]
+            self._samples += len(block)
+            for part in (self._meter, self._spectra, self._flat):
+                part.push(block)
+
+    def faults(self, text: str) -> list[Fault]:
+        """What is wrong with the sound, which should say this text."""
+        seconds = self._samples / SAMPLE_RATE
+        if self._samples < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_FRAMES * 2:
+            return [Fault("too_short", 0.0, seconds, "There is hardly any sound.")]
+        levels = self._meter.levels
+        loud = loudness_of(levels)
+        if loud < INAUDIBLE_DB:
+            return [Fault("silence", 0.0, seconds, "Nothing can be heard.")]
+        found = [*silences(levels, loud), *self._flat.faults(), *loops(self._spectra.bands, levels, loud)]
+        return [*found, *wrong_length(seconds, text)]
+
+
 def faults_of(samples: np.ndarray, text: str) -> list[Fault]:
     """What is wrong with mono float32 samples (N,) at 24 kHz that should say this text."""
-    if len(samples) < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_STEPS * 2:
-        return [Fault("too_short", 0.0, len(samples) / SAMPLE_RATE, "There is hardly any sound.")]
-    levels = speech_levels(samples)
-    loud = float(np.partition(levels, -LOUD_STEPS)[-LOUD_STEPS])
-    if loud < INAUDIBLE_DB:
-        return [Fault("silence", 0.0, len(samples) / SAMPLE_RATE, "Nothing can be heard.")]
-    found = [*silences(levels, loud), *clipping(samples), *loops(samples, levels, loud)]
-    return [*found, *wrong_length(len(samples) / SAMPLE_RATE, text)]
+    check = SoundCheck()
+    check.push(samples)
+    return check.faults(text)
 
 
 def silences(levels: np.ndarray, loud: float) -> Iterator[Fault]:
     """Pauses that no reader makes. levels: of each 10 ms, in dB."""
-    sound = np.flatnonzero(levels > loud - SPEECH_RANGE_DB)
-    edges = [-1, *sound.tolist(), len(levels)]
-    for before, after in pairwise(edges):
-        seconds = (after - before - 1) / STEPS_PER_SECOND
+    for first, end in zip(*runs(levels <= loud - SPEECH_RANGE_DB), strict=True):
+        start, seconds = int(first) / STEPS_PER_SECOND, int(end - first) / STEPS_PER_SECOND
         if seconds > LONGEST_PAUSE_SECONDS:
-            start = (before + 1) / STEPS_PER_SECOND
             yield Fault("silence", start, start + seconds, f"Nothing is said for {seconds:.1f} s.")
 
 
-def clipping(samples: np.ndarray) -> Iterator[Fault]:
-    """Peaks cut flat at full scale."""
-    full = np.abs(samples) >= FULL_SCALE
-    flat = np.lib.stride_tricks.sliding_window_view(full, CLIPPED_RUN).all(axis=1)
-    share = flat.mean()
-    if share > CLIPPED_SHARE:
-        where = np.flatnonzero(flat)
-        start, end = int(where[0]) / SAMPLE_RATE, int(where[-1] + CLIPPED_RUN) / SAMPLE_RATE
-        yield Fault("clipping", start, end, f"{share:.2%} of the samples are cut off at full scale.")
+class FlatPeaks:
+    """Counts peaks cut flat at full scale."""
+
+    def __init__(self) -> None:
+        self._before = np.zeros(0, bool)  # whether the last samples stood at full scale
+        self._windows, self._flat = 0, 0
+        self._first, self._last = 0, 0
+
+    def push(self, samples: np.ndarray) -> None:
+        full = np.concatenate([self._before, np.abs(samples) >= FULL_SCALE])
+        self._before = full[-(CLIPPED_RUN - 1) :]
+        if len(full) < CLIPPED_RUN:
+            return
+        where = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(full, CLIPPED_RUN).all(axis=1))
+        if len(where):
+            self._first = self._first if self._flat else self._windows + int(where[0])
+            self._last = self._windows + int(where[-1])
+        self._flat += len(where)
+        self._windows += len(full) - CLIPPED_RUN + 1
+
+    def faults(self) -> Iterator[Fault]:
+        share = self._flat / max(self._windows, 1)
+        if share > CLIPPED_SHARE:
+            start, end = self._first / SAMPLE_RATE, (self._last + CLIPPED_RUN) / SAMPLE_RATE
+            yield Fault("clipping", start, end, f"{share:.2%} of the samples are cut off at full scale.")
 
 
 def wrong_length(seconds: float, text: str) -> Iterator[Fault]:
@@ -99,12 +146,11 @@ def _letters(character: str) -> int:
     return SIGN_LETTERS if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def loops(samples: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[Fault]:
+def loops(spectra: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[Fault]:
     """The stretch that repeats itself longest, or a sound that is held, if either goes on for 3 s.
 
     Two moments are alike where their spectra, a third of a second around each, correlate.
     """
-    spectra = log_spectra(samples)
     sounding = levels[:: STEPS_PER_SECOND // FRAMES_PER_SECOND][: len(spectra)] > loud - SPEECH_RANGE_DB
     spectra = spectra[: len(sounding)]
     spectra = (spectra - spectra[sounding].mean(axis=0)) * sounding[:, None]
@@ -129,27 +175,44 @@ def alike(spectra: np.ndarray, energy: np.ndarray, sounding: np.ndarray, lag: in
         return np.zeros(0, bool)
 
     def around(values: np.ndarray) -> np.ndarray:
-        return np.convolve(values, np.ones(width), mode="same")
+        total = np.cumsum(np.pad(values, (width // 2 + 1, width // 2)), dtype=np.float64)
+        return total[width:] - total[:-width]
 
-    product = around((spectra[:-lag] * spectra[lag:]).sum(axis=1))
-    norm = np.sqrt(around(energy[:-lag]) * around(energy[lag:]))
+    product = around(np.einsum("ij,ij->i", spectra[:-lag], spectra[lag:]))
+    norm = np.sqrt(np.maximum(around(energy[:-lag]) * around(energy[lag:]), 0))
     heard = around((sounding[:-lag] & sounding[lag:]).astype(float)) > width / 2
     return heard & (product > ALIKE * np.maximum(norm, 1e-9))
 
 
 def longest_run(flags: np.ndarray) -> tuple[int, int]:
     """Where the longest run of True begins, and its length."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    starts, ends = runs(flags)
+    lengths = ends - starts
     longest = int(lengths.argmax()) if len(lengths) else 0
     return (int(starts[longest]), int(lengths[longest])) if len(lengths) else (0, 0)
 
 
-def log_spectra(samples: np.ndarray) -> np.ndarray:
-    """The spectrum of each 20 ms in 24 mel bands up to 8 kHz, in dB (frames, 24)."""
-    frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
-    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32))))
-    mels = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 1)
-    edges = np.round(700 * (10 ** (mels / 2595) - 1) * WINDOW / SAMPLE_RATE).astype(int)
-    bands = [power[:, low : max(high, low + 1)].mean(axis=1) for low, high in pairwise(edges)]
-    return 10 * np.log10(np.stack(bands, axis=1) + 1e-8)
+class Spectra:
+    """The spectrum of each 20 ms in 24 mel bands up to 8 kHz, in dB, of sound that comes piece by piece."""
+
+    def __init__(self) -> None:
+        mels = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 1)
+        edges = np.round(700 * (10 ** (mels / 2595) - 1) * WINDOW / SAMPLE_RATE).astype(int)
+        self._bins = [slice(low, max(high, low + 1)) for low, high in pairwise(edges.tolist())]
+        self._found = [np.zeros((0, BANDS), np.float32)]
+        self._held = np.zeros(0, np.float32)
+
+    def push(self, samples: np.ndarray) -> None:
+        held = np.concatenate([self._held, samples])
+        count = max(0, (len(held) - WINDOW) // HOP + 1)
+        self._held = held[count * HOP :].copy()
+        if count:
+            frames = np.lib.stride_tricks.sliding_window_view(held, WINDOW)[::HOP]
+            power = np.square(np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32))))
+            bands = np.stack([power[:, bins].mean(axis=1) for bins in self._bins], axis=1)
+            self._found.append((10 * np.log10(bands + 1e-8)).astype(np.float32))
+
+    @property
+    def bands(self) -> np.ndarray:
+        """Those of all frames that are whole by now, (F, 24)."""
+        return np.concatenate(self._found)

@@ -1,5 +1,7 @@
 """What bytes are that no decoder reads, and what their sender can do about it."""
 
+from errors import InvalidAudio
+
 MATROSKA_HEADER, MATROSKA_CLUSTER, MATROSKA_CUES = b"\x1aE\xdf\xa3", b"\x1fC\xb6u", b"\x1cS\xbbk"
 SIMPLE_BLOCK = 0xA3
 FRAGMENT_BOXES = (b"styp", b"moof", b"sidx", b"mdat", b"emsg")
@@ -31,3 +33,24 @@ def _later_webm(data: bytes) -> bool:
     return MATROSKA_HEADER not in data[:64] and (
         MATROSKA_CLUSTER in data or data[:1] == bytes([SIMPLE_BLOCK])
     )
+
+
+def empty() -> InvalidAudio:
+    return InvalidAudio("The audio is empty.", code="audio_empty")
+
+
+def truncated(data: bytes) -> InvalidAudio:
+    message = "The audio file is cut off: it ends before its own end. Send it whole."
+    if data[4:8] == b"ftyp" and b"moov" not in data:
+        message = "The audio file is cut off: its index (moov) is missing. Send it whole, as one file."
+    return InvalidAudio(message, code="audio_truncated")
+
+
+def too_long(max_seconds: float) -> InvalidAudio:
+    message = f"The audio is longer than {max_seconds:g} seconds; send a shorter clip."
+    return InvalidAudio(message, code="audio_too_long")
+
+
+def undecodable(why: str) -> InvalidAudio:
+    message = f"The audio can't be decoded as any known sound or video format. {why}"
+    return InvalidAudio(message, code="audio_undecodable")

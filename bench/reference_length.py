@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from bench.quality import SENTENCES, heard, people, rate
-from higgs.codec import SAMPLE_RATE
+from higgs.codecs.base import SAMPLE_RATE
 from settings import load_settings
 from speakers.encoder import weights_file
-from speakers.judge import SpeakerJudge
-from speech_plan import SpeechOptions, VoiceReference
+from speakers.verifier import SpeakerJudge
+from synthesis.planner import SpeechOptions, VoiceReference
 from train.speech import speak
 from voice_cloning import VoiceCloner
 

@@ -22,7 +22,7 @@ from audio.encode import encode_audio
 from audio.reference import prepare_reference
 from audio.reference_selection import choose_stretch
 from errors import InvalidRequest
-from higgs.codecs.base import SAMPLE_RATE, Codec
+from higgs.codecs.base import FRAME_RATE, SAMPLE_RATE, Codec
 from higgs.prompts.v2 import Reference
 from speakers.verifier import SpeakerJudge
 from synthesis.planner import VoiceReference
@@ -37,6 +37,7 @@ from voices.store.voice_store import VoiceStore
 # What tells the words of samples at 24 kHz.
 Listen = Callable[[np.ndarray], str | None]
 
+UNNOTICED_SECONDS = 0.5  # by which a reference may be shorter than its recording, and hold all its words
 MOST_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of sound
 
 
@@ -56,19 +57,26 @@ class KeptVoices:
         return None if profile is None else (profile, self.reference(profile))
 
     def reference(self, profile: VoiceProfile) -> VoiceReference:
-        """Codes of this model's codec: those kept or, where another made them, new ones of the recording."""
+        """Codes of this model's codec: those kept or, where another made them, new ones of the recording.
+
+        Of a recording that was made for a model that follows longer ones, the first part is used; the words,
+        which are those of all of it, are then left out.
+        """
         sample = self.store.profiles.sample(profile.owner, profile.id)
         codes = torch.from_numpy(sample.codes)
         if sample.codec != self._codec:
             codes = self._cloner.reference(sample.flac).codes
             self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
+        codes = codes[:, : int(self._cloner.max_reference_seconds * FRAME_RATE)]
+        seconds = codes.shape[1] / FRAME_RATE
+        trimmed = seconds < profile.end_seconds - profile.start_seconds - UNNOTICED_SECONDS
         return VoiceReference(
             codes,
-            profile.transcript,
+            None if trimmed else profile.transcript,
             profile.source_seconds,
             profile.start_seconds,
-            profile.end_seconds,
-            trimmed=False,
+            profile.start_seconds + seconds if trimmed else profile.end_seconds,
+            trimmed,
             delivery=delivery_of(profile),
             more=tuple(map(self._known, profile.samples)),
         )
@@ -91,8 +99,9 @@ class KeptVoices:
         """
         self.store.profiles.get(owner, voice_id)
         with place_among(self._places):
-            chosen = choose_stretch(decode_audio(upload, max_seconds=LONGEST_UPLOAD_SECONDS))
-            words = words or listen(chosen.samples)
+            samples = decode_audio(upload, max_seconds=LONGEST_UPLOAD_SECONDS)
+            chosen = choose_stretch(samples, max_seconds=self._cloner.max_reference_seconds)
+            words = (words if chosen.whole else None) or listen(chosen.samples)
             if not words:
                 message = "No words were understood in the recording; send them as ref_text."
                 raise InvalidRequest(message, code="missing_required_parameter", param="ref_text")

@@ -1,9 +1,11 @@
 """Faults of speech, made from a real recording whose words are known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from audio.speech_issues import SAMPLE_RATE, faults_of
+from audio.speech_issues import SAMPLE_RATE, SoundCheck, faults_of
 from tests.audio.media import recording
 from tests.live import ROOT
 
@@ -84,3 +86,30 @@ def test_too_short_and_too_long() -> None:
 def test_digits_and_chinese_signs_take_longer_than_letters() -> None:
     assert kinds(recording(), "19 95 2001 17 4711 365 24 60 60 1789") == []
     assert kinds(recording(), "今天天气很暖和,所以我们坐火车去城里看我的姐姐。") == []
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.concatenate([recording(), silence(3), recording()]),
+        np.clip(recording() / np.abs(recording()).max() * 3, -1, 1),
+        with_stretch_repeated(5),
+        held_sound(6),
+    ],
+    ids=["pause", "clipped", "loop", "held"],
+)
+def test_it_is_the_same_in_pieces_of_any_size(samples: np.ndarray) -> None:
+    """Kind: a check that needs the whole answer at once needs many times its memory."""
+    check, random = SoundCheck(), np.random.default_rng(0)
+    for piece in np.split(samples.astype(np.float32), np.sort(random.integers(0, len(samples), 40))):
+        check.push(piece)
+    assert check.faults(TEXT) == faults_of(samples.astype(np.float32), TEXT) != []
+
+
+def test_five_minutes_take_little_memory() -> None:
+    samples = np.tile(recording(), 40)[: 300 * SAMPLE_RATE]
+    tracemalloc.start()
+    faults_of(samples, TEXT * 38)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30 * 2**20

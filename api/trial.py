@@ -1,0 +1,36 @@
+"""A new voice's trial is listened to: a voice that nobody understands is kept, but said to be one."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from api.attempts import checkable, words_heard, words_said
+from asr.transcriber import Listener
+from asr.words import wrong_words
+from audio.activity import SAMPLE_RATE
+from audio.recording_issues import Finding
+from errors import ModelError, Overloaded
+
+
+def trial_listener(listener: Listener) -> Callable[[np.ndarray, str], Finding | None]:
+    """What tells of samples (N,) at 24 kHz that should say a text whether they are misheard.
+
+    Nothing is told where the recogniser can't know the words, is missing, or has too much to do.
+    """
+
+    def listen(samples: np.ndarray, text: str) -> Finding | None:
+        try:
+            if not checkable(text, listener):
+                return None
+            transcript = listener.transcribe(samples, SAMPLE_RATE)
+            english = transcript.language == "en"
+            said, heard = words_said(text, english), words_heard(transcript.text, english)
+            wrong = wrong_words(said, heard)
+            if wrong <= max(1, listener.trust * len(said)):
+                return None
+        except (ModelError, Overloaded):
+            return None
+        message = f"Its trial was hard to understand: {min(wrong, len(said))} of {len(said)} words were heard"
+        return Finding("misheard", f"{message} wrongly. Try a clearer recording of 5 to 10 s.")
+
+    return listen
