@@ -5,14 +5,14 @@ from collections.abc import Callable
 import numpy as np
 
 from api.attempts import checkable, words_heard, words_said
-from asr.transcriber import Listener
+from asr.transcriber import Transcriber
 from asr.words import wrong_words
 from audio.activity import SAMPLE_RATE
 from audio.recording_issues import Finding
 from errors import ModelError, Overloaded
 
 
-def trial_listener(listener: Listener) -> Callable[[np.ndarray, str], Finding | None]:
+def trial_listener(transcriber: Transcriber) -> Callable[[np.ndarray, str], Finding | None]:
     """What tells of samples (N,) at 24 kHz that should say a text whether they are misheard.
 
     Nothing is told where the recogniser can't know the words, is missing, or has too much to do.
@@ -20,13 +20,13 @@ def trial_listener(listener: Listener) -> Callable[[np.ndarray, str], Finding | 
 
     def listen(samples: np.ndarray, text: str) -> Finding | None:
         try:
-            if not checkable(text, listener):
+            if not checkable(text, transcriber):
                 return None
-            transcript = listener.transcribe(samples, SAMPLE_RATE)
+            transcript = transcriber.transcribe(samples, SAMPLE_RATE)
             english = transcript.language == "en"
             said, heard = words_said(text, english), words_heard(transcript.text, english)
             wrong = wrong_words(said, heard)
-            if wrong <= max(1, listener.trust * len(said)):
+            if wrong <= max(1, transcriber.expected_wer * len(said)):
                 return None
         except (ModelError, Overloaded):
             return None

@@ -18,7 +18,7 @@ from bench.quality import SENTENCES, heard, people, rate
 from higgs.codecs.base import SAMPLE_RATE
 from settings import load_settings
 from speakers.encoder import weights_file
-from speakers.verifier import SpeakerJudge
+from speakers.verifier import SpeakerVerifier
 from synthesis.planner import SpeechOptions, VoiceReference
 from train.speech import speak
 from voice_cloning import VoiceCloner
@@ -52,7 +52,10 @@ def main() -> None:
     parser.add_argument("--voices", type=Path, default=Path("../shared/voices"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    cloner, judge = VoiceCloner.load(load_settings(["--model", options.model])), SpeakerJudge(weights_file())
+    cloner, judge = (
+        VoiceCloner.load(load_settings(["--model", options.model])),
+        SpeakerVerifier(weights_file()),
+    )
     result: dict[str, dict[str, list[float]]] = {}
     for name, recording in readings(options.voices, max(options.lengths)).items():
         for seconds in options.lengths:

@@ -14,10 +14,10 @@ from audio.decode import SAMPLE_RATE, decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.recording_issues import Finding
-from audio.reference_selection import ChosenStretch, SecondSpeaker, choose_stretch
+from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
 from errors import Cancelled, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import Speech, SpeechStream
-from speakers.verifier import SAME_SPEAKER, SpeakerJudge
+from speakers.verifier import SAME_SPEAKER, SpeakerVerifier
 from synthesis.planner import VoiceReference
 from voice_cloning import VoiceCloner
 from voices.store.profiles import packed
@@ -25,7 +25,7 @@ from voices.store.sessions import Step
 from voices.store.tables import SessionState, VoiceCloneSession, VoiceProfile
 from voices.store.voice_store import VoiceStore
 
-LONGEST_UPLOAD_SECONDS = 300.0
+MAX_UPLOAD_SECONDS = 300.0
 Result = TypeVar("Result")
 
 
@@ -79,14 +79,14 @@ class Onboarding:
         codec: str,
         order: VoiceOrder,
         places: threading.BoundedSemaphore,
-        judge: SpeakerJudge,
+        verifier: SpeakerVerifier,
     ) -> None:
         self.voice_id = new_voice_id()
         self.profile: VoiceProfile | None = None
         self.sample: Speech | None = None
         self.similarity: float | None = None
         self._cloner, self._store, self._codec, self._order = cloner, store, codec, order
-        self._places, self._judge = places, judge
+        self._places, self._judge = places, verifier
         self._steps: list[Step] = []
         self._changing = threading.Lock()
         self._cancelled = False
@@ -126,7 +126,7 @@ class Onboarding:
     def _walk(self) -> Generator[list[Step], None, None]:
         order = self._order
         samples = yield from self._step(
-            "read", lambda: decode_audio(order.upload, max_seconds=LONGEST_UPLOAD_SECONDS)
+            "read", lambda: decode_audio(order.upload, max_seconds=MAX_UPLOAD_SECONDS)
         )
         chosen = yield from self._step("choose", lambda: self._chosen(samples))
         self._findings += chosen.findings
@@ -166,11 +166,11 @@ class Onboarding:
         """The steps begun so far: name, state (running, completed or failed), started_at and seconds."""
         return [dict(step) for step in self._steps]
 
-    def _chosen(self, samples: np.ndarray) -> ChosenStretch:
+    def _chosen(self, samples: np.ndarray) -> ReferenceSelection:
         """The best stretch of the samples, and no more of it than the model follows."""
-        return choose_stretch(samples, self._second_speaker(), self._cloner.max_reference_seconds)
+        return select_reference(samples, self._second_speaker(), self._cloner.max_reference_seconds)
 
-    def _words(self, chosen: ChosenStretch) -> str | None:
+    def _words(self, chosen: ReferenceSelection) -> str | None:
         """The words that were given, if they are those of the part that was chosen."""
         words = self._order.transcript
         if words is None or chosen.whole:
@@ -244,7 +244,7 @@ class Onboarding:
             steps=[],
         )
 
-    def _profile(self, chosen: ChosenStretch, flac: bytes, voice: VoiceReference) -> VoiceProfile:
+    def _profile(self, chosen: ReferenceSelection, flac: bytes, voice: VoiceReference) -> VoiceProfile:
         order = self._order
         return VoiceProfile(
             id=self.voice_id,
