@@ -8,17 +8,17 @@ from api.attempts import checkable, words_heard, words_said
 from asr.transcriber import Transcriber
 from asr.words import wrong_words
 from audio.activity import SAMPLE_RATE
-from audio.recording_issues import Finding
+from audio.recording_issues import RecordingIssue
 from errors import ModelError, Overloaded
 
 
-def trial_listener(transcriber: Transcriber) -> Callable[[np.ndarray, str], Finding | None]:
+def trial_listener(transcriber: Transcriber) -> Callable[[np.ndarray, str], RecordingIssue | None]:
     """What tells of samples (N,) at 24 kHz that should say a text whether they are misheard.
 
     Nothing is told where the recogniser can't know the words, is missing, or has too much to do.
     """
 
-    def listen(samples: np.ndarray, text: str) -> Finding | None:
+    def listen(samples: np.ndarray, text: str) -> RecordingIssue | None:
         try:
             if not checkable(text, transcriber):
                 return None
@@ -31,6 +31,6 @@ def trial_listener(transcriber: Transcriber) -> Callable[[np.ndarray, str], Find
         except (ModelError, Overloaded):
             return None
         message = f"Its trial was hard to understand: {min(wrong, len(said))} of {len(said)} words were heard"
-        return Finding("misheard", f"{message} wrongly. Try a clearer recording of 5 to 10 s.")
+        return RecordingIssue("misheard", f"{message} wrongly. Try a clearer recording of 5 to 10 s.")
 
     return listen

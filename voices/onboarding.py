@@ -13,7 +13,7 @@ import numpy as np
 from audio.decode import SAMPLE_RATE, decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
-from audio.recording_issues import Finding
+from audio.recording_issues import RecordingIssue
 from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
 from errors import Cancelled, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import Speech, SpeechStream
@@ -61,7 +61,7 @@ class VoiceOrder:
     verify_consent: bool = False
     sample_text: str | None = None
     listen: Callable[[np.ndarray], str | None] | None = None
-    hear: Callable[[np.ndarray, str], Finding | None] | None = None
+    hear: Callable[[np.ndarray, str], RecordingIssue | None] | None = None
 
 
 class Onboarding:
@@ -91,7 +91,7 @@ class Onboarding:
         self._changing = threading.Lock()
         self._cancelled = False
         self._speaking: SpeechStream | None = None
-        self._findings: list[Finding] = []
+        self._findings: list[RecordingIssue] = []
 
     def __iter__(self) -> Iterator[list[Step]]:
         """Overloaded if as many others are under way as are done at once."""
@@ -176,7 +176,7 @@ class Onboarding:
         if words is None or chosen.whole:
             return words
         message = "Only a part of the recording was used, so the words given for all of it were left out."
-        self._findings.append(Finding("words_left_out", message))
+        self._findings.append(RecordingIssue("words_left_out", message))
         return None
 
     def _second_speaker(self) -> SecondSpeaker | None:
@@ -213,7 +213,7 @@ class Onboarding:
                     f"Its trial sounds little like the recording: their similarity is {self.similarity:.2f},"
                 )
                 message += f" of two recordings of one speaker mostly {SAME_SPEAKER:g} or more."
-                self._findings.append(Finding("unlike", message))
+                self._findings.append(RecordingIssue("unlike", message))
         misheard = self._order.hear(speech.as_spoken, text) if self._order.hear else None
         if misheard is not None:
             self._findings.append(misheard)
