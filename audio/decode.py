@@ -19,6 +19,7 @@ from audio.mp3 import without_end_tags
 from audio.truncation import Ending, ends_early, judge_ending
 from audio.unreadable import advice_on, empty, too_long, truncated, undecodable
 from audio.wav_repair import wav_parts, with_true_sample_size
+from concurrency import raise_if_cancelled
 from errors import InvalidAudio, PayloadTooLarge
 
 SAMPLE_RATE = 24_000
@@ -191,6 +192,7 @@ def decoded_frames(
     """Yield the frames that decode, and note in `ending` which packets did not."""
     packets = container.demux(stream)
     while True:
+        raise_if_cancelled()
         try:
             packet = next(packets, None)
         except av.FFmpegError:

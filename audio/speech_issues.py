@@ -7,7 +7,6 @@ the words are the right ones only a recogniser can tell.
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -17,17 +16,15 @@ from audio.activity import (
     SAMPLE_RATE,
     SPEECH_RANGE_DB,
     STEPS_PER_SECOND,
-    LevelMeter,
     loudness_of,
     runs,
 )
+from audio.speech_track import HOP, SpeechTrack
 
 # Speech stands at -30 to -10 dB; what never comes above -50 nobody would hear beside it.
 INAUDIBLE_DB = -50.0
 MAX_PAUSE_SECONDS = 2.5  # readers pause up to a second between sentences, two between paragraphs
 
-FULL_SCALE = 0.999
-CLIPPED_RUN = 3  # samples: a single peak that touches full scale is not flat
 CLIPPED_SHARE = 0.0005  # of all samples: half a millisecond in each second, heard as crackling
 
 # Nobody says more than 25 letters a second, and the slowest readers say 5; some silence is always added.
@@ -36,8 +33,6 @@ SPARE_SECONDS = 3.0
 # Letters that a character sounds like: digits are said as words, a Chinese or Japanese sign is a syllable.
 DIGIT_LETTERS, SIGN_LETTERS = 4, 3
 
-BLOCK = 10 * SAMPLE_RATE  # samples that are looked at at once
-HOP, WINDOW, BANDS = SAMPLE_RATE // 50, 1024, 24
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP
 MIN_LOOP, MAX_LOOP = 0.3, 6.0  # seconds of what is repeated
 REPEATED_SECONDS = 3.0  # how long it goes on after the first time: people repeat a word, not that long
@@ -56,42 +51,25 @@ class SpeechIssue:
     message: str
 
 
-class SoundCheck:
-    """What tells the faults of speech that comes piece by piece: some 6 KB of figures for each second.
-
-    `push` it all, and ask for the faults once.
-    """
-
-    def __init__(self) -> None:
-        self._meter, self._spectra, self._flat = LevelMeter(), Spectra(), FlatPeaks()
-        self._samples = 0
-
-    def push(self, samples: np.ndarray) -> None:
-        """Take mono float32 samples (n,) at 24 kHz, any number of them."""
-        for start in range(0, len(samples), BLOCK):
-            block = samples[start : start + BLOCK]
-            self._samples += len(block)
-            for part in (self._meter, self._spectra, self._flat):
-                part.push(block)
-
-    def faults(self, text: str) -> list[SpeechIssue]:
-        """What is wrong with the sound, which should say this text."""
-        seconds = self._samples / SAMPLE_RATE
-        if self._samples < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_FRAMES * 2:
-            return [SpeechIssue("too_short", 0.0, seconds, "There is hardly any sound.")]
-        levels = self._meter.levels
-        loud = loudness_of(levels)
-        if loud < INAUDIBLE_DB:
-            return [SpeechIssue("silence", 0.0, seconds, "Nothing can be heard.")]
-        found = [*silences(levels, loud), *self._flat.faults(), *loops(self._spectra.bands, levels, loud)]
-        return [*found, *wrong_length(seconds, text)]
-
-
 def find_speech_issues(samples: np.ndarray, text: str) -> list[SpeechIssue]:
     """What is wrong with mono float32 samples (N,) at 24 kHz that should say this text."""
-    check = SoundCheck()
-    check.push(samples)
-    return check.faults(text)
+    track = SpeechTrack()
+    track.push(samples)
+    track.close()
+    return speech_issues_in(track, text)
+
+
+def speech_issues_in(track: SpeechTrack, text: str) -> list[SpeechIssue]:
+    """What is wrong with the sound that was taken down, which should say this text."""
+    seconds = track.samples / SAMPLE_RATE
+    if track.samples < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_FRAMES * 2:
+        return [SpeechIssue("too_short", 0.0, seconds, "There is hardly any sound.")]
+    levels = track.levels
+    loud = loudness_of(levels)
+    if loud < INAUDIBLE_DB:
+        return [SpeechIssue("silence", 0.0, seconds, "Nothing can be heard.")]
+    found = [*silences(levels, loud), *clipping(track), *loops(track.spectra, levels, loud)]
+    return [*found, *wrong_length(seconds, text)]
 
 
 def silences(levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
@@ -102,33 +80,12 @@ def silences(levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
             yield SpeechIssue("silence", start, start + seconds, f"Nothing is said for {seconds:.1f} s.")
 
 
-class FlatPeaks:
-    """Counts peaks cut flat at full scale."""
-
-    def __init__(self) -> None:
-        self._before = np.zeros(0, bool)  # whether the last samples stood at full scale
-        self._windows, self._flat = 0, 0
-        self._first, self._last = 0, 0
-
-    def push(self, samples: np.ndarray) -> None:
-        full = np.concatenate([self._before, np.abs(samples) >= FULL_SCALE])
-        self._before = full[-(CLIPPED_RUN - 1) :]
-        if len(full) < CLIPPED_RUN:
-            return
-        where = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(full, CLIPPED_RUN).all(axis=1))
-        if len(where):
-            self._first = self._first if self._flat else self._windows + int(where[0])
-            self._last = self._windows + int(where[-1])
-        self._flat += len(where)
-        self._windows += len(full) - CLIPPED_RUN + 1
-
-    def faults(self) -> Iterator[SpeechIssue]:
-        share = self._flat / max(self._windows, 1)
-        if share > CLIPPED_SHARE:
-            start, end = self._first / SAMPLE_RATE, (self._last + CLIPPED_RUN) / SAMPLE_RATE
-            yield SpeechIssue(
-                "clipping", start, end, f"{share:.2%} of the samples are cut off at full scale."
-            )
+def clipping(track: SpeechTrack) -> Iterator[SpeechIssue]:
+    """Peaks cut flat at full scale."""
+    share = track.flat / track.samples
+    if share > CLIPPED_SHARE:
+        start, end = track.first_flat / SAMPLE_RATE, track.last_flat / SAMPLE_RATE
+        yield SpeechIssue("clipping", start, end, f"{share:.2%} of the samples are cut off at full scale.")
 
 
 def wrong_length(seconds: float, text: str) -> Iterator[SpeechIssue]:
@@ -192,29 +149,3 @@ def longest_run(flags: np.ndarray) -> tuple[int, int]:
     lengths = ends - starts
     longest = int(lengths.argmax()) if len(lengths) else 0
     return (int(starts[longest]), int(lengths[longest])) if len(lengths) else (0, 0)
-
-
-class Spectra:
-    """The spectrum of each 20 ms in 24 mel bands up to 8 kHz, in dB, of sound that comes piece by piece."""
-
-    def __init__(self) -> None:
-        mels = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 1)
-        edges = np.round(700 * (10 ** (mels / 2595) - 1) * WINDOW / SAMPLE_RATE).astype(int)
-        self._bins = [slice(low, max(high, low + 1)) for low, high in pairwise(edges.tolist())]
-        self._found = [np.zeros((0, BANDS), np.float32)]
-        self._held = np.zeros(0, np.float32)
-
-    def push(self, samples: np.ndarray) -> None:
-        held = np.concatenate([self._held, samples])
-        count = max(0, (len(held) - WINDOW) // HOP + 1)
-        self._held = held[count * HOP :].copy()
-        if count:
-            frames = np.lib.stride_tricks.sliding_window_view(held, WINDOW)[::HOP]
-            power = np.square(np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32))))
-            bands = np.stack([power[:, bins].mean(axis=1) for bins in self._bins], axis=1)
-            self._found.append((10 * np.log10(bands + 1e-8)).astype(np.float32))
-
-    @property
-    def bands(self) -> np.ndarray:
-        """Those of all frames that are whole by now, (F, 24)."""
-        return np.concatenate(self._found)

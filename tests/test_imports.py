@@ -15,12 +15,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MAX_FILE_LINES = 300
 
-GROUND = {"errors"}
+GROUND = {"errors", "concurrency"}
 DOMAIN = {"higgs", "text", "audio", "voices", "asr", "speakers"}
 PYTHON_DOOR = {"voice_cloning", "synthesis"} | DOMAIN | GROUND
 EVERYTHING_SHARED = PYTHON_DOOR | {"settings", "api"}
 MAY_IMPORT = {
     "errors": set(),
+    "concurrency": {"errors"},
     "higgs": GROUND,
     "text": GROUND,
     "audio": GROUND,
@@ -31,7 +32,8 @@ MAY_IMPORT = {
     "synthesis": {"higgs", "text", "audio"} | GROUND,
     "voice_cloning": {"synthesis"} | DOMAIN | GROUND | {"settings"},
     "api": PYTHON_DOOR,
-    "app": EVERYTHING_SHARED,
+    "app": EVERYTHING_SHARED | {"serving"},
+    "serving": PYTHON_DOOR | {"api"},
     "migrate": {"settings", "voices"} | GROUND,
     "bench": EVERYTHING_SHARED | {"train"},  # the bundled model is measured beside its teachers
     "train": {"higgs", "audio", "text"} | GROUND,
@@ -41,7 +43,7 @@ ROOMS = MAY_IMPORT.keys() | TESTS
 MAY_USE = {
     "fastapi": {"api", "app"},
     "starlette": {"api", "app"},
-    "uvicorn": {"app"},
+    "uvicorn": {"app", "serving"},
     "pydantic_settings": {"settings"},
     "sqlalchemy": {"voices"},
     "alembic": {"voices"},

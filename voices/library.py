@@ -10,6 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
 from audio.reference_selection import select_reference
-from errors import InvalidRequest
+from errors import InvalidRequest, StoreUnavailable
 from higgs.codecs.base import FRAME_RATE, SAMPLE_RATE, Codec
 from higgs.prompts.v2 import Reference
 from speakers.verifier import SpeakerVerifier
@@ -62,11 +63,12 @@ class VoiceLibrary:
         Of a recording that was made for a model that follows longer ones, the first part is used; the words,
         which are those of all of it, are then left out.
         """
-        sample = self.store.profiles.sample(profile.owner, profile.id)
-        codes = torch.from_numpy(sample.codes)
-        if sample.codec != self._codec:
-            codes = self._cloner.reference(sample.flac).codes
-            self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
+        kept, codec = self.store.profiles.codes(profile.owner, profile.id)
+        codes = torch.from_numpy(kept)
+        if codec != self._codec:
+            codes = self._cloner.reference(self.store.profiles.sample(profile.owner, profile.id).flac).codes
+            with suppress(StoreUnavailable):  # a full disk keeps no voice from speaking
+                self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
         codes = codes[:, : int(self._cloner.max_reference_seconds * FRAME_RATE)]
         seconds = codes.shape[1] / FRAME_RATE
         trimmed = seconds < profile.end_seconds - profile.start_seconds - UNNOTICED_SECONDS
@@ -86,7 +88,8 @@ class VoiceLibrary:
         codes = torch.from_numpy(self.store.samples.codes(sample))
         if sample.codec != self._codec:
             codes = self._cloner.reference(self.store.samples.recording(sample)).codes
-            self.store.samples.set_codes(sample, codes.numpy(), self._codec)
+            with suppress(StoreUnavailable):
+                self.store.samples.set_codes(sample, codes.numpy(), self._codec)
         return Reference(codes, sample.transcript)
 
     def add_sample(

@@ -1,6 +1,5 @@
 """/api/public/voice/onboarding: upload a recording or a video, hear the voice say something else, keep it."""
 
-import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator
@@ -27,7 +26,7 @@ from api.schemas.voices import (
     similarity_of,
 )
 from api.state import Cloner, State, Voices
-from api.streaming import EVENT_STREAM, sse, while_connected
+from api.streaming import EVENT_STREAM, failure_event, sse, while_connected
 from api.text_validation import check_text
 from api.trial import trial_listener
 from api.uploads import file_name, require_form, uploaded_bytes
@@ -119,16 +118,22 @@ def onboarding_status(voice_id: str, voices: Voices, owner: Owner) -> Onboarding
 
 
 @router.get("/status/{voice_id}/events", response_class=StreamingResponse, responses=EVENTS)
-async def onboarding_events(voice_id: str, voices: Voices, owner: Owner) -> StreamingResponse:
-    """The status as events: now, at each change, and for the last time when the onboarding has ended."""
+async def onboarding_events(voice_id: str, voices: Voices, state: State, owner: Owner) -> StreamingResponse:
+    """The status as events: now, at each change, and for the last time when the onboarding has ended.
+
+    Where the voice is deleted meanwhile, the last event is that error; a server that ends ends the stream.
+    """
     first = await run_in_threadpool(status_of, voices, owner, voice_id)
 
     async def events() -> AsyncIterator[bytes]:
         status = first
         yield sse(status.model_dump())
-        while status.status == "running":
-            await asyncio.sleep(POLL_SECONDS)
-            latest = await run_in_threadpool(status_of, voices, owner, voice_id)
+        while status.status == "running" and not await state.drain.begins_within(POLL_SECONDS):
+            try:
+                latest = await run_in_threadpool(status_of, voices, owner, voice_id)
+            except Exception as error:  # the voice was deleted, say: the stream ends with that, not torn off
+                yield failure_event(error)
+                return
             if (latest.status, latest.steps) != (status.status, status.steps):
                 yield sse(latest.model_dump())
             status = latest
