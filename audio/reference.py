@@ -13,10 +13,10 @@ from audio.activity import (
     sound_bounds,
     speech_levels,
 )
+from audio.frames import HOP
 from audio.voice_activity import SPOKEN, WINDOW_SECONDS, speech_probabilities, voice_seconds
 from errors import InvalidAudio
 
-HOP = 960  # the codec's frame; its two published encoders agree only on whole frames
 MIN_SECONDS = 1.0
 MIN_SOUND_SECONDS = 0.5
 MAX_SECONDS = 30.0  # that any model reads; for what a model follows see VoiceCloner.max_reference_seconds
