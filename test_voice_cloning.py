@@ -273,7 +273,7 @@ def test_human_voices_are_followed(server: LiveServer) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("recording", nargs="?", type=Path, default=RECORDING, help="1-30 s of one voice")
+    parser.add_argument("recording", nargs="?", type=Path, default=RECORDING, help="5 to 10 s of one voice")
     parser.add_argument("--api-url", default=os.environ.get("VOICE_API_URL"), help="a running server")
     parser.add_argument("--save", type=Path, default=Path("kept_voice.mp3"), help="where to write the speech")
     arguments = parser.parse_args()

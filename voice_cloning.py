@@ -28,7 +28,7 @@ from tqdm import tqdm
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.frames import FRAME_RATE, SAMPLE_RATE
-from audio.reference import prepare_reference
+from audio.reference import MAX_SECONDS, prepare_reference
 from concurrency import SingleFlight, on_cancel, raise_if_cancelled
 from errors import InvalidRequest, StartError, VoiceServerError
 from higgs.codecs.base import Codec, load_codec
@@ -70,6 +70,7 @@ class VoiceCloner:
         self._defaults = checkpoint.defaults
         self.codec = codec
         self.licence = checkpoint.licence
+        self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
         bundled = model_id == BUNDLED_MODEL.name
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
@@ -121,12 +122,15 @@ class VoiceCloner:
     def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
         """Make a recording a voice: any container, 1 s or more of sound. InvalidAudio says why it can't be.
 
+        Of a longer one than max_reference_seconds a part is used; the transcript of all of it is then of no
+        use, and is left out.
         Encoded recordings are kept by their content; one that many ask for at once is encoded once.
         Cancelled if the work under way is called off meanwhile.
         """
         key = hashlib.sha256(audio).digest()
         self.reference_use.note(key in self._references)
-        return replace(self._references.get(key, lambda: self._encode(audio)), transcript=transcript)
+        voice = self._references.get(key, lambda: self._encode(audio))
+        return replace(voice, transcript=None if voice.trimmed else transcript)
 
     @contextmanager
     def admitted(self) -> Iterator[Place]:
@@ -213,7 +217,7 @@ class VoiceCloner:
         self.engine.close()
 
     def _encode(self, audio: bytes) -> VoiceReference:
-        used = prepare_reference(decode_audio(audio))
+        used = prepare_reference(decode_audio(audio), self.max_reference_seconds)
         raise_if_cancelled()
         codes = self.codec.encode(used.samples)
         part = used.source_seconds, used.start_seconds, used.end_seconds
@@ -263,7 +267,7 @@ def _device_of(wanted: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speak a text in the voice of a recording.")
-    parser.add_argument("recording", type=Path, help="1-30 s of one voice, in any sound or video format")
+    parser.add_argument("recording", type=Path, help="5 to 10 s of one voice, in any sound or video format")
     parser.add_argument("text", help="what to say")
     parser.add_argument("-o", "--output", type=Path, default=Path("out.wav"), help="WAV file to write")
     parser.add_argument("--transcript", help="the words spoken in the recording; makes the clone better")

@@ -100,8 +100,9 @@ def _clone(
     )
     if voice.transcript is None and transcribes:
         voice = replace(voice, transcript=state.reference_transcripts.of(data, voice))
-    used = _reference_used(voice, given=recording.transcript is not None)
-    return voice, VoiceUsed(used=CLONE, reference=used, note=_note_on_trim(voice))
+    used = _reference_used(voice, given=recording.transcript is not None and not voice.trimmed)
+    note = _note_on_trim(voice, words_left_out=voice.trimmed and recording.transcript is not None)
+    return voice, VoiceUsed(used=CLONE, reference=used, note=note)
 
 
 def _reference_used(voice: VoiceReference, given: bool) -> ReferenceUsed:
@@ -127,7 +128,8 @@ def _note_on_unused(wanted: VoiceRequest) -> str | None:
     return None if wanted.recording is None else 'The input_audio was not used: audio.voice is not "clone".'
 
 
-def _note_on_trim(voice: VoiceReference) -> str | None:
+def _note_on_trim(voice: VoiceReference, words_left_out: bool) -> str | None:
     if not voice.trimmed:
         return None
-    return f"Only {voice.start_seconds:.2f} to {voice.end_seconds:.2f} s of the recording were used."
+    note = f"Only {voice.start_seconds:.2f} to {voice.end_seconds:.2f} s of the recording were used."
+    return note + " The words given for all of it were left out." if words_left_out else note

@@ -1,5 +1,6 @@
 """From the engine's codes to samples, piece by piece or as a whole."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
+from audio.quiet_ends import DeadSound, faded, without_quiet_end
 from errors import ModelError
 from higgs.codecs.base import Codec
 from higgs.engine.engine import Engine
@@ -78,12 +80,14 @@ class SampleBuffer:
 class TextChunk:
     """What is spoken in one go: a prompt, and the columns that its speech may take.
 
+    min_frames: frames that the text takes at least; quiet behind fewer is no good end.
     follows:    the number of the piece that its voice spoke before, if it is to go on from there.
     continuation_prompt:   the prompt instead of the other, made with the codes (8, T) of that piece.
     """
 
     prompt: Prompt | LazyPrompt
     max_steps: int
+    min_frames: int = 0
     previous: int | None = None
     continuation_prompt: Callable[[torch.Tensor], Prompt] | None = None
 
@@ -129,6 +133,8 @@ class SpeechStream:
         self._cancelled = False
         self._spoken: list[Generation] = []
         self._codes: list[torch.Tensor] = []
+        self._last_begun = 0  # samples of the segment before those of its last piece
+        self._dead: dict[int, Literal["stop", "length"]] = {}  # pieces that were stopped in dead sound
         self._watchers: list[Callable[[np.ndarray], None]] = []
         self._samples_spoken = 0
         self._submit(0, admitted=False, place=place)
@@ -161,16 +167,21 @@ class SpeechStream:
             else piece.prompt.made()
         )
 
-    def _frames(self, pieces: Iterable[int]) -> Iterator[torch.Tensor]:
+    def _frames(self, pieces: range) -> Iterator[torch.Tensor]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
+        self._last_begun = sys.maxsize
         for index in pieces:
             if index and not self._submit(index):
                 return
+            if index == pieces[-1]:
+                self._last_begun = sum(codes.shape[1] for codes in self._codes[pieces[0] :]) * HOP
             codes = [NO_CODES]
-            for frames in self._spoken[index] if index else self._first_frames():
-                codes.append(frames)
-                yield frames
-            self._codes.append(torch.cat(codes, dim=1))
+            try:
+                for frames in self._spoken[index] if index else self._first_frames():
+                    codes.append(frames)
+                    yield frames
+            finally:
+                self._codes.append(torch.cat(codes, dim=1))
 
     def _first_frames(self) -> Iterator[torch.Tensor]:
         """The codes of the first piece, by another seed if the model ends at once and none was asked for."""
@@ -185,8 +196,8 @@ class SpeechStream:
                 yield from frames
                 return
 
-    def _samples(self, pieces: Iterable[int], at_once: bool) -> Iterator[np.ndarray]:
-        """What the model speaks, decoded as one stretch of sound.
+    def _samples(self, pieces: range, at_once: bool) -> Iterator[np.ndarray]:
+        """What the model speaks, decoded as one stretch of sound; it ends where its last piece is dead.
 
         at_once: nobody hears it before its end, so that pieces need not be small; the codec's memory grows
         with them, so that they are not large either.
@@ -194,12 +205,32 @@ class SpeechStream:
         decoder, frames = self._codec.decoder(), self._frames(pieces)
         first = MAX_CHUNK if at_once else max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
         growing = playback_chunks(frames, first, decoder.ahead)
+        dead_sound, given = DeadSound(), 0
         for codes, last in chain(((codes, False) for codes in growing), [(NO_CODES, True)]):
-            samples = decoder.push(codes, last)
+            samples = faded(decoder.push(codes, last), given)
+            end = dead_sound.push(samples, self._last_begun)
+            if end is not None and not last:
+                end = -(-end // HOP) * HOP
+                samples = samples[: max(end - given, 0)]
+            given += len(samples)
             self._samples_spoken += len(samples)
             for watch in self._watchers:
                 watch(samples)
             yield samples
+            if end is not None and not last:
+                growing.close()
+                frames.close()
+                return self._stop_dead(pieces[-1], end, dead_sound.sounding)
+
+    def _stop_dead(self, index: int, end: int, sounding: int) -> None:
+        """Stop the last piece of a segment, which has been quiet for long; samples of the segment.
+
+        Its end is as good as any where its text can have been spoken by then.
+        """
+        self._spoken[index].cancel()
+        self._codes[index] = self._codes[index][:, : (end - self._last_begun) // HOP]
+        spoken = (sounding - self._last_begun) // HOP
+        self._dead[index] = "stop" if spoken >= self._pieces[index].min_frames else "length"
 
     def _sound(self, at_once: bool) -> Iterator[np.ndarray]:
         """What is heard: filtered, and with the pauses."""
@@ -207,22 +238,23 @@ class SpeechStream:
         for segment in self._segments:
             pieces = range(begun, begun + len(segment.pieces))
             begun = pieces.stop
-            yield from segment.filter(self._samples(pieces, at_once))
+            yield from segment.filter(without_quiet_end(self._samples(pieces, at_once)))
             if len(self._codes) < begun:
                 return
             yield np.zeros(segment.silence, np.float32)
 
     def speech(self) -> Speech:
         """Wait for the whole. Cancelled, or ModelError if the model failed or ended without a frame."""
-        as_spoken, heard = SampleBuffer(), SampleBuffer()
+        as_spoken, heard, count = SampleBuffer(), SampleBuffer(), 0
         changed = any(segment.silence or segment.filter is not iter for segment in self._segments)
         self.watch(as_spoken.append)
         for samples in self._sound(at_once=True):
+            count += len(samples)
             if changed:
                 heard.append(samples)
         if not self._samples_spoken:
             raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
-        samples = heard.samples if changed else as_spoken.samples
+        samples = heard.samples if changed else as_spoken.samples[:count]
         return Speech(samples, as_spoken.samples, **vars(self.finished()))
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -236,9 +268,8 @@ class SpeechStream:
     def finished(self) -> SpeechReport:
         """How it ended and what it cost, once all was heard."""
         prompts = [generation.prompt for generation in self._spoken]
-        whole = len(self._spoken) == len(self._pieces) and all(
-            s.finish_reason == "stop" for s in self._spoken
-        )
+        reasons = [self._dead.get(number, s.finish_reason) for number, s in enumerate(self._spoken)]
+        whole = len(reasons) == len(self._pieces) and all(reason == "stop" for reason in reasons)
         return SpeechReport(
             finish_reason="stop" if whole else "length",
             prompt_text_tokens=sum(prompt.text_tokens for prompt in prompts),

@@ -163,7 +163,7 @@ class Planner:
         """A prompt for a text of so many bytes, with the columns that fit beside it, if those needed do."""
         needed = max(int(MAX_SPEAKING_RATE * length), FIRST_FRAME)
         budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
-        return TextChunk(prompt, min(budget, max(self.positions - len(prompt), needed)))
+        return TextChunk(prompt, min(budget, max(self.positions - len(prompt), needed)), needed)
 
     def _continuation_prompt(
         self, piece: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor

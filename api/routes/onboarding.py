@@ -28,6 +28,7 @@ from api.schemas.voices import (
 from api.state import Cloner, State, Voices
 from api.streaming import EVENT_STREAM, failure_event, sse, while_connected
 from api.text_validation import check_text
+from api.trial import trial_listener
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_validation import TRIAL_TEXT, transcript, user_name, voice_name
 from audio.encode import encode_audio
@@ -91,6 +92,7 @@ async def clone_voice(
         file_name=file_name(audio_file),
         transcript=transcript(ref_text, "ref_text"),
         listen=listening(state, transcribe_reference),
+        hear=trial_listener(state.transcriber),
         consent_id=consent or None,
         verify_consent=consent_check(state, voices, consent, verify_consent),
         sample_text=sample_text,
