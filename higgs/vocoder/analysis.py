@@ -26,7 +26,8 @@ UNVOICED_HZ = 160.0
 @dataclass(frozen=True)
 class Features:
     """F steps of 10 ms: log_f0 (F,) in ln Hz, bridged over unvoiced steps; voiced (F,) of 0 or 1; voicing
-    (F, 4) in 0..1, the periodic share of each band (not heard: see synthesis); envelope (F, 64), ln power per mel band."""
+    (F, 4) in 0..1, the periodic share of each band, which isn't heard (see synthesis); envelope (F, 64), ln
+    power per mel band."""
 
     log_f0: np.ndarray
     voiced: np.ndarray
