@@ -27,7 +27,7 @@ from train.teachers import (
 )
 
 KOKORO_PASSAGES, HIBARI_PASSAGES = 60, 120
-MIXED_SHARE = 0.5
+PASSAGES_OF_ONE, MIXED_SHARE = 5, 0.5
 PEAK = 0.98
 
 
@@ -45,6 +45,9 @@ class Shard:
         self._samples.append(np.round(scaled * 32767).astype(np.int16))
         self._durations.append(speech.durations)
         self._notes.append(notes)
+
+    def __len__(self) -> int:
+        return len(self._notes)
 
     @property
     def seconds(self) -> float:
@@ -85,7 +88,7 @@ class Teaching:
 
     def make(self, number: int) -> Shard:
         """Shard `number`: even ones by Kokoro, odd ones by hibari; the same each time it is made."""
-        rng, shard = random.Random(number), Shard()
+        rng, shard, mixture = random.Random(number), Shard(), dict[str, float]()
         count = HIBARI_PASSAGES if number % 2 else KOKORO_PASSAGES
         voices = HELD_OUT if number == 0 else VOICES
         for text in Passages(number):
@@ -94,7 +97,9 @@ class Teaching:
             if not 4 <= ids.shape[1] <= MAX_TOKENS:
                 continue
             speed = draw_speed(rng)
-            mixture = {"af_heart": 1.0} if number % 2 else draw_mixture(rng, voices)
+            # A speaker says several passages: one is the reference that another is spoken after.
+            if len(shard) % PASSAGES_OF_ONE == 0:
+                mixture = {"af_heart": 1.0} if number % 2 else draw_mixture(rng, voices)
             if number % 2:
                 speech = self._hibari.speak(ids, speed, rng.randrange(1 << 30))
             else:
@@ -102,8 +107,7 @@ class Teaching:
             style = ("hibari:" if number % 2 else "") + style_name(mixture)
             notes = {"text": text, "style": style, "speed": speed}
             shard.add(speech, notes | {"phones": said.phones, "words": said.words})
-            count -= 1
-            if not count:
+            if len(shard) == count:
                 return shard
         raise AssertionError("passages never end")
 
