@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from higgs.vocoder.analysis import BANDS, TOP_HZ, Features, mel
+from higgs.vocoder.analysis import TOP_HZ, Features
+from higgs.vocoder.bands import NARROW
 
 LEVELS, RANGES = 64, 16
 LEVEL_LOW, LEVEL_HIGH = 4.0, 6.2  # ln Hz: 55 to 493 Hz in steps of 0.6 semitones
@@ -17,8 +18,7 @@ RANGE_LOW, RANGE_HIGH = 0.05, 0.5  # ln: standard deviation of 0.9 to 8.7 semito
 SPEECH_DEPTH = 5.0  # ln power: steps this far below the loud ones still count as speech
 POWER = -6.4  # ln power of speech in what comes out, all bands together
 GATE, GATE_RATIO = -6.0, 1.5  # relative ln power below which the floor that coding leaves is pushed down
-EDGES = 700.0 * np.expm1(np.linspace(0, mel(TOP_HZ), BANDS + 1) / 1127.0)
-BAND_HERTZ = np.diff(EDGES)
+BAND_HERTZ = NARROW.widths
 
 
 @dataclass(frozen=True)
