@@ -27,15 +27,15 @@ import soundfile
 import torch
 
 from audio.encode import encode_audio
-from audio.english import english_words
+from text.english import english_words
 from bench.quality_voices import Clip, Voice, of_length, people, pseudo_speakers
-from higgs.codec import SAMPLE_RATE
-from higgs.vocoder.analysis import analyse
-from listening.words import words_of, wrong_words
+from higgs.codecs.base import SAMPLE_RATE
+from higgs.codecs.vocoder.analysis import analyse
+from asr.words import words_of, wrong_words
 from settings import load_settings
 from speakers.encoder import weights_file
-from speakers.judge import SpeakerJudge
-from speech_plan import SpeechOptions
+from speakers.verifier import SpeakerJudge
+from synthesis.planner import SpeechOptions
 from voice_cloning import VoiceCloner
 
 ROOT = Path(__file__).resolve().parent.parent
