@@ -5,18 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from api.request_context import note_take_made_again
+from api.request_context import note_retry
 from api.schemas.chat import FaultFound, SpeechQuality
 from api.streaming import Cancellable
-from text.english import english_words
-from audio.speech_issues import Fault, faults_of
-from text.pauses import without_pauses
+from asr.transcriber import Transcriber
+from asr.words import words_of, wrong_words
 from audio.reference import SAMPLE_RATE
-from text.normalise import speakable
+from audio.speech_issues import SpeechIssue, find_speech_issues
 from errors import Cancelled, Overloaded
 from higgs.speech import Speech
-from asr.transcriber import Listener
-from asr.words import words_of, wrong_words
+from text.english import english_words
+from text.normalise import speakable
+from text.pauses import without_pauses
 
 # The model's own marks: of speakers, of sounds, of the manner of speaking.
 MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
@@ -26,14 +26,14 @@ LATIN_SHARE = 0.8
 
 
 @dataclass(frozen=True)
-class Take:
+class Attempt:
     """One speech, its faults, and what a verifier heard in it.
 
     misheard: more words are wrong than can be the verifier's own mistakes.
     """
 
     speech: Speech
-    faults: tuple[Fault, ...]
+    faults: tuple[SpeechIssue, ...]
     heard: str | None = None
     word_error_rate: float | None = None
     misheard: bool = False
@@ -55,12 +55,12 @@ class Take:
 
 def quality_of(speech: Speech, text: str) -> SpeechQuality:
     """What is wrong with speech that has gone out already."""
-    return Take(speech, faults_in(speech, text)).quality(takes=1)
+    return Attempt(speech, speech_issues_in(speech, text)).quality(takes=1)
 
 
-def faults_in(speech: Speech, text: str) -> tuple[Fault, ...]:
+def speech_issues_in(speech: Speech, text: str) -> tuple[SpeechIssue, ...]:
     """What its sound says is wrong, by the length of what is spoken of the text."""
-    return tuple(faults_of(speech.as_spoken, TAG.sub(" ", without_pauses(text))))
+    return tuple(find_speech_issues(speech.as_spoken, TAG.sub(" ", without_pauses(text))))
 
 
 class Speaking(Cancellable, Protocol):
@@ -69,7 +69,7 @@ class Speaking(Cancellable, Protocol):
     def speech(self) -> Speech: ...
 
 
-class Takes:
+class Attempts:
     """Takes of one text, until one is good: get the best with `best`; `cancel` from any thread."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Takes:
         first: Speaking,
         again: Callable[[], Speaking] | None,
         text: str,
-        verifier: Listener | None,
+        verifier: Transcriber | None,
         most: int,
     ) -> None:
         """first: the take on its way. verifier: who listens; without one, bad takes are not made again.
@@ -100,7 +100,7 @@ class Takes:
                 stream = self._again()
             except Overloaded:
                 break
-            note_take_made_again()
+            note_retry()
             takes.append(self._judged(stream))
         best = min(takes, key=lambda take: (len(take.faults), take.word_error_rate or 0.0))
         return best.speech, best.quality(len(takes))
@@ -109,24 +109,24 @@ class Takes:
         self._cancelled = True
         self._waited_for.cancel()
 
-    def _judged(self, stream: Speaking) -> Take:
+    def _judged(self, stream: Speaking) -> Attempt:
         self._wait_for(stream)
         speech = stream.speech()
-        faults = faults_in(speech, self._text)
+        faults = speech_issues_in(speech, self._text)
         if self._verifier is None or not checkable(self._text, self._verifier):
-            return Take(speech, faults)
+            return Attempt(speech, faults)
         return self._listened_to(speech, faults, self._verifier)
 
-    def _listened_to(self, speech: Speech, faults: tuple[Fault, ...], verifier: Listener) -> Take:
-        hearing = verifier.listen(speech.as_spoken, SAMPLE_RATE)
-        self._wait_for(hearing)
-        transcript = hearing.transcript(len(speech.as_spoken) / SAMPLE_RATE)
+    def _listened_to(self, speech: Speech, faults: tuple[SpeechIssue, ...], verifier: Transcriber) -> Attempt:
+        job = verifier.listen(speech.as_spoken, SAMPLE_RATE)
+        self._wait_for(job)
+        transcript = job.transcript(len(speech.as_spoken) / SAMPLE_RATE)
         english = transcript.language == "en"
         said, heard = words_said(self._text, english), words_heard(transcript.text, english)
         wrong = wrong_words(said, heard)
         # A word too many or too few is the recogniser's own mistake as often as not.
-        misheard = wrong > max(1, verifier.trust * len(said))
-        return Take(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
+        misheard = wrong > max(1, verifier.expected_wer * len(said))
+        return Attempt(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
 
     def _wait_for(self, work: Cancellable) -> None:
         """Note whom to cancel; what was cancelled before it was noted is cancelled here."""
@@ -136,11 +136,11 @@ class Takes:
             raise Cancelled("The client left.")
 
 
-def checkable(text: str, listener: Listener) -> bool:
+def checkable(text: str, transcriber: Transcriber) -> bool:
     """Whether the recogniser can know the words: one of English alone knows none in other letters."""
     letters = [character for character in text if character.isalpha()]
     latin = sum(character.isascii() for character in letters)
-    return len(listener.languages) > 1 or latin >= LATIN_SHARE * len(letters)
+    return len(transcriber.languages) > 1 or latin >= LATIN_SHARE * len(letters)
 
 
 def words_said(text: str, english: bool) -> list[str]:

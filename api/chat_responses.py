@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from api.attempts import quality_of
 from api.kept_audio import KeptAudio
 from api.schemas.chat import (
     AnswerMessage,
@@ -23,10 +24,9 @@ from api.schemas.chat import (
     VoiceUsed,
 )
 from api.streaming import base64_pieces, sse
-from api.attempts import quality_of
 from audio.encode import encode_audio, encode_pieces
-from text.pauses import without_pauses
 from higgs.speech import Speech, SpeechStream
+from text.pauses import without_pauses
 
 DONE = b"data: [DONE]\n\n"
 

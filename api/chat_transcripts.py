@@ -13,13 +13,13 @@ from fastapi.responses import Response
 from api.chat_responses import DONE
 from api.errors import blamed_on
 from api.schemas.chat import ChatRequest, CompletionTokens, PromptTokens, Usage
+from api.schemas.transcription import TextChatResponse, TextChoice, TextMessage
 from api.state import ServerState
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from api.transcript_formats import usage_of
-from api.schemas.transcription import TextChatResponse, TextChoice, TextMessage
+from asr.transcript import Heard, Segment
 from audio.decode import SAMPLE_RATE, decode_audio, decode_base64_audio
 from errors import InvalidRequest
-from asr.transcript import Heard, Segment
 
 
 async def transcript_answer(
@@ -30,17 +30,17 @@ async def transcript_answer(
     with blamed_on(path):
         samples = await run_in_threadpool(_decoded, data, state.limits.upload_bytes)
     seconds = len(samples) / SAMPLE_RATE
-    hearing = state.listener.listen(samples, SAMPLE_RATE)
+    job = state.transcriber.listen(samples, SAMPLE_RATE)
     base: dict[str, Any] = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": model}
     if not body.stream:
-        transcript = await while_connected(request, hearing, lambda: hearing.transcript(seconds))
+        transcript = await while_connected(request, job, lambda: job.transcript(seconds))
         choice = TextChoice(message=TextMessage(content=transcript.text))
         return TextChatResponse(**base, choices=[choice], usage=_usage(list(transcript.segments), seconds))
-    parts = iter(hearing)
-    first = await while_connected(request, hearing, lambda: next(parts, None))
+    parts = iter(job)
+    first = await while_connected(request, job, lambda: next(parts, None))
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
     events = _chunks(base, first, parts, seconds, wants_usage)
-    return PiecewiseResponse(with_failure_told(events), hearing, EVENT_STREAM)
+    return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
 
 
 def _recording(body: ChatRequest) -> tuple[str, str]:

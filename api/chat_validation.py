@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from api.schemas.chat import AudioRequest, ChatRequest, Message
 from api.text_validation import check_text
-from text.normalise import spoken_part
 from errors import InvalidRequest, PayloadTooLarge
 from higgs.prompts.v2 import INSTRUCTION
 from synthesis.planner import SpeechOptions
+from text.normalise import spoken_part
 
 # How boson's own clients write a system message.
 SCENE = re.compile(r"<\|scene_desc_start\|>(.*?)<\|scene_desc_end\|>", re.DOTALL)

@@ -1,9 +1,9 @@
 """What may be spoken, on every route that speaks."""
 
 from api.errors import blamed_on
-from text.pauses import parted, without_pauses
-from text.normalise import speakable
 from errors import PayloadTooLarge
+from text.normalise import speakable
+from text.pauses import parted, without_pauses
 
 
 def check_text(text: str, path: str, longest: int) -> None:

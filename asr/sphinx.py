@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from errors import ModelError
 from asr.sphinx_worker import LENGTH
 from asr.transcript import Heard, Segment, Task, Word
+from errors import ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES_PER_SECOND = 100
@@ -27,7 +27,7 @@ class Sphinx:
 
     name = "pocketsphinx"
     translates = False
-    trust = 0.5  # it mishears a tenth of a clear speaker's words, and far more of unusual voices
+    expected_wer = 0.5  # it mishears a tenth of a clear speaker's words, and far more of unusual voices
 
     def __init__(self) -> None:
         self.languages = {"en": "english"}

@@ -26,9 +26,9 @@ from bench.boson import PYTHON, BosonRun
 from bench.qwen import QwenLoop
 from bench.subject import DEVICE, default_model, model_named, options_named, some_prompt
 from higgs.engine.engine import Engine
+from higgs.engine.sampler import SamplingOptions
 from higgs.model.transformer import HiggsModel
 from higgs.prompts.v2 import Prompt
-from higgs.engine.sampler import SamplingOptions
 
 Run = Callable[[int], int]  # streams → columns written
 

@@ -26,16 +26,16 @@ import numpy as np
 import soundfile
 import torch
 
+from asr.words import words_of, wrong_words
 from audio.encode import encode_audio
-from text.english import english_words
 from bench.quality_voices import Clip, Voice, of_length, people, pseudo_speakers
 from higgs.codecs.base import SAMPLE_RATE
 from higgs.codecs.vocoder.analysis import analyse
-from asr.words import words_of, wrong_words
 from settings import load_settings
 from speakers.encoder import weights_file
-from speakers.verifier import SpeakerJudge
+from speakers.verifier import SpeakerVerifier
 from synthesis.planner import SpeechOptions
+from text.english import english_words
 from voice_cloning import VoiceCloner
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -139,17 +139,17 @@ def judge(python: Path, out: Path, pocketsphinx: bool) -> dict[str, dict]:
     return {row["file"]: row for row in rows(out / "verdicts.jsonl")}
 
 
-class Likeness:
+class SimilarityResult:
     """Who an answer sounds like, among the references of all voices."""
 
     def __init__(self, voices: list[Voice]) -> None:
-        self._judge = SpeakerJudge(weights_file())
+        self._judge = SpeakerVerifier(weights_file())
         cloned = [voice for voice in voices if voice.clips]
         self.references = {voice.name: self._print(voice.clips[0].samples) for voice in cloned}
         self.levels = {voice.name: pitch_level(voice.clips[0].samples) for voice in cloned}
 
     def _print(self, samples: np.ndarray) -> np.ndarray:
-        return self._judge.voiceprint(samples, SAMPLE_RATE)
+        return self._judge.embedding(samples, SAMPLE_RATE)
 
     def of(self, samples: np.ndarray, name: str) -> dict[str, float]:
         """Similarity to the own reference, whether that is the nearest of ten, semitones of pitch off."""
@@ -227,7 +227,7 @@ def main() -> None:
     tasks = planned(list(options.sets), options.sentences, voices)
     speak(cloner, tasks, out)
     verdicts = judge(options.judges, out, options.pocketsphinx)
-    likeness = Likeness([voice for group in voices.values() for voice in group])
+    likeness = SimilarityResult([voice for group in voices.values() for voice in group])
     clips = list(islice(rows(out / CLIPS), len(tasks)))
     for clip in clips:
         if clip["voice"] in likeness.references:

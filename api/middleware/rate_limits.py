@@ -11,8 +11,8 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.middleware.auth import GUARDED
 from api.errors import error_response
+from api.middleware.auth import GUARDED
 from errors import RateLimited
 
 

@@ -7,8 +7,8 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
-from api.middleware.auth import Owner
 from api.errors import error_detail
+from api.middleware.auth import Owner
 from api.routes.speech import begin_speech
 from api.schemas.speech import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
 from api.state import Cloner, State

@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.codecs.vocoder.codec import MODEL_TYPE as VOCODER_MODEL_TYPE
 from higgs.codecs.vocoder.codec import VocoderCodec
-from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.model.weights import find, read_json
 
 SAMPLE_RATE = 24_000

@@ -13,15 +13,15 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from errors import InvalidRequest, StartError
+from higgs.codecs.higgs_v2.checkpoint import INNER_CODEC
+from higgs.engine.sampler import SamplingOptions
 from higgs.model.config import HiggsConfig
 from higgs.model.licence import licence_of
 from higgs.model.transformer import HiggsModel
+from higgs.model.weights import compare, find, read_json, read_weights
+from higgs.prompts.tags import Tags, UnknownTags
 from higgs.prompts.v2 import PromptBuilder
 from higgs.prompts.v3 import TaskPromptBuilder
-from higgs.engine.sampler import SamplingOptions
-from higgs.prompts.tags import Tags, UnknownTags
-from higgs.codecs.higgs_v2.checkpoint import INNER_CODEC
-from higgs.model.weights import compare, find, read_json, read_weights
 
 PIECE_CHARACTERS = 300  # where generation_config.json names no other
 PUBLISHED_CODEC = "bosonai/higgs-audio-v2-tokenizer"

@@ -11,8 +11,8 @@ import torch
 
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import apply_delay
-from higgs.prompts.tags import Tags
 from higgs.model.tokenizer import Tokenizer, Tokens
+from higgs.prompts.tags import Tags
 
 INSTRUCTION = "Generate audio following instruction."
 QUIET_ROOM = "Audio is recorded from a quiet room."
@@ -140,7 +140,7 @@ class PromptBuilder:
         said = [] if before is None else _exchange(before)
         return self.build([*voice, *said, last], len(voice))
 
-    def heeds(self, scene: str) -> bool:
+    def supports_instructions(self, scene: str) -> bool:
         """Whether a description of the scene changes how it speaks: this generation reads all of it."""
         return bool(scene)
 

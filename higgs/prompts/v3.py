@@ -13,9 +13,9 @@ import torch
 from errors import InvalidRequest
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import apply_delay
-from higgs.prompts.v2 import Prompt, Reference, Turn
-from higgs.prompts.tags import Tags
 from higgs.model.tokenizer import Tokenizer, Tokens
+from higgs.prompts.tags import Tags
+from higgs.prompts.v2 import Prompt, Reference, Turn
 
 MARKS = ("<|tts|>", "<|ref_text|>", "<|ref_audio|>", "<|text|>", "<|audio|>")
 ENDINGS = ("<|endoftext|>", "<|audio_end|>")  # in no prompt, and in no text of a caller's either
@@ -61,7 +61,7 @@ class TaskPromptBuilder:
         mask[heard:prefix] = True
         return Prompt(torch.tensor(ids), audio_columns, mask, prefix)
 
-    def heeds(self, scene: str) -> bool:
+    def supports_instructions(self, scene: str) -> bool:
         """Whether a description of the scene says something of the manner of speaking; see Tags.told."""
         return bool(self.tags.told(scene))
 

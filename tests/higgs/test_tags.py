@@ -6,9 +6,9 @@ import pytest
 
 from errors import InvalidRequest
 from higgs.model.checkpoint import load_tokenizer
+from higgs.prompts.tags import SOUNDS, Tags
 from higgs.prompts.v2 import PromptBuilder
 from higgs.prompts.v3 import TaskPromptBuilder
-from higgs.prompts.tags import SOUNDS, Tags
 from tests import tiny, tiny_v3
 
 LAUGH = "<SE>[Laughter]</SE>"

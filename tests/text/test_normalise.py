@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from text.normalise import pieces, speakable, spoken_part, spoken_parts
 from errors import InvalidRequest
+from text.normalise import pieces, speakable, spoken_part, spoken_parts
 
 # Outputs of boson-multimodal's examples/generation.py for these transcripts.
 NORMALISED = {

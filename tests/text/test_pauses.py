@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from text.pauses import parted, without_pauses
 from errors import InvalidRequest
+from text.pauses import parted, without_pauses
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from errors import InvalidRequest
 from text.english import english_words
 from text.markdown import plain_text
 from text.normalise import chosen_reading, speakable
-from errors import InvalidRequest
 
 
 @pytest.mark.parametrize(
