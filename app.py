@@ -15,7 +15,13 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import (
+from api.errors import add_error_handlers
+from api.middleware.auth import ApiKeys, keys_of
+from api.middleware.core import BodyLimit, LastResort, RequestContextMiddleware
+from api.middleware.logs import log_request, set_up_logs
+from api.middleware.rate_limits import RateLimits, limits_of
+from api.openapi import EVERYWHERE, DocumentedApp, errors
+from api.routes import (
     chat,
     consents,
     onboarding,
@@ -29,12 +35,6 @@ from api import (
     voice_samples,
     voices,
 )
-from api.errors import add_error_handlers
-from api.middleware.auth import ApiKeys, keys_of
-from api.middleware.core import BodyLimit, LastResort, RequestContextMiddleware
-from api.middleware.logs import log_request, set_up_logs
-from api.middleware.rate_limits import RateLimits, limits_of
-from api.openapi import EVERYWHERE, DocumentedApp, errors
 from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
 from errors import StartError

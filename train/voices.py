@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from higgs.codecs.vocoder.analysis import BANDS, LOG_FLOOR, STEPS_PER_FRAME, TOP_HZ, Features
+from higgs.codecs.vocoder.bands import NARROW, mel
 from higgs.codecs.vocoder.speaker import Speaker
-from higgs.vocoder.bands import NARROW, mel
 
 # Where each teacher's pitch lies (ln Hz) and how far it strays: a pseudo-speaker can be sent anywhere.
 TEACHER_LEVEL = np.log([172.0, 100.0, 125.0, 93.0])

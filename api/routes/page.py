@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-FOLDER = Path(__file__).resolve().parent.parent / "web"
+FOLDER = Path(__file__).resolve().parents[2] / "web"
 POLICY = "default-src 'self'; connect-src 'self' blob:; media-src 'self' blob: data:; frame-ancestors 'none'"
 
 router = APIRouter()

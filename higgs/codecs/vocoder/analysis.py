@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from higgs.codecs.vocoder import pitch
-from higgs.vocoder.bands import FFT, NARROW, SAMPLE_RATE, Bands
+from higgs.codecs.vocoder.bands import FFT, NARROW, SAMPLE_RATE, Bands
 
 STEP = 240
 STEPS_PER_FRAME = 4

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from higgs.codecs.vocoder.analysis import TOP_HZ, Features
-from higgs.vocoder.bands import NARROW
+from higgs.codecs.vocoder.bands import NARROW
 
 LEVELS, RANGES = 64, 16
 LEVEL_LOW, LEVEL_HIGH = 4.0, 6.2  # ln Hz: 55 to 493 Hz in steps of 0.6 semitones
