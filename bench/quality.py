@@ -139,17 +139,17 @@ def judge(python: Path, out: Path, pocketsphinx: bool) -> dict[str, dict]:
     return {row["file"]: row for row in rows(out / "verdicts.jsonl")}
 
 
-class SimilarityResult:
+class Resemblance:
     """Who an answer sounds like, among the references of all voices."""
 
     def __init__(self, voices: list[Voice]) -> None:
-        self._judge = SpeakerVerifier(weights_file())
+        self._verifier = SpeakerVerifier(weights_file())
         cloned = [voice for voice in voices if voice.clips]
         self.references = {voice.name: self._print(voice.clips[0].samples) for voice in cloned}
         self.levels = {voice.name: pitch_level(voice.clips[0].samples) for voice in cloned}
 
     def _print(self, samples: np.ndarray) -> np.ndarray:
-        return self._judge.embedding(samples, SAMPLE_RATE)
+        return self._verifier.embedding(samples, SAMPLE_RATE)
 
     def of(self, samples: np.ndarray, name: str) -> dict[str, float]:
         """Similarity to the own reference, whether that is the nearest of ten, semitones of pitch off."""
@@ -227,12 +227,12 @@ def main() -> None:
     tasks = planned(list(options.sets), options.sentences, voices)
     speak(cloner, tasks, out)
     verdicts = judge(options.judges, out, options.pocketsphinx)
-    likeness = SimilarityResult([voice for group in voices.values() for voice in group])
+    resemblance = Resemblance([voice for group in voices.values() for voice in group])
     clips = list(islice(rows(out / CLIPS), len(tasks)))
     for clip in clips:
-        if clip["voice"] in likeness.references:
+        if clip["voice"] in resemblance.references:
             samples = soundfile.read(out / clip["file"], dtype="float32")[0]
-            clip |= likeness.of(samples, clip["voice"]) if len(samples) else {"similarity": 0.0}
+            clip |= resemblance.of(samples, clip["voice"]) if len(samples) else {"similarity": 0.0}
     groups = {task.group: [clip for clip in clips if clip["group"] == task.group] for task in tasks}
     result = {group: summary(found, verdicts) for group, found in groups.items()}
     print(json.dumps({"model": options.model, "out": str(out), **result}))

@@ -16,7 +16,7 @@ STEPS_PER_FRAME = 4
 BANDS, TOP_HZ = NARROW.count, NARROW.top_hz
 VOICING_EDGES = (0.0, 1000.0, 2000.0, 4000.0, 8000.0)
 VOICINGS = len(VOICING_EDGES) - 1
-LOG_FLOOR = -16.0
+LOG_FLOOR = NARROW.log_floor
 PITCH_WINDOW = 1024
 UNVOICED_HZ = 160.0
 
@@ -92,7 +92,7 @@ def analyse(waveform: np.ndarray, bands: Bands = NARROW) -> Features:
     voiced = f0 > 0
     log_f0 = bridged(f0)
     power = smoothed_power(frames_of(waveform, FFT), np.where(voiced, np.exp(log_f0), UNVOICED_HZ))
-    envelope = np.maximum(np.log(np.maximum(power @ bands.weights, 1e-12)), LOG_FLOOR)
+    envelope = np.maximum(np.log(np.maximum(power @ bands.weights, 1e-12)), bands.log_floor)
     measured = bands == NARROW
     voicing = band_voicing(around, np.exp(log_f0)) * voiced[:, None] if measured else np.zeros((len(f0), 0))
     as_float = (np.asarray(part, np.float32) for part in (log_f0, voiced, voicing, envelope))

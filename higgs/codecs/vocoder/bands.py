@@ -21,10 +21,11 @@ def mel(hertz: np.ndarray | float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Bands:
-    """count bands over 0..top_hz."""
+    """count bands over 0..top_hz; log_floor: the least ln power that is measured in one."""
 
     count: int
     top_hz: float
+    log_floor: float
 
     @cached_property
     def centres(self) -> np.ndarray:
@@ -63,5 +64,5 @@ class Bands:
         return envelope[:, lower] * (1 - above) + envelope[:, lower + 1] * above + roll_off
 
 
-NARROW = Bands(64, 8000.0)  # of the first codec
-WIDE = Bands(80, 12_000.0)  # of the second
+NARROW = Bands(64, 8000.0, -16.0)  # of the first codec
+WIDE = Bands(80, 12_000.0, -20.0)  # of the second
