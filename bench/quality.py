@@ -100,7 +100,7 @@ def speak(cloner: VoiceCloner, tasks: list[Task], out: Path) -> None:
             name = f"{number:04d}.wav"
             if name in done:
                 continue
-            reference = None
+            reference = cloner.built_in(task.voice.name)
             if task.reference is not None:
                 recording = encode_audio(task.reference.samples, "wav").data
                 words = task.reference.transcript if task.with_words else None
@@ -222,7 +222,7 @@ def main() -> None:
     voices = {
         "people": people(options.voices),
         "pseudo": pseudo_speakers(options.held_out, 12),
-        "builtin": [Voice("default")],
+        "builtin": [Voice(v.id) for v in cloner.built_in_voices.voices] or [Voice("default")],
     }
     tasks = planned(list(options.sets), options.sentences, voices)
     speak(cloner, tasks, out)
