@@ -10,7 +10,7 @@ from api.schemas.chat import FaultFound, SpeechQuality
 from api.streaming import Cancellable
 from asr.transcriber import Transcriber
 from asr.words import words_of, wrong_words
-from audio.reference import SAMPLE_RATE
+from audio.frames import SAMPLE_RATE
 from audio.speech_issues import SpeechIssue, find_speech_issues
 from errors import Cancelled, Overloaded
 from higgs.speech import Speech

@@ -18,7 +18,8 @@ from api.state import ServerState
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from api.transcript_formats import usage_of
 from asr.transcript import Heard, Segment
-from audio.decode import SAMPLE_RATE, decode_audio, decode_base64_audio
+from audio.decode import decode_audio, decode_base64_audio
+from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
 
 

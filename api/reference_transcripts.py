@@ -5,7 +5,8 @@ import threading
 from collections import OrderedDict
 
 from asr.transcriber import Transcriber
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
 from voice_cloning import VoiceReference
 
 MAX_KEPT = 256

@@ -14,10 +14,10 @@ import av
 import numpy as np
 import soxr
 
+from audio.frames import SAMPLE_RATE
 from audio.truncation import Ending, ends_early, judge_ending
 from errors import InvalidAudio, PayloadTooLarge
 
-SAMPLE_RATE = 24_000
 MAX_SECONDS = 600.0
 MAX_BYTES = 25 * 1024 * 1024
 RATES = range(4_000, 768_001)

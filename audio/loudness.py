@@ -8,7 +8,8 @@ import numpy as np
 import soundfile
 from av.filter.loudnorm import stats
 
-SAMPLE_RATE = 24_000
+from audio.frames import SAMPLE_RATE
+
 TARGET_LUFS = -20.0
 MAX_PEAK_DB = -1.0  # true peak, dB of full scale
 MAX_GAIN_DB = 40.0

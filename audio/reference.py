@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio.frames import HOP, SAMPLE_RATE
 from errors import InvalidAudio
 
-SAMPLE_RATE = 24_000
-HOP = 960  # the codec's frame; its two published encoders agree only on whole frames
 MIN_SECONDS = 1.0
 MIN_SOUND_SECONDS = 0.5
 MAX_SECONDS = 30.0

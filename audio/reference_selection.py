@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio.frames import SAMPLE_RATE
 from audio.loudness import at_usual_loudness
 from audio.music import is_music
 from audio.recording_issues import (
@@ -24,7 +25,6 @@ from audio.reference import (
     KEPT_BEFORE,
     LOUD_FRAMES,
     MAX_SECONDS,
-    SAMPLE_RATE,
     SILENCE_DB,
     SPEECH_RANGE_DB,
     STEP,

@@ -12,7 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from audio.reference import SAMPLE_RATE, SPEECH_RANGE_DB, STEPS_PER_SECOND, speech_levels
+from audio.frames import SAMPLE_RATE
+from audio.reference import SPEECH_RANGE_DB, STEPS_PER_SECOND, speech_levels
 
 # Speech stands at -30 to -10 dB; what never comes above -50 nobody would hear beside it.
 INAUDIBLE_DB = -50.0

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 import torch
 
+from audio.frames import CODEBOOKS, HOP
 from errors import ModelError
-from higgs.codecs.base import CODEBOOKS, HOP, Codec
+from higgs.codecs.base import Codec
 from higgs.engine.engine import Engine
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions

@@ -15,12 +15,6 @@ from higgs.codecs.vocoder.v2.codec import MODEL_TYPE as VOCODER_2_MODEL_TYPE
 from higgs.codecs.vocoder.v2.codec import VocoderCodec2
 from higgs.model.weights import find, read_json
 
-SAMPLE_RATE = 24_000
-FRAME_RATE = 25
-HOP = SAMPLE_RATE // FRAME_RATE
-CODEBOOKS = 8
-CODEBOOK_SIZE = 1024
-
 
 class CodecDecoder(Protocol):
     """The decoding of one stream of codes; carries whatever the next piece needs of the last.

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from audio.reference import HOP, SAMPLE_RATE, PreparedReference, prepare_reference
+from audio.frames import HOP, SAMPLE_RATE
+from audio.reference import PreparedReference, prepare_reference
 from errors import InvalidAudio
 from tests.audio.media import recording
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from audio.speech_issues import SAMPLE_RATE, find_speech_issues
+from audio.frames import SAMPLE_RATE
+from audio.speech_issues import find_speech_issues
 from tests.audio.media import recording
 from tests.live import ROOT
 
