@@ -69,6 +69,9 @@ def choose_voice(
     """
     if wanted.name == CLONE:
         return _clone(wanted, cloner, state)
+    own = cloner.built_in_voices.find(wanted.name)
+    if wanted.name in OPENAI_VOICES and own:
+        return cloner.built_in(own.id), VoiceUsed(used=own.id, note=_note_on_built_in(wanted, own.id))
     if wanted.name == DEFAULT or wanted.name in OPENAI_VOICES:
         return None, VoiceUsed(used=DEFAULT, note=_note_on_default(wanted))
     with blamed_on(wanted.path):
@@ -76,7 +79,9 @@ def choose_voice(
     if kept is not None:
         profile, voice = kept
         return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wanted))
-    names = ", ".join(MODEL_VOICES)
+    if own:  # after the kept ones, among which there may be one of this name
+        return cloner.built_in(own.id), VoiceUsed(used=own.id, note=_note_on_built_in(wanted, own.id))
+    names = ", ".join((*MODEL_VOICES, *(voice.id for voice in cloner.built_in_voices.voices)))
     message = f"There is no voice {wanted.name!r}; besides those you keep, the voices are {names}."
     raise NotFound(message, code="voice_not_found", param=wanted.path)
 
@@ -114,6 +119,12 @@ def _reference_used(voice: VoiceReference, given: bool) -> ReferenceUsed:
         transcript=voice.transcript,
         transcript_from=("request" if given else "recognised") if voice.transcript else None,
     )
+
+
+def _note_on_built_in(wanted: VoiceRequest, name: str) -> str | None:
+    notes = [] if wanted.name == name else [f"{wanted.name!r} is spoken by the built-in voice {name!r}."]
+    unused = _note_on_unused(wanted)
+    return " ".join([*notes, unused] if unused else notes) or None
 
 
 def _note_on_default(wanted: VoiceRequest) -> str | None:
