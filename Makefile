@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve migrate test check train golden
+.PHONY: help serve migrate test check train teachers judges golden
 
 help:  ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 10
@@ -39,6 +39,28 @@ check: .venv/test.stamp  ## lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+
+# Teachers and judges have their own environments: what they need is no part of the server.
+TEACHERS := train/work/venv
+KOKORO_JS := kokoro-js@1.2.1
+
+$(TEACHERS)/teachers.stamp: train/requirements.txt
+	$(PYTHON) -m venv $(TEACHERS)
+	$(TEACHERS)/bin/python -m pip install --quiet --disable-pip-version-check -r train/requirements.txt
+	mkdir -p train/work/teachers
+	cd train/work/teachers && tar xzf "$$(npm pack --silent $(KOKORO_JS))" package/voices package/LICENSE
+	@touch $@
+
+teachers: $(TEACHERS)/teachers.stamp  ## let the neural teachers speak (hours; resumable): speech to train on
+	$(TEACHERS)/bin/python -m train.teach $(ARGS)
+
+.judges-venv/judges.stamp: bench/requirements-judges.txt
+	$(PYTHON) -m venv .judges-venv
+	.judges-venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements-judges.txt
+	.judges-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps speechmos==0.0.1.1
+	@touch $@
+
+judges: .judges-venv/judges.stamp  ## make the environment of the judges that bench.quality asks
 
 train: .venv/serve.stamp  ## make the bundled model again from nothing (hours on a CPU)
 	$(BIN)/python -m train.run $(ARGS)

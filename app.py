@@ -13,11 +13,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio.to_thread
+import anyio
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from api.drain import Deadlines, DrainGate
 from api.errors import add_error_handlers
 from api.middleware.auth import ApiKeys, RequireKey, keys_of
 from api.middleware.core import BodyLimit, HeadAsGet, LastResort, RequestContextMiddleware
@@ -39,6 +40,7 @@ from api.routes import (
     voice_samples,
     voices,
 )
+from api.serving import DrainingServer
 from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
 from errors import StartError
@@ -58,6 +60,8 @@ SPARE_THREADS = 16
 # twice too large is still read, so that the refusal can name its field.
 BODY_FACTOR = 3
 VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
+# A body without a recording: what JSON writes of a character (\\ud83d\\ude00), and what stands beside a text.
+PLAIN_BODY_BYTES, BYTES_PER_CHARACTER = 2**18, 12
 # What a page elsewhere may read of an answer beside its body.
 READABLE_HEADERS = (
     *("x-request-id", "x-should-retry", "retry-after", "x-voice-used", "x-seed", "x-takes", "x-faults"),
@@ -80,13 +84,13 @@ def create_app(
             settings.transcribe_references, settings.verify, settings.max_attempts, settings.verify_consents
         ),
         Transcriber.of_setting(settings.recogniser, settings.device, settings.queue_limit),
-        pairs(settings.voice_aliases),
+        # As many may be listened to as may wait to be spoken.
+        anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MAX_SLOTS) + SPARE_THREADS),
+        voice_aliases=pairs(settings.voice_aliases),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        requests = 2 * settings.queue_limit + (settings.slots or MAX_SLOTS)  # as many may be listened to
-        anyio.to_thread.current_default_thread_limiter().total_tokens = requests + SPARE_THREADS
         threading.Thread(target=load, args=(state, settings, stop, address), name="load", daemon=True).start()
         yield
         if state.cloner is not None:
@@ -119,8 +123,9 @@ def create_app(
 def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None:
     """What every request goes through, from the inside out."""
     largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
+    plain = PLAIN_BODY_BYTES + BYTES_PER_CHARACTER * settings.max_text_characters
     keys = keys_of(settings.api_keys)
-    app.add_middleware(BodyLimit, limit=largest)
+    app.add_middleware(BodyLimit, limit=largest, plain_limit=plain)
     app.add_middleware(RequireKey)
     app.add_middleware(RateLimits, limits=limits_of(settings.rate_limit))
     app.add_middleware(ApiKeys, keys=keys)
@@ -129,6 +134,7 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
         app.add_middleware(OriginCheck, hosts=hosts, origins=listed(settings.cors_origins))
     app.add_middleware(HeadAsGet)
     app.add_middleware(LastResort)
+    app.add_middleware(DrainGate, drain=state.drain)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -137,6 +143,7 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
             allow_headers=["*"],
             expose_headers=READABLE_HEADERS,
         )
+    app.add_middleware(Deadlines, drain=state.drain)
     app.add_middleware(RequestContextMiddleware, observers=(log_request, state.metrics.note_request))
 
 
@@ -202,7 +209,8 @@ def main() -> None:
     set_up_logs(settings.log_level, settings.log_format)
     address = address_of(listening, settings.host)
     app = create_app(settings, stop=lambda: setattr(server, "should_exit", True), address=address)
-    server = uvicorn.Server(
+    state = app.state.server
+    server = DrainingServer(
         uvicorn.Config(
             app,
             settings.host,
@@ -211,12 +219,14 @@ def main() -> None:
             log_config=None,
             **proxy_options(settings),
             access_log=False,  # it would log addresses with their texts; api/middleware/logs.py logs requests
-        )
+        ),
+        state.drain,
+        settings.drain_seconds,
+        break_off=lambda: state.cloner and state.cloner.close(),
     )
     server.run(sockets=[listening])
-    failure = app.state.server.failure
-    if failure is not None:
-        sys.exit(f"app.py: {failure}")
+    if state.failure is not None:
+        sys.exit(f"app.py: {state.failure}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import re
 from collections.abc import MutableMapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from limits import parse_many
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -15,8 +15,13 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 from errors import StartError
 
 PREFIX = "HIGGS_"
+# What Kubernetes sets in every container beside a service named higgs, or higgs-something.
+SERVICE_VARIABLE = re.compile(
+    r"HIGGS(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
+)
+SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 # Settings under their former names, which keep working.
-RENAMED = {"most_takes": "max_attempts", "columns_per_byte": "max_frames_per_byte"}
+RENAMED = {"max_attempts": "max_attempts", "max_frames_per_byte": "max_frames_per_byte"}
 log = logging.getLogger(__name__)
 
 # Of a web page, or of an app or extension that shows one: app://obsidian.md.
@@ -115,6 +120,16 @@ class Settings(BaseSettings):
         default=None,
         description="sqlite, postgresql, mysql or mariadb URL of the voices. Default: SQLite in data_dir.",
     )
+    drain_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds that answers under way may still take when the server is asked to stop.",
+    )
+    max_speech_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Longest speech of one request; unset: 0.2 s per character that may be sent.",
+    )
     max_voice_bytes: int = Field(
         default=50 * 2**20, ge=1, description="Maximum size of a voice upload, in bytes (413 beyond)."
     )
@@ -150,6 +165,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Minimum log level."
     )
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _is_no_service(cls, value: Any) -> Any:
+        """HIGGS_PORT=tcp://10.0.0.1:8000 is Kubernetes', of a service named higgs, and none of ours."""
+        service = isinstance(value, str) and SERVICE_ADDRESS.fullmatch(value)
+        return cls.model_fields["port"].default if service else value
 
     @field_validator("rate_limit")
     @classmethod
@@ -251,6 +273,8 @@ def _rename_flags(arguments: Sequence[str]) -> list[str]:
 def _refuse_unknown_variables(environment: MutableMapping[str, str]) -> None:
     valid = [variable(name) for name in Settings.model_fields]
     for name in environment:
+        if SERVICE_VARIABLE.fullmatch(name):
+            continue
         if name.upper().startswith(PREFIX) and name.upper() not in valid:
             near = get_close_matches(name.upper(), valid, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""

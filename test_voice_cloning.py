@@ -260,7 +260,7 @@ def test_streamed_speech_is_the_whole_text(story: Story) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("recording", nargs="?", type=Path, default=RECORDING, help="1-30 s of one voice")
+    parser.add_argument("recording", nargs="?", type=Path, default=RECORDING, help="5 to 10 s of one voice")
     parser.add_argument("--api-url", default=os.environ.get("VOICE_API_URL"), help="a running server")
     parser.add_argument("--chatterbox-url", help="the server asked for streamed speech; by default the same")
     parser.add_argument("--save", type=Path, default=Path("kept_voice.mp3"), help="where to write the speech")

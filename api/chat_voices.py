@@ -6,6 +6,7 @@ from api.chat_validation import text_of
 from api.kept_audio import KeptAudio
 from api.schemas.chat import AudioRequest, ChatRequest
 from api.schemas.messages import Message
+from api.text_validation import check_reference_text
 from api.voice_resolution import CLONE, Recording, VoiceRequest
 from errors import InvalidRequest, NotFound, quoted
 from text.normalise import SPEAKER
@@ -86,7 +87,9 @@ def recordings_of(request: ChatRequest) -> list[Recording]:
                 data, field = part.recording
                 path = f"messages[{position}].content[{index}].{field}"
                 words = _boson_transcript(request.messages, position)
+                check_reference_text(words, f"messages[{position - 1}].content")
                 if not found and request.audio and request.audio.ref_text:
+                    check_reference_text(request.audio.ref_text, "audio.ref_text")
                     words = request.audio.ref_text.strip() or words
                 found.append(Recording(data, path, words))
     return found

@@ -21,6 +21,7 @@ from errors import (
     InvalidRequest,
     ModelError,
     PayloadTooLarge,
+    ShuttingDown,
     StoreUnavailable,
     Unauthorized,
     UnsupportedMedia,
@@ -33,7 +34,13 @@ log = logging.getLogger(__name__)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAX_MESSAGE = 600
 LONG_WORD = re.compile(rf"(\S{{{MAX_QUOTED + 5}}})\S+")  # a quotation of full length is left as it is
-CODES = {404: "not_found", 405: "method_not_allowed", 413: PayloadTooLarge.default_code}
+CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: PayloadTooLarge.default_code,
+    503: ShuttingDown.default_code,
+}
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -55,9 +62,7 @@ def blamed_on(path: str) -> Iterator[None]:
 def error_response(error: Exception) -> JSONResponse:
     """The HTTP answer to an error, which is noted; an unforeseen one is logged too, and answered 500 without
     details."""
-    if _disk_is_full(error):
-        log.error("the disk is full", exc_info=error)
-        error = StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
+    error = _full_disk_told(error)
     if isinstance(error, HTTPException):
         kind = InvalidRequest if error.status_code < 500 else VoiceServerError
         param = "body" if error.status_code == 413 else None
@@ -68,9 +73,7 @@ def error_response(error: Exception) -> JSONResponse:
         )
     if isinstance(error, RequestValidationError):
         error = _invalid_request(error)
-    elif not isinstance(error, VoiceServerError):
-        log.error("unforeseen error", exc_info=error)
-        error = ModelError("The server failed on this request; its log says why.", code="internal_error")
+    error = foreseen(error)
     note_error(error.code)
     body = _body(error.message, error.type, error.param, error.code)
     return JSONResponse(body, error.status, _headers(error))
@@ -85,17 +88,30 @@ def readable(message: str) -> str:
     return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
 
 
-def error_detail(error: VoiceServerError) -> ErrorDetail:
+def foreseen(error: Exception) -> VoiceServerError:
+    """The error, or, for one that nobody foresaw and that is logged, one without details."""
+    if isinstance(error, VoiceServerError):
+        return error
+    log.error("unforeseen error", exc_info=error)
+    return ModelError("The server failed on this request; its log says why.", code="internal_error")
+
+
+def error_detail(error: Exception) -> ErrorDetail:
     """The error of one part of an answer, such as an item of a batch; it is noted as others are."""
+    error = foreseen(_full_disk_told(error))
     note_error(error.code)
     param = None if error.param is None else readable(error.param)
     return ErrorDetail(message=readable(error.message), type=error.type, param=param, code=error.code)
 
 
-def _disk_is_full(error: Exception) -> bool:
-    """Also where the disk was to take an upload: FastAPI then says that the body can't be parsed."""
+def _full_disk_told(error: Exception) -> Exception:
+    """The error, or what to tell of a full disk; also of one that was to take an upload, where FastAPI says
+    that the body can't be parsed."""
     cause = error.__cause__ if isinstance(error, HTTPException) else error
-    return isinstance(cause, OSError) and cause.errno in DISK_FULL
+    if not isinstance(cause, OSError) or cause.errno not in DISK_FULL:
+        return error
+    log.error("the disk is full", exc_info=error)
+    return StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:

@@ -5,10 +5,6 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import numpy as np
-
-from audio.encode import encode_audio
-
 SECONDS = 3600
 MAX_BYTES = 64 * 2**20  # three quarters of an hour of speech
 
@@ -34,9 +30,8 @@ class KeptAudio:
         self._bytes = 0
         self._changing = threading.Lock()
 
-    def keep(self, owner: str, id: str, samples: np.ndarray, transcript: str) -> int:
-        """Keep samples (N,) at 24 kHz; returns when they expire, in Unix seconds."""
-        audio = encode_audio(samples, "flac").data
+    def keep(self, owner: str, id: str, audio: bytes, transcript: str) -> int:
+        """Keep a FLAC file; returns when it expires, in Unix seconds."""
         answer = EarlierAnswer(audio, transcript, int(time.time()) + self._seconds)
         with self._changing:
             self._answers[owner, id] = answer

@@ -3,13 +3,13 @@
 import unicodedata
 
 from api.schemas.chat import MAX_INSTRUCTIONS_LENGTH, SoundOfVoice
+from api.text_validation import MAX_REFERENCE_TEXT
 from api.voice_resolution import MODEL_VOICES
 from audio.delivery import Delivery
 from errors import InvalidRequest, quoted
 
 MAX_NAME_LENGTH = 100
 MAX_USER_LENGTH = 128
-MAX_TRANSCRIPT_LENGTH = 2_000
 ID_PREFIX = "voice_"
 UNNAMED = "Voice"
 MAX_NUMBER_LENGTH = 6
@@ -59,7 +59,7 @@ def label(value: str, param: str, longest: int) -> str:
 def transcript(value: str | None, param: str) -> str | None:
     """The words of a recording, on one line; None where there are none."""
     words = " ".join((value or "").split())
-    return plain_text(words, param, MAX_TRANSCRIPT_LENGTH) or None
+    return plain_text(words, param, MAX_REFERENCE_TEXT) or None
 
 
 def delivery(sound: SoundOfVoice, instructions: str | None, param: str) -> Delivery:

@@ -1,6 +1,7 @@
 """Speech to text: a recogniser, loaded when first needed, that transcribes one window at a time."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -11,9 +12,11 @@ import numpy as np
 import soxr
 import torch
 
+from asr.memory import Decode, RecordingMemory, as_float
 from asr.sphinx import Sphinx
 from asr.transcript import SAMPLE_RATE, Heard, Recogniser, Task, Transcript
 from asr.windows import windows
+from concurrency import one_of
 from errors import Cancelled, InvalidRequest, ModelError, Overloaded, quoted
 
 log = logging.getLogger(__name__)
@@ -22,6 +25,7 @@ log = logging.getLogger(__name__)
 PUBLISHED = "openai/whisper-small"
 AUTO = "auto"
 PLAIN = Task()
+CLOSING_SECONDS = 2.0
 
 
 class Transcriber:
@@ -43,7 +47,8 @@ class Transcriber:
         self._load = load
         self.names = tuple(names)
         self._recogniser: Recogniser | None = None
-        self._hearing, self._counting = threading.Lock(), threading.Lock()
+        self._hearing, self._counting = threading.BoundedSemaphore(1), threading.Lock()
+        self._memory = RecordingMemory()
         self._most_waiting = most_waiting
         self._waiting = 0
 
@@ -64,20 +69,34 @@ class Transcriber:
             Overloaded: too many recordings are waiting.
             ModelError: the recogniser can't be loaded, or failed.
         """
-        return TranscriptionJob(self._parts(samples, sample_rate, task))
+        return self.listen_to(lambda _: samples, sample_rate, math.inf, task)
 
-    def _parts(self, samples: np.ndarray, sample_rate: int, task: Task) -> Generator[Heard, None, None]:
-        with self._place():
+    def listen_to(
+        self, decode: Decode, sample_rate: int, longest: float, task: Task = PLAIN
+    ) -> "TranscriptionJob":
+        """Hear a recording that is still to be decoded, up to `longest` seconds of it, as of `listen`.
+
+        It is decoded when the iteration begins, behind the place that it takes, so that a crowd of recordings
+        is refused before it costs anything. Errors as of `decode`, too.
+        """
+        return TranscriptionJob(lambda hearing: self._parts(hearing, decode, sample_rate, longest, task))
+
+    def _parts(
+        self, hearing: "TranscriptionJob", decode: Decode, sample_rate: int, longest: float, task: Task
+    ) -> Generator[Heard, None, None]:
+        with self._place(), self._memory.held(decode, longest) as samples:
+            hearing.seconds = len(samples) / sample_rate
             task = self._checked(task)
             for start, end in windows(samples, sample_rate):
-                heard = self._hear(soxr.resample(samples[start:end], sample_rate, SAMPLE_RATE), task)
+                window = soxr.resample(as_float(samples[start:end]), sample_rate, SAMPLE_RATE)
+                heard = self._hear(window, task)
                 task = replace(task, language=heard.language)
                 later = start / sample_rate
                 yield Heard(heard.language, tuple(segment.later(later) for segment in heard.segments))
 
     def transcribe(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> Transcript:
         """The whole transcript of a recording; arguments and errors are those of `listen`."""
-        return self.listen(samples, sample_rate, task).transcript(len(samples) / sample_rate)
+        return self.listen(samples, sample_rate, task).transcript()
 
     @classmethod
     def of_setting(cls, name: str, device: str, most_waiting: int) -> "Transcriber":
@@ -99,11 +118,14 @@ class Transcriber:
             return self._loaded().expected_wer
 
     def close(self) -> None:
-        with self._hearing:
-            self._let_go()
+        """Let the recogniser go; one that still hears a window is not waited for long."""
+        waited = self._hearing.acquire(timeout=CLOSING_SECONDS)
+        self._let_go()
+        if waited:
+            self._hearing.release()
 
     def _hear(self, samples: np.ndarray, task: Task) -> Heard:
-        with self._hearing:
+        with one_of(self._hearing):
             try:
                 return self._loaded().hear(samples, task)
             except ModelError:
@@ -154,10 +176,14 @@ class Transcriber:
 
 
 class TranscriptionJob:
-    """A transcription in progress: iterate over it once; `cancel` from any thread."""
+    """A transcription in progress: iterate over it once; `cancel` from any thread.
 
-    def __init__(self, parts: Generator[Heard, None, None]) -> None:
-        self._parts = parts
+    seconds: how long it is; known once the iteration has begun.
+    """
+
+    def __init__(self, parts: "Callable[[TranscriptionJob], Generator[Heard, None, None]]") -> None:
+        self.seconds = 0.0
+        self._parts = parts(self)
         self._cancelled = False
 
     def __iter__(self) -> Iterator[Heard]:
@@ -168,11 +194,13 @@ class TranscriptionJob:
                     raise Cancelled("The client left.")
                 yield heard
 
-    def transcript(self, seconds: float) -> Transcript:
-        """Wait for the whole transcript of a recording of `seconds`."""
+    def transcript(self) -> Transcript:
+        """Wait for the whole transcript."""
         heard = list(self)
         language = heard[0].language if heard else "en"
-        return Transcript(language, seconds, tuple(segment for part in heard for segment in part.segments))
+        return Transcript(
+            language, self.seconds, tuple(segment for part in heard for segment in part.segments)
+        )
 
     def cancel(self) -> None:
         self._cancelled = True

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from asr.memory import as_float
+
 MAX_SECONDS = 30.0  # what Whisper was trained on
 EARLIEST_CUT_SECONDS = 15.0
 PAUSE_SECONDS = 0.3
 KEPT_SECONDS = 0.25  # margin around speech, for soft beginnings and ends of words
 MIN_SECONDS = 0.1  # no word is shorter
 FRAMES_PER_SECOND = 50
+FRAMES_AT_ONCE = 1_000
 
 # Speech is louder than this, and within 45 dB of the loudest frame; the rest is room noise.
 SILENCE_DB = -60.0
@@ -35,10 +38,17 @@ def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
 
 
 def frame_levels(samples: np.ndarray, frame: int) -> np.ndarray:
-    """The level of each frame in dBFS, without its DC offset; the last frame may be shorter."""
-    padded = np.pad(samples, (0, -len(samples) % frame)).reshape(-1, frame)
-    power = padded.var(axis=1, dtype=np.float64)
-    return 10 * np.log10(np.maximum(power, 1e-12))
+    """The level of each frame in dBFS, without its DC offset; the last frame may be shorter.
+
+    Computed block by block: for an hour at once, the copies would take gigabytes.
+    """
+    levels = [np.empty(0)]
+    for start in range(0, len(samples), FRAMES_AT_ONCE * frame):
+        block = as_float(samples[start : start + FRAMES_AT_ONCE * frame])
+        padded = np.pad(block, (0, -len(block) % frame)).reshape(-1, frame)
+        power = padded.var(axis=1, dtype=np.float64)
+        levels.append(10 * np.log10(np.maximum(power, 1e-12)))
+    return np.concatenate(levels)
 
 
 def _best_cut(levels: np.ndarray) -> int:

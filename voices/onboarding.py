@@ -14,6 +14,7 @@ from audio.decode import decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
+from audio.recording_issues import RecordingIssue
 from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
 from errors import Cancelled, Conflict, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import Speech, SpeechStream
@@ -48,6 +49,7 @@ class VoiceOrder:
     delivery: how the voice speaks where nobody says.
     verify_consent: the consent's recording must be of the same speaker.
     listen: tells the words of samples at 24 kHz, where the transcript is to be recognised.
+    hear: tells what is wrong with samples at 24 kHz that should say the sample text.
     """
 
     owner: str
@@ -62,6 +64,7 @@ class VoiceOrder:
     verify_consent: bool = False
     sample_text: str | None = None
     listen: Callable[[np.ndarray], str | None] | None = None
+    hear: Callable[[np.ndarray, str], RecordingIssue | None] | None = None
 
 
 class Onboarding:
@@ -91,6 +94,7 @@ class Onboarding:
         self._changing = threading.Lock()
         self._cancelled = False
         self._speaking: SpeechStream | None = None
+        self._findings: list[RecordingIssue] = []
 
     def __iter__(self) -> Iterator[list[Step]]:
         """Overloaded if as many others are under way as are done at once."""
@@ -127,10 +131,11 @@ class Onboarding:
         samples = yield from self._step(
             "read", lambda: decode_audio(order.upload, max_seconds=MAX_UPLOAD_SECONDS)
         )
-        chosen = yield from self._step("choose", lambda: select_reference(samples, self._second_speaker()))
+        chosen = yield from self._step("choose", lambda: self._chosen(samples))
+        self._findings += chosen.findings
         if order.verify_consent:
             yield from self._step("verify", lambda: self._check_consent(chosen.samples))
-        words, listen = order.transcript, order.listen
+        words, listen = self._words(chosen), order.listen
         if words is None and listen is not None:
             words = yield from self._step("listen", lambda: listen(chosen.samples))
         flac = encode_audio(chosen.samples, "flac").data
@@ -163,6 +168,19 @@ class Onboarding:
         """The steps begun so far: name, state (running, completed or failed), started_at and seconds."""
         return [dict(step) for step in self._steps]
 
+    def _chosen(self, samples: np.ndarray) -> ReferenceSelection:
+        """The best stretch of the samples, and no more of it than the model follows."""
+        return select_reference(samples, self._second_speaker(), self._cloner.max_reference_seconds)
+
+    def _words(self, chosen: ReferenceSelection) -> str | None:
+        """The words that were given, if they are those of the part that was chosen."""
+        words = self._order.transcript
+        if words is None or chosen.whole:
+            return words
+        message = "Only a part of the recording was used, so the words given for all of it were left out."
+        self._findings.append(RecordingIssue("words_left_out", message))
+        return None
+
     def _second_speaker(self) -> SecondSpeaker | None:
         """Who tells two voices, where there is a model for it."""
         if not self._judge.installed:
@@ -183,8 +201,8 @@ class Onboarding:
             raise InvalidAudio(message, code="consent_other_speaker")
 
     def _speak(self, text: str, voice: VoiceReference, reference: np.ndarray) -> Speech:
-        """Let the voice say the text, and compare it with the reference where there is a model for it: before
-        speed and pitch are changed."""
+        """Let the voice say the text, and listen to it before speed and pitch are changed: whether it is
+        understood, and like the reference, where there is a model for it."""
         with self._changing:
             if self._cancelled:
                 raise Cancelled("The onboarding was cancelled.")
@@ -192,6 +210,15 @@ class Onboarding:
         speech = self._speaking.speech()
         if self._judge.installed:
             self.similarity = self._judge.similarity(reference, speech.as_spoken, SAMPLE_RATE)
+            if self.similarity < SAME_SPEAKER:
+                message = (
+                    f"Its trial sounds little like the recording: their similarity is {self.similarity:.2f},"
+                )
+                message += f" of two recordings of one speaker mostly {SAME_SPEAKER:g} or more."
+                self._findings.append(RecordingIssue("unlike", message))
+        misheard = self._order.hear(speech.as_spoken, text) if self._order.hear else None
+        if misheard is not None:
+            self._findings.append(misheard)
         return speech
 
     def _keep(self, make: Callable[[], VoiceProfile]) -> None:
@@ -240,7 +267,7 @@ class Onboarding:
             source_seconds=chosen.source_seconds,
             start_seconds=chosen.start_seconds,
             end_seconds=chosen.end_seconds,
-            findings=[asdict(finding) for finding in chosen.findings],
+            findings=[asdict(finding) for finding in self._findings],
             similarity=self.similarity,
             **asdict(order.delivery),
             samples=[],

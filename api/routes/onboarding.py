@@ -1,6 +1,5 @@
 """/api/public/voice/onboarding: upload a recording or a video, hear the voice say something else, keep it."""
 
-import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator
@@ -29,8 +28,9 @@ from api.schemas.voices import (
     similarity_of,
 )
 from api.state import Cloner, State, Voices
-from api.streaming import EVENT_STREAM, sse, while_connected
+from api.streaming import EVENT_STREAM, failure_event, sse, while_connected
 from api.text_validation import check_text
+from api.trial import trial_listener
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_validation import TRIAL_TEXT, name_of_file, transcript, user_name, voice_name
 from audio.encode import encode_audio
@@ -97,6 +97,7 @@ async def clone_voice(
         file_name=file_name(audio_file),
         transcript=transcript(ref_text, "ref_text"),
         listen=listening(state, transcribe_reference),
+        hear=trial_listener(state.transcriber),
         consent_id=consent or None,
         verify_consent=consent_check(state, voices, consent, verify_consent),
         sample_text=sample_text,
@@ -122,16 +123,22 @@ def onboarding_status(voice_id: str, voices: Voices, owner: Owner) -> Onboarding
 
 
 @router.get("/status/{voice_id}/events", response_class=StreamingResponse, responses=CHANGES)
-async def onboarding_events(voice_id: str, voices: Voices, owner: Owner) -> StreamingResponse:
-    """The status as events: now, at each change, and for the last time when the onboarding has ended."""
+async def onboarding_events(voice_id: str, voices: Voices, state: State, owner: Owner) -> StreamingResponse:
+    """The status as events: now, at each change, and for the last time when the onboarding has ended.
+
+    Where the voice is deleted meanwhile, the last event is that error; a server that ends ends the stream.
+    """
     first = await run_in_threadpool(status_of, voices, owner, voice_id)
 
     async def events() -> AsyncIterator[bytes]:
         status = first
         yield sse(status.model_dump())
-        while status.status == "running":
-            await asyncio.sleep(POLL_SECONDS)
-            latest = await run_in_threadpool(status_of, voices, owner, voice_id)
+        while status.status == "running" and not await state.drain.begins_within(POLL_SECONDS):
+            try:
+                latest = await run_in_threadpool(status_of, voices, owner, voice_id)
+            except Exception as error:  # the voice was deleted, say: the stream ends with that, not torn off
+                yield failure_event(error)
+                return
             if (latest.status, latest.steps) != (status.status, status.steps):
                 yield sse(latest.model_dump())
             status = latest

@@ -16,7 +16,7 @@ from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.model_names import check_model
 from api.openapi import event_stream
-from api.schemas.chat import SpeechFormat, SpeechQuality, VoiceUsed
+from api.schemas.chat import SpeechQuality, VoiceUsed
 from api.schemas.events import SpeechDelta, SpeechDone
 from api.schemas.speech import SpeechRequest
 from api.state import Cloner, ServerState, State
@@ -29,9 +29,10 @@ from api.streaming import (
     while_connected,
     with_failure_told,
 )
-from api.text_validation import check_text
+from api.text_validation import check_reference_text, check_text
 from api.voice_resolution import CLONE, DEFAULT, Recording, VoiceRequest, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
+from audio.speech_track import SpeechTrack
 from errors import InvalidRequest, quoted
 from higgs.speech import SpeechStream
 from voice_cloning import VoiceCloner
@@ -53,7 +54,8 @@ async def create_speech(
     Where the speech is verified, x-takes, x-faults and x-word-error-rate say what was found.
     """
     check_verifiable(body)
-    begun_speech = await run_in_threadpool(begin_speech, body, cloner, state, owner)
+    ready = partial(begin_speech, body, cloner, state, owner)
+    begun_speech = await while_connected(request, None, ready)
     stream, takes = begun_speech.stream, begun_speech.takes
     headers = {"x-model-used": cloner.model_id} | voice_headers(begun_speech.voice)
     media_type = format_named(body.response_format).content_type
@@ -62,10 +64,13 @@ async def create_speech(
         data = (await run_in_threadpool(encode_audio, speech.samples, body.response_format)).data
         headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
         return Response(data, media_type=media_type, headers=headers)
+    track = SpeechTrack()
+    if body.stream_format == "sse":
+        stream.watch(track.push)
     samples = await begun(stream, request)
     headers["x-seed"] = str(stream.seed)
     if body.stream_format == "sse":
-        events = with_failure_told(speech_events(stream, samples, body.input, body.response_format))
+        events = with_failure_told(speech_events(stream, samples, track, body))
         return PiecewiseResponse(events, stream, EVENT_STREAM, headers)
     pieces = encode_pieces(samples, body.response_format)
     return PiecewiseResponse(pieces, stream, media_type, headers)
@@ -81,15 +86,17 @@ class BegunSpeech:
 
 
 def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
-    """Queue the text of a body."""
+    """Queue the text of a body; a full queue is told before any recording is read."""
     check_model(body.model, [cloner.model_id])
     check_language(body.language, cloner)
     check_text(body.input, "input", state.limits.text_characters)
     options = replace(body.sampling(), delivery=body.delivery(body.instructions))
-    voices, used = choose_voices(voice_requests(body), options, cloner, state, owner)
-    speak = partial(cloner.stream, body.input, voices, options)
-    with blamed_on("input"):
-        stream = speak()
+    wanted = voice_requests(body)
+    with cloner.admitted() as place:
+        voices, used = choose_voices(wanted, options, cloner, state, owner)
+        speak = partial(cloner.stream, body.input, voices, options)
+        with blamed_on("input"):
+            stream = speak(place)
     again = speak if options.seed is None else None
     takes = Attempts(
         stream, again, body.input, state.verifier(body.verify), state.request_defaults.max_attempts
@@ -108,6 +115,7 @@ def voice_requests(body: SpeechRequest) -> list[VoiceRequest]:
     recording = None
     if body.recording is not None:
         data, path, words = body.recording
+        check_reference_text(words, "ref_text" if path == "ref_audio" else "references[0].text")
         recording = Recording(data, path, (words or "").strip() or None)
     named = [(f"voices[{number}]", name) for number, name in enumerate(body.voices or ())]
     clones = recording is not None or (body.task_type == "Base" and body.voice == DEFAULT)
@@ -143,17 +151,17 @@ def quality_headers(quality: SpeechQuality) -> dict[str, str]:
 
 
 def speech_events(
-    stream: SpeechStream, samples: Iterable[np.ndarray], text: str, format: SpeechFormat
+    stream: SpeechStream, samples: Iterable[np.ndarray], track: SpeechTrack, body: SpeechRequest
 ) -> Iterator[bytes]:
     """OpenAI's events of a speech: its file in deltas of base64, and in the end the usage.
 
     `quality`, what is wrong with the speech, is an extension.
     """
-    for data in base64_pieces(encode_pieces(samples, format)):
+    for data in base64_pieces(encode_pieces(samples, body.response_format)):
         yield sse({"type": "speech.audio.delta", "audio": data})
     speech = stream.finished()
     usage = usage_of(speech)
     counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
-    quality = quality_of(speech, text).model_dump()
+    quality = quality_of(track, body.input).model_dump()
     done = {"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}}
     yield sse({**done, "quality": quality})

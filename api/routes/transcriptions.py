@@ -6,7 +6,6 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 
 from api import transcript_formats as formats
@@ -30,7 +29,7 @@ from errors import InvalidRequest
 
 router = APIRouter()
 
-MAX_SECONDS = 3600.0  # 350 MB of samples
+MAX_SECONDS = 3600.0
 SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", *SUBTITLES.values())}
 Answer = VerboseTranscript | TranscriptText
@@ -48,12 +47,13 @@ async def create_transcription(
 ) -> Answer | Response:
     """Write down what is said in the file."""
     check_timestamps(form)
-    job, seconds = await listen(form, request, state)
+    job = await listen(form, state)
     if not form.stream:
-        return await answer(form, job, seconds, request, state.transcriber)
+        return await answer(form, job, request, state.transcriber)
     parts = iter(job)
-    first = await while_connected(request, job, lambda: next(parts, None))
-    events = transcript_events(chain([first] if first else [], parts), seconds)
+    with blamed_on("file"):
+        first = await while_connected(request, job, lambda: next(parts, None))
+    events = transcript_events(chain([first] if first else [], parts), job)
     return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
 
 
@@ -68,34 +68,31 @@ async def create_translation(
     form: Annotated[TranslationForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
     """Write down in English what is said in the file. pocketsphinx hears English only."""
-    job, seconds = await listen(form, request, state)
-    return await answer(form, job, seconds, request, state.transcriber)
+    job = await listen(form, state)
+    return await answer(form, job, request, state.transcriber)
 
 
-async def listen(
-    form: TranslationForm, request: Request, state: ServerState
-) -> tuple[TranscriptionJob, float]:
-    """Begin to listen to the file; how long it is, in seconds."""
+async def listen(form: TranslationForm, state: ServerState) -> TranscriptionJob:
+    """The file, to be listened to; it is decoded when its turn comes."""
     check_model(form.model, state.model_names)
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
-    with blamed_on("file"):
-        samples = await run_in_threadpool(decoded, data)
-    return state.transcriber.listen(samples, SAMPLE_RATE, form.task), len(samples) / SAMPLE_RATE
 
+    def decode(seconds: float) -> np.ndarray:
+        return decode_audio(data, max_seconds=seconds)
 
-def decoded(data: bytes) -> np.ndarray:
-    return decode_audio(data, max_seconds=MAX_SECONDS)
+    return state.transcriber.listen_to(decode, SAMPLE_RATE, MAX_SECONDS, form.task)
 
 
 async def answer(
-    form: TranslationForm, job: TranscriptionJob, seconds: float, request: Request, transcriber: Transcriber
+    form: TranslationForm, job: TranscriptionJob, request: Request, transcriber: Transcriber
 ) -> Answer | Response:
     """The transcript in the format asked for."""
 
     def work() -> Answer | Response:
-        return formatted(form, job.transcript(seconds), transcriber)
+        return formatted(form, job.transcript(), transcriber)
 
-    return await while_connected(request, job, work)
+    with blamed_on("file"):
+        return await while_connected(request, job, work)
 
 
 def formatted(form: TranslationForm, transcript: Transcript, transcriber: Transcriber) -> Answer | Response:
@@ -112,7 +109,7 @@ def formatted(form: TranslationForm, transcript: Transcript, transcriber: Transc
             return PlainTextResponse(formats.vtt(transcript), media_type=SUBTITLES["vtt"])
 
 
-def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]:
+def transcript_events(parts: Iterator[Heard], job: TranscriptionJob) -> Iterator[bytes]:
     """OpenAI's events of a transcript: its text window by window, and in the end all of it."""
     segments: list[Segment] = []
     text = ""
@@ -122,7 +119,7 @@ def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]
         text += delta
         if delta:
             yield sse({"type": "transcript.text.delta", "delta": delta})
-    usage = formats.usage_of(segments, seconds).model_dump()
+    usage = formats.usage_of(segments, job.seconds).model_dump()
     yield sse({"type": "transcript.text.done", "text": text, "usage": usage})
 
 

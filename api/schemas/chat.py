@@ -218,6 +218,7 @@ class SpeechQuality(BaseModel):
     faults: list[FaultFound]
     heard: str | None = None
     word_error_rate: float | None = None
+    note: str | None = Field(default=None, description="Why speech that was to be verified was not.")
 
 
 class VoiceUsed(BaseModel):

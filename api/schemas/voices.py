@@ -15,7 +15,11 @@ Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9
 
 
 class RecordingIssue(BaseModel):
-    """Something wrong with a recording: clipping, hum, noise, music or two_voices, and words for people."""
+    """Something to know about a voice, for programs by name and for people in words.
+
+    Of its recording: clipping, hum, noise, music, two_voices, or words_left_out where ref_text tells of more
+    than was used. Of its trial: misheard, or unlike the recording.
+    """
 
     name: str
     message: str

@@ -196,3 +196,12 @@ def test_a_file_that_breaks_off_is_no_whole_response(endless_server: TinyServer)
     ):
         for _ in response.iter_raw():
             endless_server.app.state.server.cloner.close()
+
+
+@pytest.mark.parametrize("temperature", [1e-39, 1e-6])
+def test_a_temperature_too_small_to_divide_by_takes_the_likeliest(
+    tiny_server: TinyServer, temperature: float
+) -> None:
+    """A kind of fault: a value within its limits that becomes infinite on the way."""
+    cold = spoken(tiny_server, input="Hello.", temperature=temperature)
+    np.testing.assert_array_equal(cold, spoken(tiny_server, input="Hello.", temperature=0))

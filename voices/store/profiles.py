@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
 from audio.frames import CODEBOOKS
 from errors import Conflict, InvalidRequest, NotFound, quoted
@@ -78,12 +78,23 @@ class Profiles:
             return page(session, chosen, VoiceProfile, cursor, limit)
 
     def sample(self, owner: str, voice_id: str) -> Sample:
-        options = undefer(VoiceProfile.flac), undefer(VoiceProfile.codes)
+        profile = self._with(owner, voice_id, VoiceProfile.flac, VoiceProfile.codes)
+        return Sample(profile.flac, unpacked(profile.codes), profile.codec)
+
+    def codes(self, owner: str, voice_id: str) -> tuple[np.ndarray, str]:
+        """Codes int64 (8, T) of a voice's reference and their codec; its FLAC, a hundred times as large, is
+        not read."""
+        profile = self._with(owner, voice_id, VoiceProfile.codes)
+        return unpacked(profile.codes), profile.codec
+
+    def _with(self, owner: str, voice_id: str, *columns: InstrumentedAttribute[bytes]) -> VoiceProfile:
+        """The voice with these columns, which are not read otherwise."""
+        options = map(undefer, columns)
         with self._database.reading() as session:
             profile = session.scalar(_of(owner).where(VoiceProfile.id == voice_id).options(*options))
         if profile is None:
             raise no_voice(voice_id)
-        return Sample(profile.flac, unpacked(profile.codes), profile.codec)
+        return profile
 
     def change(
         self,
