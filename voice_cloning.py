@@ -29,17 +29,17 @@ from tqdm import tqdm
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
-from audio.text import chosen_reading
 from errors import InvalidRequest, StartError, VoiceServerError
-from higgs.chatml import ChatMLResponse, turns_of
-from higgs.checkpoint import Checkpoint, load_checkpoint
-from higgs.codec import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
-from higgs.engine import Ended, Engine, ignored
-from higgs.prefill import CacheUse
-from higgs.sampling import SamplingOptions
+from higgs.codecs.base import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
+from higgs.engine.engine import Ended, Engine, ignored
+from higgs.engine.prefill import CacheUse
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.checkpoint import Checkpoint, load_checkpoint
+from higgs.prompts.chatml import ChatMLResponse, turns_of
 from higgs.speech import Piece, Speech, SpeechStream, Stretch
 from settings import Settings, load_settings
-from speech_plan import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
+from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
+from text.normalise import chosen_reading
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
-"""The README and docs/ are true: their examples run, their links lead somewhere, and their tables are the code's.
+"""The README and docs/ are true: their examples run, their links lead somewhere, their tables are the code's.
 
-Kind of fault: an example that a change of the API broke; a setting, target or file that was renamed; a code of
-an error that no page names.
+Kind of fault: an example that a change of the API broke; a setting, target or file that was renamed; an error
+code that no page names.
 """
 
 import os

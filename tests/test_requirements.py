@@ -35,7 +35,7 @@ def pins(path: Path) -> dict[str, str]:
 
 
 def third_party_imports(rooms: set[str]) -> set[str]:
-    """The distributions that these rooms import, but for the makers of golden values (an environment apart)."""
+    """The distributions that these rooms import; the makers of golden values have others."""
     files = [
         path
         for path in source_files()
