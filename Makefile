@@ -34,8 +34,10 @@ serve: .venv/serve.stamp  ## serve on HIGGS_HOST:HIGGS_PORT; make serve ARGS="--
 migrate: .venv/serve.stamp  ## bring the voice database up to date; the server does so at start
 	$(BIN)/python migrate.py $(ARGS)
 
-# A worker on each core, and one thread each: the tests' models are so small that a second thread costs more than it brings.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
+# A worker on each core; a file's tests stay together, since they share servers. The tests' models are so small
+# that a second thread costs more than it brings.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+test coverage: export OMP_NUM_THREADS ?= 1
 
 test: .venv/test.stamp  ## install what is needed and run all tests; make test ARGS="tests/api -k voice"
 	$(PYTEST) $(ARGS)
