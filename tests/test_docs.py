@@ -71,8 +71,8 @@ def test_the_readme_has_examples_in_bash_and_python() -> None:
 
 
 def test_every_block_says_what_it_is() -> None:
-    unknown = {name: language for name, page in PAGES.items() for language, _ in blocks(page)}
-    assert set(unknown.values()) <= RUNNERS.keys() | SHOWN
+    languages = {language for page in PAGES.values() for language, _ in blocks(page)}
+    assert languages <= RUNNERS.keys() | SHOWN
     assert EVERYTHING.count("\n```") == 2 * sum(len(blocks(page)) for page in PAGES.values())
 
 
@@ -97,6 +97,16 @@ def test_links_lead_to_a_file_and_its_heading(page: str) -> None:
         assert path.exists(), target
         if heading:
             assert heading in anchors(path.read_text(encoding="utf-8")), f"{target}#{heading}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_and_names_in_them_are_there(page: str) -> None:
+    """`folder/file.py: name` says that file.py defines or mentions the name."""
+    for path, name in re.findall(r"`([\w./-]+(?:\.py|/))(?:: ([\w.]+))?`", PAGES[page]):
+        assert (ROOT / path).exists(), path
+        if name:
+            source = (ROOT / path).read_text(encoding="utf-8")
+            assert all(re.search(rf"\b{part}\b", source) for part in name.split(".")), f"{path}: {name}"
 
 
 def anchors(page: str) -> set[str]:

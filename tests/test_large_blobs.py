@@ -1,4 +1,4 @@
-"""CI refuses large files in the history. Kind of fault: weights committed again and again, deleted ones too."""
+"""CI refuses large files in the history. Kind of fault: weights that are committed again and again."""
 
 import subprocess
 from pathlib import Path
