@@ -6,7 +6,7 @@ ARGS ?=
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve migrate test check coverage lock train golden
+.PHONY: help serve migrate test coverage check docs lock train golden
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 12
@@ -49,6 +49,9 @@ check: .venv/test.stamp  ## lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+
+docs: .venv/serve.stamp  ## write the table of settings in docs/operations.md anew
+	$(BIN)/python .ci/settings_table.py
 
 lock: | $(BIN)/python  ## resolve requirements*.txt into requirements*.lock; ARGS=--upgrade for new versions
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
