@@ -6,7 +6,7 @@ ARGS ?=
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve migrate test coverage check docs lock train golden
+.PHONY: help serve migrate test coverage check docs lock train teachers judges golden
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 12
@@ -56,6 +56,28 @@ docs: .venv/serve.stamp  ## write the table of settings in docs/operations.md an
 lock: | $(BIN)/python  ## resolve requirements*.txt into requirements*.lock; ARGS=--upgrade for new versions
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(BIN)/python .ci/lock.py $(ARGS)
+
+# Teachers and judges have their own environments: what they need is no part of the server.
+TEACHERS := train/work/venv
+KOKORO_JS := kokoro-js@1.2.1
+
+$(TEACHERS)/teachers.stamp: train/requirements.txt
+	$(PYTHON) -m venv $(TEACHERS)
+	$(TEACHERS)/bin/python -m pip install --quiet --disable-pip-version-check -r train/requirements.txt
+	mkdir -p train/work/teachers
+	cd train/work/teachers && tar xzf "$$(npm pack --silent $(KOKORO_JS))" package/voices package/LICENSE
+	@touch $@
+
+teachers: $(TEACHERS)/teachers.stamp  ## let the neural teachers speak (hours; resumable): speech to train on
+	$(TEACHERS)/bin/python -m train.teach $(ARGS)
+
+.judges-venv/judges.stamp: bench/requirements-judges.txt
+	$(PYTHON) -m venv .judges-venv
+	.judges-venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements-judges.txt
+	.judges-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps speechmos==0.0.1.1
+	@touch $@
+
+judges: .judges-venv/judges.stamp  ## make the environment of the judges that bench.quality asks
 
 train: .venv/serve.stamp  ## make the bundled model again from nothing (hours on a CPU)
 	$(BIN)/python -m train.run $(ARGS)

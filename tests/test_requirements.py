@@ -45,9 +45,9 @@ def third_party_imports(rooms: set[str]) -> set[str]:
     return {canonicalize_name(each) for top in foreign for each in distributions.get(top, [top])}
 
 
-def test_tests_and_training_import_only_what_requirements_dev_txt_names_besides() -> None:
+def test_tests_import_only_what_requirements_dev_txt_names_besides() -> None:
     named = pins(ROOT / "requirements.txt").keys() | pins(ROOT / "requirements-dev.txt").keys()
-    assert third_party_imports(TESTS | {"train"}) - named == set()
+    assert third_party_imports(TESTS) - named == set()
 
 
 def test_the_server_imports_only_what_requirements_txt_names() -> None:

@@ -18,7 +18,7 @@ from api.text_validation import check_text
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_resolution import DEFAULT
 from api.voice_validation import TRIAL_TEXT, delivery, transcript, user_name, voice_name
-from audio.delivery import FASTEST, LOUDEST_DB, MOST_SEMITONES, SLOWEST, SOFTEST_DB
+from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from voice_cloning import VoiceCloner
@@ -51,13 +51,13 @@ async def create_voice(
     ref_text: Annotated[str | None, Form(description="The words spoken in the sample.")] = None,
     user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",
     speed: Annotated[
-        float | None, Form(ge=SLOWEST, le=FASTEST, description=f"{UNSAID} times as fast.")
+        float | None, Form(ge=MIN_SPEED, le=MAX_SPEED, description=f"{UNSAID} times as fast.")
     ] = None,
     pitch: Annotated[
-        float | None, Form(ge=-MOST_SEMITONES, le=MOST_SEMITONES, description=f"{UNSAID} semitones up.")
+        float | None, Form(ge=-MAX_SEMITONES, le=MAX_SEMITONES, description=f"{UNSAID} semitones up.")
     ] = None,
     volume: Annotated[
-        float | None, Form(ge=SOFTEST_DB, le=LOUDEST_DB, description=f"{UNSAID} dB louder.")
+        float | None, Form(ge=MIN_VOLUME_DB, le=MAX_VOLUME_DB, description=f"{UNSAID} dB louder.")
     ] = None,
     instructions: Annotated[str | None, Form(description=f"{UNSAID} how to speak, in words.")] = None,
 ) -> Voice:
@@ -90,9 +90,9 @@ def list_voices(
     limit: Limit = 20,
     user_id: Annotated[str | None, Query(description="Only the voices of this user.")] = None,
 ) -> VoiceList:
-    """The model's own voice, on the first page, and the kept ones, newest first."""
+    """The model's own voices, on the first page, and the kept ones, newest first."""
     page = voices.store.profiles.page(owner, after=after, limit=limit, user_id=user_id)
-    own, aliases = ([built_in(cloner)], OPENAI_VOICES) if after is None else ([], ())
+    own, aliases = (built_in(cloner), OPENAI_VOICES) if after is None else ([], ())
     data = own + [Voice.of(profile) for profile in page.rows]
     named = [(voice.id, voice.name) for voice in data] + [(name, name) for name in aliases]
     options = [VoiceOption(id=id, name=name) for id, name in named]
@@ -101,15 +101,15 @@ def list_voices(
 
 @router.get("/{voice_id}")
 def retrieve_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
-    if voice_id == DEFAULT:
-        return built_in(cloner)
+    if (own := built_in_of(cloner, voice_id)) is not None:
+        return own
     return Voice.of(voices.store.profiles.get(owner, voice_id))
 
 
 @router.patch("/{voice_id}")
-def change_voice(voice_id: str, body: VoiceChange, voices: Voices, owner: Owner) -> Voice:
+def change_voice(voice_id: str, body: VoiceChange, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
     """Rename a voice, correct the words of its recording, or say how it is to speak where nobody says."""
-    refuse_built_in(voice_id)
+    refuse_built_in(cloner, voice_id)
     name = None if body.name is None else voice_name(body.name, "name")
     words = None if body.ref_text is None else transcript(body.ref_text, "ref_text") or ""
     asked = asdict(delivery(body, body.instructions, "instructions"))
@@ -122,8 +122,8 @@ def change_voice(voice_id: str, body: VoiceChange, voices: Voices, owner: Owner)
 
 
 @router.delete("/{voice_id}")
-def delete_voice(voice_id: str, voices: Voices, owner: Owner) -> VoiceDeleted:
-    refuse_built_in(voice_id)
+def delete_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> VoiceDeleted:
+    refuse_built_in(cloner, voice_id)
     voices.store.delete(owner, voice_id)
     return VoiceDeleted(id=voice_id)
 
@@ -142,7 +142,9 @@ async def preview_voice(
     """A text spoken in a voice, as a file that a page can play from this address."""
     check_text(text, "text", state.limits.text_characters)
     reference = None
-    if voice_id != DEFAULT:
+    if built_in_of(cloner, voice_id) is not None:
+        reference = await run_in_threadpool(cloner.built_in, None if voice_id == DEFAULT else voice_id)
+    else:
         profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
         reference = await run_in_threadpool(voices.reference, profile)
     with blamed_on("text"):
@@ -158,11 +160,17 @@ def voice_recording(voice_id: str, voices: Voices, owner: Owner) -> Response:
     return Response(voices.store.profiles.sample(owner, voice_id).flac, media_type="audio/flac")
 
 
-def built_in(cloner: VoiceCloner) -> Voice:
-    """The model's own voice, by which OpenAI's names are spoken too."""
-    return Voice(id=DEFAULT, name=DEFAULT, created_at=cloner.loaded_at, built_in=True)
+def built_in(cloner: VoiceCloner) -> list[Voice]:
+    """The default voice and the others that the model brings; OpenAI's names are spoken by them."""
+    ids = [DEFAULT, *(voice.id for voice in cloner.built_in_voices.voices)]
+    return [Voice(id=id, name=id, created_at=cloner.loaded_at, built_in=True) for id in ids]
 
 
-def refuse_built_in(voice_id: str) -> None:
-    if voice_id == DEFAULT:
-        raise InvalidRequest("The model's own voice can't be changed.", code="voice_built_in")
+def built_in_of(cloner: VoiceCloner, voice_id: str) -> Voice | None:
+    """The model's voice of an id; None where that is no voice of the model."""
+    return next((voice for voice in built_in(cloner) if voice.id == voice_id), None)
+
+
+def refuse_built_in(cloner: VoiceCloner, voice_id: str) -> None:
+    if built_in_of(cloner, voice_id) is not None:
+        raise InvalidRequest("The model's own voices can't be changed.", code="voice_built_in")

@@ -133,3 +133,55 @@ def test_a_form_over_the_limit_is_refused_while_it_is_read(named: bool) -> None:
     begun, body = answer
     assert (begun["status"], json.loads(body["body"])["error"]["code"]) == (413, "payload_too_large")
     assert len(left) >= 13  # no more than twice the limit of 3,000 bytes is read
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("/v1/audio/speech", b'{"input": [' + b"[]," * 60_000 + b"[]]}", "values"),
+        ("/v1/audio/voices/voice_1", b'{"name": "' + b"a" * 2**20 + b'"}', "KiB"),
+    ],
+)
+def test_json_that_would_hold_up_the_server_is_refused(
+    tiny_server: TinyServer, path: str, body: bytes, says: str
+) -> None:
+    """A kind of fault: a limit for recordings where none may stand, or that millions of values pass."""
+    method = "PATCH" if "voices" in path else "POST"
+    headers = {"content-type": "application/json"}
+    response = httpx.request(method, tiny_server.url + path, content=body, headers=headers, timeout=60)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (413, "payload_too_large")
+    assert says in error["message"]
+
+
+def test_live_and_ready(tiny_model: Path) -> None:
+    """Alive while it loads; not ready then, nor when it ends; neither once the engine's thread is gone."""
+    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
+        server.wait_until_ready()
+        state = server.app.state.server
+
+        def probes() -> list[tuple[int, str]]:
+            found = [httpx.get(f"{server.url}/{name}") for name in ("livez", "readyz")]
+            return [(response.status_code, response.json()["status"]) for response in found]
+
+        assert probes() == [(200, "alive"), (200, "ready")]
+        loaded, state.cloner = state.cloner, None
+        assert probes() == [(200, "alive"), (503, "loading")]
+        state.cloner = loaded
+        engine, loaded.engine = loaded.engine, DeadEngine()
+        assert probes() == [(503, "failed"), (503, "failed")]
+        loaded.engine = engine
+        state.drain.begin()
+        assert probes() == [(200, "alive"), (503, "draining")]
+        refused = httpx.get(f"{server.url}/v1/models")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "shutting_down")
+        assert int(refused.headers["retry-after"]) > 0
+
+
+class DeadEngine:
+    """An engine whose thread died."""
+
+    failed = True
+
+    def close(self) -> None:
+        """There is nothing to stop."""
