@@ -15,10 +15,10 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from api.drain import Deadlines, DrainGate
 from api.errors import add_error_handlers
 from api.middleware.auth import ApiKeys, keys_of
 from api.middleware.core import BodyLimit, LastResort, RequestContextMiddleware
-from api.middleware.drain import Deadlines, DrainGate
 from api.middleware.logs import log_request, set_up_logs
 from api.middleware.rate_limits import RateLimits, limits_of
 from api.openapi import EVERYWHERE, DocumentedApp, errors
@@ -36,11 +36,11 @@ from api.routes import (
     voice_samples,
     voices,
 )
+from api.serving import DrainingServer
 from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
 from errors import StartError
 from higgs.engine.kv_cache import MAX_SLOTS
-from serving import DrainingServer
 from settings import Settings, database_url, listed, load_settings
 from speakers.encoder import weights_file
 from speakers.verifier import SpeakerVerifier

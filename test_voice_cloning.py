@@ -27,8 +27,9 @@ from openai import OpenAI
 
 from asr.words import words_of, wrong_words
 from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
 from audio.pitch import median_pitch
-from bench.listening import SAMPLE_RATE, envelope_distance, words_heard
+from bench.listening import envelope_distance, words_heard
 from tests.live import BUNDLED_MODEL, LiveServer, serve
 
 ROOT = Path(__file__).resolve().parent

@@ -27,10 +27,11 @@ from tqdm import tqdm
 
 from audio.decode import decode_audio
 from audio.encode import encode_audio
+from audio.frames import FRAME_RATE, SAMPLE_RATE
 from audio.reference import MAX_SECONDS, prepare_reference
 from concurrency import SingleFlight, on_cancel, raise_if_cancelled
 from errors import InvalidRequest, StartError, VoiceServerError
-from higgs.codecs.base import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
+from higgs.codecs.base import Codec, load_codec
 from higgs.engine.engine import Ended, Engine, ignored
 from higgs.engine.prefill import CacheUse
 from higgs.engine.sampler import SamplingOptions

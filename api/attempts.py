@@ -11,7 +11,7 @@ from api.schemas.chat import FaultFound, SpeechQuality
 from api.streaming import Cancellable
 from asr.transcriber import Transcriber
 from asr.words import words_of, wrong_words
-from audio.activity import SAMPLE_RATE
+from audio.frames import SAMPLE_RATE
 from audio.speech_issues import SpeechIssue, find_speech_issues, speech_issues_in
 from audio.speech_track import SpeechTrack
 from errors import Cancelled, VoiceServerError

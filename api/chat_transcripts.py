@@ -18,7 +18,8 @@ from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected,
 from api.transcript_formats import usage_of
 from asr.transcriber import TranscriptionJob
 from asr.transcript import Heard, Segment
-from audio.decode import MAX_SECONDS, SAMPLE_RATE, decode_audio, decode_base64_audio
+from audio.decode import MAX_SECONDS, decode_audio, decode_base64_audio
+from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
 
 

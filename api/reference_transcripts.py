@@ -3,7 +3,8 @@
 import hashlib
 
 from asr.transcriber import Transcriber
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
 from concurrency import SingleFlight
 from voice_cloning import VoiceReference
 

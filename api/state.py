@@ -6,9 +6,9 @@ from typing import Annotated
 import anyio
 from fastapi import Depends, Request
 
+from api.drain import Drain
 from api.kept_audio import KeptAudio
 from api.metrics import Metrics
-from api.middleware.drain import Drain
 from api.reference_transcripts import ReferenceTranscripts
 from asr.transcriber import Transcriber
 from errors import Loading, StartError

@@ -7,7 +7,7 @@ import numpy as np
 from api.attempts import checkable, words_heard, words_said
 from asr.transcriber import Transcriber
 from asr.words import wrong_words
-from audio.activity import SAMPLE_RATE
+from audio.frames import SAMPLE_RATE
 from audio.recording_issues import RecordingIssue
 from errors import ModelError, Overloaded
 

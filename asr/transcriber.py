@@ -1,4 +1,4 @@
-"""The one who listens: a recogniser that is loaded when first needed, and hears one window at a time."""
+"""Speech to text: a recogniser, loaded when first needed, that transcribes one window at a time."""
 
 import logging
 import math
@@ -29,17 +29,20 @@ CLOSING_SECONDS = 2.0
 
 
 class Transcriber:
-    """Turns speech into text; safe to use from several threads.
+    """Turns speech into text; thread-safe.
 
-    One window of up to 30 s is heard at a time, so that a short recording need not wait for a long one.
+    Requests take turns window by window (30 s at most), so a short recording never waits for a long one.
     """
 
     def __init__(
         self, load: Callable[[], Recogniser], names: Sequence[str] = (), most_waiting: int = 32
     ) -> None:
-        """load: makes the recogniser, when it is first needed. names: of it.
+        """Set up; nothing is loaded yet.
 
-        most_waiting: recordings that are listened to at once, or wait for it.
+        Args:
+            load: loads the recogniser; called once, when it is first needed.
+            names: the model names under which clients may ask for it.
+            most_waiting: maximum recordings in progress or waiting; more raise Overloaded.
         """
         self._load = load
         self.names = tuple(names)
@@ -50,10 +53,21 @@ class Transcriber:
         self._waiting = 0
 
     def listen(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> "TranscriptionJob":
-        """Hear mono float32 samples (N,) window by window; times count from their start.
+        """Start to transcribe a recording.
 
-        Nothing comes where nobody speaks. The iteration raises InvalidRequest for what this recogniser can't
-        do, Overloaded where too many wait, and ModelError where it can't be loaded or fails.
+        Args:
+            samples: mono float32 (N,).
+            sample_rate: in Hz.
+            task: language, prompt and details wanted.
+
+        Returns:
+            A job to iterate over, window by window. Times are in seconds from the start of the recording;
+            silence yields nothing.
+
+        Raises (while iterating):
+            InvalidRequest: the recogniser can't do the task.
+            Overloaded: too many recordings are waiting.
+            ModelError: the recogniser can't be loaded, or failed.
         """
         return self.listen_to(lambda _: samples, sample_rate, math.inf, task)
 
@@ -81,25 +95,25 @@ class Transcriber:
                 yield Heard(heard.language, tuple(segment.later(later) for segment in heard.segments))
 
     def transcribe(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> Transcript:
-        """All that is said in the samples. Errors as of `listen`."""
+        """The whole transcript of a recording; arguments and errors are those of `listen`."""
         return self.listen(samples, sample_rate, task).transcript()
 
     @classmethod
     def of_setting(cls, name: str, device: str, most_waiting: int) -> "Transcriber":
-        """A listener with the recogniser that `load_recogniser` makes of the name and device."""
+        """A transcriber for the setting HIGGS_RECOGNISER; see `load_recogniser`."""
         short = Path(name).name
         names = [] if name == AUTO else [short] if Path(name).is_dir() else list(dict.fromkeys((name, short)))
         return cls(lambda: load_recogniser(name, device), names, most_waiting)
 
     @property
     def languages(self) -> Mapping[str, str]:
-        """Code → English name of the languages it knows; loads the recogniser."""
+        """Supported languages, ISO 639 code → English name. Loads the recogniser."""
         with self._hearing:
             return self._loaded().languages
 
     @property
     def expected_wer(self) -> float:
-        """The share of wrong words up to which they can be the recogniser's own; loads it."""
+        """The word error rate that may be the recogniser's own fault. Loads the recogniser."""
         with self._hearing:
             return self._loaded().expected_wer
 
@@ -119,7 +133,7 @@ class Transcriber:
                 raise
 
     def _loaded(self) -> Recogniser:
-        """The recogniser; to be called by the holder of `_hearing`."""
+        """The recogniser, loaded if need be. The caller holds `_hearing`."""
         if self._recogniser is None:
             self._recogniser = self._load()
             log.info("the recogniser %s is loaded", self._recogniser.name)
@@ -131,7 +145,7 @@ class Transcriber:
             self._recogniser = None
 
     def _checked(self, task: Task) -> Task:
-        """The task with its language as a code: "en-GB" and "English" are "en"."""
+        """The task with its language as an ISO 639 code: "en-GB" and "English" become "en"."""
         if task.language is None:
             return task
         with self._hearing:
@@ -141,7 +155,7 @@ class Transcriber:
         code = codes.get(asked, asked.replace("_", "-").partition("-")[0])
         if code not in recogniser.languages:
             known = ", ".join(recogniser.languages)
-            message = f"The recogniser {recogniser.name} knows no language {task.language!r}, but {known}."
+            message = f"{recogniser.name} doesn't support the language {task.language!r}, only {known}."
             if not recogniser.translates:
                 message += " For others set HIGGS_RECOGNISER to a multilingual Whisper, a folder or hub id."
             raise InvalidRequest(message, code="unsupported_language", param="language")
@@ -151,7 +165,7 @@ class Transcriber:
     def _place(self) -> Iterator[None]:
         with self._counting:
             if self._waiting >= self._most_waiting:
-                raise Overloaded("Too many recordings are being listened to; send this one again later.")
+                raise Overloaded("Too many recordings are being transcribed; try again later.")
             self._waiting += 1
         try:
             yield
@@ -161,7 +175,7 @@ class Transcriber:
 
 
 class TranscriptionJob:
-    """A recording that is being listened to: iterate once over what is heard; `cancel` from any thread.
+    """A transcription in progress: iterate over it once; `cancel` from any thread.
 
     seconds: how long it is; known once the iteration has begun.
     """
@@ -172,15 +186,15 @@ class TranscriptionJob:
         self._cancelled = False
 
     def __iter__(self) -> Iterator[Heard]:
-        """Window by window. Errors as of `Listener.listen`; Cancelled behind the window of a `cancel`."""
+        """The results window by window. Raises as `Transcriber.listen` says; Cancelled after `cancel`."""
         with closing(self._parts):
             for heard in self._parts:
                 if self._cancelled:
-                    raise Cancelled("Nobody waits for the transcript any more.")
+                    raise Cancelled("The client left.")
                 yield heard
 
     def transcript(self) -> Transcript:
-        """All of it."""
+        """Wait for the whole transcript."""
         heard = list(self)
         language = heard[0].language if heard else "en"
         return Transcript(
@@ -192,17 +206,22 @@ class TranscriptionJob:
 
 
 def load_recogniser(name: str, device: str) -> Recogniser:
-    """Load a recogniser; ModelError names the remedy.
+    """Load a recogniser.
 
-    name:   pocketsphinx, a folder or hub id of Whisper, or auto: whisper-small on CUDA, else pocketsphinx.
-    device: cpu, cuda, or auto.
+    Args:
+        name: "pocketsphinx", a Whisper's folder or hub id, or "auto": whisper-small on CUDA, else
+            pocketsphinx.
+        device: "cpu", "cuda" or "auto".
+
+    Raises:
+        ModelError: it can't be loaded; the message names the remedy.
     """
     device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
     if name == AUTO:
         name = PUBLISHED if device == "cuda" else Sphinx.name
     if name == Sphinx.name:
         return Sphinx()
-    # Imported only here: it takes seconds and memory, and pocketsphinx needs none of it.
+    # Imported late: transformers' Whisper takes seconds and memory that pocketsphinx doesn't need.
     from asr.whisper import Whisper
 
     try:

@@ -1,4 +1,4 @@
-"""A long recording in windows that a recogniser can hear at once, cut at pauses; silence is left out."""
+"""Cut a long recording at pauses into windows for a recogniser; silence is left out."""
 
 from collections.abc import Iterator
 
@@ -9,18 +9,18 @@ from asr.memory import as_float
 MAX_SECONDS = 30.0  # what Whisper was trained on
 EARLIEST_CUT_SECONDS = 15.0
 PAUSE_SECONDS = 0.3
-KEPT_SECONDS = 0.25  # around speech: soft beginnings and ends of words
-MIN_SECONDS = 0.1  # nobody says a word in less
+KEPT_SECONDS = 0.25  # margin around speech, for soft beginnings and ends of words
+MIN_SECONDS = 0.1  # no word is shorter
 FRAMES_PER_SECOND = 50
 FRAMES_AT_ONCE = 1_000
 
-# Below this no recorder's speech is found; and 45 dB below the loudest there is only the room.
+# Speech is louder than this, and within 45 dB of the loudest frame; the rest is room noise.
 SILENCE_DB = -60.0
 SPEECH_RANGE_DB = 45.0
 
 
 def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
-    """Where the windows begin and end (samples) in a recording (N,): none where it is silent all through."""
+    """Yield (start, end) in samples of each window of a recording (N,); nothing if it is silent."""
     frame = sample_rate // FRAMES_PER_SECOND
     levels = frame_levels(samples, frame)
     threshold = max(SILENCE_DB, float(levels.max(initial=SILENCE_DB)) - SPEECH_RANGE_DB)
@@ -38,9 +38,9 @@ def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
 
 
 def frame_levels(samples: np.ndarray, frame: int) -> np.ndarray:
-    """The level of each frame in dB of full scale, its offset taken out; the last frame may be shorter.
+    """The level of each frame in dBFS, without its DC offset; the last frame may be shorter.
 
-    Worked out block by block: of an hour at once, the copies would take gigabytes.
+    Computed block by block: for an hour at once, the copies would take gigabytes.
     """
     levels = [np.empty(0)]
     for start in range(0, len(samples), FRAMES_AT_ONCE * frame):
@@ -52,7 +52,7 @@ def frame_levels(samples: np.ndarray, frame: int) -> np.ndarray:
 
 
 def _best_cut(levels: np.ndarray) -> int:
-    """The frame in the middle of the quietest moment 15 to 30 s on."""
+    """The middle frame of the quietest pause between 15 and 30 s."""
     first, last = (int(seconds * FRAMES_PER_SECOND) for seconds in (EARLIEST_CUT_SECONDS, MAX_SECONDS))
     width = int(PAUSE_SECONDS * FRAMES_PER_SECOND)
     pauses = np.lib.stride_tricks.sliding_window_view(levels[first:last], width).mean(axis=1)

@@ -5,7 +5,8 @@ Whether a sound is a voice, audio.voice_activity tells.
 
 import numpy as np
 
-SAMPLE_RATE = 24_000
+from audio.frames import SAMPLE_RATE
+
 FRAME = SAMPLE_RATE // 50
 STEP = SAMPLE_RATE // 100
 STEPS_PER_SECOND = SAMPLE_RATE // STEP

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import soxr
 
-from audio.activity import SAMPLE_RATE
+from audio.frames import SAMPLE_RATE
 from audio.unreadable import undecodable
 
 RATES = range(4_000, 768_001)

@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from audio.channels import resampled
+from audio.frames import SAMPLE_RATE
 from audio.mp3 import without_end_tags
 from audio.truncation import Ending, ends_early, judge_ending
 from audio.unreadable import advice_on, empty, too_long, truncated, undecodable
@@ -22,7 +23,6 @@ from audio.wav_repair import wav_parts, with_true_sample_size
 from concurrency import raise_if_cancelled
 from errors import InvalidAudio, PayloadTooLarge
 
-SAMPLE_RATE = 24_000
 MAX_SECONDS = 600.0
 MAX_BYTES = 25 * 1024 * 1024
 MAX_TRACKS = 4  # that are tried, until one can be heard

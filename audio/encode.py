@@ -9,9 +9,9 @@ import av
 import numpy as np
 import soxr
 
+from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
 
-SAMPLE_RATE = 24_000
 BLOCK = 10 * SAMPLE_RATE  # samples encoded at once
 
 

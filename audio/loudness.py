@@ -6,7 +6,8 @@ Written here since FFmpeg's own meter reports through its log, which all threads
 import numpy as np
 import soxr
 
-SAMPLE_RATE = 24_000
+from audio.frames import SAMPLE_RATE
+
 TARGET_LUFS = -20.0
 MAX_PEAK_DB = -1.0  # true peak, dB of full scale
 MAX_GAIN_DB = 40.0

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from audio.activity import SAMPLE_RATE, STEP
+from audio.activity import STEP
+from audio.frames import SAMPLE_RATE
 
 QUIET_DB = -50.0  # of full scale; speech stands at -30 to -10
 KEPT = int(0.3 * SAMPLE_RATE)  # behind the last sound

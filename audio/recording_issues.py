@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from audio.activity import SAMPLE_RATE, STEP, STEPS_PER_SECOND
+from audio.activity import STEP, STEPS_PER_SECOND
+from audio.frames import SAMPLE_RATE
 from audio.pitch import FLOOR_HZ, pitch_track
 
 PITCH_RATE = 8_000

@@ -4,19 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from audio.activity import (
-    SAMPLE_RATE,
-    SPEECH_RANGE_DB,
-    STEP,
-    STEPS_PER_SECOND,
-    loudness_of,
-    sound_bounds,
-    speech_levels,
-)
+from audio.activity import SPEECH_RANGE_DB, STEP, STEPS_PER_SECOND, loudness_of, sound_bounds, speech_levels
+from audio.frames import HOP, SAMPLE_RATE
 from audio.voice_activity import SPOKEN, WINDOW_SECONDS, speech_probabilities, voice_seconds
 from errors import InvalidAudio
 
-HOP = 960  # the codec's frame; its two published encoders agree only on whole frames
 MIN_SECONDS = 1.0
 MIN_SOUND_SECONDS = 0.5
 MAX_SECONDS = 30.0  # that any model reads; for what a model follows see VoiceCloner.max_reference_seconds

@@ -10,14 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio import activity
-from audio.activity import (
-    SAMPLE_RATE,
-    SPEECH_RANGE_DB,
-    STEP,
-    STEPS_PER_SECOND,
-    loudness_of,
-    speech_levels,
-)
+from audio.activity import SPEECH_RANGE_DB, STEP, STEPS_PER_SECOND, loudness_of, speech_levels
+from audio.frames import SAMPLE_RATE
 from audio.loudness import at_usual_loudness
 from audio.music import is_music
 from audio.recording_issues import (

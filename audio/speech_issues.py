@@ -11,14 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from audio.activity import (
-    LOUD_FRAMES,
-    SAMPLE_RATE,
-    SPEECH_RANGE_DB,
-    STEPS_PER_SECOND,
-    loudness_of,
-    runs,
-)
+from audio.activity import LOUD_FRAMES, SPEECH_RANGE_DB, STEPS_PER_SECOND, loudness_of, runs
+from audio.frames import SAMPLE_RATE
 from audio.speech_track import HOP, SpeechTrack
 
 # Speech stands at -30 to -10 dB; what never comes above -50 nobody would hear beside it.

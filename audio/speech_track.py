@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from audio.activity import SAMPLE_RATE, LevelMeter
+from audio.activity import LevelMeter
+from audio.frames import SAMPLE_RATE
 
 HOP, WINDOW, BANDS = SAMPLE_RATE // 50, 1024, 24
 FULL_SCALE = 0.999

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from audio.frames import SAMPLE_RATE
 from bench.quality import SENTENCES, heard, people, rate
-from higgs.codecs.base import SAMPLE_RATE
 from settings import load_settings
 from speakers.encoder import weights_file
 from speakers.verifier import SpeakerVerifier

@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 import torch
 
+from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
 from audio.quiet_ends import DeadSound, faded, without_quiet_end
 from errors import ModelError
-from higgs.codecs.base import CODEBOOKS, HOP, SAMPLE_RATE, Codec
+from higgs.codecs.base import Codec
 from higgs.engine.engine import Engine
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions

@@ -9,8 +9,8 @@ from typing import Protocol
 import torch
 
 from audio.delivery import Delivery, delivered, filters
+from audio.frames import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
 from errors import InvalidRequest, PayloadTooLarge
-from higgs.codecs.base import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
 from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.speech import SpeechSegment, TextChunk
 from text.normalise import Reading, plain_scene, spoken_parts

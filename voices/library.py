@@ -20,10 +20,11 @@ import torch
 from audio.decode import decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
+from audio.frames import FRAME_RATE, SAMPLE_RATE
 from audio.reference import prepare_reference
 from audio.reference_selection import select_reference
 from errors import InvalidRequest, StoreUnavailable
-from higgs.codecs.base import FRAME_RATE, SAMPLE_RATE, Codec
+from higgs.codecs.base import Codec
 from higgs.prompts.v2 import Reference
 from speakers.verifier import SpeakerVerifier
 from synthesis.planner import VoiceReference

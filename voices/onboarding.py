@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
+from audio.frames import SAMPLE_RATE
 from audio.recording_issues import RecordingIssue
 from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
 from errors import Cancelled, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError

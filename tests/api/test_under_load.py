@@ -53,6 +53,7 @@ def small_server(tmp_path: Path) -> Iterator[TinyServer]:
         slots=1,
         queue_limit=1,
         max_frames_per_byte=1e6,
+        max_speech_seconds=1e6,
         data_dir=tmp_path,
     )
     with ready(settings) as server:
@@ -62,7 +63,7 @@ def small_server(tmp_path: Path) -> Iterator[TinyServer]:
 @contextmanager
 def speaking(server: TinyServer) -> Iterator[None]:
     """Somebody listens to an endless stream meanwhile."""
-    body = {"model": "tiny", "input": "Hello.", "response_format": "pcm"}
+    body = {"model": "tiny", "input": "A long text. " * 300, "response_format": "pcm"}
     with httpx.stream("POST", f"{server.url}/v1/audio/speech", json=body, timeout=WAIT) as response:
         next(response.iter_bytes())
         yield
@@ -87,7 +88,7 @@ def speaking_next(server: TinyServer) -> Iterator[None]:
     engine = server.app.state.server.cloner.engine
     body = {"model": "tiny", "input": "Next.", "stream": False}
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(httpx.post, f"{server.url}/v1/audio/speech", json=body, timeout=5)
+        waiting = pool.submit(httpx.post, f"{server.url}/v1/audio/speech", json=body, timeout=15)
         wait_for(lambda: engine.waiting == 1)
         yield
         with pytest.raises(httpx.TimeoutException):

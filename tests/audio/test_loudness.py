@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from audio.loudness import SAMPLE_RATE, TARGET_LUFS, at_usual_loudness, measured
+from audio.frames import SAMPLE_RATE
+from audio.loudness import TARGET_LUFS, at_usual_loudness, measured
 from tests.audio.media import recording
 
 SINE = np.sin(2 * np.pi * 997 * np.arange(10 * SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
 from errors import InvalidAudio
 from tests.audio.media import audio_frames, float_wav, media, recording, sound_file
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audio.activity import SAMPLE_RATE
+from audio.frames import SAMPLE_RATE
 from audio.quiet_ends import DEAD, FADE, KEPT, DeadSound, faded, without_quiet_end
 from tests.audio.media import recording
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from audio.decode import decode_audio
-from audio.reference import HOP, SAMPLE_RATE, PreparedReference, prepare_reference
+from audio.frames import HOP, SAMPLE_RATE
+from audio.reference import PreparedReference, prepare_reference
 from errors import InvalidAudio
 from higgs.codecs.vocoder.analysis import analyse
 from higgs.codecs.vocoder.synthesis import synthesise

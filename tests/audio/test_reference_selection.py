@@ -7,8 +7,8 @@ import pytest
 
 from audio.decode import decode_audio
 from audio.encode import encode_audio
+from audio.frames import HOP, SAMPLE_RATE
 from audio.loudness import TARGET_LUFS, measured
-from audio.reference import HOP, SAMPLE_RATE
 from audio.reference_selection import ReferenceSelection, select_reference
 from errors import InvalidAudio
 from tests.audio.media import recording

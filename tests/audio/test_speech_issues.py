@@ -5,7 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from audio.speech_issues import SAMPLE_RATE, find_speech_issues, speech_issues_in
+from audio.frames import SAMPLE_RATE
+from audio.speech_issues import find_speech_issues, speech_issues_in
 from audio.speech_track import SpeechTrack
 from tests.audio.media import recording
 from tests.live import ROOT

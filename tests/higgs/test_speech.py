@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from audio.frames import HOP, SAMPLE_RATE
 from errors import ModelError
-from higgs.codecs.base import HOP, SAMPLE_RATE, load_codec
+from higgs.codecs.base import load_codec
 from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.sampler import SamplingOptions

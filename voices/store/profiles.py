@@ -9,12 +9,12 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
+from audio.frames import CODEBOOKS
 from errors import Conflict, InvalidRequest, NotFound
 from voices.store.database import Database
 from voices.store.paging import Page, page
 from voices.store.tables import VoiceProfile
 
-CODEBOOKS = 8
 CODE_TYPE = np.dtype("<u2")
 MAX_LISTED = 3
 

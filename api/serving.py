@@ -15,7 +15,7 @@ from types import FrameType
 import anyio.to_thread
 import uvicorn
 
-from api.middleware.drain import Drain
+from api.drain import Drain
 
 log = logging.getLogger("app")
 
