@@ -80,9 +80,8 @@ def test_an_upload_becomes_a_voice_that_speaks(tiny_server: TinyServer) -> None:
     assert (body["voice_name"], body["sample_text"]) == (name, WORDS)
     assert seconds_of(body["sample_audio"]) > 0.3
     assert body["used"]["end"] > body["used"]["start"] >= 0
-    # The tiny model's weights are drawn by chance: nobody understands it, and it sounds like nobody.
-    assert {finding["name"] for finding in body["findings"]} <= {"unlike", "misheard"}
-    assert body["findings"][-1]["name"] == "misheard"
+    # The tiny model's weights are drawn by chance: nobody understands it.
+    assert [finding["name"] for finding in body["findings"]][-1] == "misheard"
     assert (body["likeness"] is None) == (weights_file() is None)
     status = httpx.get(url(tiny_server, f"status/{body['voice_id']}")).json()
     assert status["likeness"] == body["likeness"]

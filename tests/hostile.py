@@ -1,10 +1,10 @@
 """Broken media files and generated requests: no 5xx, no hang, no file left behind.
 
-    python -m bench.hostile [--files 2000] [--served 400] [--requests 10000] [--seconds 900]
+    python -m tests.hostile [--files 2000] [--served 400] [--requests 10000] [--seconds 900]
 
 Files of every kind are cut, overwritten, joined and stretched, decoded here, and some of them sent to a
-server in a process of its own (random weights, whose speech is short). Requests are made from the server's own OpenAPI
-document, valid and invalid ones, by schemathesis. One line of JSON comes last.
+server in a process of its own (random weights, whose speech is short). Requests are made from the server's
+own OpenAPI document, valid and invalid ones, by schemathesis. One line of JSON comes last.
 """
 
 import argparse
