@@ -64,9 +64,8 @@ class VoiceCloner:
 
     def __init__(self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings) -> None:
         weight = next(checkpoint.model.parameters())
-        self.model_id = model_id
+        self.model_id, self.loaded_at = model_id, int(time.time())
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
-        self.loaded_at = int(time.time())
         self._settings = settings
         self._defaults = checkpoint.defaults
         self.codec = codec
@@ -125,10 +124,8 @@ class VoiceCloner:
     def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
         """Make a recording a voice: any container, 1 s or more of sound. InvalidAudio says why it can't be.
 
-        Of a longer one than max_reference_seconds a part is used; the transcript of all of it is then of no
-        use, and is left out.
-        Encoded recordings are kept by their content; one that many ask for at once is encoded once.
-        Cancelled if the work under way is called off meanwhile.
+        Of a longer one than max_reference_seconds a part is used, and the transcript of all is left out.
+        Codes are kept by content. Cancelled if the work under way is called off.
         """
         key = hashlib.sha256(audio).digest()
         self.reference_use.note(key in self._references)
