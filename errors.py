@@ -16,6 +16,8 @@
     ├── Cancelled               499  the client left
     ├── ModelError              500  the model failed while it worked on this request
     └── StartError              —    the server can't start; the message names the remedy
+        ├── HubError            —    a model or codec can't be had from the hub
+        └── DoesNotFit          —    the device's memory is too small for the model
 
 The domain raises these; api/errors.py is the one place that turns them into HTTP.
 """
@@ -129,3 +131,11 @@ class ModelError(VoiceServerError):
 
 class StartError(VoiceServerError):
     default_code = "start_error"
+
+
+class HubError(StartError):
+    default_code = "hub_unreachable"
+
+
+class DoesNotFit(StartError):
+    default_code = "out_of_memory"

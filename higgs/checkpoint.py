@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from errors import InvalidRequest, StartError
 from higgs.config import HiggsConfig
-from higgs.licence import licence_of
+from higgs.licence import Licence, licence_of
 from higgs.model import HiggsModel
 from higgs.prompt import PromptBuilder
 from higgs.prompt_v3 import TaskPromptBuilder
@@ -45,6 +45,8 @@ UNUSED = (
 )
 HEAD, EMBEDDING = "audio_lm_head.weight", "model.embed_audio_tokens.embed_audio_tokens.weight"
 
+# The published model card, boson's README and its examples of cloning and of long texts ask for 0.3.
+V2_SAMPLING = SamplingOptions(temperature=0.3, top_k=50, top_p=0.95, ras_window=7, ras_repeats=2)
 V3_OPENING = "<|audio|>"
 # What the published examples of v3 ask for (SGLang-Omni's cookbook of Higgs TTS).
 V3_SAMPLING = SamplingOptions(temperature=0.8, top_k=50, top_p=1.0, ras_window=0)
@@ -65,7 +67,7 @@ class Checkpoint:
     defaults: SamplingOptions
     codec: Path
     piece_characters: int
-    licence: str | None
+    licence: Licence | None
 
     def prompts(self, unknown_tags: UnknownTags) -> PromptBuilder | TaskPromptBuilder:
         """What makes the prompts of its generation. StartError if its tokenizer lacks their marks."""
@@ -154,7 +156,7 @@ def load_generation(folder: Path) -> dict[str, Any]:
 def load_defaults(folder: Path, generation: int = 2) -> SamplingOptions:
     """The sampling that a model's generation_config.json asks for; the published for what it leaves open."""
     config = load_generation(folder)
-    published = SamplingOptions() if generation == 2 else V3_SAMPLING
+    published = V2_SAMPLING if generation == 2 else V3_SAMPLING
     names = {
         "temperature": "temperature",
         "top_k": "top_k",
