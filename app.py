@@ -36,8 +36,8 @@ from api.logs import log_request, set_up_logs
 from api.middleware import BodyLimit, LastResort, Records
 from api.rate_limits import RateLimits, limits_of
 from api.state import Habits, Limits, ServerState
-from errors import StartError
-from higgs.cache import MOST_SLOTS
+from errors import EngineFailed, StartError
+from higgs.memory import MAX_SLOTS
 from listening.listener import Listener
 from settings import Settings, database_url, listed, load_settings
 from speakers.encoder import weights_file
@@ -53,6 +53,8 @@ SPARE_THREADS = 16
 # How many times as long as the largest recording a body may be: base64 takes 4/3 of it, and a recording up to
 # twice too large is still read, so that the refusal can name its field.
 BODY_FACTOR = 3
+FAILED_SECONDS = 10  # for which a lost engine is still told of by /health, before the process ends
+FAILED_EXIT = 70  # EX_SOFTWARE of sysexits.h
 VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
 # What a page elsewhere may read of an answer beside its body.
 READABLE_HEADERS = (
@@ -77,7 +79,7 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        requests = 2 * settings.queue_limit + (settings.slots or MOST_SLOTS)  # as many may be listened to
+        requests = 2 * settings.queue_limit + (settings.slots or MAX_SLOTS)  # as many may be listened to
         anyio.to_thread.current_default_thread_limiter().total_tokens = requests + SPARE_THREADS
         threading.Thread(target=load, args=(state, settings, stop), name="load", daemon=True).start()
         yield
@@ -131,6 +133,7 @@ def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> No
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = KeptVoices(cloner, store, SpeakerJudge(weights_file()))
         state.cloner = cloner
+        cloner.engine.when_failed(lambda error: end_soon(state, error, stop))
         log.info("ready: %s on %s", cloner.model_id, cloner.device)
     except StartError as error:
         state.failure = error
@@ -140,6 +143,14 @@ def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> No
     finally:
         if state.cloner is None:
             stop()
+
+
+def end_soon(state: ServerState, error: EngineFailed, stop: Callable[[], None]) -> None:
+    """The engine works no more: /health says so, and after FAILED_SECONDS the process is stopped."""
+    state.failure = error
+    later = threading.Timer(FAILED_SECONDS, stop)
+    later.daemon = True
+    later.start()
 
 
 def main() -> None:
@@ -161,6 +172,9 @@ def main() -> None:
     )
     server.run()
     failure = app.state.server.failure
+    if isinstance(failure, EngineFailed):
+        print(f"app.py: {failure}", file=sys.stderr)
+        sys.exit(FAILED_EXIT)
     if failure is not None:
         sys.exit(f"app.py: {failure}")
 

@@ -45,8 +45,10 @@ class Settings(BaseSettings):
         default=None,
         description="Folder or hub id of the codec; unset: the one in the model folder, else the published.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto takes CUDA where it is there."
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto (CUDA where it is there), cpu, cuda, or one of several GPUs: cuda:1.",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Numbers of the language model; auto: bfloat16 on CUDA, float32 on a CPU."
@@ -55,7 +57,7 @@ class Settings(BaseSettings):
     slots: int | None = Field(
         default=None,
         ge=1,
-        description="Requests that speak at once; unset: 8 on a CPU, what fits into CUDA's memory, up to 64.",
+        description="Requests that speak at once; unset: 8 on a CPU, what fits on CUDA, up to 64.",
     )
     queue_limit: int = Field(
         default=32, ge=1, description="Requests that may wait; one more is answered 429 with Retry-After."
@@ -63,7 +65,8 @@ class Settings(BaseSettings):
     max_positions: int = Field(
         default=8192,
         ge=256,
-        description="Positions of prompt and speech together; sets the size of the KV cache.",
+        description="Positions of prompt and speech together; sets the size of the KV cache. Unset: fewer"
+        " where CUDA's memory is small.",
     )
     reference_cache: int = Field(default=64, ge=1, description="Encoded reference recordings kept in memory.")
     max_upload_bytes: int = Field(

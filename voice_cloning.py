@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -30,11 +30,13 @@ from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
 from audio.text import chosen_reading
-from errors import InvalidRequest, StartError, VoiceServerError
+from errors import DoesNotFit, HubError, InvalidRequest, VoiceServerError
 from higgs.chatml import ChatMLResponse, turns_of
-from higgs.checkpoint import Checkpoint, load_checkpoint
-from higgs.codec import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
+from higgs.codec import FRAME_RATE, SAMPLE_RATE
+from higgs.devices import device_of
 from higgs.engine import Ended, Engine, ignored
+from higgs.loading import LoadedModel, ModelRequest
+from higgs.loading import load as load_model
 from higgs.prefill import CacheUse
 from higgs.sampling import SamplingOptions
 from higgs.speech import Piece, Speech, SpeechStream, Stretch
@@ -54,16 +56,21 @@ Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 class VoiceCloner:
-    """A loaded model that clones voices and speaks; safe to use from several threads."""
+    """A loaded model that clones voices and speaks; safe to use from several threads.
 
-    def __init__(self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings) -> None:
+    Attributes:
+        fallback: Why the bundled model is served where the published one was to be; None where it isn't so.
+    """
+
+    def __init__(self, loaded: LoadedModel, settings: Settings, fallback: str | None = None) -> None:
+        checkpoint, model_id = loaded.checkpoint, loaded.model_id
         weight = next(checkpoint.model.parameters())
-        self.model_id = model_id
+        self.model_id, self.fallback = model_id, fallback
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
         self.loaded_at = int(time.time())
-        self._settings = settings
+        self._settings, self._positions = settings, loaded.plan.positions
         self._defaults = checkpoint.defaults
-        self.codec = codec
+        self.codec = loaded.codec
         self.licence = checkpoint.licence
         bundled = model_id == BUNDLED_MODEL.name
         self._prompts = checkpoint.prompts(settings.unknown_tags)
@@ -72,14 +79,15 @@ class VoiceCloner:
             chosen_reading(settings.reading, english_only=bundled),
             checkpoint.piece_characters,
             trained_on_conversations=not bundled,
-            positions=settings.max_positions,
+            positions=loaded.plan.positions,
             columns_per_byte=settings.columns_per_byte,
         )
         self.engine = Engine(
             checkpoint.model,
-            slots=settings.slots,
-            capacity=settings.max_positions,
+            slots=loaded.plan.slots,
+            capacity=loaded.plan.positions,
             queue_limit=settings.queue_limit,
+            kept_positions=loaded.plan.prefix_positions,
         )
         self.reference_use = CacheUse()
         self._references: OrderedDict[bytes, VoiceReference] = OrderedDict()
@@ -92,21 +100,16 @@ class VoiceCloner:
         ended: called by the engine's thread whenever it has come to the end of a text, or a part of one.
         """
         settings = settings or load_settings()
-        device, name = _device_of(settings.device), settings.model
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        if name == "auto":
-            name = PUBLISHED_MODEL if device == "cuda" else "bundled"
-        if name == "bundled":
-            name = str(BUNDLED_MODEL)
-        dtype = None if settings.dtype == "auto" else getattr(torch, settings.dtype)
-        checkpoint = load_checkpoint(name, codec=settings.codec, device=device, dtype=dtype)
-        model_id = Path(name).resolve().name if Path(name).expanduser().is_dir() else name
-        cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings)
+        loaded, fallback = _load(settings)
+        cloner = cls(loaded, settings, fallback)
         cloner._warm_up()
         cloner.engine.count_from_now(ended)
+        if loaded.plan.parts:
+            log.info("memory: %s", loaded.plan)
         if cloner.licence:
-            log.info("%s stands under this licence: %s", model_id, cloner.licence)
+            log.info("%s stands under this licence: %s", cloner.model_id, cloner.licence.name)
         return cloner
 
     def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
@@ -166,9 +169,7 @@ class VoiceCloner:
         sampling = SamplingOptions(
             temperature, top_k, top_p, max(ras_win_len or 0, 0), ras_win_max_num_repeat, seed
         )
-        piece = Piece(
-            prompt, max(min(max_new_tokens, self._settings.max_positions - len(prompt)), FIRST_FRAME)
-        )
+        piece = Piece(prompt, max(min(max_new_tokens, self._positions - len(prompt)), FIRST_FRAME))
         speech = SpeechStream(self.engine, self.codec, [Stretch([piece])], sampling).speech()
         usage = {
             "prompt_tokens": len(prompt),
@@ -240,11 +241,35 @@ _loading = threading.Lock()
 _load_default = cache(VoiceCloner.load)
 
 
-def _device_of(wanted: str) -> str:
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise StartError("HIGGS_DEVICE is cuda, but PyTorch finds no CUDA device; set it to cpu or auto.")
-    return "cuda" if there and wanted != "cpu" else "cpu"
+def _load(settings: Settings) -> tuple[LoadedModel, str | None]:
+    """The model of the settings, and why it is the bundled one where `auto` would rather serve another."""
+    device = device_of(settings.device)
+
+    def load(name: str) -> LoadedModel:
+        return load_model(
+            ModelRequest(
+                name=str(BUNDLED_MODEL) if name == "bundled" else name,
+                codec=settings.codec,
+                device=device,
+                dtype=None if settings.dtype == "auto" else getattr(torch, settings.dtype),
+                slots=settings.slots,
+                positions=settings.max_positions,
+                exact_positions="max_positions" in settings.model_fields_set,
+            )
+        )
+
+    return load_auto(device, load) if settings.model == "auto" else (load(settings.model), None)
+
+
+def load_auto(device: torch.device, load: Callable[[str], LoadedModel]) -> tuple[LoadedModel, str | None]:
+    """The published model on CUDA, else the bundled one, with why it is that."""
+    if device.type == "cpu":
+        return load("bundled"), f"{PUBLISHED_MODEL} needs a CUDA device, and none is used here."
+    try:
+        return load(PUBLISHED_MODEL), None
+    except (HubError, DoesNotFit) as error:
+        log.warning("HIGGS_MODEL=auto serves the BUNDLED model instead of %s: %s", PUBLISHED_MODEL, error)
+        return load("bundled"), error.message
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from api.kept_audio import KeptAudio
 from api.metrics import Metrics
 from api.reference_words import ReferenceWords
-from errors import Loading, StartError
+from errors import EngineFailed, Loading, StartError
 from listening.listener import Listener
 from voice_cloning import VoiceCloner
 from voice_keeping import KeptVoices
@@ -42,7 +42,7 @@ class ServerState:
     listener: Listener
     cloner: VoiceCloner | None = None
     voices: KeptVoices | None = None
-    failure: StartError | None = None
+    failure: StartError | EngineFailed | None = None
     kept_audio: KeptAudio = field(default_factory=KeptAudio)
     reference_words: ReferenceWords = field(init=False)
     metrics: Metrics = field(init=False)

@@ -4,8 +4,8 @@
 
 expected_v2.txt holds the 50 greedy columns of transformers' test_single_speaker_smart_voice
 (tests/models/higgs_audio_v2). Each is asked of our model behind the columns before it, so that one code that
-rounds otherwise doesn't change the rest. Ends in one line of JSON; the exit code is 1 where less than 95 % are
-equal.
+rounds otherwise doesn't change the rest. Ends in one line of JSON; the exit code is 1 where less than 95 %
+are equal.
 """
 
 import argparse

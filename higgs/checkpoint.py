@@ -21,7 +21,7 @@ from higgs.prompt_v3 import TaskPromptBuilder
 from higgs.sampling import SamplingOptions
 from higgs.tags import Tags, UnknownTags
 from higgs.waveform.checkpoint import INNER_CODEC
-from higgs.weights import compare, find, read_json, read_weights
+from higgs.weights import compare, find, find_file, read_json, read_weights
 
 PIECE_CHARACTERS = 300  # where generation_config.json names no other
 PUBLISHED_CODEC = "bosonai/higgs-audio-v2-tokenizer"
@@ -84,23 +84,30 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load the model `name`, a folder or a hub id.
 
-    codec: folder or hub id of another codec than the model's own (see find_codec).
-    dtype: of the weights; None for bfloat16 on CUDA and float32 elsewhere.
+    Args:
+        codec: Folder or hub id of another codec than the model's own (see find_codec).
+        dtype: Of the weights; None for bfloat16 on CUDA and float32 elsewhere.
     """
     folder = find(name)
+    generation = load_config(folder).generation
+    its_codec = find_codec(folder, codec, generation)  # first: it may be missing, which is sooner known
     device = torch.device(device)
     if dtype is None:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    model = load_model(folder, device, dtype)
     return Checkpoint(
         folder=folder,
-        model=model,
+        model=load_model(folder, device, dtype),
         tokenizer=load_tokenizer(folder),
-        defaults=load_defaults(folder, model.config.generation),
-        codec=find_codec(folder, codec, model.config.generation),
+        defaults=load_defaults(folder, generation),
+        codec=its_codec,
         piece_characters=int(load_generation(folder).get("piece_characters", PIECE_CHARACTERS)),
-        licence=licence_of(folder, model.config.generation),
+        licence=licence_of(folder, generation),
     )
+
+
+def peek_config(name: str) -> HiggsConfig:
+    """The shape of a model, a folder or a hub id, of which only config.json is downloaded."""
+    return HiggsConfig.from_dict(read_json(find_file(name, "config.json")))
 
 
 def find_codec(folder: Path, codec: str | None, generation: int = 2) -> Path:

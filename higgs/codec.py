@@ -3,6 +3,7 @@
 Both turn 24 kHz mono audio into 8 codes of 0..1023 per frame at 25 frames a second, and back.
 """
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -55,9 +56,15 @@ def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
     StartError if it can't be had. The bundled model's codec runs on the CPU whatever the device.
     """
     folder = find(name)
-    if read_json(folder / "config.json").get("model_type") == VOCODER_MODEL_TYPE:
+    if is_vocoder(folder):
         return VocoderCodec.load(folder)
     return WaveformCodec.load(folder, device)
+
+
+def is_vocoder(folder: Path) -> bool:
+    """Whether a folder holds the bundled model's codec, which is always computed on the CPU."""
+    path = folder / "config.json"
+    return folder.is_dir() and read_json(path).get("model_type") == VOCODER_MODEL_TYPE
 
 
 def decode(codec: Codec, codes: torch.Tensor) -> np.ndarray:

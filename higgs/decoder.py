@@ -13,7 +13,7 @@ from higgs.config import HiggsConfig
 from higgs.cpu.cache import PanelCache
 from higgs.delay import DelayRule
 from higgs.graphs import Graphs
-from higgs.sampling import FEW, LONGEST_WINDOW, Sampler, SamplingOptions
+from higgs.sampling import LONGEST_WINDOW, Sampler, SamplingOptions
 
 # Delayed columns [n, K], their positions [n] and a length → logits [n, K, V]; see AudioPath.
 Path = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
@@ -80,7 +80,7 @@ class Decoder:
         # Pinned, or the copy would wait for the device; two, since a step is taken while the next one runs.
         self._hosts: list[torch.Tensor | None] = [None, None]
         if device.type == "cuda":
-            self._advance.capture((*bucket, FEW) for bucket in self._buckets.all())
+            self._advance.capture(self._buckets.all(), device)
             shape = (rows, config.num_codebooks + 1)
             self._hosts = [torch.empty(shape, dtype=torch.int64, pin_memory=True) for _ in range(2)]
 
@@ -111,16 +111,16 @@ class Decoder:
         Doesn't wait for the device. Of the results two may be waited for at a time.
         """
         rows, length = self._buckets.around(n, length)
-        written = self._advance(rows, length, self._sampler.candidates(n))[:n]
+        written = self._advance(rows, length)[:n]
         self._hosts.reverse()
         return Columns(written, self._hosts[0])
 
-    def _write_columns(self, rows: int, length: int, candidates: int) -> torch.Tensor:
+    def _write_columns(self, rows: int, length: int) -> torch.Tensor:
         """The work of `step`; rows beyond those that speak compute what nobody reads."""
         books, last = self._config.num_codebooks, self._cache.capacity - 1
         position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
         logits = self._rule.bar(self._path(recent[:, -1], position, length))
-        codes = self._sampler.draw(logits, column, recent, candidates)
+        codes = self._sampler.draw(logits, column, recent)
         codes = self._rule.force(codes, column[:, None])
         recent.copy_(torch.cat((recent[:, 1:], codes[:, None]), dim=1))
         position.add_(1).clamp_(max=last)

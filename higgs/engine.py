@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 
-from errors import Cancelled, InvalidRequest, ModelError
-from higgs.cache import slots_that_fit
+from errors import Cancelled, EngineFailed, InvalidRequest, ModelError
 from higgs.cpu.draw import decoder_for
 from higgs.cpu.path import cache_for, path_for, reader_for
 from higgs.decoder import Columns, Path
+from higgs.devices import on_stream, own_stream
 from higgs.generation import Generation
+from higgs.memory import CPU_SLOTS
 from higgs.model import HiggsModel
 from higgs.pace import Pace
 from higgs.prefill import CacheUse
@@ -31,6 +32,8 @@ from higgs.scheduler import Scheduler
 log = logging.getLogger(__name__)
 
 Ended = Callable[[Generation], None]
+Failed = Callable[[EngineFailed], None]
+MAX_FAILURES = 5  # in a row, after which the engine gives up
 AHEAD = 1  # columns that a stream may have been given beyond those that were handed out
 
 
@@ -38,38 +41,57 @@ def ignored(generation: Generation) -> None:
     """What is done about the end of a request where nobody asks."""
 
 
-class Engine:
-    """Owns a model from its making until `close`.
+def is_lost(error: BaseException) -> bool:
+    """Whether an error leaves the device unusable for this process, as a kernel's failed assertion does."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return False
+    return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
 
-    slots:       requests that speak at once; None takes what suits the device (slots_that_fit).
-    capacity:    positions of prompt and answer together that a request may fill.
-    queue_limit: requests that may wait beside those in work.
-    path:        makes of the model and a cache what computes a column; path_for but for tests.
+
+class Engine:
+    """Owns a model from its making until `close`, or until it fails for good.
+
+    Args:
+        slots: Requests that speak at once.
+        capacity: Positions of prompt and answer together that a request may fill.
+        queue_limit: Requests that may wait beside those in work.
+        kept_positions: Of voices whose keys and values are kept; None: twice the capacity.
+        path: Makes of the model and a cache what computes a column; path_for but for tests.
+
+    Attributes:
+        failed: Why the engine has given up for good: the device is lost, or MAX_FAILURES requests failed in a
+            row. None while it works. From then on requests are refused with this error.
     """
 
     def __init__(
         self,
         model: HiggsModel,
         *,
-        slots: int | None = None,
+        slots: int = CPU_SLOTS,
         capacity: int = 4096,
         queue_limit: int = 32,
+        kept_positions: int | None = None,
         path: Callable[[HiggsModel, Any], Path] = path_for,
     ) -> None:
         model = model.eval()
-        weight = model.audio_lm_head.weight
-        if slots is None:
-            slots = slots_that_fit(model.config, capacity, weight.device, weight.dtype)
+        self._device = model.audio_lm_head.weight.device
         cache = cache_for(model, slots, capacity)
         self._capacity, self._books = capacity, model.config.num_codebooks
         self._closing = model.config.mark_frames  # frames that close a stream behind its audio
-        with torch.inference_mode():
+        if self._device.type == "cuda":
+            # It would come first on an H100, and plan anew (0.1 s and more) for each shape and thread.
+            torch.backends.cuda.enable_cudnn_sdp(False)
+        kept = 2 * capacity if kept_positions is None else kept_positions
+        with torch.inference_mode(), own_stream(self._device) as self._stream:
             its_path = path(model, cache)
-            self._reader = reader_for(model, its_path, capacity, kept_positions=2 * capacity)
+            self._reader = reader_for(model, its_path, capacity, kept)
             self._decoder = decoder_for(model.config, its_path, cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
         self._under_way: tuple[list[Generation], Columns] | None = None
         self.count_from_now(ignored)
+        self.failed: EngineFailed | None = None
+        self._on_failure: Failed | None = None
+        self._failures = 0
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
@@ -92,10 +114,12 @@ class Engine:
         """Queue a request for at most max_columns columns, which hold up to max_columns - 8 frames.
 
         InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`: a
-        later part of one that waited already."""
+        later part of one that waited already. EngineFailed once the engine has given up."""
         self.check(prompt, max_columns)
         generation = Generation(prompt, options, max_columns, self._forget)
         with self._changed:
+            if self.failed is not None:
+                raise self.failed
             if self._closed:
                 raise Cancelled("The server is shutting down.")
             self._scheduler.add(generation, admitted, self._pace.seconds_to_a_place)
@@ -107,6 +131,14 @@ class Engine:
 
         ended: called by the engine's thread with each request whose stream comes to a good end."""
         self._pace, self._ended = Pace(self.slots), ended
+
+    def when_failed(self, act: Failed) -> None:
+        """Have `act` called once, by the engine's thread or at once, when the engine has failed for good."""
+        with self._changed:
+            self._on_failure = act
+            failed = self.failed
+        if failed is not None:
+            act(failed)
 
     @property
     def waiting(self) -> int:
@@ -149,30 +181,51 @@ class Engine:
 
     @torch.inference_mode()
     def _serve(self) -> None:
-        while self._wait_for_work():
-            with self._harming(self._scheduler.stop_reading):
-                self._read()
-            with self._harming(self._give_up_rows):
-                self._step()
+        with on_stream(self._stream):
+            while self._wait_for_work():
+                with self._harming(self._scheduler.stop_reading):
+                    self._read()
+                with self._harming(self._give_up_rows):
+                    self._step()
         with self._changed:
             left = self._scheduler.drain()
+        why = self.failed or Cancelled("The server is shutting down.")
         for generation in left:
-            generation.fail(Cancelled("The server is shutting down."))
+            generation.fail(why)
+        if self.failed is not None and self._on_failure is not None:
+            self._on_failure(self.failed)
 
     @contextmanager
     def _harming(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
-        """Where the model fails, the requests that `give_up` returns fail with it, and the engine goes on."""
+        """Where the model fails, the requests that `give_up` returns fail with it, and the engine goes on,
+        unless the device is lost or it fails again and again."""
         try:
             yield
         except Exception as error:
             log.exception("the model failed")
+            self._failures += 1
+            self._judge(error)
             failure = ModelError(f"The model failed: {error}")
             failure.__cause__ = error
             for generation in give_up():
                 generation.fail(failure)
 
+    def _judge(self, error: Exception) -> None:
+        """Make room where memory ran out; give up where going on can't help."""
+        if isinstance(error, torch.OutOfMemoryError):
+            self._reader.forget_prefixes()
+            torch.cuda.empty_cache()
+        lost = is_lost(error)
+        if lost or self._failures >= MAX_FAILURES:
+            why = "The device is lost" if lost else f"The model failed {self._failures} times in a row"
+            log.critical("%s; the engine has given up: %s", why, error)
+            with self._changed:
+                self.failed = EngineFailed(f"{why}: {error}. The server must be started again.")
+
     def _wait_for_work(self) -> bool:
         with self._changed:
+            if self.failed is not None:
+                return False
             self._changed.wait_for(lambda: self._closed or not self._scheduler.idle)
             return not self._closed
 
@@ -229,6 +282,7 @@ class Engine:
         # Noted before its reader goes on, who may ask for the figures.
         self._pace.note(generation.worked)
         self._ended(generation)
+        self._failures = 0
         generation.finish("stop" if complete else "length")
         return True
 

@@ -11,7 +11,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError, safe_open
 
@@ -35,12 +35,34 @@ def find(name: str) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
+    repository, revision = _of_hub(name)
+    with _from_hub(name):
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=HUB_FILES))
+
+
+def find_file(name: str, file: str) -> Path:
+    """One file of a model or codec, without the others; `name` and errors as of find."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder / file
+    repository, revision = _of_hub(name)
+    with _from_hub(name):
+        return Path(hf_hub_download(repository, file, revision=revision))
+
+
+def _of_hub(name: str) -> tuple[str, str]:
+    """The repository and the revision of a hub id."""
     repository, _, revision = name.partition("@")
     if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
         raise StartError(f"There is no folder {name}. Give a folder, or a hub id such as owner/name.")
-    revision = revision or DEFAULT_REVISION
+    return repository, revision or DEFAULT_REVISION
+
+
+@contextmanager
+def _from_hub(name: str) -> Iterator[None]:
+    """HubError where the hub doesn't give something."""
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=HUB_FILES))
+        yield
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise HubError(
             f"{name} is no folder here and could not be had from the Hugging Face hub ({error}). Check the "

@@ -167,11 +167,12 @@ def load_recogniser(name: str, device: str) -> Recogniser:
     """Load a recogniser; ModelError names the remedy.
 
     name:   pocketsphinx, a folder or hub id of Whisper, or auto: whisper-small on CUDA, else pocketsphinx.
-    device: cpu, cuda, or auto.
+    device: cpu, cuda, cuda:1 or auto.
     """
-    device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    there = device != "cpu" and torch.cuda.is_available()
+    device = ("cuda" if device == "auto" else device) if there else "cpu"
     if name == AUTO:
-        name = PUBLISHED if device == "cuda" else Sphinx.name
+        name = Sphinx.name if device == "cpu" else PUBLISHED
     if name == Sphinx.name:
         return Sphinx()
     # Imported only here: it takes seconds and memory, and pocketsphinx needs none of it.

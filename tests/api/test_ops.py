@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -12,6 +14,7 @@ from fastapi import APIRouter
 from starlette.types import Message
 
 from app import create_app
+from higgs.licence import V2_LICENCE
 from settings import Settings
 from tests.live import ROOT, free_port
 from tests.tiny_server import TinyServer, serving
@@ -28,6 +31,19 @@ def test_health_and_routes_while_the_model_loads(tiny_model: Path) -> None:
     assert (health.status_code, health.json()) == (503, {"status": "loading"})
     assert (models.status_code, models.json()["error"]["code"]) == (503, "model_loading")
     assert int(models.headers["retry-after"]) > 0
+
+
+def test_why_another_model_is_served_and_what_its_licence_wants_is_told(tiny_model: Path) -> None:
+    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
+        server.wait_until_ready()
+        cloner = server.app.state.server.cloner
+        cloner.fallback, cloner.licence = "The hub can't be reached.", V2_LICENCE
+        health = httpx.get(f"{server.url}/health").json()
+        (card,) = httpx.get(f"{server.url}/v1/models").json()["data"]
+    for told in (health, card):
+        assert told["fallback"] == "The hub can't be reached."
+        assert told["license_notice"].startswith("Built with Higgs Materials")
+    assert card["license"] == "Boson Higgs Audio 2 Community License"
 
 
 def test_health_when_ready(tiny_server: TinyServer) -> None:
@@ -133,3 +149,47 @@ def test_a_form_over_the_limit_is_refused_while_it_is_read(named: bool) -> None:
     begun, body = answer
     assert (begun["status"], json.loads(body["body"])["error"]["code"]) == (413, "payload_too_large")
     assert len(left) >= 13  # no more than twice the limit of 3,000 bytes is read
+
+
+LOSING = """
+import app, sys, threading, time
+
+made, create = [], app.create_app
+app.create_app = lambda *given, **named: made.append(create(*given, **named)) or made[-1]
+app.FAILED_SECONDS = 3
+
+def lose() -> None:
+    while not (made and made[0].state.server.cloner):
+        time.sleep(0.05)
+    def lost(*given: object) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    made[0].state.server.cloner.engine._decoder._path = lost
+
+threading.Thread(target=lose, daemon=True).start()
+app.main()
+"""
+
+
+def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None:
+    """Before, /health said 200 while every request from then on was answered 500."""
+    port = free_port()
+    flags = ["--model", str(tiny_model), "--device", "cpu", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOSING, *flags], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        asked = {"model": "higgs-audio", "input": "Hello.", "voice": "default"}
+        statuses = []
+        while 503 not in statuses[-1:] or "failed" not in httpx.get(f"{url}/health").text:
+            time.sleep(0.2)
+            with suppress(httpx.TransportError):
+                statuses.append(httpx.post(f"{url}/v1/audio/speech", json=asked, timeout=60).status_code)
+        assert 500 in statuses
+        health = httpx.get(f"{url}/health")
+        assert (health.status_code, health.json()["status"]) == (503, "failed")
+        assert "started again" in health.json()["message"]
+        assert process.wait(60) == 70
+    finally:
+        process.kill()
+    assert process.stderr is not None and "The device is lost" in process.stderr.read().splitlines()[-1]

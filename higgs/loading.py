@@ -1,0 +1,79 @@
+"""A model that is ready to serve: found, checked against the device's memory, and only then downloaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from errors import DoesNotFit
+from higgs.checkpoint import Checkpoint, load_checkpoint, peek_config
+from higgs.codec import Codec, is_vocoder, load_codec
+from higgs.devices import free_memory
+from higgs.memory import MemoryPlan, gigabytes, plan_memory
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What is to be loaded.
+
+    Attributes:
+        name: A folder or hub id.
+        codec: Likewise; None: the model's own, else the published one.
+        device: Where the model computes.
+        dtype: Of its weights; None: bfloat16 on CUDA and float32 elsewhere.
+        slots, positions, exact_positions: As of plan_memory.
+    """
+
+    name: str
+    codec: str | None
+    device: torch.device
+    dtype: torch.dtype | None
+    slots: int | None
+    positions: int
+    exact_positions: bool
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """model_id: as clients name it."""
+
+    model_id: str
+    checkpoint: Checkpoint
+    codec: Codec
+    plan: MemoryPlan
+
+
+def load(request: ModelRequest) -> LoadedModel:
+    """Load a model and its codec.
+
+    Raises:
+        StartError: The model or the codec can't be used.
+        HubError: One of the two can't be had from the hub.
+        DoesNotFit: The device is too small; nothing but config.json was downloaded then.
+    """
+    device, dtype = request.device, request.dtype or default_dtype(request.device)
+    folder = Path(request.name).expanduser()
+    plan = plan_memory(
+        peek_config(request.name),
+        dtype,
+        free_memory(device),
+        slots=request.slots,
+        positions=request.positions,
+        exact_positions=request.exact_positions,
+        codec=not (request.codec is None and is_vocoder(folder / "codec")),
+    )
+    try:
+        checkpoint = load_checkpoint(request.name, codec=request.codec, device=device, dtype=dtype)
+        codec = load_codec(str(checkpoint.codec), device)
+    except torch.OutOfMemoryError as error:
+        free = gigabytes(free_memory(device) or 0)
+        raise DoesNotFit(
+            f"Memory ran out while the model was loaded ({free} are left; planned were {plan}). "
+            "Free memory, or set HIGGS_MODEL=bundled."
+        ) from error
+    model_id = folder.resolve().name if folder.is_dir() else request.name
+    return LoadedModel(model_id, checkpoint, codec, plan)
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
