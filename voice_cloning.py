@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -29,23 +29,22 @@ from tqdm import tqdm
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
-from audio.text import chosen_reading
-from errors import DoesNotFit, HubError, InvalidRequest, VoiceServerError
-from higgs.chatml import ChatMLResponse, turns_of
-from higgs.codec import FRAME_RATE, SAMPLE_RATE
+from errors import InvalidRequest, VoiceServerError
+from higgs.codecs.base import FRAME_RATE, SAMPLE_RATE
 from higgs.devices import device_of
-from higgs.engine import Ended, Engine, ignored
-from higgs.loading import LoadedModel, ModelRequest
+from higgs.engine.engine import Ended, Engine, ignored
+from higgs.engine.prefill import CacheUse
+from higgs.engine.sampler import SamplingOptions
+from higgs.loading import LoadedModel, ModelRequest, load_auto
 from higgs.loading import load as load_model
-from higgs.prefill import CacheUse
-from higgs.sampling import SamplingOptions
+from higgs.prompts.chatml import ChatMLResponse, turns_of
 from higgs.speech import Piece, Speech, SpeechStream, Stretch
 from settings import Settings, load_settings
-from speech_plan import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
+from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
+from text.normalise import chosen_reading
 
 log = logging.getLogger(__name__)
 
-PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
 TYPICAL_SPEECH = 15  # characters a second, for the progress bar
@@ -259,17 +258,6 @@ def _load(settings: Settings) -> tuple[LoadedModel, str | None]:
         )
 
     return load_auto(device, load) if settings.model == "auto" else (load(settings.model), None)
-
-
-def load_auto(device: torch.device, load: Callable[[str], LoadedModel]) -> tuple[LoadedModel, str | None]:
-    """The published model on CUDA, else the bundled one, with why it is that."""
-    if device.type == "cpu":
-        return load("bundled"), f"{PUBLISHED_MODEL} needs a CUDA device, and none is used here."
-    try:
-        return load(PUBLISHED_MODEL), None
-    except (HubError, DoesNotFit) as error:
-        log.warning("HIGGS_MODEL=auto serves the BUNDLED model instead of %s: %s", PUBLISHED_MODEL, error)
-        return load("bundled"), error.message
 
 
 def main() -> None:

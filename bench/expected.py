@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from higgs.checkpoint import load_checkpoint
-from higgs.model import HiggsModel
-from higgs.prompt import Prompt, PromptBuilder
-from voice_cloning import PUBLISHED_MODEL
+from higgs.loading import PUBLISHED_MODEL
+from higgs.model.checkpoint import load_checkpoint
+from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import Prompt, PromptBuilder
 
 TEXT = "The sun rises in the east and sets in the west."
 EXPECTED = Path(__file__).with_name("expected_v2.txt")

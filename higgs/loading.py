@@ -1,15 +1,21 @@
 """A model that is ready to serve: found, checked against the device's memory, and only then downloaded."""
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from errors import DoesNotFit
-from higgs.checkpoint import Checkpoint, load_checkpoint, peek_config
-from higgs.codec import Codec, is_vocoder, load_codec
+from errors import DoesNotFit, HubError
+from higgs.codecs.base import Codec, is_vocoder, load_codec
 from higgs.devices import free_memory
-from higgs.memory import MemoryPlan, gigabytes, plan_memory
+from higgs.engine.memory import MemoryPlan, gigabytes, plan_memory
+from higgs.model.checkpoint import Checkpoint, load_checkpoint, peek_config
+
+log = logging.getLogger(__name__)
+
+PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
 
 
 @dataclass(frozen=True)
@@ -77,3 +83,18 @@ def load(request: ModelRequest) -> LoadedModel:
 
 def default_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def load_auto(device: torch.device, load: Callable[[str], LoadedModel]) -> tuple[LoadedModel, str | None]:
+    """What HIGGS_MODEL=auto serves: the published model on CUDA, else the bundled one, with why it is that.
+
+    Args:
+        load: Loads a model by its name, "bundled" among them.
+    """
+    if device.type == "cpu":
+        return load("bundled"), f"{PUBLISHED_MODEL} needs a CUDA device, and none is used here."
+    try:
+        return load(PUBLISHED_MODEL), None
+    except (HubError, DoesNotFit) as error:
+        log.warning("HIGGS_MODEL=auto serves the BUNDLED model instead of %s: %s", PUBLISHED_MODEL, error)
+        return load("bundled"), error.message

@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from starlette.types import Message
 
 from app import create_app
-from higgs.licence import V2_LICENCE
+from higgs.model.licence import V2_LICENCE
 from settings import Settings
 from tests.live import ROOT, free_port
 from tests.tiny_server import TinyServer, serving
@@ -180,7 +180,7 @@ def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None
     url = f"http://127.0.0.1:{port}"
     try:
         asked = {"model": "higgs-audio", "input": "Hello.", "voice": "default"}
-        statuses = []
+        statuses: list[int] = []
         while 503 not in statuses[-1:] or "failed" not in httpx.get(f"{url}/health").text:
             time.sleep(0.2)
             with suppress(httpx.TransportError):

@@ -9,11 +9,9 @@ import torch
 from transformers import HiggsAudioV2TokenizerConfig
 
 from errors import DoesNotFit, HubError, StartError
-from higgs.config import HIGGS_V3, HiggsConfig
-from higgs.decoder import Buckets
+from higgs.codecs.higgs_v2.network import CodecNetwork
 from higgs.devices import device_of
-from higgs.loading import LoadedModel, ModelRequest, load
-from higgs.memory import (
+from higgs.engine.memory import (
     CODEC_WEIGHTS,
     ENOUGH_SLOTS,
     MAX_SLOTS,
@@ -22,11 +20,12 @@ from higgs.memory import (
     plan_memory,
     position_bytes,
 )
-from higgs.prefill import PrefixCache
-from higgs.prompt import Prompt
-from higgs.waveform.network import CodecNetwork
+from higgs.engine.model_runner import Buckets
+from higgs.engine.prefill import PrefixCache
+from higgs.loading import PUBLISHED_MODEL, LoadedModel, ModelRequest, load, load_auto
+from higgs.model.config import HIGGS_V3, HiggsConfig
+from higgs.prompts.v2 import Prompt
 from tests.tiny import CONFIG
-from voice_cloning import PUBLISHED_MODEL, load_auto
 
 BF16 = torch.bfloat16
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)

@@ -23,13 +23,13 @@ from transformers import (
 )
 
 from bench.expected import expected_columns, greedy_codes
-from higgs.checkpoint import load_config, load_model
-from higgs.codec import load_codec
-from higgs.config import HIGGS_V3, HiggsConfig
-from higgs.model import HiggsModel
-from higgs.prompt import PromptBuilder, Reference
-from higgs.waveform.checkpoint import load_network
-from higgs.waveform.codec import WaveformCodec
+from higgs.codecs.base import load_codec
+from higgs.codecs.higgs_v2.checkpoint import load_network
+from higgs.codecs.higgs_v2.codec import WaveformCodec
+from higgs.model.checkpoint import load_config, load_model
+from higgs.model.config import HIGGS_V3, HiggsConfig
+from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import PromptBuilder, Reference
 from tests.golden.lm_golden import boson_config, load_golden
 from tests.higgs.test_engine import clone_prompt
 from tests.published import Shapes, read_shapes, read_special_tokens, write_pickled, write_safetensors
