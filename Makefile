@@ -4,10 +4,10 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve migrate test check train golden
+.PHONY: help serve migrate test test-cuda-shapes check train golden
 
 help:  ## list the targets
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 18
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -34,6 +34,16 @@ migrate: .venv/serve.stamp  ## bring the database of voices up to date; the serv
 test: export OMP_NUM_THREADS ?= 1
 test: .venv/test.stamp  ## install what is needed and run all tests; ARGS go to pytest
 	$(BIN)/python -m pytest -q $(ARGS)
+
+# torch's CUDA build from PyPI (5 GB), in which the CUDA path runs on fake tensors: no GPU is needed.
+.cuda-venv/test.stamp: requirements.txt
+	$(PYTHON) -m venv .cuda-venv
+	env -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null .cuda-venv/bin/python -m pip install --quiet \
+		--disable-pip-version-check -r requirements.txt pytest==9.2.0
+	@touch $@
+
+test-cuda-shapes: .cuda-venv/test.stamp  ## run the CUDA path without a GPU, on fake tensors; ARGS go to pytest
+	.cuda-venv/bin/python -m pytest -q --confcutdir=tests/cuda_shapes tests/cuda_shapes $(ARGS)
 
 check: .venv/test.stamp  ## lint, formatting, types
 	$(BIN)/ruff check .

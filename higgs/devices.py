@@ -43,7 +43,8 @@ def upload(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A tensor of the CPU on a device; from pinned memory, so that the copy waits for nothing."""
     if device.type != "cuda":
         return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    pinned = torch.empty_like(tensor, pin_memory=True, memory_format=torch.contiguous_format)
+    return pinned.copy_(tensor).to(device, non_blocking=True)
 
 
 @contextmanager

@@ -36,9 +36,7 @@ class Graphs:
                 try:
                     self._captured[key] = self._capture(key, pool, aside)
                 except RuntimeError as error:
-                    log.warning(
-                        "steps of %s can't be captured as a CUDA graph, and stay slower: %s", key, error
-                    )
+                    log.warning("no CUDA graph of a step of %s; it and smaller ones are slow: %s", key, error)
                     break
         torch.cuda.current_stream(device).wait_stream(aside)
 

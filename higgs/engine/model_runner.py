@@ -91,9 +91,10 @@ class Decoder:
         """
         self._cache.load(row, filled)
         self._sampler.start(row, options, seed, max_columns)
-        self._rule.end[row] = self._rule.OPEN
-        self._position[row] = filled.shape[1]
-        self._column[row] = 1
+        # fill_, since assigning to one element uploads the number, for which CUDA is waited for.
+        self._rule.end[row].fill_(self._rule.OPEN)
+        self._position[row].fill_(filled.shape[1])
+        self._column[row].fill_(1)
         self._recent[row] = -1
         self._recent[row, -1] = self._config.opening_code
 

@@ -144,7 +144,8 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> HiggsM
         weights[HEAD] = weights[EMBEDDING]
     compare(folder, model.state_dict(), weights)
     model.load_state_dict(weights, assign=True)
-    return model.to(device).eval().requires_grad_(False)
+    model.move_buffers(device)
+    return model.eval().requires_grad_(False)
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

@@ -17,33 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from higgs.devices import upload
 from higgs.engine.kv_cache import KVCache
 from higgs.model.config import HiggsConfig, RopeConfig
-
-
-class Rows(NamedTuple):
-    """Which of the flattened rows (B·S) are text and which audio; `restore` undoes the order text, audio."""
-
-    text: torch.Tensor
-    audio: torch.Tensor
-    restore: torch.Tensor
-
-    @classmethod
-    def from_mask(cls, audio_mask: torch.Tensor, device: torch.device) -> "Rows":
-        """Of a mask, best on the CPU: to count them, a GPU would be waited for."""
-        flat = audio_mask.flatten()
-        text, audio = (~flat).nonzero().squeeze(1), flat.nonzero().squeeze(1)
-        return cls(*(upload(rows, device) for rows in (text, audio, torch.cat((text, audio)).argsort())))
-
-
-def route(x: torch.Tensor, rows: Rows | None, text_path: nn.Module, audio_path: nn.Module) -> torch.Tensor:
-    """Send each row of x [B, S, H] through its own path only; without `rows` all are audio."""
-    if rows is None:
-        return audio_path(x)
-    flat = x.flatten(0, 1)
-    both = torch.cat((text_path(flat[rows.text]), audio_path(flat[rows.audio])))
-    return both[rows.restore].view_as(x)
+from higgs.model.routing import Rows, route
 
 
 def inverse_frequencies(rope: RopeConfig, head_dim: int) -> torch.Tensor:
@@ -248,6 +224,12 @@ class HiggsModel(nn.Module):
         if config.tied_head:
             self.audio_lm_head.weight = self.model.embed_audio_tokens.embed_audio_tokens.weight
         self.apply(_initialise)
+
+    def move_buffers(self, device: torch.device) -> None:
+        """Move what is no weight, and was made on the CPU whatever the weights' device."""
+        for module in self.modules():
+            for name, buffer in module.named_buffers(recurse=False):
+                module.register_buffer(name, buffer.to(device), persistent=False)
 
     def embed(
         self, input_ids: torch.Tensor, audio_columns: torch.Tensor, audio_mask: torch.Tensor
