@@ -10,14 +10,15 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import anyio.to_thread
+import anyio
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from api.drain import Deadlines, DrainGate
 from api.errors import add_error_handlers
 from api.middleware.auth import ApiKeys, keys_of
-from api.middleware.core import BodyLimit, LastResort, Records
+from api.middleware.core import BodyLimit, LastResort, RequestContextMiddleware
 from api.middleware.logs import log_request, set_up_logs
 from api.middleware.rate_limits import RateLimits, limits_of
 from api.openapi import EVERYWHERE, DocumentedApp, errors
@@ -35,15 +36,16 @@ from api.routes import (
     voice_samples,
     voices,
 )
-from api.state import Habits, Limits, ServerState
-from asr.transcriber import Listener
+from api.serving import DrainingServer
+from api.state import Limits, RequestDefaults, ServerState
+from asr.transcriber import Transcriber
 from errors import EngineFailed, StartError
 from higgs.engine.memory import MAX_SLOTS
 from settings import Settings, database_url, listed, load_settings
 from speakers.encoder import weights_file
-from speakers.verifier import SpeakerJudge
+from speakers.verifier import SpeakerVerifier
 from voice_cloning import VoiceCloner
-from voices.library import KeptVoices
+from voices.library import VoiceLibrary
 from voices.store.voice_store import VoiceStore
 
 log = logging.getLogger("app")
@@ -56,11 +58,13 @@ BODY_FACTOR = 3
 FAILED_SECONDS = 10  # for which a lost engine is still told of by /health, before the process ends
 FAILED_EXIT = 70  # EX_SOFTWARE of sysexits.h
 VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
+# A body without a recording: what JSON writes of a character (\\ud83d\\ude00), and what stands beside a text.
+PLAIN_BODY_BYTES, BYTES_PER_CHARACTER = 2**18, 12
 # What a page elsewhere may read of an answer beside its body.
 READABLE_HEADERS = (
     *("x-request-id", "x-should-retry", "retry-after", "x-voice-used", "x-seed", "x-takes", "x-faults"),
     *("x-word-error-rate", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
-    "x-ratelimit-reset-requests",
+    *("x-ratelimit-reset-requests", "x-instructions-followed"),
 )
 
 
@@ -71,21 +75,21 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     """
     state = ServerState(
         Limits(settings.max_upload_bytes, settings.max_voice_bytes, settings.max_text_characters),
-        Habits(
-            settings.transcribe_references, settings.verify, settings.most_takes, settings.verify_consents
+        RequestDefaults(
+            settings.transcribe_references, settings.verify, settings.max_attempts, settings.verify_consents
         ),
-        Listener.of_setting(settings.recogniser, settings.device, settings.queue_limit),
+        Transcriber.of_setting(settings.recogniser, settings.device, settings.queue_limit),
+        # As many may be listened to as may wait to be spoken.
+        anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MAX_SLOTS) + SPARE_THREADS),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        requests = 2 * settings.queue_limit + (settings.slots or MAX_SLOTS)  # as many may be listened to
-        anyio.to_thread.current_default_thread_limiter().total_tokens = requests + SPARE_THREADS
         threading.Thread(target=load, args=(state, settings, stop), name="load", daemon=True).start()
         yield
         if state.cloner is not None:
             state.cloner.close()
-        state.listener.close()
+        state.transcriber.close()
         if state.voices is not None:
             state.voices.store.close()
 
@@ -111,10 +115,12 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
 def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None:
     """What every request goes through, from the inside out."""
     largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
-    app.add_middleware(BodyLimit, limit=largest)
+    plain = PLAIN_BODY_BYTES + BYTES_PER_CHARACTER * settings.max_text_characters
+    app.add_middleware(BodyLimit, limit=largest, plain_limit=plain)
     app.add_middleware(RateLimits, limits=limits_of(settings.rate_limit))
     app.add_middleware(ApiKeys, keys=keys_of(settings.api_keys))
     app.add_middleware(LastResort)
+    app.add_middleware(DrainGate, drain=state.drain)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -123,7 +129,8 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
             allow_headers=["*"],
             expose_headers=READABLE_HEADERS,
         )
-    app.add_middleware(Records, observers=(log_request, state.metrics.note_request))
+    app.add_middleware(Deadlines, drain=state.drain)
+    app.add_middleware(RequestContextMiddleware, observers=(log_request, state.metrics.note_request))
 
 
 def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> None:
@@ -131,7 +138,7 @@ def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> No
     try:
         store = VoiceStore(database_url(settings))
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
-        state.voices = KeptVoices(cloner, store, SpeakerJudge(weights_file()))
+        state.voices = VoiceLibrary(cloner, store, SpeakerVerifier(weights_file()))
         state.cloner = cloner
         cloner.engine.when_failed(lambda error: end_soon(state, error, stop))
         log.info("ready: %s on %s", cloner.model_id, cloner.device)
@@ -160,7 +167,8 @@ def main() -> None:
         sys.exit(f"app.py: {error}")
     set_up_logs(settings.log_level, settings.log_format)
     app = create_app(settings, stop=lambda: setattr(server, "should_exit", True))
-    server = uvicorn.Server(
+    state = app.state.server
+    server = DrainingServer(
         uvicorn.Config(
             app,
             settings.host,
@@ -168,10 +176,13 @@ def main() -> None:
             log_level=settings.log_level,
             log_config=None,
             access_log=False,  # it would log addresses with their texts; api/middleware/logs.py logs requests
-        )
+        ),
+        state.drain,
+        settings.drain_seconds,
+        break_off=lambda: state.cloner and state.cloner.close(),
     )
     server.run()
-    failure = app.state.server.failure
+    failure = state.failure
     if isinstance(failure, EngineFailed):
         print(f"app.py: {failure}", file=sys.stderr)
         sys.exit(FAILED_EXIT)

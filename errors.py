@@ -11,6 +11,7 @@
     ├── Overloaded              429  the queue is full; carries retry_after seconds
     ├── RateLimited             429  one key or address asks too often; carries retry_after seconds
     ├── Loading                 503  the model is not ready yet; carries retry_after seconds
+    ├── ShuttingDown            503  the server ends; another may answer; carries retry_after seconds
     ├── StoreUnavailable        503  the store of voices can't be used now; carries retry_after seconds
     ├── NotInstalled            501  an optional part is missing here; the message says how to add it
     ├── Cancelled               499  the client left
@@ -105,6 +106,15 @@ class Loading(VoiceServerError):
     def __init__(self, message: str, *, retry_after: int = 2) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ShuttingDown(VoiceServerError):
+    status = 503
+    default_code = "shutting_down"
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down; send the request again in a moment.")
+        self.retry_after = 5
 
 
 class StoreUnavailable(VoiceServerError):

@@ -18,6 +18,7 @@ from errors import (
     InvalidRequest,
     ModelError,
     PayloadTooLarge,
+    ShuttingDown,
     StoreUnavailable,
     Unauthorized,
     UnsupportedMedia,
@@ -28,7 +29,13 @@ log = logging.getLogger(__name__)
 
 # EFBIG: a limit on the size of files.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CODES = {404: "not_found", 405: "method_not_allowed", 413: PayloadTooLarge.default_code}
+CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: PayloadTooLarge.default_code,
+    503: ShuttingDown.default_code,
+}
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -50,9 +57,7 @@ def blamed_on(path: str) -> Iterator[None]:
 def error_response(error: Exception) -> JSONResponse:
     """The HTTP answer to an error, which is noted; an unforeseen one is logged too, and answered 500 without
     details."""
-    if _disk_is_full(error):
-        log.error("the disk is full", exc_info=error)
-        error = StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
+    error = _full_disk_told(error)
     if isinstance(error, HTTPException):
         kind = InvalidRequest if error.status_code < 500 else VoiceServerError
         param = "body" if error.status_code == 413 else None
@@ -63,24 +68,35 @@ def error_response(error: Exception) -> JSONResponse:
         )
     if isinstance(error, RequestValidationError):
         error = _invalid_request(error)
-    elif not isinstance(error, VoiceServerError):
-        log.error("unforeseen error", exc_info=error)
-        error = ModelError("The server failed on this request; its log says why.", code="internal_error")
+    error = foreseen(error)
     note_error(error.code)
     body = _body(error.message, error.type, error.param, error.code)
     return JSONResponse(body, error.status, _headers(error))
 
 
-def error_detail(error: VoiceServerError) -> ErrorDetail:
+def foreseen(error: Exception) -> VoiceServerError:
+    """The error, or, for one that nobody foresaw and that is logged, one without details."""
+    if isinstance(error, VoiceServerError):
+        return error
+    log.error("unforeseen error", exc_info=error)
+    return ModelError("The server failed on this request; its log says why.", code="internal_error")
+
+
+def error_detail(error: Exception) -> ErrorDetail:
     """The error of one part of an answer, such as an item of a batch; it is noted as others are."""
+    error = foreseen(_full_disk_told(error))
     note_error(error.code)
     return ErrorDetail(message=error.message, type=error.type, param=error.param, code=error.code)
 
 
-def _disk_is_full(error: Exception) -> bool:
-    """Also where the disk was to take an upload: FastAPI then says that the body can't be parsed."""
+def _full_disk_told(error: Exception) -> Exception:
+    """The error, or what to tell of a full disk; also of one that was to take an upload, where FastAPI says
+    that the body can't be parsed."""
     cause = error.__cause__ if isinstance(error, HTTPException) else error
-    return isinstance(cause, OSError) and cause.errno in DISK_FULL
+    if not isinstance(cause, OSError) or cause.errno not in DISK_FULL:
+        return error
+    log.error("the disk is full", exc_info=error)
+    return StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from audio.activity import STEP, STEPS_PER_SECOND
+from audio.frames import SAMPLE_RATE
 from audio.pitch import FLOOR_HZ, pitch_track
-from audio.reference import SAMPLE_RATE, STEP, STEPS_PER_SECOND
 
 PITCH_RATE = 8_000
 PITCH_CHUNK = 10 * PITCH_RATE
@@ -30,7 +31,7 @@ SECOND_VOICE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Finding:
+class RecordingIssue:
     """Something to know about a recording: a name that programs can tell apart, and words for people."""
 
     name: str

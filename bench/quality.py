@@ -19,8 +19,9 @@ import torch
 
 from asr.words import words_of, wrong_words
 from audio.encode import encode_audio
+from audio.frames import SAMPLE_RATE
 from bench.listening import envelope_distance, words_heard
-from higgs.codecs.base import SAMPLE_RATE, decode
+from higgs.codecs.base import decode
 from higgs.codecs.vocoder.analysis import analyse
 from higgs.codecs.vocoder.synthesis import synthesise
 from settings import load_settings

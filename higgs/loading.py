@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ class ModelRequest:
     """What is to be loaded.
 
     Attributes:
-        name: A folder or hub id.
+        name: A folder or hub id; for load_chosen also auto or bundled.
         codec: Likewise; None: the model's own, else the published one.
         device: Where the model computes.
         dtype: Of its weights; None: bfloat16 on CUDA and float32 elsewhere.
@@ -77,12 +77,34 @@ def load(request: ModelRequest) -> LoadedModel:
             f"Memory ran out while the model was loaded ({free} are left; planned were {plan}). "
             "Free memory, or set HIGGS_MODEL=bundled."
         ) from error
+    if plan.parts:
+        log.info("memory: %s", plan)
     model_id = folder.resolve().name if folder.is_dir() else request.name
+    if checkpoint.licence:
+        log.info("%s stands under this licence: %s", model_id, checkpoint.licence.name)
     return LoadedModel(model_id, checkpoint, codec, plan)
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def load_chosen(request: ModelRequest, bundled: Path) -> tuple[LoadedModel, str | None]:
+    """Load the model of a setting: auto, bundled, a folder or a hub id.
+
+    Args:
+        bundled: The folder of the bundled model.
+
+    Returns:
+        The model, and for auto why it is the bundled one, if it is.
+    """
+
+    def load_named(name: str) -> LoadedModel:
+        return load(replace(request, name=str(bundled) if name == "bundled" else name))
+
+    if request.name == "auto":
+        return load_auto(request.device, load_named)
+    return load_named(request.name), None
 
 
 def load_auto(device: torch.device, load: Callable[[str], LoadedModel]) -> tuple[LoadedModel, str | None]:

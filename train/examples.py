@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from higgs.codecs.base import CODEBOOKS, FRAME_RATE
+from audio.frames import CODEBOOKS, FRAME_RATE
 from higgs.codecs.vocoder.analysis import Features
 from higgs.codecs.vocoder.codec import encode_clips, voice_codes
 from higgs.codecs.vocoder.network import CODES, PROSODY_BOOK, VocoderNetwork

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, IterableDataset
 
-from higgs.codecs.base import CODEBOOKS
+from audio.frames import CODEBOOKS
 from higgs.codecs.vocoder.network import PROSODY_BOOK
 from higgs.model.transformer import HiggsModel
 from train.copying import BOOKS, Copying

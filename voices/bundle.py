@@ -1,4 +1,4 @@
-"""A voice as one file, to be carried to another server: a ZIP of `voice.json` and `reference.flac`."""
+"""A voice as one file for another server: a ZIP of `voice.json` and `reference.flac`."""
 
 import json
 import math
@@ -8,12 +8,12 @@ from io import BytesIO
 from typing import Any
 
 from errors import InvalidRequest
-from voices.store.samples import MOST_SAMPLES
-from voices.store.tables import MOST_FLAC_BYTES
+from voices.store.samples import MAX_SAMPLES
+from voices.store.tables import MAX_FLAC_BYTES
 
 FORMAT = "voice/1"
 DESCRIPTION, RECORDING, SAMPLE = "voice.json", "reference.flac", "sample_{}.flac"
-MOST_DESCRIPTION = 2**16
+MAX_DESCRIPTION = 2**16
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Bundle:
             ValueError,
             TypeError,
         ) as error:
-            message = f"The file is no exported voice: {error}. Send one as the export route gives it."
+            message = f"The file is not an exported voice: {error}. Send a file from the export route."
             raise InvalidRequest(message, code="voice_file_invalid") from error
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
     """A part of no more bytes than it may have, whatever the archive says of its size."""
-    most = MOST_DESCRIPTION if name == DESCRIPTION else MOST_FLAC_BYTES
+    most = MAX_DESCRIPTION if name == DESCRIPTION else MAX_FLAC_BYTES
     with archive.open(name) as part:
         data = part.read(most + 1)
     if len(data) > most:
@@ -84,17 +84,17 @@ def _checked(described: Any) -> dict[str, Any]:
     names = [field.name for field in fields(Bundle) if field.name not in ("flac", "samples")]
     values = {name: described[name] for name in names}
     if not isinstance(values["name"], str) or not isinstance(values["transcript"], str | None):
-        raise ValueError("its name or transcript is no text")
+        raise ValueError("its name or transcript is not a string")
     if not isinstance(values["delivery"], dict):
-        raise ValueError("its delivery is none")
+        raise ValueError("its delivery is not an object")
     times = [float(values[f"{kind}_seconds"]) for kind in ("source", "start", "end")]
     if not all(map(math.isfinite, times)) or not 0 <= times[1] < times[2] <= times[0]:
-        raise ValueError("its times make no sense")
+        raise ValueError("start_seconds and end_seconds are not within source_seconds")
     return values
 
 
 def _sample_texts(described: dict[str, Any]) -> list[str]:
     texts = described.get("sample_texts", [])
-    if not isinstance(texts, list) or len(texts) > MOST_SAMPLES or not all(isinstance(t, str) for t in texts):
-        raise ValueError(f"its sample_texts are not up to {MOST_SAMPLES} texts")
+    if not isinstance(texts, list) or len(texts) > MAX_SAMPLES or not all(isinstance(t, str) for t in texts):
+        raise ValueError(f"its sample_texts are not up to {MAX_SAMPLES} texts")
     return texts

@@ -10,13 +10,15 @@ from uuid import uuid4
 
 import numpy as np
 
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
-from audio.reference_selection import ChosenStretch, SecondSpeaker, choose_stretch
+from audio.frames import SAMPLE_RATE
+from audio.recording_issues import RecordingIssue
+from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
 from errors import Cancelled, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import Speech, SpeechStream
-from speakers.verifier import SAME_SPEAKER, SpeakerJudge
+from speakers.verifier import SAME_SPEAKER, SpeakerVerifier
 from synthesis.planner import VoiceReference
 from voice_cloning import VoiceCloner
 from voices.store.profiles import packed
@@ -24,7 +26,7 @@ from voices.store.sessions import Step
 from voices.store.tables import SessionState, VoiceCloneSession, VoiceProfile
 from voices.store.voice_store import VoiceStore
 
-LONGEST_UPLOAD_SECONDS = 300.0
+MAX_UPLOAD_SECONDS = 300.0
 Result = TypeVar("Result")
 
 
@@ -46,6 +48,7 @@ class VoiceOrder:
     delivery: how the voice speaks where nobody says.
     verify_consent: the consent's recording must be of the same speaker.
     listen: tells the words of samples at 24 kHz, where the transcript is to be recognised.
+    hear: tells what is wrong with samples at 24 kHz that should say the sample text.
     """
 
     owner: str
@@ -59,6 +62,7 @@ class VoiceOrder:
     verify_consent: bool = False
     sample_text: str | None = None
     listen: Callable[[np.ndarray], str | None] | None = None
+    hear: Callable[[np.ndarray, str], RecordingIssue | None] | None = None
 
 
 class Onboarding:
@@ -76,18 +80,19 @@ class Onboarding:
         codec: str,
         order: VoiceOrder,
         places: threading.BoundedSemaphore,
-        judge: SpeakerJudge,
+        verifier: SpeakerVerifier,
     ) -> None:
         self.voice_id = new_voice_id()
         self.profile: VoiceProfile | None = None
         self.sample: Speech | None = None
         self.similarity: float | None = None
         self._cloner, self._store, self._codec, self._order = cloner, store, codec, order
-        self._places, self._judge = places, judge
+        self._places, self._judge = places, verifier
         self._steps: list[Step] = []
         self._changing = threading.Lock()
         self._cancelled = False
         self._speaking: SpeechStream | None = None
+        self._findings: list[RecordingIssue] = []
 
     def __iter__(self) -> Iterator[list[Step]]:
         """Overloaded if as many others are under way as are done at once."""
@@ -122,12 +127,13 @@ class Onboarding:
     def _walk(self) -> Generator[list[Step], None, None]:
         order = self._order
         samples = yield from self._step(
-            "read", lambda: decode_audio(order.upload, max_seconds=LONGEST_UPLOAD_SECONDS)
+            "read", lambda: decode_audio(order.upload, max_seconds=MAX_UPLOAD_SECONDS)
         )
-        chosen = yield from self._step("choose", lambda: choose_stretch(samples, self._second_speaker()))
+        chosen = yield from self._step("choose", lambda: self._chosen(samples))
+        self._findings += chosen.findings
         if order.verify_consent:
             yield from self._step("verify", lambda: self._check_consent(chosen.samples))
-        words, listen = order.transcript, order.listen
+        words, listen = self._words(chosen), order.listen
         if words is None and listen is not None:
             words = yield from self._step("listen", lambda: listen(chosen.samples))
         flac = encode_audio(chosen.samples, "flac").data
@@ -161,6 +167,19 @@ class Onboarding:
         """The steps begun so far: name, state (running, completed or failed), started_at and seconds."""
         return [dict(step) for step in self._steps]
 
+    def _chosen(self, samples: np.ndarray) -> ReferenceSelection:
+        """The best stretch of the samples, and no more of it than the model follows."""
+        return select_reference(samples, self._second_speaker(), self._cloner.max_reference_seconds)
+
+    def _words(self, chosen: ReferenceSelection) -> str | None:
+        """The words that were given, if they are those of the part that was chosen."""
+        words = self._order.transcript
+        if words is None or chosen.whole:
+            return words
+        message = "Only a part of the recording was used, so the words given for all of it were left out."
+        self._findings.append(RecordingIssue("words_left_out", message))
+        return None
+
     def _second_speaker(self) -> SecondSpeaker | None:
         """Who tells two voices, where there is a model for it."""
         if not self._judge.installed:
@@ -181,8 +200,8 @@ class Onboarding:
             raise InvalidAudio(message, code="consent_other_speaker")
 
     def _speak(self, text: str, voice: VoiceReference, reference: np.ndarray) -> Speech:
-        """Let the voice say the text, and compare it with the reference where there is a model for it: before
-        speed and pitch are changed."""
+        """Let the voice say the text, and listen to it before speed and pitch are changed: whether it is
+        understood, and like the reference, where there is a model for it."""
         with self._changing:
             if self._cancelled:
                 raise Cancelled("The onboarding was cancelled.")
@@ -190,6 +209,15 @@ class Onboarding:
         speech = self._speaking.speech()
         if self._judge.installed:
             self.similarity = self._judge.similarity(reference, speech.as_spoken, SAMPLE_RATE)
+            if self.similarity < SAME_SPEAKER:
+                message = (
+                    f"Its trial sounds little like the recording: their similarity is {self.similarity:.2f},"
+                )
+                message += f" of two recordings of one speaker mostly {SAME_SPEAKER:g} or more."
+                self._findings.append(RecordingIssue("unlike", message))
+        misheard = self._order.hear(speech.as_spoken, text) if self._order.hear else None
+        if misheard is not None:
+            self._findings.append(misheard)
         return speech
 
     def _keep(self, profile: VoiceProfile) -> None:
@@ -217,7 +245,7 @@ class Onboarding:
             steps=[],
         )
 
-    def _profile(self, chosen: ChosenStretch, flac: bytes, voice: VoiceReference) -> VoiceProfile:
+    def _profile(self, chosen: ReferenceSelection, flac: bytes, voice: VoiceReference) -> VoiceProfile:
         order = self._order
         return VoiceProfile(
             id=self.voice_id,
@@ -230,7 +258,7 @@ class Onboarding:
             source_seconds=chosen.source_seconds,
             start_seconds=chosen.start_seconds,
             end_seconds=chosen.end_seconds,
-            findings=[asdict(finding) for finding in chosen.findings],
+            findings=[asdict(finding) for finding in self._findings],
             similarity=self.similarity,
             **asdict(order.delivery),
             samples=[],

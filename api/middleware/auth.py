@@ -66,7 +66,7 @@ def _refusal(scope: Scope) -> Unauthorized:
     return Unauthorized(f"{what}; send one of this server's as 'authorization: Bearer <key>'.")
 
 
-def _owner_in(request: Request) -> str:
+async def _owner_in(request: Request) -> str:
     return request.state.owner
 
 

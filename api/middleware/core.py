@@ -9,18 +9,22 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_response
-from api.request_context import UNKNOWN_ROUTE, Record, note_error, under_way
+from api.request_context import UNKNOWN_ROUTE, RequestContext, note_error, request_context
 
+# Where JSON may hold a recording; everywhere else it is short.
+RECORDINGS_IN_JSON = ("/v1/chat/completions", "/v1/audio/speech", "/v1/audio/speech/batch")
+MAX_VALUES = 50_000  # of a body in JSON; parsed in some 30 ms
+VALUE_MARKS = (b",", b"[", b"{")
 SANE_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
-class Records:
+class RequestContextMiddleware:
     """Put x-request-id on every response, the client's own if sane, and show each request's record around.
 
     observers: get the record once the answer is out, or has broken off.
     """
 
-    def __init__(self, app: ASGIApp, observers: Sequence[Callable[[Record], None]]) -> None:
+    def __init__(self, app: ASGIApp, observers: Sequence[Callable[[RequestContext], None]]) -> None:
         self.app = app
         self._observers = observers
 
@@ -29,7 +33,7 @@ class Records:
             return await self.app(scope, receive, send)
         given = Headers(scope=scope).get("x-request-id", "")
         sane = SANE_REQUEST_ID.fullmatch(given) is not None
-        record = Record(given if sane else f"req_{uuid4().hex}", scope["method"])
+        record = RequestContext(given if sane else f"req_{uuid4().hex}", scope["method"])
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -39,7 +43,7 @@ class Records:
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 record.whole = True
 
-        with under_way(record):
+        with request_context(record):
             try:
                 await self.app(scope, receive, send_and_note)
             finally:
@@ -67,37 +71,55 @@ class LastResort:
             await self.app(scope, receive, send_and_see)
         except Exception as error:
             if started:
-                note_error(getattr(error.__cause__, "code", None) or "internal_error")
+                codes = (getattr(known, "code", None) for known in (error, error.__cause__))
+                note_error(next(filter(None, codes), "internal_error"))
                 raise
             await error_response(error)(scope, receive, send)
 
 
 class BodyLimit:
-    """Refuse a body of more than `limit` bytes with 413 while it is read, whatever its headers say.
+    """Refuse a body that is too large with 413 while it is read, whatever its headers say.
+
+    limit: bytes of a form, or of JSON where a recording may stand; plain_limit: of any other.
+
+    Of JSON the values are counted too, by the marks that part them: a recording is one value, however long,
+    but millions of small ones would hold up the event loop for seconds, and a thread would not help, since
+    Python's parser lets no other thread run.
 
     What is left of a body not far over the limit is read and dropped first: a client that is still
     sending would otherwise meet a closed connection instead of the answer.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, plain_limit: int) -> None:
         self.app = app
-        self.limit = limit
+        self.limit, self.plain_limit = limit, plain_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = 0
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
+        recordings = form or scope["path"] in RECORDINGS_IN_JSON
+        limit = self.limit if recordings else self.plain_limit
+        received = values = 0
 
         async def receive_within_limit() -> Message:
-            nonlocal received
+            nonlocal received, values
             message = await receive()
-            received += len(message.get("body", b""))
-            if received <= self.limit:
+            body = message.get("body", b"")
+            received += len(body)
+            values += 0 if form else sum(map(body.count, VALUE_MARKS))
+            if received <= limit and values <= MAX_VALUES:
                 return message
-            while message.get("more_body", False) and received <= 2 * self.limit:
+            while message.get("more_body", False) and received <= 2 * limit:
                 message = await receive()
                 received += len(message.get("body", b""))
-            largest = f"{self.limit / 2**20:.0f} MiB"
-            raise HTTPException(
-                413, f"The body is larger than {largest}; send a shorter recording or an MP3."
-            )
+            if values > MAX_VALUES:
+                raise HTTPException(413, f"The body holds more than {MAX_VALUES} values; send less in it.")
+            what = "send a shorter recording or an MP3" if recordings else "send less in it"
+            raise HTTPException(413, f"The body is larger than {_size(limit)}; {what}.")
 
         await self.app(scope, receive_within_limit, send)
+
+
+def _size(limit: int) -> str:
+    return f"{limit / 2**20:.0f} MiB" if limit >= 2**20 else f"{limit / 2**10:.0f} KiB"

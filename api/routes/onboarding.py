@@ -1,6 +1,5 @@
 """/api/public/voice/onboarding: upload a recording or a video, hear the voice say something else, keep it."""
 
-import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator
@@ -23,18 +22,19 @@ from api.schemas.voices import (
     OnboardingStep,
     PartUsed,
     SampleBody,
-    findings_of,
-    likeness_of,
+    find_recording_issues,
+    similarity_of,
 )
 from api.state import Cloner, State, Voices
-from api.streaming import EVENT_STREAM, sse, while_connected
+from api.streaming import EVENT_STREAM, failure_event, sse, while_connected
 from api.text_validation import check_text
+from api.trial import trial_listener
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_validation import TRIAL_TEXT, transcript, user_name, voice_name
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from higgs.speech import Speech
-from voices.library import KeptVoices
+from voices.library import VoiceLibrary
 from voices.onboarding import VoiceOrder
 from voices.store.tables import VoiceProfile
 
@@ -92,6 +92,7 @@ async def clone_voice(
         file_name=file_name(audio_file),
         transcript=transcript(ref_text, "ref_text"),
         listen=listening(state, transcribe_reference),
+        hear=trial_listener(state.transcriber),
         consent_id=consent or None,
         verify_consent=consent_check(state, voices, consent, verify_consent),
         sample_text=sample_text,
@@ -117,16 +118,22 @@ def onboarding_status(voice_id: str, voices: Voices, owner: Owner) -> Onboarding
 
 
 @router.get("/status/{voice_id}/events", response_class=StreamingResponse, responses=EVENTS)
-async def onboarding_events(voice_id: str, voices: Voices, owner: Owner) -> StreamingResponse:
-    """The status as events: now, at each change, and for the last time when the onboarding has ended."""
+async def onboarding_events(voice_id: str, voices: Voices, state: State, owner: Owner) -> StreamingResponse:
+    """The status as events: now, at each change, and for the last time when the onboarding has ended.
+
+    Where the voice is deleted meanwhile, the last event is that error; a server that ends ends the stream.
+    """
     first = await run_in_threadpool(status_of, voices, owner, voice_id)
 
     async def events() -> AsyncIterator[bytes]:
         status = first
         yield sse(status.model_dump())
-        while status.status == "running":
-            await asyncio.sleep(POLL_SECONDS)
-            latest = await run_in_threadpool(status_of, voices, owner, voice_id)
+        while status.status == "running" and not await state.drain.begins_within(POLL_SECONDS):
+            try:
+                latest = await run_in_threadpool(status_of, voices, owner, voice_id)
+            except Exception as error:  # the voice was deleted, say: the stream ends with that, not torn off
+                yield failure_event(error)
+                return
             if (latest.status, latest.steps) != (status.status, status.steps):
                 yield sse(latest.model_dump())
             status = latest
@@ -172,12 +179,12 @@ def spoken_answer(
         sample_text=text,
         sample_audio=f"data:audio/mp3;base64,{mp3}",
         used=PartUsed.of(profile),
-        findings=findings_of(profile),
-        likeness=likeness_of(similarity),
+        findings=find_recording_issues(profile),
+        likeness=similarity_of(similarity),
     )
 
 
-def status_of(voices: KeptVoices, owner: str, voice_id: str) -> OnboardingStatus:
+def status_of(voices: VoiceLibrary, owner: str, voice_id: str) -> OnboardingStatus:
     session = voices.store.sessions.get(owner, voice_id)
     profile = voices.store.profiles.get(owner, voice_id) if session.state == "completed" else None
     failed = session.error_code is not None or session.error_message is not None
@@ -193,6 +200,6 @@ def status_of(voices: KeptVoices, owner: str, voice_id: str) -> OnboardingStatus
         created_at=session.created_at,
         duration_seconds=(session.finished_at or time.time()) - session.created_at,
         used=PartUsed.of(profile) if profile else None,
-        findings=findings_of(profile) if profile else None,
-        likeness=likeness_of(profile.similarity) if profile else None,
+        findings=find_recording_issues(profile) if profile else None,
+        likeness=similarity_of(profile.similarity) if profile else None,
     )

@@ -36,15 +36,39 @@ class Health(BaseModel):
 
 
 @router.get("/health", response_model=Health, responses={503: {"model": Health}})
-def health(state: State) -> JSONResponse:
+async def health(state: State) -> JSONResponse:
     """200 once the model is loaded and warm; 503 before, after loading failed, and once it has given up."""
-    if state.failure is not None:
-        return JSONResponse({"status": "failed", "message": state.failure.message}, 503)
+    if state.dead is not None:
+        return JSONResponse({"status": "failed", "message": state.dead}, 503)
     if state.cloner is None:
         return JSONResponse({"status": "loading"}, 503, {"retry-after": "2"})
-    if state.cloner.engine.failed is not None:
-        return JSONResponse({"status": "failed", "message": state.cloner.engine.failed.message}, 503)
     return JSONResponse({"status": "ready", **_details(state.cloner)})
+
+
+class Probe(BaseModel):
+    """status: alive, ready, loading, draining (the server ends) or failed."""
+
+    status: Literal["alive", "ready", "loading", "draining", "failed"]
+    message: str | None = None
+
+
+@router.get("/livez", response_model=Probe, responses={503: {"model": Probe}})
+async def live(state: State) -> JSONResponse:
+    """200 as long as the process works, while it loads too; 503 once only a new start would help."""
+    if state.dead is not None:
+        return JSONResponse({"status": "failed", "message": state.dead}, 503)
+    return JSONResponse({"status": "alive"})
+
+
+@router.get("/readyz", response_model=Probe, responses={503: {"model": Probe}})
+async def ready(state: State) -> JSONResponse:
+    """200 while requests should be sent here; 503 while it loads, when it ends, and once it has failed."""
+    if state.dead is not None:
+        return JSONResponse({"status": "failed", "message": state.dead}, 503)
+    if state.drain.begun or state.cloner is None:
+        status = "draining" if state.drain.begun else "loading"
+        return JSONResponse({"status": status}, 503, {"retry-after": "2"})
+    return JSONResponse({"status": "ready"})
 
 
 @router.get(
@@ -52,19 +76,19 @@ def health(state: State) -> JSONResponse:
     response_class=Response,
     responses={200: {"content": {"text/plain": TEXT, "application/openmetrics-text": TEXT}}},
 )
-def metrics(state: State, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
+async def metrics(state: State, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
     """Figures for Prometheus."""
     data, content_type = state.metrics.exposition(accept)
     return Response(data, headers={"content-type": content_type})
 
 
 @router.get("/v1/models")
-def list_models(cloner: Cloner) -> ModelList:
+async def list_models(cloner: Cloner) -> ModelList:
     return ModelList(data=[_card(cloner)])
 
 
 @router.get("/v1/models/{model:path}")
-def retrieve_model(model: str, cloner: Cloner) -> ModelCard:
+async def retrieve_model(model: str, cloner: Cloner) -> ModelCard:
     check_model(model, cloner)
     return _card(cloner)
 

@@ -14,5 +14,5 @@ files = StaticFiles(directory=FOLDER)
 
 
 @router.get("/", include_in_schema=False)
-def page() -> FileResponse:
+async def page() -> FileResponse:
     return FileResponse(FOLDER / "index.html", headers={"content-security-policy": POLICY})

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from api.attempts import Takes, quality_of
+from api.attempts import Attempts, quality_of
 from api.chat_responses import usage_of
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.routes.ops import check_model
-from api.schemas.chat import SpeechFormat, SpeechQuality, VoiceUsed
+from api.schemas.chat import SpeechQuality, VoiceUsed
 from api.schemas.speech import SpeechRequest
 from api.state import Cloner, ServerState, State
 from api.streaming import (
@@ -26,9 +26,10 @@ from api.streaming import (
     while_connected,
     with_failure_told,
 )
-from api.text_validation import check_text
-from api.voice_resolution import CLONE, Recording, VoiceWish, choose_voices
+from api.text_validation import check_reference_text, check_text
+from api.voice_resolution import CLONE, Recording, VoiceRequest, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
+from audio.speech_track import SpeechTrack
 from errors import InvalidRequest
 from higgs.speech import SpeechStream
 from voice_cloning import VoiceCloner
@@ -54,7 +55,8 @@ async def create_speech(
     Where the speech is verified, x-takes, x-faults and x-word-error-rate say what was found.
     """
     check_verifiable(body)
-    begun_speech = await run_in_threadpool(begin_speech, body, cloner, state, owner)
+    ready = partial(begin_speech, body, cloner, state, owner)
+    begun_speech = await while_connected(request, None, ready)
     stream, takes = begun_speech.stream, begun_speech.takes
     headers = voice_headers(begun_speech.voice)
     media_type = format_named(body.response_format).content_type
@@ -63,10 +65,13 @@ async def create_speech(
         data = (await run_in_threadpool(encode_audio, speech.samples, body.response_format)).data
         headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
         return Response(data, media_type=media_type, headers=headers)
+    track = SpeechTrack()
+    if body.stream_format == "sse":
+        stream.watch(track.push)
     samples = await begun(stream, request)
     headers["x-seed"] = str(stream.seed)
     if body.stream_format == "sse":
-        events = with_failure_told(speech_events(stream, samples, body.input, body.response_format))
+        events = with_failure_told(speech_events(stream, samples, track, body))
         return PiecewiseResponse(events, stream, EVENT_STREAM, headers)
     pieces = encode_pieces(samples, body.response_format)
     return PiecewiseResponse(pieces, stream, media_type, headers)
@@ -77,21 +82,25 @@ class BegunSpeech:
     """A speech on its way: its stream, or takes of it to choose from, and who speaks."""
 
     stream: SpeechStream
-    takes: Takes
+    takes: Attempts
     voice: VoiceUsed
 
 
 def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
-    """Queue the text of a body."""
+    """Queue the text of a body; a full queue is told before any recording is read."""
     check_model(body.model, cloner, OPENAI_MODELS)
     check_text(body.input, "input", state.limits.text_characters)
     options = replace(body.sampling(), delivery=body.delivery(body.instructions))
-    voices, used = choose_voices(voice_wishes(body), options, cloner, state, owner)
-    speak = partial(cloner.stream, body.input, voices, options)
-    with blamed_on("input"):
-        stream = speak()
+    wanted = voice_requests(body)
+    with cloner.admitted() as place:
+        voices, used = choose_voices(wanted, options, cloner, state, owner)
+        speak = partial(cloner.stream, body.input, voices, options)
+        with blamed_on("input"):
+            stream = speak(place)
     again = speak if body.seed is None else None
-    takes = Takes(stream, again, body.input, state.verifier(body.verify), state.habits.most_takes)
+    takes = Attempts(
+        stream, again, body.input, state.verifier(body.verify), state.request_defaults.max_attempts
+    )
     return BegunSpeech(stream, takes, used)
 
 
@@ -101,8 +110,9 @@ def check_verifiable(body: SpeechRequest) -> None:
         raise InvalidRequest(message, code="unsupported", param="verify")
 
 
-def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
+def voice_requests(body: SpeechRequest) -> list[VoiceRequest]:
     """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
+    check_reference_text(body.ref_text, "ref_text")
     words = (body.ref_text or "").strip() or None
     recording = None if body.ref_audio is None else Recording(body.ref_audio, "ref_audio", words)
     named = [(f"voices[{number}]", name) for number, name in enumerate(body.voices or ())]
@@ -110,7 +120,7 @@ def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
     if recording is None and any(name == CLONE for _, name in named):
         message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
         raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
-    return [VoiceWish(name, path, recording if name == CLONE else None) for path, name in named]
+    return [VoiceRequest(name, path, recording if name == CLONE else None) for path, name in named]
 
 
 def voice_headers(voice: VoiceUsed) -> dict[str, str]:
@@ -130,17 +140,17 @@ def quality_headers(quality: SpeechQuality) -> dict[str, str]:
 
 
 def speech_events(
-    stream: SpeechStream, samples: Iterable[np.ndarray], text: str, format: SpeechFormat
+    stream: SpeechStream, samples: Iterable[np.ndarray], track: SpeechTrack, body: SpeechRequest
 ) -> Iterator[bytes]:
     """OpenAI's events of a speech: its file in deltas of base64, and in the end the usage.
 
     `quality`, what is wrong with the speech, is an extension.
     """
-    for data in base64_pieces(encode_pieces(samples, format)):
+    for data in base64_pieces(encode_pieces(samples, body.response_format)):
         yield sse({"type": "speech.audio.delta", "audio": data})
     speech = stream.finished()
     usage = usage_of(speech)
     counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
-    quality = quality_of(speech, text).model_dump()
+    quality = quality_of(track, body.input).model_dump()
     done = {"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}}
     yield sse({**done, "quality": quality})

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 
 from api import transcript_formats as formats
@@ -20,14 +19,15 @@ from api.schemas.transcription import (
 from api.state import ServerState, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from api.uploads import FORM, require_form, uploaded_bytes
-from asr.transcriber import Hearing, Listener
+from asr.transcriber import Transcriber, TranscriptionJob
 from asr.transcript import Heard, Segment, Transcript
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest, NotFound
 
 router = APIRouter()
 
-LONGEST_SECONDS = 3600.0  # 350 MB of samples
+MAX_SECONDS = 3600.0
 # What clients of OpenAI's ask for; all mean the one recogniser that is there.
 OPENAI_MODELS = (
     *("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"),
@@ -50,13 +50,14 @@ async def create_transcription(
 ) -> Answer | Response:
     """Write down what is said in the file."""
     check_timestamps(form)
-    hearing, seconds = await listen(form, request, state)
+    job = await listen(form, state)
     if not form.stream:
-        return await answer(form, hearing, seconds, request, state.listener)
-    parts = iter(hearing)
-    first = await while_connected(request, hearing, lambda: next(parts, None))
-    events = transcript_events(chain([first] if first else [], parts), seconds)
-    return PiecewiseResponse(with_failure_told(events), hearing, EVENT_STREAM)
+        return await answer(form, job, request, state.transcriber)
+    parts = iter(job)
+    with blamed_on("file"):
+        first = await while_connected(request, job, lambda: next(parts, None))
+    events = transcript_events(chain([first] if first else [], parts), job)
+    return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
 
 
 @router.post(
@@ -70,40 +71,39 @@ async def create_translation(
     form: Annotated[TranslationForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
     """Write down in English what is said in the file. pocketsphinx hears English only."""
-    hearing, seconds = await listen(form, request, state)
-    return await answer(form, hearing, seconds, request, state.listener)
+    job = await listen(form, state)
+    return await answer(form, job, request, state.transcriber)
 
 
-async def listen(form: TranslationForm, request: Request, state: ServerState) -> tuple[Hearing, float]:
-    """Begin to listen to the file; how long it is, in seconds."""
-    check_recogniser(form.model, state.listener)
+async def listen(form: TranslationForm, state: ServerState) -> TranscriptionJob:
+    """The file, to be listened to; it is decoded when its turn comes."""
+    check_recogniser(form.model, state.transcriber)
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
-    with blamed_on("file"):
-        samples = await run_in_threadpool(decoded, data)
-    return state.listener.listen(samples, SAMPLE_RATE, form.task), len(samples) / SAMPLE_RATE
 
+    def decode(seconds: float) -> np.ndarray:
+        return decode_audio(data, max_seconds=seconds)
 
-def decoded(data: bytes) -> np.ndarray:
-    return decode_audio(data, max_seconds=LONGEST_SECONDS)
+    return state.transcriber.listen_to(decode, SAMPLE_RATE, MAX_SECONDS, form.task)
 
 
 async def answer(
-    form: TranslationForm, hearing: Hearing, seconds: float, request: Request, listener: Listener
+    form: TranslationForm, job: TranscriptionJob, request: Request, transcriber: Transcriber
 ) -> Answer | Response:
     """The transcript in the format asked for."""
 
     def work() -> Answer | Response:
-        return formatted(form, hearing.transcript(seconds), listener)
+        return formatted(form, job.transcript(), transcriber)
 
-    return await while_connected(request, hearing, work)
+    with blamed_on("file"):
+        return await while_connected(request, job, work)
 
 
-def formatted(form: TranslationForm, transcript: Transcript, listener: Listener) -> Answer | Response:
+def formatted(form: TranslationForm, transcript: Transcript, transcriber: Transcriber) -> Answer | Response:
     match form.response_format:
         case "json":
             return formats.plain(transcript)
         case "verbose_json":
-            return formats.verbose(transcript, form, listener.languages)
+            return formats.verbose(transcript, form, transcriber.languages)
         case "text":
             return PlainTextResponse(transcript.text + "\n")
         case "srt":
@@ -112,7 +112,7 @@ def formatted(form: TranslationForm, transcript: Transcript, listener: Listener)
             return PlainTextResponse(formats.vtt(transcript), media_type=SUBTITLES["vtt"])
 
 
-def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]:
+def transcript_events(parts: Iterator[Heard], job: TranscriptionJob) -> Iterator[bytes]:
     """OpenAI's events of a transcript: its text window by window, and in the end all of it."""
     segments: list[Segment] = []
     text = ""
@@ -122,14 +122,14 @@ def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]
         text += delta
         if delta:
             yield sse({"type": "transcript.text.delta", "delta": delta})
-    usage = formats.usage_of(segments, seconds).model_dump()
+    usage = formats.usage_of(segments, job.seconds).model_dump()
     yield sse({"type": "transcript.text.done", "text": text, "usage": usage})
 
 
-def check_recogniser(name: str, listener: Listener) -> None:
+def check_recogniser(name: str, transcriber: Transcriber) -> None:
     """Raise NotFound unless the name means the recogniser: its own, or one of OpenAI's."""
-    if name not in (*OPENAI_MODELS, *listener.names):
-        known = ", ".join((*listener.names, *OPENAI_MODELS))
+    if name not in (*OPENAI_MODELS, *transcriber.names):
+        known = ", ".join((*transcriber.names, *OPENAI_MODELS))
         message = f"The model {name!r} does not listen here; ask for one of {known}."
         raise NotFound(message, code="model_not_found", param="model")
 

@@ -18,14 +18,14 @@ from api.state import State, Voices
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_validation import delivery, transcript, user_name, voice_name
 from audio.delivery import Delivery
-from errors import InvalidRequest
+from errors import Cancelled, InvalidRequest
 from voices.bundle import Bundle
-from voices.library import KeptVoices, delivery_of
+from voices.library import VoiceLibrary, delivery_of
 from voices.onboarding import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
 
-MOST_FILES = 20
+MAX_FILES = 20
 ZIP = "application/zip"
 
 
@@ -40,8 +40,8 @@ async def create_voices(
     user_id: Annotated[str, Form()] = "",
 ) -> BatchAnswer:
     """Make a voice of each file; each has its own result, and one that fails stops no other."""
-    if len(audio_samples) > MOST_FILES:
-        message = f"{len(audio_samples)} files were sent; at most {MOST_FILES} are taken in one call."
+    if len(audio_samples) > MAX_FILES:
+        message = f"{len(audio_samples)} files were sent; at most {MAX_FILES} are taken in one call."
         raise InvalidRequest(message, code="invalid_value", param="audio_samples")
     if names and len(names) != len(audio_samples):
         message = f"There are {len(names)} names for {len(audio_samples)} files; send one for each, or none."
@@ -55,14 +55,17 @@ async def create_voices(
             data = await uploaded_bytes(upload, "audio_samples", state.limits.voice_bytes)
             order = VoiceOrder(owner=owner, user_id=user, name=name, file_name=result.file_name, upload=data)
             result.voice = await _made(voices, order, request)
-        except InvalidRequest as error:
-            error.param = error.param or "audio_samples"
+        except Cancelled:
+            raise
+        except Exception as error:  # whatever went wrong with this file, the others are kept
+            if isinstance(error, InvalidRequest):
+                error.param = error.param or "audio_samples"
             result.error = error_detail(error)
         results.append(result)
     return BatchAnswer(data=results)
 
 
-async def _made(voices: KeptVoices, order: VoiceOrder, request: Request) -> Voice:
+async def _made(voices: VoiceLibrary, order: VoiceOrder, request: Request) -> Voice:
     onboarding = await ordered(voices, order, FIELDS)
     await finished(onboarding, FIELDS, request)
     assert onboarding.profile is not None
@@ -105,7 +108,8 @@ async def import_voice(
         bundle = await run_in_threadpool(Bundle.unpacked, data)
         words, spoken = transcript(bundle.transcript, "file"), described_delivery(bundle)
         chosen = voice_name(bundle.name, "file") if name is None else voice_name(name, "name")
-        worded = replace(bundle, transcript=words)
+        samples = tuple((transcript(said, "file") or "", flac) for said, flac in bundle.samples)
+        worded = replace(bundle, transcript=words, samples=samples)
         kept = await run_in_threadpool(voices.restore, owner, user, chosen, worded, spoken)
     return Voice.of(kept)
 

@@ -14,12 +14,6 @@ from higgs.codecs.vocoder.codec import MODEL_TYPE as VOCODER_MODEL_TYPE
 from higgs.codecs.vocoder.codec import VocoderCodec
 from higgs.model.weights import find, read_json
 
-SAMPLE_RATE = 24_000
-FRAME_RATE = 25
-HOP = SAMPLE_RATE // FRAME_RATE
-CODEBOOKS = 8
-CODEBOOK_SIZE = 1024
-
 
 class CodecDecoder(Protocol):
     """The decoding of one stream of codes; carries whatever the next piece needs of the last.

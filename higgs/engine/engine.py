@@ -9,43 +9,35 @@ failed.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from errors import Cancelled, EngineFailed, InvalidRequest, ModelError
-from higgs.cpu.decode import cache_for, path_for, reader_for
-from higgs.cpu.sampler import decoder_for
+from errors import Cancelled, EngineFailed, InvalidRequest, ModelError, ShuttingDown
+from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
+from higgs.cpu.sampler import model_runner_for
 from higgs.devices import on_stream, own_stream
+from higgs.engine.failure import Failed, FailureWatch
 from higgs.engine.memory import CPU_SLOTS
-from higgs.engine.model_runner import Columns, Path
+from higgs.engine.model_runner import Path, StepOutput
 from higgs.engine.prefill import CacheUse
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
-from higgs.engine.scheduler import Scheduler
-from higgs.engine.wait_estimator import Pace
+from higgs.engine.scheduler import Place, Scheduler
+from higgs.engine.wait_estimator import WaitEstimator
 from higgs.model.transformer import HiggsModel
 from higgs.prompts.v2 import Prompt
 
 log = logging.getLogger(__name__)
 
 Ended = Callable[[Generation], None]
-Failed = Callable[[EngineFailed], None]
-MAX_FAILURES = 5  # in a row, after which the engine gives up
-AHEAD = 1  # columns that a stream may have been given beyond those that were handed out
+LOOKAHEAD = 1  # columns that a stream may have been given beyond those that were handed out
 
 
 def ignored(generation: Generation) -> None:
     """What is done about the end of a request where nobody asks."""
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether an error leaves the device unusable for this process, as a kernel's failed assertion does."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return False
-    return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
 
 
 class Engine:
@@ -56,11 +48,8 @@ class Engine:
         capacity: Positions of prompt and answer together that a request may fill.
         queue_limit: Requests that may wait beside those in work.
         kept_positions: Of voices whose keys and values are kept; None: twice the capacity.
-        path: Makes of the model and a cache what computes a column; path_for but for tests.
+        path: Makes of the model and a cache what computes a column; decode_fn_for but for tests.
 
-    Attributes:
-        failed: Why the engine has given up for good: the device is lost, or MAX_FAILURES requests failed in a
-            row. None while it works. From then on requests are refused with this error.
     """
 
     def __init__(
@@ -71,58 +60,71 @@ class Engine:
         capacity: int = 4096,
         queue_limit: int = 32,
         kept_positions: int | None = None,
-        path: Callable[[HiggsModel, Any], Path] = path_for,
+        path: Callable[[HiggsModel, Any], Path] = decode_fn_for,
     ) -> None:
         model = model.eval()
         self._device = model.audio_lm_head.weight.device
         cache = cache_for(model, slots, capacity)
-        self._capacity, self._books = capacity, model.config.num_codebooks
+        self._capacity, self._codebooks = capacity, model.config.num_codebooks
         self._closing = model.config.mark_frames  # frames that close a stream behind its audio
         if self._device.type == "cuda":
             # It would come first on an H100, and plan anew (0.1 s and more) for each shape and thread.
             torch.backends.cuda.enable_cudnn_sdp(False)
         kept = 2 * capacity if kept_positions is None else kept_positions
         with torch.inference_mode(), own_stream(self._device) as self._stream:
-            its_path = path(model, cache)
-            self._reader = reader_for(model, its_path, capacity, kept)
-            self._decoder = decoder_for(model.config, its_path, cache)
+            decode_fn = path(model, cache)
+            self._prefill = prefill_for(model, decode_fn, capacity, kept)
+            self._runner = model_runner_for(model.config, decode_fn, cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
-        self._under_way: tuple[list[Generation], Columns] | None = None
+        self._under_way: tuple[list[Generation], StepOutput] | None = None
         self.count_from_now(ignored)
-        self.failed: EngineFailed | None = None
-        self._on_failure: Failed | None = None
-        self._failures = 0
+        self._failures = FailureWatch()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
 
-    def check(self, prompt: Prompt, max_columns: int) -> None:
+    def check(self, prompt: Sized, max_steps: int) -> None:
         """InvalidRequest if a prompt and so many columns don't fit into the engine."""
-        if max_columns <= self._books:
-            raise InvalidRequest(f"max_columns is {max_columns}; no frame is complete before 9 columns.")
-        if len(prompt) + max_columns > self._capacity:
+        if max_steps <= self._codebooks:
+            raise InvalidRequest(f"max_steps is {max_steps}; no frame is complete before 9 columns.")
+        if len(prompt) + max_steps > self._capacity:
             raise InvalidRequest(
-                f"The prompt of {len(prompt)} positions and up to {max_columns} columns of speech exceed the "
+                f"The prompt of {len(prompt)} positions and up to {max_steps} columns of speech exceed the "
                 f"{self._capacity} positions of this server. Shorten the text or the reference.",
                 code="context_length_exceeded",
             )
 
-    def submit(
-        self, prompt: Prompt, options: SamplingOptions, max_columns: int, *, admitted: bool = False
-    ) -> Generation:
-        """Queue a request for at most max_columns columns, which hold up to max_columns - 8 frames.
-
-        InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`: a
-        later part of one that waited already. EngineFailed once the engine has given up."""
-        self.check(prompt, max_columns)
-        generation = Generation(prompt, options, max_columns, self._forget)
+    def reserve(self) -> Place:
+        """Hold a place for a request that is still being made ready. Overloaded if the queue is full."""
         with self._changed:
-            if self.failed is not None:
-                raise self.failed
+            self._scheduler.reserve(self._wait_estimate.seconds_to_a_slot)
+        return Place(self._unreserve)
+
+    def submit(
+        self,
+        prompt: Prompt,
+        options: SamplingOptions,
+        max_steps: int,
+        *,
+        admitted: bool = False,
+        place: Place | None = None,
+    ) -> Generation:
+        """Queue a request for at most max_steps columns, which hold up to max_steps - 8 frames.
+
+        InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`, a
+        later part of one that waited already, or has a `place`, which it takes. EngineFailed once the engine
+        has given up."""
+        self.check(prompt, max_steps)
+        generation = Generation(prompt, options, max_steps, self._forget)
+        with self._changed:
+            if (failed := self.failed) is not None:
+                raise failed
             if self._closed:
-                raise Cancelled("The server is shutting down.")
-            self._scheduler.add(generation, admitted, self._pace.seconds_to_a_place)
+                raise ShuttingDown()
+            if place is not None:
+                place.release()  # nobody else can take it before the lock is left
+            self._scheduler.add(generation, admitted, self._wait_estimate.seconds_to_a_slot)
             self._changed.notify()
         return generation
 
@@ -130,15 +132,11 @@ class Engine:
         """Forget how long requests took so far, as a warm-up's say nothing of later ones.
 
         ended: called by the engine's thread with each request whose stream comes to a good end."""
-        self._pace, self._ended = Pace(self.slots), ended
+        self._wait_estimate, self._ended = WaitEstimator(self.slots), ended
 
     def when_failed(self, act: Failed) -> None:
-        """Have `act` called once, by the engine's thread or at once, when the engine has failed for good."""
-        with self._changed:
-            self._on_failure = act
-            failed = self.failed
-        if failed is not None:
-            act(failed)
+        """Have `act` called once, by the engine's thread or at once, when the engine has given up."""
+        self._failures.when_failed(act)
 
     @property
     def waiting(self) -> int:
@@ -158,12 +156,12 @@ class Engine:
     @property
     def prefix_use(self) -> CacheUse:
         """How often the beginning of a prompt was known already."""
-        return self._reader.prefix_use
+        return self._prefill.prefix_use
 
     @property
-    def positions_read(self) -> int:
+    def prefilled_positions(self) -> int:
         """Positions of prompts computed so far; what a kept prefix spares is not among them."""
-        return self._reader.positions_read
+        return self._prefill.prefilled_positions
 
     def close(self) -> None:
         """Stop after the present step; requests that have not ended fail as cancelled."""
@@ -171,6 +169,18 @@ class Engine:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+
+    @property
+    def failed(self) -> EngineFailed | None:
+        """Why nothing will be spoken any more: the device is lost, requests failed again and again, or the
+        engine's thread died. None while it works; from then on requests are refused with this error."""
+        if self._failures.failed is None and not self._closed and not self._thread.is_alive():
+            return EngineFailed("The engine's thread died. The server must be started again.")
+        return self._failures.failed
+
+    def _unreserve(self) -> None:
+        with self._changed:
+            self._scheduler.reserved -= 1
 
     def _forget(self, generation: Generation) -> None:
         """Take a cancelled request out of the queue; one in work is dropped before the next step."""
@@ -189,11 +199,10 @@ class Engine:
                     self._step()
         with self._changed:
             left = self._scheduler.drain()
-        why = self.failed or Cancelled("The server is shutting down.")
+        why = self._failures.failed or ShuttingDown()
         for generation in left:
             generation.fail(why)
-        if self.failed is not None and self._on_failure is not None:
-            self._on_failure(self.failed)
+        self._failures.tell()
 
     @contextmanager
     def _harming(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
@@ -203,28 +212,18 @@ class Engine:
             yield
         except Exception as error:
             log.exception("the model failed")
-            self._failures += 1
-            self._judge(error)
+            if isinstance(error, torch.OutOfMemoryError):
+                self._prefill.forget_prefixes()
+                torch.cuda.empty_cache()
+            self._failures.note(error)
             failure = ModelError(f"The model failed: {error}")
             failure.__cause__ = error
             for generation in give_up():
                 generation.fail(failure)
 
-    def _judge(self, error: Exception) -> None:
-        """Make room where memory ran out; give up where going on can't help."""
-        if isinstance(error, torch.OutOfMemoryError):
-            self._reader.forget_prefixes()
-            torch.cuda.empty_cache()
-        lost = is_lost(error)
-        if lost or self._failures >= MAX_FAILURES:
-            why = "The device is lost" if lost else f"The model failed {self._failures} times in a row"
-            log.critical("%s; the engine has given up: %s", why, error)
-            with self._changed:
-                self.failed = EngineFailed(f"{why}: {error}. The server must be started again.")
-
     def _wait_for_work(self) -> bool:
         with self._changed:
-            if self.failed is not None:
+            if self._failures.failed is not None:
                 return False
             self._changed.wait_for(lambda: self._closed or not self._scheduler.idle)
             return not self._closed
@@ -241,12 +240,12 @@ class Engine:
             return generation.fail(Cancelled("The request was cancelled."))
         if not begun:
             generation.begin()
-            self._reader.begin(generation.prompt)
-        if self._reader.read_on(generation.prompt):
-            row, filled = len(self._scheduler.rows), self._reader.cache.filled()
-            self._decoder.start(row, filled, generation.options, generation.seed, generation.max_columns)
+            self._prefill.begin(generation.prompt)
+        if self._prefill.run_chunk(generation.prompt):
+            row, filled = len(self._scheduler.rows), self._prefill.cache.filled()
+            self._runner.start(row, filled, generation.options, generation.seed, generation.max_steps)
             generation.columns = 1
-            self._scheduler.seat()
+            self._scheduler.activate()
 
     def _give_up_rows(self) -> list[Generation]:
         self._under_way = None
@@ -260,11 +259,11 @@ class Engine:
             self._release(generation)
         before, self._under_way = self._under_way, None
         if rows:
-            longest = max(len(generation.prompt) + generation.columns for generation in rows) + AHEAD
-            self._under_way = rows.copy(), self._decoder.step(len(rows), longest)
+            longest = max(len(generation.prompt) + generation.columns for generation in rows) + LOOKAHEAD
+            self._under_way = rows.copy(), self._runner.step(len(rows), longest)
         if before is not None:
             generations, columns = before
-            for generation, (*codes, end) in zip(generations, columns.taken(), strict=True):
+            for generation, (*codes, end) in zip(generations, columns.wait(), strict=True):
                 if generation in rows and self._hand_out(generation, codes, end):
                     self._release(generation)
         if not rows:
@@ -273,16 +272,16 @@ class Engine:
     def _hand_out(self, generation: Generation, codes: list[int], end: int) -> bool:
         """Give a request the K codes of the frame that its newest column completes; True if it ended."""
         generation.columns += 1
-        frame = generation.columns - self._books
+        frame = generation.columns - self._codebooks
         if 1 <= frame < end:
             generation.put(codes)
         complete = frame >= end - 1 + self._closing
-        if not (complete or generation.columns == generation.max_columns or generation.stuck):
+        if not (complete or generation.columns == generation.max_steps or generation.stalled):
             return False
         # Noted before its reader goes on, who may ask for the figures.
-        self._pace.note(generation.worked)
+        self._wait_estimate.note(generation.worked)
         self._ended(generation)
-        self._failures = 0
+        self._failures.note_success()
         generation.finish("stop" if complete else "length")
         return True
 
@@ -292,4 +291,4 @@ class Engine:
         source = self._scheduler.leave(row)
         if source is not None:
             moved = self._scheduler.rows[row]
-            self._decoder.move(source, row, len(moved.prompt) + moved.columns + AHEAD)
+            self._runner.move(source, row, len(moved.prompt) + moved.columns + LOOKAHEAD)

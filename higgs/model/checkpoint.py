@@ -24,6 +24,7 @@ from higgs.prompts.v2 import PromptBuilder
 from higgs.prompts.v3 import TaskPromptBuilder
 
 PIECE_CHARACTERS = 300  # where generation_config.json names no other
+REFERENCE_SECONDS = 30.0
 PUBLISHED_CODEC = "bosonai/higgs-audio-v2-tokenizer"
 
 TO_NATIVE = {
@@ -58,6 +59,7 @@ class Checkpoint:
 
     codec:            the folder of its codec.
     piece_characters: longest text that it speaks well in one go.
+    reference_seconds: longest recording of a voice that it follows.
     licence:          of the weights, as far as they say.
     """
 
@@ -67,6 +69,7 @@ class Checkpoint:
     defaults: SamplingOptions
     codec: Path
     piece_characters: int
+    reference_seconds: float
     licence: Licence | None
 
     def prompts(self, unknown_tags: UnknownTags) -> PromptBuilder | TaskPromptBuilder:
@@ -94,13 +97,15 @@ def load_checkpoint(
     device = torch.device(device)
     if dtype is None:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    defaults_of = load_generation(folder)
     return Checkpoint(
         folder=folder,
         model=load_model(folder, device, dtype),
         tokenizer=load_tokenizer(folder),
         defaults=load_defaults(folder, generation),
         codec=its_codec,
-        piece_characters=int(load_generation(folder).get("piece_characters", PIECE_CHARACTERS)),
+        piece_characters=int(defaults_of.get("piece_characters", PIECE_CHARACTERS)),
+        reference_seconds=float(defaults_of.get("reference_seconds", REFERENCE_SECONDS)),
         licence=licence_of(folder, generation),
     )
 

@@ -60,7 +60,7 @@ class TaskPromptBuilder:
             ids += heard
             mask += [False] * (len(heard) - len(columns[-1])) + [True] * len(columns[-1])
         prefix = len(ids)
-        ids += [self._tokens["<|text|>"], *self._text(self.tags.told(scene or "") + text)]
+        ids += [self._tokens["<|text|>"], *self._told(text, scene)]
         audio_mask = torch.tensor(mask + [False] * (len(ids) - prefix))
         audio_columns = torch.zeros(len(ids), self._config.num_codebooks, dtype=torch.int64)
         audio_columns[audio_mask] = torch.cat(columns)
@@ -74,7 +74,14 @@ class TaskPromptBuilder:
         columns.append(apply_delay(reference.codes.to("cpu", torch.int64), self._config))
         return [*ids, *[self._tokens["<|ref_audio|>"]] * (1 + len(columns[-1]))]
 
-    def heeds(self, scene: str) -> bool:
+    def text_positions(self, text: str, scene: str | None) -> int:
+        """How many positions of a prompt are this text. InvalidRequest if the model can't read it."""
+        return len(self._told(text, scene))
+
+    def _told(self, text: str, scene: str | None) -> list[int]:
+        return self._text(self.tags.told(scene or "") + text)
+
+    def supports_instructions(self, scene: str) -> bool:
         """Whether a description of the scene says something of the manner of speaking; see Tags.told."""
         return bool(self.tags.told(scene))
 

@@ -18,6 +18,7 @@ from settings import Settings
 from speakers.encoder import weights_file
 from tests.audio.media import bomb, float_wav, large_wav, media, recording, silent_film, sound_file
 from tests.tiny_server import TinyServer, ready, write_endless_model
+from tests.voices.test_store import clone_session
 
 Body = dict[str, Any]
 CLIP = sound_file("wav")
@@ -281,3 +282,17 @@ def test_a_slow_upload_of_nearly_50_mb_holds_nobody_up(tiny_server: TinyServer) 
     headers = {"content-type": request.headers["content-type"]}
     response = httpx.post(url(tiny_server, "clone"), content=body(), headers=headers, timeout=120)
     assert response.status_code == 200, response.text
+
+
+def test_a_status_stream_outlives_its_voice(tiny_server: TinyServer) -> None:
+    """A kind of fault: a stream breaks off, without a word, on an error that comes after its headers."""
+    store = tiny_server.app.state.server.voices.store
+    session = clone_session("voice_watched", owner="")
+    store.sessions.begin(session)
+    url = f"{tiny_server.url}/api/public/voice/onboarding"
+    with httpx.stream("GET", f"{url}/status/voice_watched/events", timeout=60) as response:
+        events = (line.removeprefix("data: ") for line in response.iter_lines() if line)
+        assert json.loads(next(events))["status"] == "running"
+        assert httpx.delete(f"{url}/voice_watched").status_code == 200
+        (last,) = [json.loads(event) for event in events]
+    assert last["error"]["code"] == "voice_not_found"

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from starlette.types import Message
 
 from app import create_app
+from errors import EngineFailed
 from higgs.model.licence import V2_LICENCE
 from settings import Settings
 from tests.live import ROOT, free_port
@@ -163,7 +164,7 @@ def lose() -> None:
         time.sleep(0.05)
     def lost(*given: object) -> None:
         raise RuntimeError("CUDA error: device-side assert triggered")
-    made[0].state.server.cloner.engine._decoder._path = lost
+    made[0].state.server.cloner.engine._runner._decode_fn = lost
 
 threading.Thread(target=lose, daemon=True).start()
 app.main()
@@ -186,6 +187,7 @@ def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None
             with suppress(httpx.TransportError):
                 statuses.append(httpx.post(f"{url}/v1/audio/speech", json=asked, timeout=60).status_code)
         assert 500 in statuses
+        assert httpx.get(f"{url}/livez").status_code == httpx.get(f"{url}/readyz").status_code == 503
         health = httpx.get(f"{url}/health")
         assert (health.status_code, health.json()["status"]) == (503, "failed")
         assert "started again" in health.json()["message"]
@@ -193,3 +195,55 @@ def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None
     finally:
         process.kill()
     assert process.stderr is not None and "The device is lost" in process.stderr.read().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("/v1/audio/speech", b'{"input": [' + b"[]," * 60_000 + b"[]]}", "values"),
+        ("/v1/audio/voices/voice_1", b'{"name": "' + b"a" * 2**20 + b'"}', "KiB"),
+    ],
+)
+def test_json_that_would_hold_up_the_server_is_refused(
+    tiny_server: TinyServer, path: str, body: bytes, says: str
+) -> None:
+    """A kind of fault: a limit for recordings where none may stand, or that millions of values pass."""
+    method = "PATCH" if "voices" in path else "POST"
+    headers = {"content-type": "application/json"}
+    response = httpx.request(method, tiny_server.url + path, content=body, headers=headers, timeout=60)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (413, "payload_too_large")
+    assert says in error["message"]
+
+
+def test_live_and_ready(tiny_model: Path) -> None:
+    """Alive while it loads; not ready then, nor when it ends; neither once the engine's thread is gone."""
+    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
+        server.wait_until_ready()
+        state = server.app.state.server
+
+        def probes() -> list[tuple[int, str]]:
+            found = [httpx.get(f"{server.url}/{name}") for name in ("livez", "readyz")]
+            return [(response.status_code, response.json()["status"]) for response in found]
+
+        assert probes() == [(200, "alive"), (200, "ready")]
+        loaded, state.cloner = state.cloner, None
+        assert probes() == [(200, "alive"), (503, "loading")]
+        state.cloner = loaded
+        engine, loaded.engine = loaded.engine, DeadEngine()
+        assert probes() == [(503, "failed"), (503, "failed")]
+        loaded.engine = engine
+        state.drain.begin()
+        assert probes() == [(200, "alive"), (503, "draining")]
+        refused = httpx.get(f"{server.url}/v1/models")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "shutting_down")
+        assert int(refused.headers["retry-after"]) > 0
+
+
+class DeadEngine:
+    """An engine whose thread died."""
+
+    failed = EngineFailed("The engine's thread died.")
+
+    def close(self) -> None:
+        """There is nothing to stop."""

@@ -9,6 +9,7 @@ import numpy as np
 from audio.decode import decode_audio
 from tests.api.test_chat import RECORDING
 from tests.api.test_speech import SAMPLING, post, spoken
+from tests.audio.media import float_wav
 from tests.tiny_server import TinyServer
 
 
@@ -64,3 +65,31 @@ def test_several_speakers_each_in_their_voice(tiny_server: TinyServer) -> None:
     response = post(tiny_server, voices=["alloy", "nobody"])
     assert response.json()["error"]["param"] == "voices[1]"
     assert post(tiny_server, voices=["clone"]).json()["error"]["param"] == "ref_audio"
+
+
+class BrokenCodec:
+    """A codec that fails on every recording, as nobody foresaw."""
+
+    def __init__(self, codec: Any) -> None:
+        self._codec = codec
+
+    def encode(self, waveform: np.ndarray) -> Any:
+        raise ZeroDivisionError("a secret of the server")
+
+    def decoder(self) -> Any:
+        return self._codec.decoder()
+
+
+def test_an_error_that_nobody_foresaw_costs_its_own_item_only(tiny_server: TinyServer) -> None:
+    """A kind of loss: one of many fails, and with it goes what the others made."""
+    cloner = tiny_server.app.state.server.cloner
+    codec, cloner.codec = cloner.codec, BrokenCodec(cloner.codec)
+    other = base64.b64encode(float_wav(np.random.default_rng(5).normal(0, 0.1, 48_000))).decode()
+    try:
+        answer = batch(tiny_server, {"input": "One."}, {"input": "Two.", "ref_audio": other}).json()
+    finally:
+        cloner.codec = codec
+    assert [result["status"] for result in answer["results"]] == ["success", "error"]
+    assert (answer["total"], answer["succeeded"], answer["failed"]) == (2, 1, 1)
+    error = answer["results"][1]["error"]
+    assert error["code"] == "internal_error" and "secret" not in error["message"]

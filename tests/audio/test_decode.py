@@ -12,7 +12,8 @@ import soundfile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from audio.decode import SAMPLE_RATE, decode_audio, decode_base64_audio
+from audio.decode import decode_audio, decode_base64_audio
+from audio.frames import SAMPLE_RATE
 from errors import InvalidAudio, PayloadTooLarge, VoiceServerError
 from tests.audio.media import (
     CONTAINERS,

@@ -61,7 +61,7 @@ class Watch(TorchDispatchMode):
 
     def _check_backend(self, args: Any) -> None:
         """Of a convolution; whether cuDNN dilates is asked of the GPU, which isn't there."""
-        backends = torch._C._ConvBackend
+        backends: Any = torch._C._ConvBackend  # type: ignore[attr-defined]
         backend, dilated = torch._C._select_conv_backend(*args), set(args[5]) != {1}
         allowed = {backends.Cudnn, backends.CudnnTranspose} | ({backends.SlowDilated2d} if dilated else set())
         if backend not in allowed:

@@ -18,7 +18,7 @@ from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.engine import Engine
 from higgs.engine.memory import plan_memory
-from higgs.engine.model_runner import Columns
+from higgs.engine.model_runner import StepOutput
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.checkpoint import load_model
@@ -49,7 +49,7 @@ class WatchedEngine(Engine):
             super()._serve()
 
 
-def written(columns: Columns) -> list[list[int]]:
+def written(columns: StepOutput) -> list[list[int]]:
     """What a GPU would have written: the same frames, and the end of the stream."""
     return [[7] * 8 + [END] for _ in range(len(columns._written))]
 
@@ -72,12 +72,12 @@ def frames(generation: Generation) -> int:
 def test_the_engine_from_start_to_end(
     name: str, watch: Watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(Columns, "taken", written)
+    monkeypatch.setattr(StepOutput, "wait", written)
     engine = WatchedEngine(model_of(name, tmp_path), slots=2, capacity=1024)
-    runner = engine._decoder
+    runner = engine._runner
     assert len(FakeGraph.captured) == len(runner._buckets.all()) == 2 * 5
-    assert runner._advance._captured.keys() == runner._buckets.all()
-    prompt = some_prompt(replace(engine._reader._model.config, eos_code=1025))
+    assert runner._graphs._captured.keys() == runner._buckets.all()
+    prompt = some_prompt(replace(engine._prefill._model.config, eos_code=1025))
     whole = [
         engine.submit(prompt, SamplingOptions(top_k=None, seed=1), 200),
         engine.submit(prompt, SamplingOptions(temperature=0), 200),

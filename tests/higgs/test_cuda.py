@@ -12,8 +12,8 @@ import torch
 
 from higgs.codecs.base import decode
 from higgs.codecs.higgs_v2.codec import WaveformCodec
-from higgs.cpu.decode import cache_for, path_for
-from higgs.cpu.sampler import decoder_for
+from higgs.cpu.decode import cache_for, decode_fn_for
+from higgs.cpu.sampler import model_runner_for
 from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import KVCache
 from higgs.engine.sampler import SamplingOptions
@@ -49,8 +49,8 @@ def engine() -> Iterator[Engine]:
 def test_graphs_write_what_eager_steps_write(dtype: torch.dtype) -> None:
     model = model_on_gpu(dtype)
     cache = cache_for(model, 4, 512)
-    runner = decoder_for(CONFIG, path_for(model, cache), cache)
-    assert runner._advance._captured.keys() == runner._buckets.all()
+    runner = model_runner_for(CONFIG, decode_fn_for(model, cache), cache)
+    assert runner._graphs._captured.keys() == runner._buckets.all()
     filled = KVCache(CONFIG, 40, device=DEVICE, dtype=dtype)
     filled.data.normal_()
     filled.length = 40
@@ -58,10 +58,10 @@ def test_graphs_write_what_eager_steps_write(dtype: torch.dtype) -> None:
     def columns() -> list[list[list[int]]]:
         for row, options in enumerate((SamplingOptions(), SamplingOptions(top_k=None), SamplingOptions(0))):
             runner.start(row, filled.filled(), options, row, 60)
-        return [runner.step(3, 41 + step).taken() for step in range(50)]
+        return [runner.step(3, 41 + step).wait() for step in range(50)]
 
     by_graph = columns()
-    runner._advance._captured.clear()
+    runner._graphs._captured.clear()
     assert columns() == by_graph
 
 

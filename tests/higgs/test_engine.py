@@ -10,7 +10,8 @@ import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
 
 from errors import Cancelled, EngineFailed, InvalidRequest, ModelError, Overloaded
-from higgs.engine.engine import MAX_FAILURES, Engine
+from higgs.engine.engine import Engine
+from higgs.engine.failure import MAX_FAILURES
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.stall_detector import PATIENCE

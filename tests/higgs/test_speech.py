@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
+import numpy as np
 import pytest
 import torch
 
+from audio.frames import HOP, SAMPLE_RATE
 from errors import ModelError
 from higgs.codecs.base import load_codec
 from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.transformer import HiggsModel
-from higgs.speech import TAKES, Piece, SpeechStream, Stretch
+from higgs.speech import MAX_SEEDS, SpeechSegment, SpeechStream, TextChunk
 from tests.higgs.test_engine import clone_prompt
 from tests.tiny import CONFIG, tiny_model
 from tests.tiny_codec import NATIVE
@@ -40,18 +42,20 @@ def stream(path: Callable[..., torch.Tensor], seed: int | None) -> Iterator[Spee
 
     options = SamplingOptions(temperature=0, ras_window=0, seed=seed)
     with closing(Engine(tiny_model(), slots=1, path=given)) as engine:
-        yield SpeechStream(engine, load_codec(str(NATIVE), "cpu"), [Stretch([Piece(PROMPT, 40)])], options)
+        yield SpeechStream(
+            engine, load_codec(str(NATIVE), "cpu"), [SpeechSegment([TextChunk(PROMPT, 40)])], options
+        )
 
 
 def test_a_model_that_ends_at_once_is_asked_again_with_another_seed() -> None:
-    path = LateSpeaker(silent=TAKES - 1)
+    path = LateSpeaker(silent=MAX_SEEDS - 1)
     with stream(path, seed=None) as speaking:
         speech = speaking.speech()
-    assert path.begun == TAKES
+    assert path.begun == MAX_SEEDS
     assert speech.completion_audio_tokens == 32
 
 
-@pytest.mark.parametrize(("seed", "takes"), [(None, TAKES), (7, 1)])
+@pytest.mark.parametrize(("seed", "takes"), [(None, MAX_SEEDS), (7, 1)])
 def test_it_is_not_asked_for_ever_and_never_against_a_given_seed(seed: int | None, takes: int) -> None:
     path = LateSpeaker(silent=1000)
     with stream(path, seed) as speaking, pytest.raises(ModelError, match="before it spoke"):
@@ -63,3 +67,51 @@ def test_the_first_piece_of_a_stream_brings_sound() -> None:
     """The codec holds back ten frames, so a piece of eight would bring none."""
     with stream(LateSpeaker(silent=0), seed=1) as speaking:
         assert len(next(iter(speaking))) > 0
+
+
+LOUD_STEPS = 30
+
+
+class FadingSpeaker:
+    """A path that speaks for 30 columns and then goes on in ever new codes."""
+
+    def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
+        step = int(positions[0]) - len(PROMPT)
+        codes = torch.full((len(columns), CONFIG.num_codebooks), 5 if step < LOUD_STEPS else 100 + step % 800)
+        return torch.nn.functional.one_hot(codes, CONFIG.codebook_size).float()
+
+
+class PlainCodec:
+    """A codec whose first code says whether a frame sounds: 5 does, all others are silent."""
+
+    ahead = 0
+
+    def decoder(self) -> "PlainCodec":
+        return self
+
+    def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
+        return np.repeat((codes[0] == 5).numpy(), HOP).astype(np.float32) / 2
+
+    def encode(self, waveform: np.ndarray) -> torch.Tensor:
+        return torch.zeros(8, len(waveform) // HOP, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(("min_frames", "reason"), [(20, "stop"), (60, "length")])
+def test_dead_sound_ends_a_stream_and_is_not_heard(min_frames: int, reason: str) -> None:
+    """Kind: a model goes on in silence behind its text, up to the last column."""
+    options = SamplingOptions(temperature=0, ras_window=0, seed=1)
+
+    def spoken(engine: Engine) -> SpeechStream:
+        segments = [SpeechSegment([TextChunk(PROMPT, 900, min_frames)])]
+        return SpeechStream(engine, PlainCodec(), segments, options)
+
+    with closing(Engine(tiny_model(), slots=1, path=lambda model, cache: FadingSpeaker())) as engine:
+        whole = spoken(engine).speech()
+        stream = spoken(engine)
+        pieces = list(stream)
+    sounding = int((whole.samples != 0).sum()) // HOP
+    assert LOUD_STEPS - 8 <= sounding <= LOUD_STEPS + 1
+    np.testing.assert_array_equal(np.concatenate(pieces), whole.samples)
+    assert 0.3 <= len(whole.samples) / SAMPLE_RATE - sounding / 25 <= 0.4
+    assert whole.finish_reason == stream.finished().finish_reason == reason
+    assert whole.completion_audio_tokens == stream.finished().completion_audio_tokens == sounding + 76

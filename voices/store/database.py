@@ -105,9 +105,14 @@ def _alone(connection: Connection) -> Iterator[None]:
         return
     connection.execute(text(take))
     connection.commit()
-    yield
-    connection.execute(text(leave))
-    connection.commit()
+    try:
+        yield
+    finally:
+        # What failed may have left its transaction open. Were the lock kept, it would go with the connection
+        # only, which the pool holds: the next server would wait for it.
+        connection.rollback()
+        connection.execute(text(leave))
+        connection.commit()
 
 
 def _parsed(url: str) -> URL:

@@ -7,16 +7,16 @@ from types import MappingProxyType
 import numpy as np
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
+from audio.frames import CODEBOOKS
 from errors import Conflict, InvalidRequest, NotFound
 from voices.store.database import Database
 from voices.store.paging import Page, page
 from voices.store.tables import VoiceProfile
 
-CODEBOOKS = 8
 CODE_TYPE = np.dtype("<u2")
-MOST_NAMED = 3
+MAX_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Profiles:
             found = session.scalar(_of(owner).where(VoiceProfile.id == name))
             if found is not None:
                 return found
-            named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MOST_NAMED)).all()
+            named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MAX_LISTED)).all()
         if len(named) > 1:
             ids = ", ".join(profile.id for profile in named)
             message = f"Several voices are named {name!r}; name one by its id, such as {ids}."
@@ -67,12 +67,23 @@ class Profiles:
             return page(session, chosen, VoiceProfile, cursor, limit)
 
     def sample(self, owner: str, voice_id: str) -> Sample:
-        options = undefer(VoiceProfile.flac), undefer(VoiceProfile.codes)
+        profile = self._with(owner, voice_id, VoiceProfile.flac, VoiceProfile.codes)
+        return Sample(profile.flac, unpacked(profile.codes), profile.codec)
+
+    def codes(self, owner: str, voice_id: str) -> tuple[np.ndarray, str]:
+        """Codes int64 (8, T) of a voice's reference and their codec; its FLAC, a hundred times as large, is
+        not read."""
+        profile = self._with(owner, voice_id, VoiceProfile.codes)
+        return unpacked(profile.codes), profile.codec
+
+    def _with(self, owner: str, voice_id: str, *columns: InstrumentedAttribute[bytes]) -> VoiceProfile:
+        """The voice with these columns, which are not read otherwise."""
+        options = map(undefer, columns)
         with self._database.reading() as session:
             profile = session.scalar(_of(owner).where(VoiceProfile.id == voice_id).options(*options))
         if profile is None:
             raise no_voice(voice_id)
-        return Sample(profile.flac, unpacked(profile.codes), profile.codec)
+        return profile
 
     def change(
         self,

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from higgs.codecs.higgs_v2.checkpoint import HOP, load_network
-from higgs.codecs.higgs_v2.dynamic_batcher import Together
-from higgs.codecs.higgs_v2.network import CODEBOOKS, CodecNetwork
+from audio.frames import CODEBOOKS, HOP
+from higgs.codecs.higgs_v2.checkpoint import load_network
+from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
+from higgs.codecs.higgs_v2.network import CodecNetwork
 from higgs.devices import on_stream
 
 CONTEXT = 10  # frames on each side that a frame's samples depend on: the reach of the decoder's convolutions
 MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
-MOST_TOGETHER = 1000  # frames of several streams, likewise
+MAX_BATCH = 1000  # frames of several streams, likewise
 
 
 class WaveformCodec:
@@ -33,7 +34,7 @@ class WaveformCodec:
             # off unless told otherwise, and isn't made for threads.
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
             self._aside = torch.cuda.Stream(self.device)
-            self._decode_row = Together(self._decode, most=CODEBOOKS * MOST_TOGETHER)
+            self._decode_row = DynamicBatcher(self._decode, most=CODEBOOKS * MAX_BATCH)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "WaveformCodec":

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio.frames import SAMPLE_RATE
 from higgs.codecs.vocoder import pitch
 
-SAMPLE_RATE = 24_000
 STEP = 240
 STEPS_PER_FRAME = 4
 FFT = 1024

@@ -6,16 +6,8 @@ phase, noise and overlaps are carried from piece to piece, so that any split giv
 
 import numpy as np
 
-from higgs.codecs.vocoder.analysis import (
-    BANDS,
-    FFT,
-    SAMPLE_RATE,
-    STEP,
-    VOICING_EDGES,
-    Features,
-    band_centres,
-    mel,
-)
+from audio.frames import SAMPLE_RATE
+from higgs.codecs.vocoder.analysis import BANDS, FFT, STEP, VOICING_EDGES, Features, band_centres, mel
 
 BINS = FFT // 2 + 1
 HERTZ = np.arange(BINS) * SAMPLE_RATE / FFT
