@@ -7,7 +7,8 @@ import { offerUndo } from "./undo.js";
 import { VoiceCard } from "./voice-card.js";
 import { dropVoice, putVoice, savedVoices, voicePath } from "./voices.js";
 
-const STEP = 24; // cards shown at first, and with each "Show more"
+// Cards shown at first, and with each "Show more": some screens of them.
+const STEP = matchMedia("(max-width: 40rem)").matches ? 8 : 24;
 const MAX_LOADING = 2; // waveforms fetched at once
 
 const ORDERS = {

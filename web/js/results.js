@@ -17,10 +17,10 @@ export class Result {
   #view;
 
   /**
-   * body: of the request; voice: its name; clip: the speech, which may still grow; expected: seconds it is likely
+   * body: of the request; said: its text, for people; voice: its name; clip: the speech, which may still grow; expected: seconds it is likely
    * to have. onReuse: called with the body that gives the same audio again.
    */
-  constructor({ body, voice, clip, expected, onReuse }) {
+  constructor({ body, said, voice, clip, expected, onReuse }) {
     this.body = body;
     this.clip = clip;
     this.voice = voice;
@@ -31,7 +31,7 @@ export class Result {
     this.element = el(
       "li",
       { className: "result" },
-      el("p", { className: "said", title: body.input }, body.input),
+      el("p", { className: "said", title: said }, said),
       this.#view.element,
       this.#details,
       el(
@@ -73,7 +73,7 @@ export class Result {
     const name = `${fileName(this.voice)}-${this.body.seed}.${format}`;
     if (format === "wav") return saveFile(wavOf(this.clip.samples()), name);
     tell(this.#status, `Making the ${format.toUpperCase()} file …`);
-    const response = await post("/v1/audio/speech", { ...this.body, response_format: format });
+    const response = await post("/v1/audio/speech", { ...this.body, response_format: format, stream: false });
     saveFile(await response.blob(), name);
     tell(this.#status, "");
   }

@@ -96,13 +96,14 @@ async function generate() {
   const clip = new Clip();
   const voice = (body.voices ?? [body.voice]).map(nameOf).join(", ");
   const expected = body.input.length / CHARACTERS_PER_SECOND / (body.speed ?? 1);
+  const said = body.input.replace(/\[SPEAKER(\d+)\]/g, (tag, speaker) => (body.voices ? `${nameOf(body.voices[speaker])}:` : tag));
   let result = null;
   tell($("speech-status"), "Waiting for the server …");
   showStop();
   try {
     const begun = performance.now();
     const { response, stream } = await open(body, mine.controller.signal);
-    result = new Result({ body, voice, clip, expected, onReuse: reuse });
+    result = new Result({ body, said, voice, clip, expected, onReuse: reuse });
     showRequest({ title: "Generate speech", ...asFile(body) });
     player.play(clip);
     const done = await receive(stream, clip, () => {
@@ -155,7 +156,7 @@ function tellDone(clip, took, response) {
 
 /** The request for the API pane: the same audio, as a file. */
 function asFile(body) {
-  const json = { ...body, response_format: "mp3" };
+  const json = { ...body, response_format: "mp3", stream: false };
   return { method: "POST", path: "/v1/audio/speech", json, output: "speech.mp3" };
 }
 

@@ -15,6 +15,7 @@ export function offerUndo(message, { commit, undo }) {
   const end = () => {
     clearTimeout(timer);
     waiting.delete(finish);
+    if (toast.contains(document.activeElement)) $("gallery-title").focus();
     toast.remove();
   };
   const finish = () => {

@@ -75,9 +75,11 @@ export class VoiceCard {
     const { voice } = this;
     this.#part("voice-name").textContent = this.#part("voice-name").title = voice.name;
     const date = new Date(1000 * voice.created_at).toLocaleDateString();
-    this.#part("voice-details").textContent = `${(voice.used.end - voice.used.start).toFixed(1)} s · ${date}`;
-    this.#part("voice-similarity").textContent = voice.likeness ? similarityWords(voice.likeness) : "";
-    this.#part("voice-similarity").classList.toggle("bad", voice.likeness?.same_speaker === false);
+    const { likeness, used } = voice;
+    const alike = likeness?.same_speaker ? `similarity ${likeness.similarity.toFixed(2)}` : null;
+    const details = [`${(used.end - used.start).toFixed(1)} s`, date, alike];
+    this.#part("voice-details").textContent = details.filter(Boolean).join(" · ");
+    this.#part("voice-similarity").textContent = likeness && !alike ? similarityWords(likeness) : "";
     this.#part("voice-transcript").textContent = voice.ref_text ? `“${voice.ref_text}”` : "No transcript";
     this.#part("issues").replaceChildren(...voice.findings.map(({ message }) => el("li", {}, message)));
     this.#part("new-name").value = voice.name;
