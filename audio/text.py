@@ -6,6 +6,7 @@ from typing import Literal
 
 from audio.english import english_words
 from audio.markdown import plain_text
+from audio.markup import text_of
 from audio.pauses import parted
 from errors import InvalidRequest
 
@@ -78,7 +79,7 @@ def speakable(text: str, reading: Reading = "verbatim") -> str:
     text can't rewrite the prompt. Raises InvalidRequest (text_empty) where no letter or digit is left.
     """
     if reading != "verbatim":
-        text = plain_text(text)
+        text = plain_text(text_of(text))
     if reading == "english":
         text = english_words(text)
     text = SPECIAL_TOKEN.sub(" ", CONTROL.sub("", text).translate(PUNCTUATION))
