@@ -1,5 +1,6 @@
 """A text, its voices and options → what the model is to speak piece by piece, and how that is to sound."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,14 +10,19 @@ from typing import Protocol
 import torch
 
 from audio.delivery import Delivery, delivered
-from audio.text import Reading, plain_scene, spoken_parts
+from audio.chunking import SPEAKER, Chunking
+from audio.text import Reading, plain_scene, spoken_length, spoken_parts, without_tags
 from errors import InvalidRequest
 from higgs.codec import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
 from higgs.prompt import QUIET_ROOM, Prompt, Reference
 from higgs.speech import Piece, Stretch
+from higgs.tags import Tags
 
 SHORTEST_BUDGET = 8 * FRAME_RATE
 FASTEST_SPEECH = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
+SENTENCE_PAUSE = round(0.25 * SAMPLE_RATE)  # beside the silence that the model itself leaves around a sentence
+ENDED = re.compile(r"""[.!?…]["')\]]*$""")
+DIALOGUE = 1_200  # characters, some 200 words: a dialogue whose voices the model makes up is not cut below that
 FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
 
 
@@ -69,8 +75,16 @@ class SpeechOptions:
 class Prompts(Protocol):
     """What makes the prompt of a piece; see higgs.prompt.PromptBuilder."""
 
+    normalised: bool
+    tags: Tags
+
     def speech(
-        self, text: str, references: Sequence[Reference], scene: str | None, before: Reference | None
+        self,
+        text: str,
+        references: Sequence[Reference],
+        scene: str | None,
+        before: Reference | None,
+        speakers: Sequence[str],
     ) -> Prompt: ...
 
     def heeds(self, scene: str) -> bool: ...
@@ -80,7 +94,7 @@ class Prompts(Protocol):
 class Planner:
     """What is known of a model and its server, whatever the text.
 
-    piece_characters: longest text that the model speaks well in one go.
+    chunking: how much text the model speaks well in one go.
     trained_on_conversations: it can be told how to speak, reads several recordings of a voice, and goes on
     from what was said before, as far as its prompts have a place for them.
     positions: of a prompt and its speech together; columns_per_byte: see Settings.
@@ -88,7 +102,7 @@ class Planner:
 
     prompts: Prompts
     reading: Reading
-    piece_characters: int
+    chunking: Chunking
     trained_on_conversations: bool
     positions: int
     columns_per_byte: float
@@ -97,9 +111,17 @@ class Planner:
         self, text: str, voices: Sequence[VoiceReference | None], options: SpeechOptions
     ) -> list[Stretch]:
         """What is spoken one after the other. InvalidRequest as of spoken_parts and PromptBuilder.build."""
-        parts = spoken_parts(text, self.reading, self.piece_characters, len(voices))
+        speakers = self._speakers(text, voices)
+        parts = spoken_parts(
+            text,
+            self.reading,
+            replace(self.chunking, characters=max(self.chunking.characters, DIALOGUE)) if speakers else self.chunking,
+            len(voices),
+            normalised=self.prompts.normalised,
+            manners=self.prompts.tags.manners,
+        )
         spoken = [part for part in parts if isinstance(part, tuple)]
-        pieces = iter(self._pieces(spoken, voices, options))
+        pieces = iter(self._pieces(spoken, voices, options, speakers))
         sounds = [options.delivery.over(voice.delivery if voice else Delivery()).sound for voice in voices]
         found = []
         for sound, group in groupby(parts, lambda part: sounds[part[0]] if isinstance(part, tuple) else None):
@@ -109,8 +131,22 @@ class Planner:
                 found.append(Stretch([next(pieces) for _ in group], filter=partial(delivered, sound=sound)))
         return found
 
+    def _speakers(self, text: str, voices: Sequence[VoiceReference | None]) -> list[str]:
+        """The speakers of a dialogue that the model gives voices of its own; none, where voices are given."""
+        named = sorted({f"SPEAKER{number}" for number in SPEAKER.findall(text)})
+        casts = self.trained_on_conversations and len(named) > 1 and list(voices) == [None]
+        return named if casts else []
+
+    def spoken_length(self, text: str) -> int:
+        """How long a text is as this model speaks it, before any other work; see audio.text.spoken_length."""
+        return spoken_length(text, self.reading, normalised=self.prompts.normalised)
+
     def _pieces(
-        self, spoken: list[tuple[int, str]], voices: Sequence[VoiceReference | None], options: SpeechOptions
+        self,
+        spoken: list[tuple[int, str]],
+        voices: Sequence[VoiceReference | None],
+        options: SpeechOptions,
+        speakers: Sequence[str],
     ) -> list[Piece]:
         """A piece for each part; one that its voice has spoken before goes on from there."""
         found: list[Piece] = []
@@ -118,8 +154,9 @@ class Planner:
         for number, (speaker, text) in enumerate(spoken):
             voice = voices[speaker]
             references = [self._reference(voice)] if voice else []
-            prompt = partial(self.prompts.speech, text, references, self._scene(voice, options))
-            piece = self._piece(prompt(before=None), len(text.encode()))
+            scene = self._scene(voice, options)
+            prompt = partial(self.prompts.speech, text, references, scene, speakers=speakers)
+            piece = self._piece(prompt(before=None), text)
             if self.trained_on_conversations and speaker in last:
                 said = spoken[last[speaker]][1]
                 going_on = partial(self._going_on, piece, prompt, said)
@@ -139,11 +176,14 @@ class Planner:
     def _reference(self, voice: VoiceReference) -> Reference:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
-    def _piece(self, prompt: Prompt, length: int) -> Piece:
-        """A prompt for a text of so many bytes, with the columns that fit beside it, if those needed do."""
+    def _piece(self, prompt: Prompt, text: str) -> Piece:
+        """A prompt for a text, with the columns that fit beside it, if those needed do."""
+        length = len(text.encode())
+        pause = SENTENCE_PAUSE if self.chunking.sentences and ENDED.search(text) else 0
         needed = max(int(FASTEST_SPEECH * length), FIRST_FRAME)
         budget = SHORTEST_BUDGET + int(self.columns_per_byte * length)
-        return Piece(prompt, min(budget, max(self.positions - len(prompt), needed)))
+        columns = min(budget, max(self.positions - len(prompt), needed))
+        return Piece(prompt, columns, without_tags(text).strip(), pause)
 
     def _going_on(
         self, piece: Piece, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
@@ -157,6 +197,8 @@ class Planner:
         told = options.delivery.over(voice.delivery if voice else Delivery()).instructions
         if not self.trained_on_conversations:
             return QUIET_ROOM
+        if told and voice is None and self.prompts.normalised:
+            return f"{plain_scene(options.scene or QUIET_ROOM)}\n\nSPEAKER0: {plain_scene(told)}"
         return "\n".join(filter(None, map(plain_scene, (options.scene or QUIET_ROOM, told or ""))))
 
 

@@ -26,10 +26,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from audio.chunking import Chunking
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
-from audio.text import chosen_reading
+from audio.text import SUSTAINED_SOUNDS, chosen_reading
 from errors import InvalidRequest, StartError, VoiceServerError
 from higgs.chatml import ChatMLResponse, turns_of
 from higgs.checkpoint import Checkpoint, load_checkpoint
@@ -70,7 +71,7 @@ class VoiceCloner:
         self._planner = Planner(
             self._prompts,
             chosen_reading(settings.reading, english_only=bundled),
-            checkpoint.piece_characters,
+            Chunking(checkpoint.piece_characters, checkpoint.piece_sentences),
             trained_on_conversations=not bundled,
             positions=settings.max_positions,
             columns_per_byte=settings.columns_per_byte,
@@ -139,7 +140,17 @@ class VoiceCloner:
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
+        if any(sound in text for sound in SUSTAINED_SOUNDS):
+            sampling = replace(sampling, ras_window=0)
         return SpeechStream(self.engine, self.codec, stretches, sampling, options.max_columns)
+
+    def spoken_length(self, text: str) -> int:
+        """How long a text is as it is spoken, in characters, before any work of the model's.
+
+        Numbers count as their words where the model reads them so, markup, pauses and tags nothing, and each
+        letter of Chinese, Japanese and Korean as three.
+        """
+        return self._planner.spoken_length(self._prompts.tags.with_pauses(text))
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""

@@ -18,7 +18,7 @@ ABBREVIATIONS = {
     **{"Sen": "Senator", "Rep": "Representative", "Hon": "Honorable", "Col": "Colonel", "Cpl": "Corporal"},
     **{"vs": "versus", "approx": "approximately", "e.g": "for example", "i.e": "that is", "cf": "compare"},
     **{"E.g": "For example", "I.e": "That is", "ca": "circa", "pp": "pages", "Mt": "Mount", "Ft": "Fort"},
-    **{"Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Nos": "Numbers", "Ph.D": "P H D"},
+    **{"Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Nos": "Numbers"},
     **{"Apt": "Apartment", "Ste": "Suite", "Hwy": "Highway", "Ext": "Extension", "ext": "extension"},
 }
 ENDING = {
@@ -63,6 +63,7 @@ SHORTENED = (
     rule(rf"\b({'|'.join(map(re.escape, ABBREVIATIONS))})\.(?![A-Za-z])", lambda found: ABBREVIATIONS[found[1]]),
     rule(r"\b(Mr|Mrs|Ms|Dr|Prof)(?=\s[A-Z])", lambda found: ABBREVIATIONS[found[1]]),
     rule(rf"\b({'|'.join(ENDING)}){WHOLE}", lambda found: ENDING[found[1]] + _full_stop(found)),
+    rule(r"\b(Ph)\.?D\b\.?(?P<end>(?=\s*$))?", lambda found: "P H D" + _full_stop(found)),
     # U.S. is no end of a sentence, but at the end of the text.
     rule(r"\b((?:[A-Z]\.\s?)*[A-Z]\.[A-Z])\.(?P<end>(?=\s*$))?",
          lambda found: " ".join(re.findall("[A-Z]", found[0])) + _full_stop(found)),

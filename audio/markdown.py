@@ -25,18 +25,18 @@ CELL = re.compile(r"(?<!\\)\|")
 LANGUAGE = re.compile(r"[\w+#.-]{0,20}")  # what may stand behind ``` and is no text
 
 
-def plain_text(text: str) -> str:
+def plain_text(text: str, full_stops: bool = True) -> str:
     """What of a Markdown text is to be read aloud.
 
     The marks of emphasis, headings, quotes and lists go; the number of a list's item stays. A link is its
     text, code is read as it stands, and the cells of a table's row are parted by commas. A block that ends
-    in a letter or a digit gets a full stop.
+    in a letter or a digit gets a full stop, unless full_stops is False.
     """
     text = emoji.replace_emoji(KEYCAP.sub(r"\1 ", text), lambda found, _: found if found[0] in PRINTED_SIGNS else " ")
     text = _without_definitions(TASK.sub(r"\1", FOOTNOTE.sub("", text)))
     source = PRODUCT.sub(r"\\*", _without_tables(text))
     lines = (line.strip() for line in _blocks(READER.parse(source)))
-    return "\n".join(line + "." if line[-1].isalnum() else line for line in lines if line)
+    return "\n".join(line + "." if full_stops and line[-1].isalnum() else line for line in lines if line)
 
 
 def _without_definitions(text: str) -> str:

@@ -25,7 +25,10 @@ TAG = re.compile(
     rf"<(?P<close>/?)(?P<name>{ELEMENTS}|[a-z]+:[\w-]+)(?P<attributes>(?:{ATTRIBUTE}|\s+[a-z-]{{1,20}})*?)\s*/?>", re.IGNORECASE
 )
 # Any other element shows itself by its attributes or by its end.
-OTHER_TAG = re.compile(rf"</?[A-Za-z][\w:.-]*(?:{ATTRIBUTE})+\s*/?>|</[A-Za-z][\w:.-]*\s*>|<[A-Za-z][\w:.-]*\s*/>")
+OTHER_TAG = re.compile(
+    rf"<(?!/?break\b)(?:/?[A-Za-z][\w:.-]*(?:{ATTRIBUTE})+\s*/?|/[A-Za-z][\w:.-]*\s*|[A-Za-z][\w:.-]*\s*/)>",
+    re.IGNORECASE,
+)
 OURS = re.compile(r"</?SE(?:_[se])?>")
 UNSEEN = re.compile(
     r"<!--.*?-->|<\?[^>]*\?>|<!DOCTYPE[^>]*>|<!\[CDATA\[|\]\]>"

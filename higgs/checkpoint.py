@@ -56,6 +56,7 @@ class Checkpoint:
 
     codec:            the folder of its codec.
     piece_characters: longest text that it speaks well in one go.
+    piece_sentences:  most sentences that it speaks in one go; None for any number.
     licence:          of the weights, as far as they say.
     """
 
@@ -65,6 +66,7 @@ class Checkpoint:
     defaults: SamplingOptions
     codec: Path
     piece_characters: int
+    piece_sentences: int | None
     licence: str | None
 
     def prompts(self, unknown_tags: UnknownTags) -> PromptBuilder | TaskPromptBuilder:
@@ -96,7 +98,8 @@ def load_checkpoint(
         tokenizer=load_tokenizer(folder),
         defaults=load_defaults(folder, model.config.generation),
         codec=find_codec(folder, codec, model.config.generation),
-        piece_characters=int(load_generation(folder).get("piece_characters", PIECE_CHARACTERS)),
+        piece_characters=int(load_generation(folder).get("piece_characters") or PIECE_CHARACTERS),
+        piece_sentences=load_generation(folder).get("piece_sentences"),
         licence=licence_of(folder, model.config.generation),
     )
 

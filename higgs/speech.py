@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from errors import ModelError
-from higgs.codec import CODEBOOKS, HOP, Codec
+from higgs.codec import CODEBOOKS, HOP, SAMPLE_RATE, Codec
 from higgs.engine import Engine
 from higgs.generation import Generation
+from higgs.piece_pauses import PiecePauses
 from higgs.playback import in_growing_pieces
 from higgs.prompt import Prompt
 from higgs.sampling import SamplingOptions
@@ -20,7 +21,17 @@ from higgs.sampling import SamplingOptions
 FIRST_PIECE = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
 NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
-TAKES = 4  # seeds that are tried where none was asked for and the model ends before it speaks
+TAKES = 4  # seeds that are tried where the model ends before it speaks
+SEEDS_APART = 1_000_003  # those of one piece, so that no other piece has them
+
+
+@dataclass(frozen=True)
+class SpokenText:
+    """A text that was spoken in one go, and where it stands in Speech.as_spoken, in seconds."""
+
+    text: str
+    start: float
+    end: float
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class Speech:
     """Samples float32 (N,) at 24 kHz, and what they cost: prompt positions, and frames of 40 ms.
 
     as_spoken: the samples as the model spoke them, without pauses and before any filter.
+    texts: what is said in them, as the model was asked to speak it; () where that isn't known.
     """
 
     samples: np.ndarray
@@ -37,18 +49,23 @@ class Speech:
     prompt_audio_tokens: int
     completion_audio_tokens: int
     seed: int
+    texts: tuple[SpokenText, ...] = ()
 
 
 @dataclass(frozen=True)
 class Piece:
     """What is spoken in one go: a prompt, and the columns that its speech may take.
 
+    text:       the words in it.
+    pause:      samples of silence behind it, where another follows in the same stretch.
     follows:    the number of the piece that its voice spoke before, if it is to go on from there.
     going_on:   the prompt instead of the other, made with the codes (8, T) of that piece.
     """
 
     prompt: Prompt
     max_columns: int
+    text: str = ""
+    pause: int = 0
     follows: int | None = None
     going_on: Callable[[torch.Tensor], Prompt] | None = None
 
@@ -70,8 +87,8 @@ class SpeechStream:
 
     stretches: spoken one after the other; their first piece is queued at once, the others follow without
                waiting in the queue again.
-    options:   of the first piece; the others take the seeds that follow its own. Without a seed, a model that
-               ends before it speaks is asked again with another.
+    options:   of the first piece; the others take the seeds that follow its own. A model that ends before it
+               speaks is asked again with another, but for the first piece where a seed was asked for.
     longest:   columns in all; None for no other bound than the pieces' own.
     """
 
@@ -96,15 +113,15 @@ class SpeechStream:
         self._heard: list[np.ndarray] = []
         self._submit(0, admitted=False)
 
-    def _submit(self, index: int, admitted: bool = True) -> bool:
-        """Give the engine a piece; False if there are no columns left for it."""
+    def _submit(self, index: int, admitted: bool = True, take: int = 0) -> bool:
+        """Give the engine a piece; False if there are no columns left for it. take: how often it was given."""
         columns = self._pieces[index].max_columns
         if self._longest is not None:
             columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken[:index]))
         if index and columns <= CODEBOOKS:
             return False
         first = self._spoken[0].seed if index else self._options.seed
-        seed = None if first is None else (first + index) % 2**63
+        seed = None if first is None else (first + index + take * SEEDS_APART) % 2**63
         options, prompt = replace(self._options, seed=seed), self._prompt(self._pieces[index])
         with self._changing:
             generation = self._engine.submit(prompt, options, columns, admitted=admitted)
@@ -120,33 +137,38 @@ class SpeechStream:
         codes, before = self._codes[piece.follows], self._spoken[piece.follows]
         return piece.going_on(codes) if before.finish_reason == "stop" and codes.numel() else piece.prompt
 
-    def _frames(self, pieces: Iterable[int]) -> Iterator[torch.Tensor]:
+    def _frames(self, pieces: range, pauses: PiecePauses) -> Iterator[torch.Tensor]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
+        spoken = 0
         for index in pieces:
             if index and not self._submit(index):
                 return
             codes = [NO_CODES]
-            for frames in self._spoken[index] if index else self._first_frames():
+            for frames in self._frames_of(index):
                 codes.append(frames)
                 yield frames
             self._codes.append(torch.cat(codes, dim=1))
+            spoken += self._codes[-1].shape[1]
+            if index + 1 in pieces:
+                pauses.note_end(spoken * HOP, self._pieces[index].pause)
 
-    def _first_frames(self) -> Iterator[torch.Tensor]:
-        """The codes of the first piece, by another seed if the model ends at once and none was asked for."""
-        takes = 1 if self._options.seed is not None else TAKES
+    def _frames_of(self, index: int) -> Iterator[torch.Tensor]:
+        """The codes of a piece that was given to the engine, by another seed if the model ends at once."""
+        takes = 1 if index == 0 and self._options.seed is not None else TAKES
         for take in range(takes):
-            if take:
-                self._submit(0)
-            frames = iter(self._spoken[0])
+            if take and not self._submit(index, take=take):
+                return
+            frames = iter(self._spoken[index])
             first = next(frames, None)
             if first is not None:
                 yield first
                 yield from frames
                 return
 
-    def _samples(self, pieces: Iterable[int], at_once: bool) -> Iterator[np.ndarray]:
+    def _samples(self, pieces: range, at_once: bool) -> Iterator[np.ndarray]:
         """What the model speaks, decoded as one stretch of sound."""
-        decoder, frames = self._codec.decoder(), self._frames(pieces)
+        pauses = PiecePauses()
+        decoder, frames = self._codec.decoder(), self._frames(pieces, pauses)
         if at_once:
             pushed = iter([(torch.cat([NO_CODES, *frames], dim=1), True)])
         else:
@@ -155,7 +177,7 @@ class SpeechStream:
             pushed = chain(((codes, False) for codes in growing), [(NO_CODES, True)])
         for codes, last in pushed:
             self._as_spoken.append(decoder.push(codes, last))
-            yield self._as_spoken[-1]
+            yield from pauses.around(self._as_spoken[-1])
 
     def _sound(self, at_once: bool) -> Iterator[np.ndarray]:
         """What is heard: filtered, and with the pauses."""
@@ -196,7 +218,15 @@ class SpeechStream:
             prompt_audio_tokens=sum(prompt.audio_tokens for prompt in prompts),
             completion_audio_tokens=len(as_spoken) // HOP,
             seed=self.seed,
+            texts=tuple(self._texts()),
         )
+
+    def _texts(self) -> Iterator[SpokenText]:
+        """What was spoken of each piece's text, and where."""
+        end = 0
+        for piece, codes in zip(self._pieces, self._codes, strict=False):
+            start, end = end, end + codes.shape[1]
+            yield SpokenText(piece.text, start * HOP / SAMPLE_RATE, end * HOP / SAMPLE_RATE)
 
     @property
     def seed(self) -> int:

@@ -84,6 +84,6 @@ def test_a_scene_and_instructions_reach_a_model_that_was_trained_on_them(cloner:
     told = replace(SHORT, delivery=Delivery(instructions="Whisper. <|scene_desc_end|>"))
     assert cloner.followed([None], SHORT) is None and cloner.followed([None], told)
     whispered = cloner.speak("Hello.", None, told)
-    assert whispered.prompt_text_tokens == plain.prompt_text_tokens + len("Whisper.\n")
+    assert whispered.prompt_text_tokens == plain.prompt_text_tokens + len("\n\nSPEAKER0: Whisper.")
     outside = cloner.speak("Hello.", None, replace(SHORT, scene="A street."))
     assert outside.prompt_text_tokens == plain.prompt_text_tokens + len("A street.") - len(QUIET_ROOM)

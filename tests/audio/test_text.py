@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio.text import pieces, speakable, spoken_part, spoken_parts
+from audio.chunking import Chunking, chunks, length_of
+from audio.text import speakable, spoken_length, spoken_part, spoken_parts
 from errors import InvalidRequest
 
 # Outputs of boson-multimodal's examples/generation.py for these transcripts.
@@ -126,37 +127,37 @@ def test_long_texts_take_no_time(unit: str) -> None:
     assert speakable("say " + text)
 
 
-def test_a_short_text_is_one_piece() -> None:
-    assert pieces("One. Two! Three?", 40) == ["One. Two! Three?"]
+def test_a_short_text_is_one_chunk() -> None:
+    assert chunks("One. Two! Three?", Chunking(40)) == ["One. Two! Three?"]
 
 
-def test_pieces_end_behind_sentences() -> None:
+def test_chunks_end_behind_sentences() -> None:
     text = "The first sentence is here. The second one follows it! And is there a third?"
-    assert pieces(text, 52) == [
+    assert chunks(text, Chunking(52)) == [
         "The first sentence is here.",
         "The second one follows it! And is there a third?",
     ]
 
 
 def test_a_long_sentence_is_cut_behind_a_comma_and_a_longer_one_between_words() -> None:
-    assert pieces("When it rained, we stayed at home and read.", 30) == [
+    assert chunks("When it rained, we stayed at home and read.", Chunking(30)) == [
         "When it rained,",
         "we stayed at home and read.",
     ]
-    assert pieces("one two three four five six", 10) == ["one two", "three four", "five six"]
+    assert chunks("one two three four five six", Chunking(10)) == ["one two", "three four", "five six"]
 
 
 @given(text=st.text(alphabet="ab ,.!?;\n'", max_size=300), longest=st.integers(5, 60))
-def test_pieces_keep_every_word_and_the_bound(text: str, longest: int) -> None:
-    found = pieces(text, longest)
+def test_chunks_keep_every_word_and_the_bound(text: str, longest: int) -> None:
+    found = chunks(text, Chunking(longest))
     letters = [c for c in text if c in "ab"]
     assert [c for c in "".join(found) if c in "ab"] == letters
-    assert all(len(piece) <= longest for piece in found)
+    assert all(len(chunk) <= longest for chunk in found)
 
 
 def test_several_voices_take_the_parts_that_call_them() -> None:
     text = "Once, [SPEAKER1] Hello! How are you? [SPEAKER0] Fine. [SPEAKER1]\n[SPEAKER0] And you?"
-    assert spoken_parts(text, "plain", 10, voices=2) == [
+    assert spoken_parts(text, "plain", Chunking(10), voices=2) == [
         (0, "Once,"),
         (1, "Hello!"),
         (1, "How are"),
@@ -167,19 +168,19 @@ def test_several_voices_take_the_parts_that_call_them() -> None:
 
 
 def test_one_voice_leaves_the_tags_to_the_model_unless_that_reads_words_only() -> None:
-    assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "plain", 90, voices=1) == [
+    assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "plain", Chunking(90), voices=1) == [
         (0, "[SPEAKER0] Hi. [SPEAKER1] Ho.")
     ]
-    assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "english", 90, voices=1) == [(0, "Hi. Ho.")]
+    assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "english", Chunking(90), voices=1) == [(0, "Hi. Ho.")]
 
 
 def test_pauses_part_what_is_spoken() -> None:
     text = "[pause 1s] # Hello, <break time='250ms'/> world [pause 2s] [SPEAKER1] *Hi.*[pause]"
-    assert spoken_parts(text, "plain", 90, voices=2) == [
+    assert spoken_parts(text, "plain", Chunking(90), voices=2) == [
         *(1.0, (0, "Hello,"), 0.25, (0, "world.")),
         *(2.0, (1, "Hi."), 0.5),
     ]
-    assert spoken_parts("One. Two. [pause 1s] Three.", "english", 7, voices=1) == [
+    assert spoken_parts("One. Two. [pause 1s] Three.", "english", Chunking(7), voices=1) == [
         *((0, "One."), (0, "Two."), 1.0, (0, "Three.")),
     ]
 
@@ -187,14 +188,14 @@ def test_pauses_part_what_is_spoken() -> None:
 @pytest.mark.parametrize("text", ["[pause 1s]", "... <break/> !"])
 def test_pauses_alone_are_nothing_to_speak(text: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        spoken_parts(text, "plain", 90, voices=1)
+        spoken_parts(text, "plain", Chunking(90), voices=1)
     assert caught.value.code == "text_empty"
 
 
 def test_a_speaker_without_a_voice_is_refused() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        spoken_parts("[SPEAKER2] Hi.", "plain", 90, voices=2)
+        spoken_parts("[SPEAKER2] Hi.", "plain", Chunking(90), voices=2)
     assert caught.value.code == "unknown_speaker" and "2 voices" in caught.value.message
     with pytest.raises(InvalidRequest) as caught:
-        spoken_parts("[SPEAKER0] [SPEAKER1]", "plain", 90, voices=2)
+        spoken_parts("[SPEAKER0] [SPEAKER1]", "plain", Chunking(90), voices=2)
     assert caught.value.code == "text_empty"

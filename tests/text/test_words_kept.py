@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from audio.chunking import Chunking
 from audio.markdown import plain_text
 from audio.markup import text_of
 from audio.text import speakable, spoken_parts
@@ -78,7 +79,7 @@ def test_markup_is_not_read_aloud(written: str, read: str) -> None:
 
 
 def test_breaks_of_a_strength_are_pauses() -> None:
-    assert spoken_parts("<speak>One.<break strength='strong'/>Two.<break/>Three.</speak>", "plain", 90, voices=1) == [
+    assert spoken_parts("<speak>One.<break strength='strong'/>Two.<break/>Three.</speak>", "plain", Chunking(90), voices=1) == [
         *((0, "One."), 0.75, (0, "Two."), 0.5, (0, "Three.")),
     ]  # fmt: skip
 
