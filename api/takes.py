@@ -9,18 +9,18 @@ from api.records import note_take_made_again
 from api.schemas import FaultFound, SpeechQuality
 from api.streaming import Cancellable
 from audio.english import english_words
-from audio.faults import Fault, faults_of
+from audio.chunking import SENTENCE, has_words
+from audio.faults import Fault, faults_of, short_texts, unheard
 from audio.pauses import without_pauses
 from audio.reference import SAMPLE_RATE
-from audio.text import speakable
+from audio.text import speakable, without_tags
 from errors import Cancelled, Overloaded
-from higgs.speech import Speech
+from higgs.speech import Speech, SpokenText
 from listening.listener import Listener
-from listening.words import words_of, wrong_words
+from listening.words import unheard_sentences, words_of, wrong_words
 
 # The model's own marks: of speakers, of sounds, of the manner of speaking.
 MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
-TAG = re.compile(r"<[^>]*>")
 # Of a recogniser of English alone, a text of other letters can't be checked.
 LATIN_SHARE = 0.8
 
@@ -59,8 +59,29 @@ def quality_of(speech: Speech, text: str) -> SpeechQuality:
 
 
 def faults_in(speech: Speech, text: str) -> tuple[Fault, ...]:
-    """What its sound says is wrong, by the length of what is spoken of the text."""
-    return tuple(faults_of(speech.as_spoken, TAG.sub(" ", without_pauses(text))))
+    """What its sound says is wrong, by the length of what is spoken of the text, as a whole and chunk by chunk."""
+    texts = spoken_texts(speech, text)
+    found = faults_of(speech.as_spoken, " ".join(spoken.text for spoken in texts))
+    parts = texts if len(texts) > 1 else ()
+    return (*found, *short_texts((part.text, part.start, part.end) for part in parts))
+
+
+def spoken_texts(speech: Speech, text: str) -> tuple[SpokenText, ...]:
+    """What was spoken, as the model was asked to: no link's address is in it, no tag and no pause."""
+    if speech.texts:
+        return speech.texts
+    spoken = without_tags(speakable(without_pauses(text), "plain"))
+    return (SpokenText(spoken, 0.0, len(speech.as_spoken) / SAMPLE_RATE),)
+
+
+def sentences_of(texts: tuple[SpokenText, ...]) -> list[SpokenText]:
+    """Each sentence, with the seconds of the chunk that it stands in."""
+    return [
+        SpokenText(sentence.strip(), chunk.start, chunk.end)
+        for chunk in texts
+        for sentence in SENTENCE.findall(chunk.text)
+        if sentence.strip()
+    ]
 
 
 class Speaking(Cancellable, Protocol):
@@ -122,8 +143,12 @@ class Takes:
         self._wait_for(hearing)
         transcript = hearing.transcript(len(speech.as_spoken) / SAMPLE_RATE)
         english = transcript.language == "en"
-        said, heard = words_said(self._text, english), words_heard(transcript.text, english)
+        sentences = sentences_of(spoken_texts(speech, self._text))
+        said_each = [words_said(sentence.text, english) for sentence in sentences]
+        said, heard = [word for words in said_each for word in words], words_heard(transcript.text, english)
         wrong = wrong_words(said, heard)
+        lost = (sentences[number] for number in unheard_sentences(said_each, heard))
+        faults = (*faults, *(unheard(each.text, each.start, each.end) for each in lost))
         # A word too many or too few is the recogniser's own mistake as often as not.
         misheard = wrong > max(1, verifier.trust * len(said))
         return Take(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
@@ -145,7 +170,8 @@ def checkable(text: str, listener: Listener) -> bool:
 
 def words_said(text: str, english: bool) -> list[str]:
     """The words of a text as they are spoken: in English numbers are words too."""
-    return words_of(MARKS.sub(" ", speakable(text, "english" if english else "plain")))
+    marked = MARKS.sub(" ", text)
+    return words_of(MARKS.sub(" ", speakable(text, "english" if english else "plain"))) if has_words(marked) else []
 
 
 def words_heard(text: str, english: bool) -> list[str]:

@@ -5,7 +5,7 @@ the words are the right ones only a recogniser can tell.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -29,6 +29,8 @@ SPARE_SECONDS = 3.0
 # Letters that a character sounds like: digits are said as words, a Chinese or Japanese sign is a syllable.
 DIGIT_LETTERS, SIGN_LETTERS = 4, 3
 
+MOST_QUOTED = 60  # characters of a text in a message
+
 HOP, WINDOW, BANDS = SAMPLE_RATE // 50, 1024, 24
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP
 SHORTEST_LOOP, LONGEST_LOOP = 0.3, 6.0  # seconds of what is repeated
@@ -42,7 +44,7 @@ ALIKE = 0.8
 class Fault:
     """One thing wrong: its kind, where it is in seconds, and a sentence for people."""
 
-    kind: Literal["silence", "clipping", "loop", "too_short", "too_long"]
+    kind: Literal["silence", "clipping", "loop", "too_short", "too_long", "missing"]
     start: float
     end: float
     message: str
@@ -89,6 +91,24 @@ def wrong_length(seconds: float, text: str) -> Iterator[Fault]:
         yield Fault("too_short", 0.0, seconds, f"{seconds:.1f} s are too short for all of the text.")
     if seconds > letters / SLOWEST + SPARE_SECONDS:
         yield Fault("too_long", 0.0, seconds, f"{seconds:.1f} s are too long for the text alone.")
+
+
+def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[Fault]:
+    """Texts, each with the seconds where its speech begins and ends, that are too short to hold their words."""
+    for text, start, end in texts:
+        if end - start < sum(map(_letters, text)) / FASTEST:
+            yield Fault("too_short", start, end, f"{end - start:.1f} s are too short for {excerpt(text)}.")
+
+
+def unheard(text: str, start: float, end: float) -> Fault:
+    """A sentence of which a recogniser heard next to nothing."""
+    return Fault("missing", start, end, f"{excerpt(text)} was not heard.")
+
+
+def excerpt(text: str) -> str:
+    """A text in quotes, as much of it as a message holds."""
+    line = " ".join(text.split())
+    return f'"{line}"' if len(line) <= MOST_QUOTED else f'"{line[:MOST_QUOTED].rstrip()}…"'
 
 
 def _letters(character: str) -> int:

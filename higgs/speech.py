@@ -222,10 +222,10 @@ class SpeechStream:
         )
 
     def _texts(self) -> Iterator[SpokenText]:
-        """What was spoken of each piece's text, and where."""
+        """Where each piece's text was spoken; one that there were no columns for begins and ends at once."""
         end = 0
-        for piece, codes in zip(self._pieces, self._codes, strict=False):
-            start, end = end, end + codes.shape[1]
+        for number, piece in enumerate(self._pieces):
+            start, end = end, end + (self._codes[number].shape[1] if number < len(self._codes) else 0)
             yield SpokenText(piece.text, start * HOP / SAMPLE_RATE, end * HOP / SAMPLE_RATE)
 
     @property
