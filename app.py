@@ -15,7 +15,13 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import (
+from api.errors import add_error_handlers
+from api.middleware.auth import ApiKeys, keys_of
+from api.middleware.core import BodyLimit, LastResort, Records
+from api.middleware.logs import log_request, set_up_logs
+from api.middleware.rate_limits import RateLimits, limits_of
+from api.openapi import EVERYWHERE, DocumentedApp, errors
+from api.routes import (
     chat,
     consents,
     onboarding,
@@ -29,22 +35,16 @@ from api import (
     voice_samples,
     voices,
 )
-from api.auth import ApiKeys, keys_of
-from api.documentation import EVERYWHERE, DocumentedApp, errors
-from api.errors import add_error_handlers
-from api.logs import log_request, set_up_logs
-from api.middleware import BodyLimit, LastResort, Records
-from api.rate_limits import RateLimits, limits_of
 from api.state import Habits, Limits, ServerState
+from asr.transcriber import Listener
 from errors import StartError
-from higgs.cache import MOST_SLOTS
-from listening.listener import Listener
+from higgs.engine.kv_cache import MOST_SLOTS
 from settings import Settings, database_url, listed, load_settings
 from speakers.encoder import weights_file
-from speakers.judge import SpeakerJudge
+from speakers.verifier import SpeakerJudge
 from voice_cloning import VoiceCloner
-from voice_keeping import KeptVoices
-from voices.store import VoiceStore
+from voices.library import KeptVoices
+from voices.store.voice_store import VoiceStore
 
 log = logging.getLogger("app")
 
@@ -156,7 +156,7 @@ def main() -> None:
             settings.port,
             log_level=settings.log_level,
             log_config=None,
-            access_log=False,  # it would log addresses with their texts; api/logs.py logs requests
+            access_log=False,  # it would log addresses with their texts; api/middleware/logs.py logs requests
         )
     )
     server.run()

@@ -4,7 +4,7 @@ import sys
 
 from errors import StartError
 from settings import database_url, load_settings
-from voices.store import VoiceStore
+from voices.store.voice_store import VoiceStore
 
 
 def main() -> None:

@@ -25,10 +25,10 @@ import numpy as np
 import pytest
 from openai import OpenAI
 
+from asr.words import words_of, wrong_words
 from audio.decode import decode_audio
 from audio.pitch import median_pitch
 from bench.listening import SAMPLE_RATE, envelope_distance, words_heard
-from listening.words import words_of, wrong_words
 from tests.live import BUNDLED_MODEL, LiveServer, serve
 
 ROOT = Path(__file__).resolve().parent

@@ -26,21 +26,21 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from audio.chunking import Chunking
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
-from audio.text import SUSTAINED_SOUNDS, chosen_reading
 from errors import InvalidRequest, StartError, VoiceServerError
-from higgs.chatml import ChatMLResponse, turns_of
-from higgs.checkpoint import Checkpoint, load_checkpoint
-from higgs.codec import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
-from higgs.engine import Ended, Engine, ignored
-from higgs.prefill import CacheUse
-from higgs.sampling import SamplingOptions
+from higgs.codecs.base import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
+from higgs.engine.engine import Ended, Engine, ignored
+from higgs.engine.prefill import CacheUse
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.checkpoint import Checkpoint, load_checkpoint
+from higgs.prompts.chatml import ChatMLResponse, turns_of
 from higgs.speech import Piece, Speech, SpeechStream, Stretch
 from settings import Settings, load_settings
-from speech_plan import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
+from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
+from text.chunking import Chunking
+from text.normalise import SUSTAINED_SOUNDS, chosen_reading
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class VoiceCloner:
     ) -> SpeechStream:
         """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
 
-        [pause 0.5s] in it is silence (see audio.pauses). InvalidRequest: nothing to speak, too long, or
+        [pause 0.5s] in it is silence (see text.pauses). InvalidRequest: nothing to speak, too long, or
         options out of range. Overloaded: the queue is full.
         """
         text = self._prompts.tags.with_pauses(text)

@@ -10,16 +10,16 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from api.chat_answers import DONE
+from api.chat_responses import DONE
 from api.errors import blamed_on
-from api.schemas import ChatRequest, CompletionTokens, PromptTokens, Usage
+from api.schemas.chat import ChatRequest, CompletionTokens, PromptTokens, Usage
+from api.schemas.transcription import TextChatResponse, TextChoice, TextMessage
 from api.state import ServerState
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from api.transcript_formats import usage_of
-from api.transcript_schemas import TextChatResponse, TextChoice, TextMessage
+from asr.transcript import Heard, Segment
 from audio.decode import SAMPLE_RATE, decode_audio, decode_base64_audio
 from errors import InvalidRequest
-from listening.transcript import Heard, Segment
 
 
 async def transcript_answer(

@@ -2,12 +2,12 @@
 
 from base64 import b64encode
 
-from api.chat_rules import text_of
+from api.chat_validation import text_of
 from api.kept_audio import KeptAudio
-from api.schemas import AudioRequest, ChatRequest, Message
-from api.voice_choice import CLONE, Recording, VoiceWish
-from audio.text import SPEAKER
+from api.schemas.chat import AudioRequest, ChatRequest, Message
+from api.voice_resolution import CLONE, Recording, VoiceWish
 from errors import InvalidRequest, NotFound
+from text.normalise import SPEAKER
 
 
 def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio) -> list[VoiceWish]:

@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.records import note_error
-from api.schemas import ErrorDetail
+from api.request_context import note_error
+from api.schemas.chat import ErrorDetail
 from errors import (
     Conflict,
     InvalidRequest,

@@ -7,9 +7,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from api.records import Record
-from higgs.codec import FRAME_RATE
-from higgs.generation import Generation
+from api.request_context import Record
+from higgs.codecs.base import FRAME_RATE
+from higgs.engine.request import Generation
 from voice_cloning import VoiceCloner
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)

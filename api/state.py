@@ -7,11 +7,11 @@ from fastapi import Depends, Request
 
 from api.kept_audio import KeptAudio
 from api.metrics import Metrics
-from api.reference_words import ReferenceWords
+from api.reference_transcripts import ReferenceWords
+from asr.transcriber import Listener
 from errors import Loading, StartError
-from listening.listener import Listener
 from voice_cloning import VoiceCloner
-from voice_keeping import KeptVoices
+from voices.library import KeptVoices
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.errors import error_response
-from api.records import note_first_audio
+from api.request_context import note_first_audio
 from errors import ModelError
 from higgs.speech import SpeechStream
 

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterable, Mapping
 
-from api.transcript_schemas import (
+from api.schemas.transcription import (
     DurationUsage,
     TokenUsage,
     TranscriptSegment,
@@ -12,7 +12,7 @@ from api.transcript_schemas import (
     TranslationForm,
     VerboseTranscript,
 )
-from listening.transcript import Segment, Transcript
+from asr.transcript import Segment, Transcript
 
 TOKENS_PER_SECOND = 25  # as everywhere here: 40 ms of sound
 FEATURES_PER_SECOND = 100  # what Whisper counts `seek` in

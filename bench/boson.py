@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from bench.subject import some_codes
-from higgs.model import HiggsModel
-from higgs.prompt import Prompt
-from higgs.sampling import SamplingOptions
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import Prompt
 from train.tokenizer import build_tokenizer, save_tokenizer
 
 PYTHON = Path(__file__).parent.parent / ".reference-venv" / "bin" / "python"

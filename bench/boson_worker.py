@@ -23,7 +23,7 @@ from boson_multimodal.serve import serve_engine
 from safetensors.torch import load_file
 from tokenizers.decoders import Fuse
 
-from higgs.config import HiggsConfig, RopeConfig
+from higgs.model.config import HiggsConfig, RopeConfig
 
 TEXT_HEAD = "audio_decoder_proj.text_lm_head.weight"
 

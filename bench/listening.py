@@ -6,7 +6,7 @@ import numpy as np
 import soxr
 from pocketsphinx import Config, Decoder
 
-from listening.words import words_of
+from asr.words import words_of
 
 SAMPLE_RATE = 24_000
 RECOGNISER_RATE = 16_000

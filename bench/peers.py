@@ -25,10 +25,10 @@ from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneratio
 from bench.boson import PYTHON, BosonRun
 from bench.qwen import QwenLoop
 from bench.subject import DEVICE, default_model, model_named, options_named, some_prompt
-from higgs.engine import Engine
-from higgs.model import HiggsModel
-from higgs.prompt import Prompt
-from higgs.sampling import SamplingOptions
+from higgs.engine.engine import Engine
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import Prompt
 
 Run = Callable[[int], int]  # streams → columns written
 

@@ -17,14 +17,14 @@ import soundfile
 import soxr
 import torch
 
+from asr.words import words_of, wrong_words
 from audio.encode import encode_audio
 from bench.listening import envelope_distance, words_heard
-from higgs.codec import SAMPLE_RATE, decode
-from higgs.vocoder.analysis import analyse
-from higgs.vocoder.synthesis import synthesise
-from listening.words import words_of, wrong_words
+from higgs.codecs.base import SAMPLE_RATE, decode
+from higgs.codecs.vocoder.analysis import analyse
+from higgs.codecs.vocoder.synthesis import synthesise
 from settings import load_settings
-from speech_plan import SpeechOptions, VoiceReference
+from synthesis.planner import SpeechOptions, VoiceReference
 from train.speech import VOICES, pack, speak
 from train.voices import Warp, draw_warp, warp
 from voice_cloning import VoiceCloner

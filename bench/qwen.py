@@ -6,9 +6,9 @@ transformers has no class for v3; embedding, head and sampling are a few lines a
 import torch
 from transformers import DynamicCache, Qwen3Config, Qwen3Model
 
-from higgs.model import HiggsModel
-from higgs.prompt import Prompt
-from higgs.sampling import SamplingOptions
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import Prompt
 
 
 class QwenLoop:

@@ -21,13 +21,13 @@ from transformers import HiggsAudioV2TokenizerConfig
 
 from bench.serve import Answer
 from bench.subject import DEVICE, default_model, model_named, options_named, some_prompt
-from higgs.codec import SAMPLE_RATE, Codec, load_codec
-from higgs.engine import Engine
-from higgs.prompt import Prompt
-from higgs.sampling import SamplingOptions
+from higgs.codecs.base import SAMPLE_RATE, Codec, load_codec
+from higgs.codecs.higgs_v2.codec import WaveformCodec
+from higgs.codecs.higgs_v2.network import CodecNetwork
+from higgs.engine.engine import Engine
+from higgs.engine.sampler import SamplingOptions
+from higgs.prompts.v2 import Prompt
 from higgs.speech import Piece, SpeechStream, Stretch
-from higgs.waveform.codec import WaveformCodec
-from higgs.waveform.network import CodecNetwork
 
 REPEATS = 5
 RATIOS = [8, 5, 4, 2, 3]

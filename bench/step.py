@@ -15,13 +15,13 @@ from typing import cast
 import torch
 
 from bench.subject import DEVICE, default_model, model_named
-from higgs.cache import KVCache, SlotCache
 from higgs.cpu.cache import PanelCache
-from higgs.cpu.draw import decoder_for
-from higgs.cpu.path import cache_for, path_for
-from higgs.decoder import Decoder
-from higgs.model import HiggsModel, Layer
-from higgs.sampling import SamplingOptions
+from higgs.cpu.decode import cache_for, path_for
+from higgs.cpu.sampler import decoder_for
+from higgs.engine.kv_cache import KVCache, SlotCache
+from higgs.engine.model_runner import Decoder
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.transformer import HiggsModel, Layer
 
 STEPS, REPEATS = 40, 5
 COPIED = 2**28  # bytes

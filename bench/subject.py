@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
-from higgs.checkpoint import V3_SAMPLING, load_config, load_defaults, load_model
-from higgs.config import HIGGS_V3, HiggsConfig
-from higgs.delay import apply_delay
-from higgs.model import HiggsModel
-from higgs.prompt import Prompt
-from higgs.sampling import SamplingOptions
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.checkpoint import V3_SAMPLING, load_config, load_defaults, load_model
+from higgs.model.config import HIGGS_V3, HiggsConfig
+from higgs.model.delay import apply_delay
+from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import Prompt
 from train.tokenizer import build_config, build_tokenizer
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

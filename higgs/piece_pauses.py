@@ -1,6 +1,6 @@
 """The pauses between pieces that are one stretch of sound."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
-from higgs.codec import FRAME_RATE
+from higgs.codecs.base import FRAME_RATE
 
 LARGEST_PIECE = 128  # frames
 RESERVE = 0.15  # seconds left to play at which what is there is handed out

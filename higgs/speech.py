@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from errors import ModelError
-from higgs.codec import CODEBOOKS, HOP, SAMPLE_RATE, Codec
-from higgs.engine import Engine
-from higgs.generation import Generation
+from higgs.codecs.base import CODEBOOKS, HOP, SAMPLE_RATE, Codec
+from higgs.engine.engine import Engine
+from higgs.engine.request import Generation
+from higgs.engine.sampler import SamplingOptions
 from higgs.piece_pauses import PiecePauses
 from higgs.playback import in_growing_pieces
-from higgs.prompt import Prompt
-from higgs.sampling import SamplingOptions
+from higgs.prompts.v2 import Prompt
 
 FIRST_PIECE = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least

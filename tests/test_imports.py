@@ -1,7 +1,6 @@
 """The walls of the house: who may import whom, and how long a file may be.
 
-    app → api → voice_keeping → voice_onboarding → voice_cloning → speech_plan → higgs, audio, voices,
-    listening → errors
+    app → api → voices → voice_cloning → synthesis → higgs, text, audio, asr, speakers, voices.store → errors
 
 Every import statement counts, those inside functions and under TYPE_CHECKING too.
 """
@@ -17,26 +16,25 @@ ROOT = Path(__file__).resolve().parent.parent
 LONGEST_FILE = 300
 
 GROUND = {"errors"}
-DOMAIN = {"higgs", "audio", "voices", "listening", "speakers"}
-PYTHON_DOOR = {"voice_cloning", "speech_plan"} | DOMAIN | GROUND
-EVERYTHING_SHARED = PYTHON_DOOR | {"settings", "api", "voice_keeping", "voice_onboarding"}
+DOMAIN = {"higgs", "text", "audio", "voices", "asr", "speakers"}
+PYTHON_DOOR = {"voice_cloning", "synthesis"} | DOMAIN | GROUND
+EVERYTHING_SHARED = PYTHON_DOOR | {"settings", "api"}
 MAY_IMPORT = {
     "errors": set(),
     "higgs": GROUND,
+    "text": GROUND,
     "audio": GROUND,
-    "voices": GROUND,
-    "listening": GROUND,
+    "voices": PYTHON_DOOR,
+    "asr": GROUND,
     "speakers": GROUND,
     "settings": GROUND,
-    "speech_plan": {"higgs", "audio"} | GROUND,
-    "voice_cloning": {"speech_plan"} | DOMAIN | GROUND | {"settings"},
-    "voice_onboarding": PYTHON_DOOR,
-    "voice_keeping": PYTHON_DOOR | {"voice_onboarding"},
-    "api": PYTHON_DOOR | {"voice_keeping", "voice_onboarding"},
+    "synthesis": {"higgs", "text", "audio"} | GROUND,
+    "voice_cloning": {"synthesis"} | DOMAIN | GROUND | {"settings"},
+    "api": PYTHON_DOOR,
     "app": EVERYTHING_SHARED,
     "migrate": {"settings", "voices"} | GROUND,
     "bench": EVERYTHING_SHARED | {"train"},  # the bundled model is measured beside its teachers
-    "train": {"higgs", "audio"} | GROUND,
+    "train": {"higgs", "audio", "text"} | GROUND,
 }
 TESTS = {"tests", "test_voice_cloning"}  # may import anything
 ROOMS = MAY_IMPORT.keys() | TESTS

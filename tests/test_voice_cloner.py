@@ -18,9 +18,9 @@ import torch
 
 import voice_cloning
 from errors import Cancelled, InvalidAudio, InvalidRequest, StartError
-from higgs.prompt import QUIET_ROOM
+from higgs.prompts.v2 import QUIET_ROOM
 from settings import Settings
-from speech_plan import SpeechOptions, VoiceReference
+from synthesis.planner import SpeechOptions, VoiceReference
 from tests.live import ROOT
 from tests.tiny_server import write_endless_model, write_whole_model
 from voice_cloning import VoiceCloner

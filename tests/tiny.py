@@ -11,8 +11,8 @@ from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
-from higgs.config import HiggsConfig, RopeConfig
-from higgs.model import HiggsModel
+from higgs.model.config import HiggsConfig, RopeConfig
+from higgs.model.transformer import HiggsModel
 
 SPECIAL_TOKENS = (
     "<|begin_of_text|>",

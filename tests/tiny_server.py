@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import HiggsAudioV2TokenizerConfig
 
 from app import create_app
-from higgs.waveform.network import CodecNetwork
+from higgs.codecs.higgs_v2.network import CodecNetwork
 from settings import Settings
 from tests.tiny import CONFIG, write_tiny_model
 

@@ -11,8 +11,8 @@ from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
-from higgs.config import HIGGS_V3
-from higgs.model import HiggsModel
+from higgs.model.config import HIGGS_V3
+from higgs.model.transformer import HiggsModel
 from tests import tiny
 from tests.tiny_codec import NATIVE
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from higgs.vocoder.analysis import BANDS, STEPS_PER_FRAME, VOICINGS
-from higgs.vocoder.codec import MODEL_TYPE, encoder_inputs, voice_codes
-from higgs.vocoder.network import (
+from higgs.codecs.vocoder.analysis import BANDS, STEPS_PER_FRAME, VOICINGS
+from higgs.codecs.vocoder.codec import MODEL_TYPE, encoder_inputs, voice_codes
+from higgs.codecs.vocoder.network import (
     CODES,
     CONTENT,
     CONTEXT,
@@ -26,7 +26,7 @@ from higgs.vocoder.network import (
     VocoderNetwork,
     prosody_vector,
 )
-from higgs.vocoder.speaker import speaker_of
+from higgs.codecs.vocoder.speaker import speaker_of
 from train.fitting import fit
 from train.speech import Utterance
 from train.voices import draw_warp, recorded, warp

@@ -11,8 +11,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from higgs.model import HiggsModel
-from higgs.vocoder.network import CODES, VOICE_BOOKS
+from higgs.codecs.vocoder.network import CODES, VOICE_BOOKS
+from higgs.model.transformer import HiggsModel
 
 BOOKS = range(VOICE_BOOKS.start, VOICE_BOOKS.stop)
 RIDGE = 0.5

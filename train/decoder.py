@@ -12,9 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from higgs.vocoder.analysis import BANDS, STEPS_PER_FRAME
-from higgs.vocoder.codec import encoder_inputs
-from higgs.vocoder.network import CONTEXT, READING_BOOK, UNREAD, VOICE_BOOKS, VocoderNetwork
+from higgs.codecs.vocoder.analysis import BANDS, STEPS_PER_FRAME
+from higgs.codecs.vocoder.codec import encoder_inputs
+from higgs.codecs.vocoder.network import CONTEXT, READING_BOOK, UNREAD, VOICE_BOOKS, VocoderNetwork
 from train.codec import CROP_FRAMES, decode_loss, save
 from train.examples import Examples, Spoken
 from train.fitting import fit

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from higgs.codec import CODEBOOKS, FRAME_RATE
-from higgs.config import HiggsConfig
-from higgs.delay import apply_delay
-from higgs.prompt import Prompt, PromptBuilder, Reference
-from higgs.vocoder.analysis import Features
-from higgs.vocoder.codec import encode_clips, voice_codes
-from higgs.vocoder.network import CODES, PROSODY_BOOK, VocoderNetwork
-from higgs.vocoder.speaker import RANGES, Speaker, pitch_of_codes, speaker_of
+from higgs.codecs.base import CODEBOOKS, FRAME_RATE
+from higgs.codecs.vocoder.analysis import Features
+from higgs.codecs.vocoder.codec import encode_clips, voice_codes
+from higgs.codecs.vocoder.network import CODES, PROSODY_BOOK, VocoderNetwork
+from higgs.codecs.vocoder.speaker import RANGES, Speaker, pitch_of_codes, speaker_of
+from higgs.model.config import HiggsConfig
+from higgs.model.delay import apply_delay
+from higgs.prompts.v2 import Prompt, PromptBuilder, Reference
 from train.guide import BEFORE
 from train.reading import letter_spans, phone_times, pronounced, reading
 from train.speech import Utterance

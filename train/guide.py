@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from higgs.model import HiggsModel, Rows, rotate, route
+from higgs.model.transformer import HiggsModel, Rows, rotate, route
 from train.reading import SOUNDS
 
 LAYERS, HEAD = (2, 3), 0  # the first follows the reading, the second what is spoken of it

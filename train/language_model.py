@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, IterableDataset
 
-from higgs.codec import CODEBOOKS
-from higgs.model import HiggsModel
-from higgs.vocoder.network import PROSODY_BOOK
+from higgs.codecs.base import CODEBOOKS
+from higgs.codecs.vocoder.network import PROSODY_BOOK
+from higgs.model.transformer import HiggsModel
 from train.copying import BOOKS, Copying
 from train.examples import Example, Examples, collate
 from train.guide import Pronunciation, guided_forward

@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 import torch
 
-from higgs.vocoder.analysis import STEPS_PER_FRAME
-from higgs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES
+from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
+from higgs.codecs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES
 from train.letters import SPELLINGS, VOWELS, letter_of_each_phone
 from train.speech import ODD, PHONES, Utterance
 

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
-from higgs.checkpoint import load_model
-from higgs.config import HiggsConfig
-from higgs.model import HiggsModel
-from higgs.prompt import PromptBuilder
-from higgs.vocoder.codec import VocoderCodec
+from higgs.codecs.vocoder.codec import VocoderCodec
+from higgs.model.checkpoint import load_model
+from higgs.model.config import HiggsConfig
+from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import PromptBuilder
 from train import codec, decoder
 from train.copying import fresh
 from train.examples import Examples

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from higgs.config import HiggsConfig, RopeConfig
-from higgs.prompt import INSTRUCTION, QUIET_ROOM
+from higgs.model.config import HiggsConfig, RopeConfig
+from higgs.prompts.v2 import INSTRUCTION, QUIET_ROOM
 
 UNKNOWN = "<|unknown|>"
 CHARACTERS = "\n !',-.0123456789:;?[]abcdefghijklmnopqrstuvwxyz"

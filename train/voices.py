@@ -4,8 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from higgs.vocoder.analysis import BANDS, LOG_FLOOR, STEPS_PER_FRAME, TOP_HZ, Features, band_centres, mel
-from higgs.vocoder.speaker import Speaker
+from higgs.codecs.vocoder.analysis import (
+    BANDS,
+    LOG_FLOOR,
+    STEPS_PER_FRAME,
+    TOP_HZ,
+    Features,
+    band_centres,
+    mel,
+)
+from higgs.codecs.vocoder.speaker import Speaker
 
 # Where each teacher's pitch lies (ln Hz) and how far it strays: a pseudo-speaker can be sent anywhere.
 TEACHER_LEVEL = np.log([172.0, 100.0, 125.0, 93.0])

@@ -8,8 +8,8 @@ from io import BytesIO
 from typing import Any
 
 from errors import InvalidRequest
-from voices.samples import MOST_SAMPLES
-from voices.tables import MOST_FLAC_BYTES
+from voices.store.samples import MOST_SAMPLES
+from voices.store.tables import MOST_FLAC_BYTES
 
 FORMAT = "voice/1"
 DESCRIPTION, RECORDING, SAMPLE = "voice.json", "reference.flac", "sample_{}.flac"

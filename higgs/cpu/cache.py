@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from higgs.config import HiggsConfig
-from higgs.cpu.vectors import PANEL
+from higgs.cpu.intrinsics import PANEL
+from higgs.model.config import HiggsConfig
 
 
 class FilledPanels(NamedTuple):

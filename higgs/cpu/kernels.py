@@ -11,8 +11,8 @@ on who shares the batch. In shapes n is the number of streams, H the hidden size
 
 import numpy as np
 
-from higgs.cpu.compiled import compiled, compiled_sum
-from higgs.cpu.vectors import PANEL, as_kept, power_of_two, tile
+from higgs.cpu.intrinsics import PANEL, as_kept, power_of_two, tile
+from higgs.cpu.jit import compiled, compiled_sum
 
 TILE = 4  # rows whose sums fit into registers
 LOG2_E, LN_2_HIGH, LN_2_LOW = (

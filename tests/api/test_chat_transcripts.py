@@ -6,7 +6,7 @@ import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletion
 
-from listening.words import word_error_rate
+from asr.words import word_error_rate
 from tests.api.test_chat import RECORDING, answer, refusal, said
 from tests.live import ROOT
 from tests.tiny_server import TinyServer

@@ -8,8 +8,8 @@ import time
 import httpx
 import pytest
 
-from api.logs import TEXT, JsonLines, TextLines, log_request
-from api.records import Record, note_error, under_way
+from api.middleware.logs import TEXT, JsonLines, TextLines, log_request
+from api.request_context import Record, note_error, under_way
 from tests.audio.media import sound_file
 from tests.tiny_server import TinyServer
 

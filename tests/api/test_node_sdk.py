@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asr.words import words_of, wrong_words
 from audio.decode import decode_audio
-from listening.words import words_of, wrong_words
 from tests.api.test_speech import SECONDS, TYPES, decoded
 from tests.audio.test_decode import likeness
 from tests.live import ROOT

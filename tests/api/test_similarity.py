@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from speakers.encoder import weights_file
-from speakers.judge import SpeakerJudge
+from speakers.verifier import SpeakerJudge
 from tests.audio.media import float_wav, recording
 from tests.tiny_server import TinyServer
 

@@ -1,7 +1,7 @@
 """Subtitles, to the letter."""
 
 from api.transcript_formats import srt, vtt
-from listening.transcript import Segment, Transcript
+from asr.transcript import Segment, Transcript
 
 TRANSCRIPT = Transcript(
     "en",

@@ -13,7 +13,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.audio import Transcription, TranscriptionVerbose
 
-from listening.words import word_error_rate
+from asr.words import word_error_rate
 from tests.audio.media import float_wav, recording, sound_file
 from tests.live import ROOT
 from tests.tiny_server import TinyServer

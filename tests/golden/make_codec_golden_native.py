@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import HiggsAudioV2TokenizerConfig, HiggsAudioV2TokenizerModel
 
-from higgs.waveform.checkpoint import read_native
+from higgs.codecs.higgs_v2.checkpoint import read_native
 
 HERE = Path(__file__).parent
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from errors import Cancelled, ModelError, Overloaded
-from higgs.engine import Engine
-from higgs.generation import Generation
-from higgs.model import HiggsModel
-from higgs.prefill import PIECE
-from higgs.prompt import Prompt
-from higgs.sampling import SamplingOptions
+from higgs.engine.engine import Engine
+from higgs.engine.prefill import PIECE
+from higgs.engine.request import Generation
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import Prompt
 from tests.higgs.test_engine import SAMPLED, clone_prompt, frames_of
 from tests.tiny import CONFIG, tiny_model
 

@@ -6,13 +6,13 @@ import soundfile
 import torch
 from transformers import AutoTokenizer
 
-from higgs.checkpoint import load_model
-from higgs.codec import load_codec
-from higgs.engine import Engine
-from higgs.prompt import PromptBuilder, Reference
-from higgs.sampling import SamplingOptions
-from higgs.vocoder.network import CODES, VOICE_BOOKS
-from higgs.vocoder.speaker import RANGES
+from higgs.codecs.base import load_codec
+from higgs.codecs.vocoder.network import CODES, VOICE_BOOKS
+from higgs.codecs.vocoder.speaker import RANGES
+from higgs.engine.engine import Engine
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.checkpoint import load_model
+from higgs.prompts.v2 import PromptBuilder, Reference
 from tests.live import BUNDLED_MODEL, ROOT
 
 VOICES, FRAMES = 48, 12

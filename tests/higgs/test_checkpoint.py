@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from transformers import HiggsAudioV2ForConditionalGeneration
 
 from errors import StartError
-from higgs.checkpoint import find, find_codec, load_checkpoint, load_defaults
-from higgs.licence import licence_of
-from higgs.sampling import SamplingOptions
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.checkpoint import find, find_codec, load_checkpoint, load_defaults
+from higgs.model.licence import licence_of
 from tests import tiny
 from tests.golden.lm_golden import boson_config, boson_names
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from errors import StartError
-from higgs.codec import CODEBOOK_SIZE, CODEBOOKS, HOP, decode, load_codec
-from higgs.waveform.checkpoint import fuse
-from higgs.waveform.codec import CONTEXT, MAX_WINDOW, WaveformCodec
-from higgs.waveform.semantic import resample
+from higgs.codecs.base import CODEBOOK_SIZE, CODEBOOKS, HOP, decode, load_codec
+from higgs.codecs.higgs_v2.checkpoint import fuse
+from higgs.codecs.higgs_v2.codec import CONTEXT, MAX_WINDOW, WaveformCodec
+from higgs.codecs.higgs_v2.semantic import resample
 from tests.tiny_codec import write_tiny_codec
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from higgs.delay import DelayRule, apply_delay, undo_delay
+from higgs.model.delay import DelayRule, apply_delay, undo_delay
 from tests.golden import lm_cases as cases
 from tests.golden.lm_golden import load_golden
 from tests.tiny import CONFIG

@@ -10,12 +10,12 @@ import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
 
 from errors import Cancelled, InvalidRequest, ModelError, Overloaded
-from higgs.delay import undo_delay
-from higgs.engine import Engine
-from higgs.generation import Generation
-from higgs.prompt import Prompt
-from higgs.runaway import PATIENCE
-from higgs.sampling import SamplingOptions
+from higgs.engine.engine import Engine
+from higgs.engine.request import Generation
+from higgs.engine.sampler import SamplingOptions
+from higgs.engine.stall_detector import PATIENCE
+from higgs.model.delay import undo_delay
+from higgs.prompts.v2 import Prompt
 from tests.golden import lm_cases as cases
 from tests.golden.lm_golden import load_golden
 from tests.tiny import CONFIG, random_weights, tiny_model

@@ -7,9 +7,9 @@ import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
 
 from errors import StartError
-from higgs.cache import KVCache
-from higgs.config import HiggsConfig, RopeConfig
-from higgs.model import HiggsModel
+from higgs.engine.kv_cache import KVCache
+from higgs.model.config import HiggsConfig, RopeConfig
+from higgs.model.transformer import HiggsModel
 from tests.golden import lm_cases as cases
 from tests.golden.lm_golden import boson_config, load_golden
 from tests.tiny import CONFIG, tiny_model

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.serve import Answer
-from higgs.codec import FRAME_RATE
+from higgs.codecs.base import FRAME_RATE
 from higgs.playback import LARGEST_PIECE, in_growing_pieces
 
 FIRST, AT_ONCE = 8, 4

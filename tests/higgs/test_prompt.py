@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from errors import InvalidRequest, StartError
-from higgs.checkpoint import load_tokenizer
-from higgs.prompt import Prompt, PromptBuilder, Reference, Turn
+from higgs.model.checkpoint import load_tokenizer
+from higgs.prompts.v2 import Prompt, PromptBuilder, Reference, Turn
 from tests import tiny
 from tests.golden import lm_cases as cases
 from tests.golden.lm_golden import load_golden

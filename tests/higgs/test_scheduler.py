@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import Overloaded
-from higgs.scheduler import Scheduler
+from higgs.engine.scheduler import Scheduler
 
 
 def speaking(names: str) -> Scheduler[str]:

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from errors import ModelError
-from higgs.cache import SlotCache
-from higgs.codec import load_codec
-from higgs.engine import Engine
-from higgs.model import HiggsModel
-from higgs.sampling import SamplingOptions
+from higgs.codecs.base import load_codec
+from higgs.engine.engine import Engine
+from higgs.engine.kv_cache import SlotCache
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.transformer import HiggsModel
 from higgs.speech import TAKES, Piece, SpeechStream, Stretch
 from tests.higgs.test_engine import clone_prompt
 from tests.tiny import CONFIG, tiny_model

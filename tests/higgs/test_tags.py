@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from errors import InvalidRequest
-from higgs.checkpoint import load_tokenizer
-from higgs.prompt import PromptBuilder
-from higgs.prompt_v3 import TaskPromptBuilder
-from higgs.tags import SOUNDS, Tags
+from higgs.model.checkpoint import load_tokenizer
+from higgs.prompts.tags import SOUNDS, Tags
+from higgs.prompts.v2 import PromptBuilder
+from higgs.prompts.v3 import TaskPromptBuilder
 from tests import tiny, tiny_v3
 
 LAUGH = "<SE>[Laughter]</SE>"

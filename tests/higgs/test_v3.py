@@ -8,14 +8,14 @@ from safetensors.torch import load_file, save_file
 from transformers import Qwen3Config, Qwen3Model
 
 from errors import InvalidRequest, StartError
-from higgs.checkpoint import load_checkpoint, load_tokenizer
-from higgs.codec import load_codec
-from higgs.config import HIGGS_V3, HiggsConfig, RopeConfig
-from higgs.engine import Engine
-from higgs.prompt import Prompt, Reference, Turn
-from higgs.prompt_v3 import TaskPromptBuilder
-from higgs.sampling import SamplingOptions
-from higgs.waveform.codec import WaveformCodec
+from higgs.codecs.base import load_codec
+from higgs.codecs.higgs_v2.codec import WaveformCodec
+from higgs.engine.engine import Engine
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.checkpoint import load_checkpoint, load_tokenizer
+from higgs.model.config import HIGGS_V3, HiggsConfig, RopeConfig
+from higgs.prompts.v2 import Prompt, Reference, Turn
+from higgs.prompts.v3 import TaskPromptBuilder
 from tests.golden import lm_cases as cases
 from tests.higgs.test_engine import GREEDY, frames_of
 from tests.tiny_codec import NATIVE

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import StartError
-from higgs.codec import CODEBOOKS, HOP, SAMPLE_RATE, decode
-from higgs.vocoder.analysis import STEP, analyse
-from higgs.vocoder.codec import VocoderCodec, encode_clips, voice_codes
-from higgs.vocoder.network import UNREAD, VOICE_BOOKS, VocoderNetwork
-from higgs.vocoder.speaker import Speaker, pitch_code, pitch_of_codes, speaker_of
-from higgs.vocoder.synthesis import Synthesis, synthesise
+from higgs.codecs.base import CODEBOOKS, HOP, SAMPLE_RATE, decode
+from higgs.codecs.vocoder.analysis import STEP, analyse
+from higgs.codecs.vocoder.codec import VocoderCodec, encode_clips, voice_codes
+from higgs.codecs.vocoder.network import UNREAD, VOICE_BOOKS, VocoderNetwork
+from higgs.codecs.vocoder.speaker import Speaker, pitch_code, pitch_of_codes, speaker_of
+from higgs.codecs.vocoder.synthesis import Synthesis, synthesise
 
 CLIP = Path(__file__).parents[2] / "test_audio.wav"
 

@@ -6,8 +6,8 @@ written before it was measured (86 of 89 then).
 
 import pytest
 
-from audio.text import speakable
 from tests.text.spoken_forms import SpokenForm, spoken_forms
+from text.normalise import speakable
 
 
 @pytest.mark.parametrize("form", [*spoken_forms(), *spoken_forms("held_out.tsv")], ids=lambda form: form.written)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from audio.chunking import Chunking
-from audio.markdown import plain_text
-from audio.markup import text_of
-from audio.text import speakable, spoken_parts
 from errors import InvalidRequest
+from text.chunking import Chunking
+from text.markdown import plain_text
+from text.markup import text_of
+from text.normalise import speakable, spoken_parts
 
 WORDS = st.sampled_from(["Anna", "yes", "Chapter", "one", "hello", "x", "b", "break", "say", "Zoë", "naïve", "7", "42"])
 MARKS = st.sampled_from(

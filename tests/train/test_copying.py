@@ -2,7 +2,7 @@
 
 import torch
 
-from higgs.model import HiggsModel
+from higgs.model.transformer import HiggsModel
 from tests.tiny import CONFIG
 from train.copying import BOOKS, Copying, embedded, fresh, head
 

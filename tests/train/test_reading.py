@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from higgs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES, SOUND_CLASSES, UNREAD
+from higgs.codecs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES, SOUND_CLASSES, UNREAD
 from train.letters import SPELLINGS
 from train.reading import (
     SOUNDS,

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from higgs.vocoder.analysis import BANDS, LOG_FLOOR, Features
-from higgs.vocoder.speaker import Speaker, speaker_of
+from higgs.codecs.vocoder.analysis import BANDS, LOG_FLOOR, Features
+from higgs.codecs.vocoder.speaker import Speaker, speaker_of
 from train.voices import draw_warp, moved, recorded, warp
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import create_engine
 
 from tests.voices.servers import SERVERS, DatabaseServer, program
-from voices.store import VoiceStore
-from voices.tables import Base
+from voices.store.tables import Base
+from voices.store.voice_store import VoiceStore
 
 
 def _server(kind: str, folder: Path) -> Iterator[DatabaseServer]:

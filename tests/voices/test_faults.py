@@ -24,8 +24,8 @@ from tests.audio.media import sound_file
 from tests.live import serve
 from tests.tiny_server import ready, write_whole_model
 from tests.voices.servers import DatabaseServer
-from voices.store import VoiceStore
-from voices.tables import VoiceCloneSession
+from voices.store.tables import VoiceCloneSession
+from voices.store.voice_store import VoiceStore
 
 KILLS = int(os.environ.get("VOICE_KILLS", "3"))
 VIDEO = sound_file("mkv")

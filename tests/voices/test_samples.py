@@ -7,9 +7,9 @@ import pytest
 
 from errors import InvalidRequest, NotFound
 from tests.voices.test_store import CODES, NUMBERS, profile
-from voices.profiles import packed
-from voices.store import VoiceStore
-from voices.tables import VoiceSample
+from voices.store.profiles import packed
+from voices.store.tables import VoiceSample
+from voices.store.voice_store import VoiceStore
 
 
 def sample(voice_id: str, seconds: float = 5.0, **fields: Any) -> VoiceSample:

@@ -12,9 +12,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from errors import Cancelled, Conflict, InvalidRequest, NotFound, StartError, VoiceServerError
-from voices.profiles import packed
-from voices.store import VoiceStore
-from voices.tables import Base, VoiceCloneSession, VoiceConsent, VoiceProfile
+from voices.store.profiles import packed
+from voices.store.tables import Base, VoiceCloneSession, VoiceConsent, VoiceProfile
+from voices.store.voice_store import VoiceStore
 
 CODES = np.random.default_rng(0).integers(0, 1024, (8, 75))
 NUMBERS = itertools.count(1)

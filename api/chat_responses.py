@@ -1,0 +1,107 @@
+"""The answers of chat completions, in OpenAI's shapes: one whole, or chunks while the model speaks."""
+
+import base64
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from api.attempts import quality_of
+from api.kept_audio import KeptAudio
+from api.schemas.chat import (
+    AnswerMessage,
+    AudioFormat,
+    ChatResponse,
+    Choice,
+    CompletionTokens,
+    MessageAudio,
+    PromptTokens,
+    SpeechQuality,
+    Usage,
+    VoiceUsed,
+)
+from api.streaming import base64_pieces, sse
+from audio.encode import encode_audio, encode_pieces
+from higgs.speech import Speech, SpeechStream
+from text.pauses import without_pauses
+
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of an answer before it is spoken."""
+
+    model: str
+    text: str
+    format: AudioFormat
+    voice: VoiceUsed
+    id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
+    audio_id: str = field(default_factory=lambda: f"audio_{uuid4().hex}")
+    created: int = field(default_factory=lambda: int(time.time()))
+
+
+def whole_answer(answer: Answer, speech: Speech, quality: SpeechQuality, kept: KeptAudio) -> ChatResponse:
+    """The answer as one chat completion."""
+    data = base64.b64encode(encode_audio(speech.samples, answer.format).data).decode("ascii")
+    expires_at = kept.keep(answer.audio_id, speech.as_spoken, without_pauses(answer.text))
+    audio = MessageAudio(id=answer.audio_id, data=data, expires_at=expires_at, transcript=answer.text)
+    return ChatResponse(
+        id=answer.id,
+        created=answer.created,
+        model=answer.model,
+        choices=[Choice(finish_reason=speech.finish_reason, message=AnswerMessage(audio=audio))],
+        usage=usage_of(speech),
+        voice=answer.voice,
+        seed=speech.seed,
+        quality=quality,
+    )
+
+
+def answer_events(
+    answer: Answer,
+    stream: SpeechStream,
+    samples: Iterable[np.ndarray],
+    kept: KeptAudio,
+    include_usage: bool,
+) -> Iterator[bytes]:
+    """The answer as chat completion chunks, each a server-sent event, and [DONE].
+
+    The fields of a message come once each, since clients join what comes twice. `voice` is an extension of
+    the first chunk, `seed` and `quality` are some of the last that has a choice.
+    """
+    base = {"id": answer.id, "object": "chat.completion.chunk", "created": answer.created}
+    base |= {"model": answer.model} | ({"usage": None} if include_usage else {})
+
+    def chunk(delta: dict[str, Any], finish_reason: str | None = None, **extensions: Any) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return sse({**base, "choices": [choice], **extensions})
+
+    yield chunk({"role": "assistant", "content": None, "refusal": None}, voice=answer.voice.model_dump())
+    yield chunk({"audio": {"id": answer.audio_id, "transcript": answer.text}})
+    for data in base64_pieces(encode_pieces(samples, answer.format)):
+        yield chunk({"audio": {"data": data}})
+    speech = stream.finished()
+    expires_at = kept.keep(answer.audio_id, speech.as_spoken, without_pauses(answer.text))
+    yield chunk({"audio": {"expires_at": expires_at}})
+    quality = quality_of(speech, answer.text).model_dump()
+    yield chunk({}, speech.finish_reason, seed=speech.seed, quality=quality)
+    if include_usage:
+        yield sse({**base, "choices": [], "usage": usage_of(speech).model_dump()})
+    yield DONE
+
+
+def usage_of(speech: Speech) -> Usage:
+    prompt = speech.prompt_text_tokens + speech.prompt_audio_tokens
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=speech.completion_audio_tokens,
+        total_tokens=prompt + speech.completion_audio_tokens,
+        prompt_tokens_details=PromptTokens(
+            audio_tokens=speech.prompt_audio_tokens, text_tokens=speech.prompt_text_tokens
+        ),
+        completion_tokens_details=CompletionTokens(audio_tokens=speech.completion_audio_tokens),
+    )

@@ -1,0 +1,66 @@
+"""What a chat means here: which text is spoken, and what is refused."""
+
+import re
+from dataclasses import dataclass, replace
+
+from api.schemas.chat import AudioRequest, ChatRequest, Message
+from api.text_validation import check_text
+from errors import InvalidRequest, PayloadTooLarge
+from higgs.prompts.v2 import INSTRUCTION
+from synthesis.planner import SpeechOptions
+from text.normalise import spoken_part
+
+# How boson's own clients write a system message.
+SCENE = re.compile(r"<\|scene_desc_start\|>(.*?)<\|scene_desc_end\|>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SpokenText:
+    """What is to be spoken, and where it stands in the body."""
+
+    text: str
+    path: str
+
+
+def check_supported(request: ChatRequest) -> AudioRequest:
+    """Refuse what this route can't do; return the audio asked for, WAV in the default voice where unsaid."""
+    if request.n not in (None, 1):
+        raise _unsupported("n", "One answer is made per request; send several requests instead.")
+    if request.stream and request.verify:
+        raise _unsupported("verify", "A stream leaves before it can be heard as a whole; ask without stream.")
+    if request.modalities is not None and "audio" not in request.modalities:
+        raise _unsupported("modalities", 'This model answers with audio; modalities must name "audio".')
+    return request.audio or AudioRequest()
+
+
+def spoken_text(request: ChatRequest, longest: int) -> SpokenText:
+    """The text of the last user message, without a leading instruction unless strip_instruction is false."""
+    index = max((i for i, message in enumerate(request.messages) if message.role == "user"), default=None)
+    if index is None:
+        raise InvalidRequest("There is no user message to speak.", code="text_empty", param="messages")
+    path = f"messages[{index}].content"
+    text = text_of(request.messages[index])
+    check_text(text, path, longest)
+    return SpokenText(spoken_part(text, strip_instruction=request.strip_instruction), path)
+
+
+def speech_options(request: ChatRequest, longest: int) -> SpeechOptions:
+    """How to speak, by all the fields that say so; the system messages describe the scene."""
+    scenes = []
+    for index, message in enumerate(request.messages):
+        if message.role in ("system", "developer"):
+            text = text_of(message)
+            if len(text) > longest:
+                wrong = f"The system message has {len(text)} characters; at most {longest} are taken."
+                raise PayloadTooLarge(wrong, code="text_too_long", param=f"messages[{index}].content")
+            scenes += SCENE.findall(text) or [text.removeprefix(INSTRUCTION)]
+    delivery = (request.audio or AudioRequest()).delivery(request.instructions)
+    return replace(request.sampling(), delivery=delivery, scene="\n".join(scenes).strip() or None)
+
+
+def text_of(message: Message) -> str:
+    return "\n".join(part.text for part in message.content if part.text).strip()
+
+
+def _unsupported(param: str, message: str) -> InvalidRequest:
+    return InvalidRequest(message, code="unsupported", param=param)

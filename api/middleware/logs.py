@@ -1,0 +1,78 @@
+"""The log: a line for each request, as text or as JSON. It never holds what users say, send or hear.
+
+The address of a request may hold a text (`?text=…`) or a name, so that only the route is logged.
+"""
+
+import json
+import logging
+from typing import Any, Literal
+
+from api.request_context import Record, record_under_way
+
+log = logging.getLogger("requests")
+
+LogFormat = Literal["text", "json"]
+TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# Asked every few seconds by those who watch the server.
+WATCHED = ("/health", "/metrics")
+
+
+def set_up_logs(level: str, format: LogFormat) -> None:
+    """Log to standard error, from this level up."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if format == "json" else TextLines(TEXT))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+def log_request(record: Record) -> None:
+    """One line, once the answer is out."""
+    details: dict[str, Any] = {
+        "request_id": record.id,
+        "method": record.method,
+        "route": record.route,
+        "status": record.status,
+        "seconds": round(record.seconds, 4),
+    }
+    if record.first_audio is not None:
+        details["first_audio_seconds"] = round(record.first_audio, 4)
+    if record.takes_made_again:
+        details["takes_made_again"] = record.takes_made_again
+    if record.errors:
+        details["errors"] = ",".join(record.errors)
+    if not record.whole:
+        details["broken_off"] = True
+    level = logging.DEBUG if record.route in WATCHED and record.whole else logging.INFO
+    log.log(level, "request", extra={"details": details})
+
+
+class TextLines(logging.Formatter):
+    """The usual line and, behind the message, key=value."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        pairs = [f"{name}={value}" for name, value in _details(record).items()]
+        return " ".join([super().formatMessage(record), *pairs])
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    default_msec_format = "%s.%03d"
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_details(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _details(record: logging.LogRecord) -> dict[str, Any]:
+    """What a line is about: the request under way, and what the line itself brings."""
+    request = record_under_way()
+    details = {} if request is None else {"request_id": request.id}
+    return details | getattr(record, "details", {})

@@ -1,0 +1,80 @@
+"""How often a key, or without keys an address, may ask: counted in this process, over a moving window."""
+
+import math
+import time
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
+
+from limits import RateLimitItem, WindowStats, parse_many
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import error_response
+from api.middleware.auth import GUARDED
+from errors import RateLimited
+
+
+def limits_of(setting: str | None) -> list[RateLimitItem]:
+    """The limits in HIGGS_RATE_LIMIT, such as 60/minute."""
+    return parse_many(setting) if setting else []
+
+
+class RateLimits:
+    """Refuse a request beyond a limit before its body is read; tell each asker how many are left.
+
+    The headers are OpenAI's. Stands inside of ApiKeys, which says whose a request is.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Sequence[RateLimitItem]) -> None:
+        self.app = app
+        self._limits = limits
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._limits or scope["type"] != "http" or not scope["path"].startswith(GUARDED):
+            return await self.app(scope, receive, send)
+        asker = scope["state"]["owner"] or _address(scope)
+        refused_by = next((limit for limit in self._limits if not self._limiter.hit(limit, asker)), None)
+        tightest = refused_by or min(self._limits, key=lambda limit: self._left(limit, asker).remaining)
+        left = self._left(tightest, asker)
+        seconds = max(left.reset_time - time.time(), 0.0)
+        headers = {
+            "x-ratelimit-limit-requests": str(tightest.amount),
+            "x-ratelimit-remaining-requests": str(left.remaining),
+            "x-ratelimit-reset-requests": _duration(seconds),
+        }
+
+        async def send_with_limit(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        app: ASGIApp = self.app
+        if refused_by is not None:
+            wait = max(math.ceil(seconds), 1)
+            message = f"More than {refused_by} were asked for; ask again in {wait} s."
+            app = error_response(RateLimited(message, retry_after=wait))
+        await app(scope, receive, send_with_limit)
+
+    def _left(self, limit: RateLimitItem, asker: str) -> WindowStats:
+        return self._limiter.get_window_stats(limit, asker)
+
+
+def _address(scope: Scope) -> str:
+    """Where the request comes from; of IPv6, the network that one subscriber has."""
+    address = scope["client"][0] if scope.get("client") else ""
+    try:
+        return str(ip_network((address, 64), strict=False)) if ip_address(address).version == 6 else address
+    except ValueError:
+        return address
+
+
+def _duration(seconds: float) -> str:
+    """As OpenAI writes it: 350ms, 7s, 1m30s."""
+    if seconds < 1:
+        return f"{math.ceil(seconds * 1000)}ms"
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"

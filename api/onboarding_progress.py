@@ -1,0 +1,88 @@
+"""An onboarding under way, as the routes that make voices tell of it: to its end, or step by step."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+
+import numpy as np
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
+
+from api.state import ServerState
+from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
+from audio.decode import SAMPLE_RATE
+from errors import InvalidRequest, NotFound
+from voices.library import KeptVoices
+from voices.onboarding import Onboarding, VoiceOrder
+from voices.store.sessions import Step
+
+# Step → the field of the request that an error of the step is about.
+Fields = Mapping[str, str]
+
+
+def listening(state: ServerState, asked: bool | None) -> Callable[[np.ndarray], str | None] | None:
+    """What recognises the words of a reference, if the request, or else the setting, wants it."""
+    wanted = state.habits.transcribe_references if asked is None else asked
+    if not wanted:
+        return None
+    return lambda samples: state.listener.transcribe(samples, SAMPLE_RATE).text or None
+
+
+def consent_check(state: ServerState, voices: KeptVoices, consent: str, asked: bool | None = None) -> bool:
+    """Whether the consent must be of the same speaker, since the request, or else the setting, wants it.
+
+    InvalidRequest if it must, and none is named; NotInstalled if nothing here can tell.
+    """
+    wanted = state.habits.verify_consents if asked is None else asked
+    if wanted and not consent:
+        message = "Name a consent of the same speaker; POST /v1/audio/voice_consents keeps one."
+        raise InvalidRequest(message, code="missing_required_parameter", param="consent")
+    if wanted:
+        voices.judge.require()
+    return wanted
+
+
+async def ordered(voices: KeptVoices, order: VoiceOrder, fields: Fields) -> Onboarding:
+    """The onboarding of an order that can be met."""
+    try:
+        return await run_in_threadpool(voices.onboard, order)
+    except InvalidRequest as error:
+        error.param = "consent" if isinstance(error, NotFound) else fields["keep"]
+        raise
+
+
+async def finished(onboarding: Onboarding, fields: Fields, request: Request) -> None:
+    """Walk to the end; nothing is kept if the client leaves before."""
+
+    def walk() -> None:
+        for _ in _walked(onboarding, fields):
+            pass
+
+    await while_connected(request, onboarding, walk)
+
+
+async def progress_response(
+    onboarding: Onboarding, fields: Fields, answer: Callable[[], BaseModel]
+) -> PiecewiseResponse:
+    """Events of the steps while they are taken, and in the end the answer or the error."""
+    turns = _walked(onboarding, fields)
+    first = await run_in_threadpool(next, turns)
+    events = _events(onboarding, chain([first], turns), answer)
+    return PiecewiseResponse(with_failure_told(events), onboarding, EVENT_STREAM)
+
+
+def _walked(onboarding: Onboarding, fields: Fields) -> Iterator[list[Step]]:
+    try:
+        yield from onboarding
+    except InvalidRequest as error:
+        if onboarding.steps:
+            error.param = error.param or fields.get(onboarding.steps[-1]["name"])
+        raise
+
+
+def _events(
+    onboarding: Onboarding, turns: Iterator[list[Step]], answer: Callable[[], BaseModel]
+) -> Iterator[bytes]:
+    for steps in turns:
+        yield sse({"type": "voice.onboarding.step", "voice_id": onboarding.voice_id, "steps": steps})
+    yield sse({"type": "voice.onboarding.done", **answer().model_dump()})

@@ -1,0 +1,56 @@
+"""POST /v1/chat/completions: a text and perhaps a recording in, speech in base64 out, whole or streamed."""
+
+from functools import partial
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.attempts import Takes
+from api.chat_responses import Answer, answer_events, whole_answer
+from api.chat_transcripts import transcript_answer
+from api.chat_validation import check_supported, speech_options, spoken_text
+from api.chat_voices import voice_wishes
+from api.errors import blamed_on
+from api.middleware.auth import Owner
+from api.routes.ops import check_model
+from api.schemas.chat import ChatRequest, ChatResponse
+from api.schemas.transcription import TextChatResponse
+from api.state import Cloner, State
+from api.streaming import EVENT_STREAM, PiecewiseResponse, begun, while_connected, with_failure_told
+from api.voice_resolution import choose_voices
+
+router = APIRouter()
+
+
+@router.post(
+    "/v1/chat/completions",
+    response_model=ChatResponse | TextChatResponse,
+    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+)
+async def create_chat_completion(
+    body: ChatRequest, request: Request, cloner: Cloner, state: State, owner: Owner
+) -> ChatResponse | TextChatResponse | Response:
+    """Speak the last user message; audio.voice "clone" speaks in the voice of the messages' input_audio.
+
+    modalities ["text"] answers with the words of the input_audio instead.
+    """
+    check_model(body.model, cloner)
+    if body.modalities == ["text"]:
+        return await transcript_answer(body, request, cloner.model_id, state)
+    audio = check_supported(body)
+    spoken = spoken_text(body, state.limits.text_characters)
+    wishes = voice_wishes(body, spoken.text, state.kept_audio)
+    options = speech_options(body, state.limits.text_characters)
+    voices, used = await run_in_threadpool(choose_voices, wishes, options, cloner, state, owner)
+    with blamed_on(spoken.path):
+        stream = await run_in_threadpool(cloner.stream, spoken.text, voices, options)
+    answer = Answer(cloner.model_id, spoken.text, audio.format, used)
+    if body.stream:
+        include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
+        events = answer_events(answer, stream, await begun(stream, request), state.kept_audio, include_usage)
+        return PiecewiseResponse(with_failure_told(events), stream, EVENT_STREAM)
+    again = None if options.seed is not None else partial(cloner.stream, spoken.text, voices, options)
+    takes = Takes(stream, again, spoken.text, state.verifier(body.verify), state.habits.most_takes)
+    speech, quality = await while_connected(request, takes, takes.best)
+    return await run_in_threadpool(whole_answer, answer, speech, quality, state.kept_audio)

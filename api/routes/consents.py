@@ -1,0 +1,81 @@
+"""/v1/audio/voice_consents: recordings in which speakers agree to be cloned."""
+
+import time
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends, File, Form, UploadFile
+from fastapi.concurrency import run_in_threadpool
+
+from api.errors import blamed_on
+from api.middleware.auth import Owner
+from api.routes.voices import After, Limit
+from api.schemas.voices import Consent, ConsentChange, ConsentDeleted, ConsentList, Language
+from api.state import State, Voices
+from api.uploads import require_form, uploaded_bytes
+from api.voice_validation import LONGEST_NAME, plain_text
+from audio.decode import decode_audio
+from audio.encode import encode_audio
+from audio.reference import prepare_reference
+from voices.store.tables import VoiceConsent
+
+router = APIRouter(prefix="/v1/audio/voice_consents")
+
+LONGEST_SECONDS = 60.0
+
+
+@router.post("", dependencies=[Depends(require_form)])
+async def create_consent(
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    name: Annotated[str, Form()],
+    language: Annotated[Language, Form(description="The language spoken, as a BCP 47 tag such as en-US.")],
+    recording: Annotated[UploadFile, File(description="Sound or video of any kind, up to a minute.")],
+) -> Consent:
+    """Keep a recording of a consent."""
+    label = plain_text(name, "name", LONGEST_NAME)
+    data = await uploaded_bytes(recording, "recording", state.limits.voice_bytes)
+    with blamed_on("recording"):
+        flac = await run_in_threadpool(consent_flac, data)
+    consent = VoiceConsent(
+        id=f"cons_{uuid4().hex}",
+        owner=owner,
+        created_at=time.time(),
+        name=label,
+        language=language,
+        flac=flac,
+    )
+    await run_in_threadpool(voices.store.consents.add, consent)
+    return Consent.of(consent)
+
+
+@router.get("")
+def list_consents(voices: Voices, owner: Owner, after: After = None, limit: Limit = 20) -> ConsentList:
+    page = voices.store.consents.page(owner, after=after, limit=limit)
+    return ConsentList(data=[Consent.of(consent) for consent in page.rows], has_more=page.has_more)
+
+
+@router.get("/{consent_id}")
+def retrieve_consent(consent_id: str, voices: Voices, owner: Owner) -> Consent:
+    return Consent.of(voices.store.consents.get(owner, consent_id))
+
+
+@router.post("/{consent_id}")
+def change_consent(consent_id: str, body: ConsentChange, voices: Voices, owner: Owner) -> Consent:
+    label = plain_text(body.name, "name", LONGEST_NAME)
+    return Consent.of(voices.store.consents.rename(owner, consent_id, label))
+
+
+@router.delete("/{consent_id}")
+def delete_consent(consent_id: str, voices: Voices, owner: Owner) -> ConsentDeleted:
+    """Delete a consent; the voices made with it stay, without one."""
+    voices.store.consents.delete(owner, consent_id)
+    return ConsentDeleted(id=consent_id)
+
+
+def consent_flac(data: bytes) -> bytes:
+    """The recording as it is kept; InvalidAudio if nothing can be heard in it."""
+    samples = decode_audio(data, max_seconds=LONGEST_SECONDS)
+    prepare_reference(samples)
+    return encode_audio(samples, "flac").data

@@ -1,0 +1,198 @@
+"""/api/public/voice/onboarding: upload a recording or a video, hear the voice say something else, keep it."""
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response, StreamingResponse
+from pydantic import ValidationError
+
+from api.errors import blamed_on
+from api.middleware.auth import Owner
+from api.onboarding_progress import consent_check, finished, listening, ordered, progress_response
+from api.schemas.voices import (
+    OnboardingAnswer,
+    OnboardingDeleted,
+    OnboardingError,
+    OnboardingStatus,
+    OnboardingStep,
+    PartUsed,
+    SampleBody,
+    findings_of,
+    likeness_of,
+)
+from api.state import Cloner, State, Voices
+from api.streaming import EVENT_STREAM, sse, while_connected
+from api.text_validation import check_text
+from api.uploads import file_name, require_form, uploaded_bytes
+from api.voice_validation import TRIAL_TEXT, transcript, user_name, voice_name
+from audio.encode import encode_audio
+from errors import InvalidRequest
+from higgs.speech import Speech
+from voices.library import KeptVoices
+from voices.onboarding import VoiceOrder
+from voices.store.tables import VoiceProfile
+
+router = APIRouter(prefix="/api/public/voice/onboarding")
+
+FIELDS = {
+    **dict.fromkeys(("read", "choose", "encode"), "audio_file"),
+    "verify": "consent",
+    "speak": "sample_text",
+    "keep": "voice_name",
+}
+EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}}
+POLL_SECONDS = 0.25
+
+
+async def sample_body(request: Request) -> SampleBody:
+    """The text to say, in JSON or in a form."""
+    try:
+        if request.headers.get("content-type", "").startswith("application/json"):
+            return SampleBody.model_validate(await request.json())
+        return SampleBody.model_validate(dict(await request.form()))
+    except ValidationError as error:
+        issues = [{**issue, "loc": ("body", *issue["loc"])} for issue in error.errors()]
+        raise RequestValidationError(issues) from error
+    except ValueError as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
+
+
+@router.post(
+    "/clone", dependencies=[Depends(require_form)], response_model=OnboardingAnswer, responses=EVENTS
+)
+async def clone_voice(
+    request: Request,
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    audio_file: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
+    user_id: Annotated[str, Form()],
+    voice_name_given: Annotated[str, Form(alias="voice_name")],
+    sample_text: Annotated[str, Form(description="What the new voice is to say.")] = TRIAL_TEXT,
+    transcribe_reference: Annotated[
+        bool | None, Form(description="Recognise the words without ref_text.")
+    ] = None,
+    ref_text: Annotated[str | None, Form(description="The words spoken in the recording.")] = None,
+    consent: Annotated[str, Form(description="The id of a kept consent.")] = "",
+    verify_consent: Annotated[bool | None, Form(description="It must be of the same speaker.")] = None,
+    stream: Annotated[bool, Form(description="Answer with events of the steps.")] = False,
+) -> OnboardingAnswer | Response:
+    """Make a voice of the best stretch of a recording, and let it speak."""
+    check_text(sample_text, "sample_text", state.limits.text_characters)
+    order = VoiceOrder(
+        owner=owner,
+        user_id=user_name(user_id, "user_id"),
+        name=voice_name(voice_name_given, "voice_name"),
+        file_name=file_name(audio_file),
+        transcript=transcript(ref_text, "ref_text"),
+        listen=listening(state, transcribe_reference),
+        consent_id=consent or None,
+        verify_consent=consent_check(state, voices, consent, verify_consent),
+        sample_text=sample_text,
+        upload=await uploaded_bytes(audio_file, "audio_file", state.limits.voice_bytes),
+    )
+    onboarding = await ordered(voices, order, FIELDS)
+
+    def answer() -> OnboardingAnswer:
+        assert onboarding.profile is not None and onboarding.sample is not None
+        profile = onboarding.profile
+        return spoken_answer(profile, sample_text, onboarding.sample, profile.similarity)
+
+    if stream:
+        return await progress_response(onboarding, FIELDS, answer)
+    await finished(onboarding, FIELDS, request)
+    return await run_in_threadpool(answer)
+
+
+@router.get("/status/{voice_id}")
+def onboarding_status(voice_id: str, voices: Voices, owner: Owner) -> OnboardingStatus:
+    """How far the onboarding of a voice came, or why it failed."""
+    return status_of(voices, owner, voice_id)
+
+
+@router.get("/status/{voice_id}/events", response_class=StreamingResponse, responses=EVENTS)
+async def onboarding_events(voice_id: str, voices: Voices, owner: Owner) -> StreamingResponse:
+    """The status as events: now, at each change, and for the last time when the onboarding has ended."""
+    first = await run_in_threadpool(status_of, voices, owner, voice_id)
+
+    async def events() -> AsyncIterator[bytes]:
+        status = first
+        yield sse(status.model_dump())
+        while status.status == "running":
+            await asyncio.sleep(POLL_SECONDS)
+            latest = await run_in_threadpool(status_of, voices, owner, voice_id)
+            if (latest.status, latest.steps) != (status.status, status.steps):
+                yield sse(latest.model_dump())
+            status = latest
+
+    return StreamingResponse(events(), media_type=EVENT_STREAM, headers={"cache-control": "no-cache"})
+
+
+@router.post("/test/{voice_id}")
+async def try_voice(
+    voice_id: str,
+    body: Annotated[SampleBody, Depends(sample_body)],
+    request: Request,
+    cloner: Cloner,
+    voices: Voices,
+    state: State,
+    owner: Owner,
+) -> OnboardingAnswer:
+    """Let a kept voice say a text."""
+    check_text(body.text, "text", state.limits.text_characters)
+    profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
+    reference = await run_in_threadpool(voices.reference, profile)
+    with blamed_on("text"):
+        stream = await run_in_threadpool(cloner.stream, body.text, reference)
+    speech = await while_connected(request, stream, stream.speech)
+    similarity = await run_in_threadpool(voices.similarity, profile, speech.as_spoken)
+    return await run_in_threadpool(spoken_answer, profile, body.text, speech, similarity)
+
+
+@router.delete("/{voice_id}")
+def delete_voice(voice_id: str, voices: Voices, owner: Owner) -> OnboardingDeleted:
+    """Delete a voice and what its onboarding left, or what a failed one left."""
+    voices.store.delete(owner, voice_id)
+    return OnboardingDeleted(voice_id=voice_id)
+
+
+def spoken_answer(
+    profile: VoiceProfile, text: str, speech: Speech, similarity: float | None
+) -> OnboardingAnswer:
+    mp3 = base64.b64encode(encode_audio(speech.samples, "mp3").data).decode("ascii")
+    return OnboardingAnswer(
+        voice_id=profile.id,
+        voice_name=profile.name,
+        sample_text=text,
+        sample_audio=f"data:audio/mp3;base64,{mp3}",
+        used=PartUsed.of(profile),
+        findings=findings_of(profile),
+        likeness=likeness_of(similarity),
+    )
+
+
+def status_of(voices: KeptVoices, owner: str, voice_id: str) -> OnboardingStatus:
+    session = voices.store.sessions.get(owner, voice_id)
+    profile = voices.store.profiles.get(owner, voice_id) if session.state == "completed" else None
+    failed = session.error_code is not None or session.error_message is not None
+    return OnboardingStatus(
+        voice_id=voice_id,
+        voice_name=profile.name if profile else session.voice_name,
+        user_id=session.user_id,
+        status=session.state,
+        steps=[OnboardingStep(**step) for step in session.steps],
+        error=OnboardingError(code=session.error_code, message=session.error_message) if failed else None,
+        file_name=session.file_name,
+        upload_bytes=session.upload_bytes,
+        created_at=session.created_at,
+        duration_seconds=(session.finished_at or time.time()) - session.created_at,
+        used=PartUsed.of(profile) if profile else None,
+        findings=findings_of(profile) if profile else None,
+        likeness=likeness_of(profile.similarity) if profile else None,
+    )

@@ -1,0 +1,120 @@
+"""Voices by the file: several uploads in one call, and a voice carried from one server to another."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from api.errors import blamed_on, error_detail
+from api.middleware.auth import Owner
+from api.onboarding_progress import consent_check, finished, ordered
+from api.routes.voices import FIELDS
+from api.schemas.voices import BatchAnswer, BatchResult, Voice, VoiceChange
+from api.state import State, Voices
+from api.uploads import file_name, require_form, uploaded_bytes
+from api.voice_validation import delivery, transcript, user_name, voice_name
+from audio.delivery import Delivery
+from errors import InvalidRequest
+from voices.bundle import Bundle
+from voices.library import KeptVoices, delivery_of
+from voices.onboarding import VoiceOrder
+
+router = APIRouter(prefix="/v1/audio/voices")
+
+MOST_FILES = 20
+ZIP = "application/zip"
+
+
+@router.post("/batch", dependencies=[Depends(require_form)])
+async def create_voices(
+    request: Request,
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    audio_samples: Annotated[list[UploadFile], File(description="Up to 20 files, one voice each.")],
+    names: Annotated[list[str], Form(description="A name for each; unset: those of the files.")] = [],  # noqa: B006
+    user_id: Annotated[str, Form()] = "",
+) -> BatchAnswer:
+    """Make a voice of each file; each has its own result, and one that fails stops no other."""
+    if len(audio_samples) > MOST_FILES:
+        message = f"{len(audio_samples)} files were sent; at most {MOST_FILES} are taken in one call."
+        raise InvalidRequest(message, code="invalid_value", param="audio_samples")
+    if names and len(names) != len(audio_samples):
+        message = f"There are {len(names)} names for {len(audio_samples)} files; send one for each, or none."
+        raise InvalidRequest(message, code="invalid_value", param="names")
+    consent_check(state, voices, "")
+    user, results = user_name(user_id, "user_id"), []
+    for index, upload in enumerate(audio_samples):
+        result = BatchResult(index=index, file_name=file_name(upload))
+        try:
+            name = voice_name(names[index] if names else Path(result.file_name).stem, "names")
+            data = await uploaded_bytes(upload, "audio_samples", state.limits.voice_bytes)
+            order = VoiceOrder(owner=owner, user_id=user, name=name, file_name=result.file_name, upload=data)
+            result.voice = await _made(voices, order, request)
+        except InvalidRequest as error:
+            error.param = error.param or "audio_samples"
+            result.error = error_detail(error)
+        results.append(result)
+    return BatchAnswer(data=results)
+
+
+async def _made(voices: KeptVoices, order: VoiceOrder, request: Request) -> Voice:
+    onboarding = await ordered(voices, order, FIELDS)
+    await finished(onboarding, FIELDS, request)
+    assert onboarding.profile is not None
+    return Voice.of(onboarding.profile)
+
+
+@router.get("/{voice_id}/export", response_class=Response, responses={200: {"content": {ZIP: {}}}})
+def export_voice(voice_id: str, voices: Voices, owner: Owner) -> Response:
+    """A voice as one file, which the import route of any server takes."""
+    profile = voices.store.profiles.get(owner, voice_id)
+    samples = voices.store.samples
+    bundle = Bundle(
+        name=profile.name,
+        transcript=profile.transcript,
+        source_seconds=profile.source_seconds,
+        start_seconds=profile.start_seconds,
+        end_seconds=profile.end_seconds,
+        flac=voices.store.profiles.sample(owner, voice_id).flac,
+        delivery=asdict(delivery_of(profile)),
+        samples=tuple((each.transcript, samples.recording(each)) for each in profile.samples),
+    )
+    headers = {"content-disposition": f'attachment; filename="{voice_id}.zip"'}
+    return Response(bundle.packed(), media_type=ZIP, headers=headers)
+
+
+@router.post("/import", dependencies=[Depends(require_form)])
+async def import_voice(
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    file: Annotated[UploadFile, File(description="What the export route gave.")],
+    name: Annotated[str | None, Form(description="Another name for the voice.")] = None,
+    user_id: Annotated[str, Form()] = "",
+) -> Voice:
+    """Keep an exported voice."""
+    user = user_name(user_id, "user_id")
+    consent_check(state, voices, "")
+    data = await uploaded_bytes(file, "file", state.limits.voice_bytes)
+    with blamed_on("file"):
+        bundle = await run_in_threadpool(Bundle.unpacked, data)
+        words, spoken = transcript(bundle.transcript, "file"), described_delivery(bundle)
+        chosen = voice_name(bundle.name, "file") if name is None else voice_name(name, "name")
+        worded = replace(bundle, transcript=words)
+        kept = await run_in_threadpool(voices.restore, owner, user, chosen, worded, spoken)
+    return Voice.of(kept)
+
+
+def described_delivery(bundle: Bundle) -> Delivery:
+    """The delivery in a bundle; InvalidRequest (voice_file_invalid) unless a voice can be kept so."""
+    try:
+        change = VoiceChange.model_validate(bundle.delivery)
+    except ValidationError as error:
+        wrong = f"The file is no exported voice: its delivery says {error.errors()[0]['loc'][0]} wrongly."
+        raise InvalidRequest(wrong, code="voice_file_invalid") from error
+    return delivery(change, change.instructions, "file")

@@ -1,0 +1,52 @@
+"""/v1/audio/voices/{id}/samples: more recordings of a kept voice than its first."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Form, UploadFile
+from fastapi.concurrency import run_in_threadpool
+
+from api.errors import blamed_on
+from api.middleware.auth import Owner
+from api.routes.voices import refuse_built_in
+from api.schemas.voices import Voice
+from api.state import State, Voices
+from api.uploads import require_form, uploaded_bytes
+from api.voice_validation import transcript
+from audio.decode import SAMPLE_RATE
+
+router = APIRouter(prefix="/v1/audio/voices/{voice_id}/samples")
+
+
+@router.post("", dependencies=[Depends(require_form)])
+async def add_sample(
+    voice_id: str,
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    audio_sample: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
+    ref_text: Annotated[str | None, Form(description="Its words; unset, they are recognised.")] = None,
+) -> Voice:
+    """Add the best stretch of another recording to a voice: up to two, of 60 s with the first.
+
+    The published 3B reads all of them; the bundled model and Higgs v3 the first alone.
+    """
+    refuse_built_in(voice_id)
+    words = transcript(ref_text, "ref_text")
+    data = await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes)
+    with blamed_on("audio_sample"):
+        profile = await run_in_threadpool(
+            voices.add_sample,
+            owner,
+            voice_id,
+            data,
+            words,
+            lambda samples: state.listener.transcribe(samples, SAMPLE_RATE).text,
+        )
+    return Voice.of(profile)
+
+
+@router.delete("/{sample_id}")
+def delete_sample(voice_id: str, sample_id: str, voices: Voices, owner: Owner) -> Voice:
+    """Take a recording away again; the first stays."""
+    refuse_built_in(voice_id)
+    return Voice.of(voices.store.samples.remove(owner, voice_id, sample_id))

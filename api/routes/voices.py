@@ -1,0 +1,168 @@
+"""/v1/audio/voices: keep a voice, and list, name, hear and delete the kept ones."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from api.errors import blamed_on
+from api.middleware.auth import Owner
+from api.onboarding_progress import consent_check, finished, listening, ordered
+from api.schemas.chat import OPENAI_VOICES, SoundOfVoice, SpeechFormat
+from api.schemas.voices import Voice, VoiceChange, VoiceDeleted, VoiceList, VoiceOption
+from api.state import Cloner, State, Voices
+from api.streaming import while_connected
+from api.text_validation import check_text
+from api.uploads import file_name, require_form, uploaded_bytes
+from api.voice_resolution import DEFAULT
+from api.voice_validation import TRIAL_TEXT, delivery, transcript, user_name, voice_name
+from audio.delivery import FASTEST, LOUDEST_DB, MOST_SEMITONES, SLOWEST, SOFTEST_DB
+from audio.encode import encode_audio
+from errors import InvalidRequest
+from voice_cloning import VoiceCloner
+from voices.onboarding import VoiceOrder
+
+router = APIRouter(prefix="/v1/audio/voices")
+
+FIELDS = {**dict.fromkeys(("read", "choose", "encode"), "audio_sample"), "verify": "consent", "keep": "name"}
+UNSAID = "Where a request doesn't say:"
+After = Annotated[str | None, Query(description="The list goes on behind this id.")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+@router.post("", dependencies=[Depends(require_form)])
+async def create_voice(
+    request: Request,
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    name: Annotated[str, Form()],
+    audio_sample: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
+    consent: Annotated[str, Form(description="The id of a kept consent.")] = "",
+    verify_consent: Annotated[bool | None, Form(description="It must be of the same speaker.")] = None,
+    transcribe_reference: Annotated[
+        bool | None, Form(description="Recognise the words without ref_text.")
+    ] = None,
+    ref_text: Annotated[str | None, Form(description="The words spoken in the sample.")] = None,
+    user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",
+    speed: Annotated[
+        float | None, Form(ge=SLOWEST, le=FASTEST, description=f"{UNSAID} times as fast.")
+    ] = None,
+    pitch: Annotated[
+        float | None, Form(ge=-MOST_SEMITONES, le=MOST_SEMITONES, description=f"{UNSAID} semitones up.")
+    ] = None,
+    volume: Annotated[
+        float | None, Form(ge=SOFTEST_DB, le=LOUDEST_DB, description=f"{UNSAID} dB louder.")
+    ] = None,
+    instructions: Annotated[str | None, Form(description=f"{UNSAID} how to speak, in words.")] = None,
+) -> Voice:
+    """Make a voice of the best stretch of a recording."""
+    sound = SoundOfVoice(speed=speed, pitch=pitch, volume=volume)
+    order = VoiceOrder(
+        owner=owner,
+        user_id=user_name(user_id, "user_id"),
+        name=voice_name(name, "name"),
+        file_name=file_name(audio_sample),
+        transcript=transcript(ref_text, "ref_text"),
+        delivery=delivery(sound, instructions, "instructions"),
+        listen=listening(state, transcribe_reference),
+        consent_id=consent or None,
+        verify_consent=consent_check(state, voices, consent, verify_consent),
+        upload=await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes),
+    )
+    onboarding = await ordered(voices, order, FIELDS)
+    await finished(onboarding, FIELDS, request)
+    assert onboarding.profile is not None
+    return Voice.of(onboarding.profile)
+
+
+@router.get("")
+def list_voices(
+    cloner: Cloner,
+    voices: Voices,
+    owner: Owner,
+    after: After = None,
+    limit: Limit = 20,
+    user_id: Annotated[str | None, Query(description="Only the voices of this user.")] = None,
+) -> VoiceList:
+    """The model's own voice, on the first page, and the kept ones, newest first."""
+    page = voices.store.profiles.page(owner, after=after, limit=limit, user_id=user_id)
+    own, aliases = ([built_in(cloner)], OPENAI_VOICES) if after is None else ([], ())
+    data = own + [Voice.of(profile) for profile in page.rows]
+    named = [(voice.id, voice.name) for voice in data] + [(name, name) for name in aliases]
+    options = [VoiceOption(id=id, name=name) for id, name in named]
+    return VoiceList(data=data, has_more=page.has_more, voices=options)
+
+
+@router.get("/{voice_id}")
+def retrieve_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
+    if voice_id == DEFAULT:
+        return built_in(cloner)
+    return Voice.of(voices.store.profiles.get(owner, voice_id))
+
+
+@router.patch("/{voice_id}")
+def change_voice(voice_id: str, body: VoiceChange, voices: Voices, owner: Owner) -> Voice:
+    """Rename a voice, correct the words of its recording, or say how it is to speak where nobody says."""
+    refuse_built_in(voice_id)
+    name = None if body.name is None else voice_name(body.name, "name")
+    words = None if body.ref_text is None else transcript(body.ref_text, "ref_text") or ""
+    asked = asdict(delivery(body, body.instructions, "instructions"))
+    changes = {column: value for column, value in asked.items() if column in body.model_fields_set}
+    profiles = voices.store.profiles
+    profiles.get(owner, voice_id)
+    with blamed_on("name"):
+        changed = profiles.change(owner, voice_id, name=name, transcript=words, delivery=changes)
+    return Voice.of(changed)
+
+
+@router.delete("/{voice_id}")
+def delete_voice(voice_id: str, voices: Voices, owner: Owner) -> VoiceDeleted:
+    refuse_built_in(voice_id)
+    voices.store.delete(owner, voice_id)
+    return VoiceDeleted(id=voice_id)
+
+
+@router.get("/{voice_id}/preview", response_class=Response, responses=FILE)
+async def preview_voice(
+    voice_id: str,
+    request: Request,
+    cloner: Cloner,
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    text: str = TRIAL_TEXT,
+    response_format: SpeechFormat = "mp3",
+) -> Response:
+    """A text spoken in a voice, as a file that a page can play from this address."""
+    check_text(text, "text", state.limits.text_characters)
+    reference = None
+    if voice_id != DEFAULT:
+        profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
+        reference = await run_in_threadpool(voices.reference, profile)
+    with blamed_on("text"):
+        stream = await run_in_threadpool(cloner.stream, text, reference)
+    speech = await while_connected(request, stream, stream.speech)
+    encoded = await run_in_threadpool(encode_audio, speech.samples, response_format)
+    return Response(encoded.data, media_type=encoded.content_type)
+
+
+@router.get("/{voice_id}/recording", response_class=Response, responses=FILE)
+def voice_recording(voice_id: str, voices: Voices, owner: Owner) -> Response:
+    """The recording that the voice is made of, as FLAC."""
+    return Response(voices.store.profiles.sample(owner, voice_id).flac, media_type="audio/flac")
+
+
+def built_in(cloner: VoiceCloner) -> Voice:
+    """The model's own voice, by which OpenAI's names are spoken too."""
+    return Voice(id=DEFAULT, name=DEFAULT, created_at=cloner.loaded_at, built_in=True)
+
+
+def refuse_built_in(voice_id: str) -> None:
+    if voice_id == DEFAULT:
+        raise InvalidRequest("The model's own voice can't be changed.", code="voice_built_in")

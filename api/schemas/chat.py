@@ -1,0 +1,291 @@
+"""The bodies of requests and responses, in OpenAI's shapes; unknown request fields are let through."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from audio.delivery import FASTEST, LOUDEST_DB, MOST_SEMITONES, SLOWEST, SOFTEST_DB, Delivery
+from synthesis.planner import SpeechOptions
+
+AudioFormat = Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"]
+SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+OPENAI_VOICES = (
+    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
+    *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
+)
+
+
+class RequestBody(BaseModel):
+    """Part of a request: types are strict, as JSON gives them; unknown fields are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class InputAudio(RequestBody):
+    data: str = Field(description="The file's bytes in base64, with or without a data: URI prefix.")
+    format: str | None = Field(default=None, description="Ignored: the bytes themselves say what they are.")
+
+
+class ContentPart(RequestBody):
+    type: Literal["text", "input_audio"]
+    text: str | None = None
+    input_audio: InputAudio | None = None
+
+    @model_validator(mode="after")
+    def _has_the_field_of_its_type(self) -> "ContentPart":
+        if getattr(self, self.type) is None:
+            raise ValueError(f"a part of type {self.type!r} needs a field {self.type!r}")
+        return self
+
+
+def _as_parts(content: Any) -> Any:
+    """A plain string is one text part; null is none."""
+    if content is None:
+        return []
+    if not isinstance(content, str | list):
+        raise PydanticCustomError("content_type", "Input should be a string or a list of parts")
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _as_voice_name(voice: Any) -> Any:
+    return voice["id"] if isinstance(voice, dict) and set(voice) == {"id"} else voice
+
+
+class VoiceId(BaseModel):
+    """OpenAI's long form of a voice name."""
+
+    id: str
+
+
+VoiceName = Annotated[str, BeforeValidator(_as_voice_name, json_schema_input_type=str | VoiceId)]
+
+
+class EarlierAudio(RequestBody):
+    id: str = Field(description="The audio.id of an earlier answer that hasn't expired.")
+
+
+class Message(RequestBody):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Annotated[
+        list[ContentPart],
+        BeforeValidator(_as_parts, json_schema_input_type=str | list[ContentPart] | None),
+    ] = []
+    audio: EarlierAudio | None = None
+
+
+class SoundOfVoice(RequestBody):
+    """How the voice is to sound; unset, as it is kept."""
+
+    speed: float | None = Field(
+        default=None, ge=SLOWEST, le=FASTEST, description="Times as fast, at the same pitch."
+    )
+    pitch: float | None = Field(
+        default=None, ge=-MOST_SEMITONES, le=MOST_SEMITONES, description="Semitones up, at the same speed."
+    )
+    volume: float | None = Field(
+        default=None, ge=SOFTEST_DB, le=LOUDEST_DB, description="dB louder; peaks stay below full scale."
+    )
+
+    def delivery(self, instructions: str | None) -> Delivery:
+        return Delivery(self.speed, self.pitch, self.volume, instructions)
+
+
+LONGEST_INSTRUCTIONS = 4_096
+Instructions = Annotated[str, Field(max_length=LONGEST_INSTRUCTIONS)]
+
+
+class AudioRequest(SoundOfVoice):
+    """The audio asked for. Extensions: all but `voice` and `format`."""
+
+    voice: VoiceName = Field(
+        default="default",
+        description="clone: the voice of the input_audio; default or a voice of OpenAI's: the model's own.",
+    )
+    voices: list[VoiceName] | None = Field(
+        default=None, description="The voices of several speakers: [SPEAKER1] in the text calls the second."
+    )
+    format: AudioFormat = "wav"
+    ref_text: str | None = Field(default=None, description="The words spoken in the (first) recording.")
+    fallback: Literal["default"] | None = Field(
+        default=None,
+        description="default: use the default voice where the recording can't serve as a reference.",
+    )
+    transcribe_reference: bool | None = Field(
+        default=None, description="Recognise the words of a recording that comes without; unset: as set."
+    )
+
+
+class Sampling(RequestBody):
+    """How the model speaks; unset, its own defaults."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=1)
+    seed: int | None = Field(default=None, ge=0, lt=2**63, description="The same seed gives the same audio.")
+    max_tokens: int | None = Field(default=None, ge=9)
+    max_completion_tokens: int | None = Field(
+        default=None, ge=9, description="Longest answer, in columns of 40 ms; the first frame takes 9."
+    )
+
+    def sampling(self) -> SpeechOptions:
+        return SpeechOptions(
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            seed=self.seed,
+            max_columns=self.max_completion_tokens or self.max_tokens,
+        )
+
+
+class StreamOptions(RequestBody):
+    include_usage: bool | None = Field(default=None, description="Ends with one more chunk: the usage.")
+
+
+class ChatRequest(Sampling):
+    """POST /v1/chat/completions. `top_k`, `instructions`, `strip_instruction` and `verify` are extensions."""
+
+    model: str
+    messages: list[Message] = Field(min_length=1)
+    modalities: list[Literal["text", "audio"]] | None = Field(
+        default=None, description='Speech if audio is named or nothing; ["text"]: a recording\'s transcript.'
+    )
+    audio: AudioRequest | None = None
+    n: int | None = 1
+    stream: bool | None = Field(default=False, description="Send chunks while the model speaks.")
+    stream_options: StreamOptions | None = None
+    instructions: Instructions | None = Field(
+        default=None, description="How to speak, for models that can be told; unset: as the voice is kept."
+    )
+    strip_instruction: bool = Field(
+        default=True, description="Leave out a leading instruction such as 'Say this in my voice:'."
+    )
+    verify: bool | None = Field(
+        default=None,
+        description="Listen to the speech before it goes out, and make a bad one again; unset: as set.",
+    )
+
+
+class ErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorResponse(BaseModel):
+    error: ErrorDetail
+
+
+class MessageAudio(BaseModel):
+    id: str
+    data: str
+    expires_at: int
+    transcript: str
+
+
+class AnswerMessage(BaseModel):
+    role: Literal["assistant"] = "assistant"
+    content: None = None
+    refusal: None = None
+    audio: MessageAudio
+
+
+class Choice(BaseModel):
+    index: int = 0
+    finish_reason: Literal["stop", "length"]
+    logprobs: None = None
+    message: AnswerMessage
+
+
+class PromptTokens(BaseModel):
+    audio_tokens: int
+    text_tokens: int
+    cached_tokens: int = 0
+
+
+class CompletionTokens(BaseModel):
+    audio_tokens: int
+    text_tokens: int = 0
+
+
+class Usage(BaseModel):
+    """Audio tokens are frames of 40 ms in the answer, and positions of the reference in the prompt."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokens
+    completion_tokens_details: CompletionTokens
+
+
+class ReferenceUsed(BaseModel):
+    """What of the recording became the voice, in seconds of the recording, and its words where known."""
+
+    seconds: float
+    start: float
+    end: float
+    trimmed: bool
+    transcript: str | None = None
+    transcript_from: Literal["request", "recognised"] | None = Field(
+        default=None, description="recognised: correct it, and send it back as ref_text."
+    )
+
+
+class FaultFound(BaseModel):
+    """Something wrong with the speech, from start to end in seconds as the model spoke it: before pauses
+    and speed."""
+
+    kind: Literal["silence", "clipping", "loop", "too_short", "too_long", "missing"]
+    start: float
+    end: float
+    message: str
+
+
+class SpeechQuality(BaseModel):
+    """Extension: how many takes were made, what is wrong with this one, and what a verifier heard in it."""
+
+    takes: int
+    faults: list[FaultFound]
+    heard: str | None = None
+    word_error_rate: float | None = None
+
+
+class VoiceUsed(BaseModel):
+    """Extension: which voice speaks, and why where that isn't plain from the request."""
+
+    used: str = Field(description="default, clone, or the id of a kept voice.")
+    reference: ReferenceUsed | None = None
+    note: str | None = None
+    instructions_followed: bool | None = Field(
+        default=None, description="Whether this model can be told how to speak; null where nothing was said."
+    )
+
+
+class ChatResponse(BaseModel):
+    """An OpenAI ChatCompletion; `voice`, `quality` and `seed` (the same audio again) are extensions."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    voice: VoiceUsed
+    seed: int
+    quality: SpeechQuality
+
+
+class ModelCard(BaseModel):
+    """`license` is an extension: that of the weights, null where they don't say."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    license: str | None
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[ModelCard]

@@ -1,0 +1,145 @@
+"""The forms and answers of transcriptions and translations, in OpenAI's shapes."""
+
+from typing import Literal
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.chat import Usage
+from asr.transcript import Task
+
+
+class TranslationForm(BaseModel):
+    """POST /v1/audio/translations; unknown fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    file: UploadFile = Field(
+        description="A sound or video file of any kind that FFmpeg reads, up to an hour."
+    )
+    model: str
+    prompt: str | None = Field(default=None, description="Words that may come; for Whisper only.")
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+    temperature: float = Field(
+        default=0, ge=0, le=1, description="0: the likeliest words, and others where those come out badly."
+    )
+
+    @property
+    def task(self) -> Task:
+        return Task(translate=True, prompt=self.prompt or None, temperature=self.temperature)
+
+    @property
+    def wants_segments(self) -> bool:
+        return True
+
+    @property
+    def wants_words(self) -> bool:
+        return False
+
+
+class TranscriptionForm(TranslationForm):
+    """POST /v1/audio/transcriptions; unknown fields are ignored."""
+
+    language: str | None = Field(
+        default=None, description="What is spoken, as a code (en) or a name (english); unset: found out."
+    )
+    timestamp_granularities: list[Literal["word", "segment"]] = Field(
+        default=[],
+        alias="timestamp_granularities[]",
+        description="What verbose_json times; unset: segments.",
+    )
+    stream: bool = Field(default=False, description="Send events as the file is heard, window by window.")
+
+    @property
+    def task(self) -> Task:
+        return Task(
+            language=self.language or None,
+            prompt=self.prompt or None,
+            temperature=self.temperature,
+            words=self.wants_words,
+        )
+
+    @property
+    def wants_segments(self) -> bool:
+        return not self.timestamp_granularities or "segment" in self.timestamp_granularities
+
+    @property
+    def wants_words(self) -> bool:
+        return "word" in self.timestamp_granularities
+
+
+class TextMessage(BaseModel):
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+
+
+class TextChoice(BaseModel):
+    index: int = 0
+    finish_reason: Literal["stop"] = "stop"
+    logprobs: None = None
+    message: TextMessage
+
+
+class TextChatResponse(BaseModel):
+    """An OpenAI ChatCompletion whose content is a transcript."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: Usage
+
+
+class DurationUsage(BaseModel):
+    type: Literal["duration"] = "duration"
+    seconds: float
+
+
+class TranscriptText(BaseModel):
+    """response_format json."""
+
+    text: str
+    usage: DurationUsage
+
+
+class TranscriptSegment(BaseModel):
+    id: int
+    seek: int
+    start: float
+    end: float
+    text: str
+    tokens: list[int]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+
+
+class TranscriptWord(BaseModel):
+    word: str
+    start: float
+    end: float
+    probability: float = Field(description="How sure the recogniser is; an extension.")
+
+
+class VerboseTranscript(BaseModel):
+    """response_format verbose_json; segments or words are missing where they weren't asked for."""
+
+    task: Literal["transcribe", "translate"]
+    language: str
+    duration: float
+    text: str
+    segments: list[TranscriptSegment] | None = None
+    words: list[TranscriptWord] | None = None
+    usage: DurationUsage
+
+
+class TokenUsage(BaseModel):
+    """Tokens heard, 40 ms each, and tokens (of pocketsphinx: words) written."""
+
+    type: Literal["tokens"] = "tokens"
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int

@@ -1,0 +1,239 @@
+"""The answers of the routes that keep voices; beyond OpenAI's fields are extensions."""
+
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.schemas.chat import ErrorDetail, Instructions, RequestBody, SoundOfVoice
+from speakers.verifier import MODEL, SAME_SPEAKER
+from voices.library import delivery_of
+from voices.store.tables import SessionState, VoiceConsent, VoiceProfile, VoiceSample
+
+Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+
+
+class Finding(BaseModel):
+    """Something wrong with a recording: clipping, hum, noise, music or two_voices, and words for people."""
+
+    name: str
+    message: str
+
+
+class PartUsed(BaseModel):
+    """What of the upload became the voice, in seconds of the upload."""
+
+    seconds: float
+    start: float
+    end: float
+
+    @classmethod
+    def of(cls, profile: VoiceProfile) -> "PartUsed":
+        return cls(seconds=profile.source_seconds, start=profile.start_seconds, end=profile.end_seconds)
+
+
+def findings_of(profile: VoiceProfile) -> list[Finding]:
+    return [Finding(**finding) for finding in profile.findings]
+
+
+class Likeness(BaseModel):
+    """How alike two speakers sound to the model, 0 to 1; from the threshold on they count as one."""
+
+    similarity: float
+    threshold: float
+    same_speaker: bool
+    model: str
+
+    @classmethod
+    def of(cls, similarity: float) -> "Likeness":
+        same = similarity >= SAME_SPEAKER
+        return cls(similarity=similarity, threshold=SAME_SPEAKER, same_speaker=same, model=MODEL)
+
+
+def likeness_of(similarity: float | None) -> Likeness | None:
+    """Of a voice's speech to its reference; None where nobody compared them."""
+    return None if similarity is None else Likeness.of(similarity)
+
+
+class OnboardingAnswer(BaseModel):
+    """A text spoken by a kept voice; sample_audio is a data: URI of an MP3."""
+
+    success: Literal[True] = True
+    voice_id: str
+    voice_name: str
+    sample_text: str
+    sample_audio: str
+    used: PartUsed
+    findings: list[Finding]
+    likeness: Likeness | None
+
+
+class OnboardingStep(BaseModel):
+    name: Literal["read", "choose", "verify", "listen", "encode", "speak", "keep"]
+    state: Literal["running", "completed", "failed"]
+    started_at: float
+    seconds: float | None
+
+
+class OnboardingError(BaseModel):
+    code: str | None
+    message: str | None
+
+
+class OnboardingStatus(BaseModel):
+    """How far an onboarding came. Once it is completed, `used`, `findings`, `likeness` tell of the voice."""
+
+    success: Literal[True] = True
+    voice_id: str
+    voice_name: str
+    user_id: str
+    status: SessionState
+    steps: list[OnboardingStep]
+    error: OnboardingError | None
+    file_name: str
+    upload_bytes: int
+    created_at: float
+    duration_seconds: float
+    used: PartUsed | None
+    findings: list[Finding] | None
+    likeness: Likeness | None
+
+
+class OnboardingDeleted(BaseModel):
+    success: Literal[True] = True
+    voice_id: str
+
+
+class SampleBody(RequestBody):
+    text: str
+
+
+class SampleOfVoice(BaseModel):
+    """One more recording of a voice, and its words."""
+
+    id: str
+    seconds: float
+    ref_text: str
+
+    @classmethod
+    def of(cls, sample: VoiceSample) -> "SampleOfVoice":
+        return cls(id=sample.id, seconds=sample.seconds, ref_text=sample.transcript)
+
+
+class Voice(BaseModel):
+    """OpenAI's audio.voice. samples: more recordings of it. built_in: the model's own, not to be changed."""
+
+    id: str
+    object: Literal["audio.voice"] = "audio.voice"
+    created_at: int
+    name: str
+    type: Literal["audio_sample"] = "audio_sample"
+    built_in: bool = False
+    user_id: str | None = None
+    ref_text: str | None = None
+    speed: float | None = None
+    pitch: float | None = None
+    volume: float | None = None
+    instructions: str | None = None
+    consent: str | None = None
+    used: PartUsed | None = None
+    findings: list[Finding] = []
+    samples: list[SampleOfVoice] = []
+    likeness: Likeness | None = None
+
+    @classmethod
+    def of(cls, profile: VoiceProfile) -> "Voice":
+        return cls(
+            id=profile.id,
+            created_at=int(profile.created_at),
+            name=profile.name,
+            user_id=profile.user_id or None,
+            ref_text=profile.transcript,
+            **asdict(delivery_of(profile)),
+            consent=profile.consent_id,
+            used=PartUsed.of(profile),
+            findings=findings_of(profile),
+            samples=[SampleOfVoice.of(sample) for sample in profile.samples],
+            likeness=likeness_of(profile.similarity),
+        )
+
+
+class VoiceOption(BaseModel):
+    """A voice as one picks it from a list."""
+
+    id: str
+    name: str
+
+
+class VoiceList(BaseModel):
+    """`voices` is where Open WebUI looks: those of `data` and, on the first page, OpenAI's names."""
+
+    object: Literal["list"] = "list"
+    data: list[Voice]
+    has_more: bool
+    voices: list[VoiceOption]
+
+
+class BatchResult(BaseModel):
+    """What became of one file of a batch: a voice, or an error in the shape of every other."""
+
+    index: int
+    file_name: str
+    voice: Voice | None = None
+    error: ErrorDetail | None = None
+
+
+class BatchAnswer(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[BatchResult]
+
+
+class VoiceChange(SoundOfVoice):
+    """What is to change; an empty ref_text forgets the words, an empty text or null the instructions.
+
+    Null for speed, pitch or volume leaves these to the model again.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    ref_text: str | None = None
+    instructions: Instructions | None = None
+
+
+class VoiceDeleted(BaseModel):
+    id: str
+    object: Literal["audio.voice.deleted"] = "audio.voice.deleted"
+    deleted: Literal[True] = True
+
+
+class Consent(BaseModel):
+    """OpenAI's audio.voice_consent."""
+
+    id: str
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    created_at: int
+    name: str
+    language: str
+
+    @classmethod
+    def of(cls, consent: VoiceConsent) -> "Consent":
+        return cls(
+            id=consent.id, created_at=int(consent.created_at), name=consent.name, language=consent.language
+        )
+
+
+class ConsentList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Consent]
+    has_more: bool
+
+
+class ConsentChange(RequestBody):
+    name: str = Field(description="The new label.")
+
+
+class ConsentDeleted(BaseModel):
+    id: str
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    deleted: Literal[True] = True

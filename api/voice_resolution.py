@@ -1,0 +1,131 @@
+"""Which voice speaks: the one place where the name of a voice becomes a reference to speak with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from api.errors import blamed_on
+from api.schemas.chat import OPENAI_VOICES, ReferenceUsed, VoiceUsed
+from api.state import ServerState
+from audio.decode import decode_base64_audio
+from errors import InvalidAudio, NotFound
+from synthesis.planner import SpeechOptions, VoiceReference
+from voice_cloning import VoiceCloner
+
+CLONE: Final = "clone"
+DEFAULT: Final = "default"
+MODEL_VOICES = (CLONE, DEFAULT, *OPENAI_VOICES)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording in a body: its base64 data, where it stands, and its words where known."""
+
+    data: str
+    path: str
+    transcript: str | None
+
+
+@dataclass(frozen=True)
+class VoiceWish:
+    """The voice that a request asks for, and the recording that it brings.
+
+    path:       the field of the name.
+    falls_back: the default voice speaks where the recording can't be cloned.
+    transcribes: words that the recording lacks are recognised; None: as the server is set.
+    """
+
+    name: str
+    path: str
+    recording: Recording | None = None
+    falls_back: bool = False
+    transcribes: bool | None = None
+
+
+def choose_voices(
+    wishes: Sequence[VoiceWish],
+    options: SpeechOptions,
+    cloner: VoiceCloner,
+    state: ServerState,
+    owner: str,
+) -> tuple[list[VoiceReference | None], VoiceUsed]:
+    """`choose_voice` for each speaker of a text; what the answer says names them all."""
+    voices, used = zip(*(choose_voice(wish, cloner, state, owner) for wish in wishes), strict=True)
+    followed = cloner.followed(voices, options)
+    if len(wishes) == 1:
+        return list(voices), used[0].model_copy(update={"instructions_followed": followed})
+    notes = [f"[SPEAKER{number}]: {one.note}" for number, one in enumerate(used) if one.note]
+    names = ", ".join(one.used for one in used)
+    return list(voices), VoiceUsed(used=names, note=" ".join(notes) or None, instructions_followed=followed)
+
+
+def choose_voice(
+    wish: VoiceWish, cloner: VoiceCloner, state: ServerState, owner: str
+) -> tuple[VoiceReference | None, VoiceUsed]:
+    """The reference to speak with (None: the default voice), and what the answer says of it.
+
+    NotFound (voice_not_found) for a name that is none of the model's, nor of a voice that this owner keeps;
+    InvalidAudio for a recording that can't be cloned.
+    """
+    if wish.name == CLONE:
+        return _clone(wish, cloner, state)
+    if wish.name == DEFAULT or wish.name in OPENAI_VOICES:
+        return None, VoiceUsed(used=DEFAULT, note=_note_on_default(wish))
+    with blamed_on(wish.path):
+        kept = state.voices.find(owner, wish.name) if state.voices else None
+    if kept is not None:
+        profile, voice = kept
+        return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wish))
+    names = ", ".join(MODEL_VOICES)
+    message = f"There is no voice {wish.name!r}; besides those you keep, the voices are {names}."
+    raise NotFound(message, code="voice_not_found", param=wish.path)
+
+
+def _clone(
+    wish: VoiceWish, cloner: VoiceCloner, state: ServerState
+) -> tuple[VoiceReference | None, VoiceUsed]:
+    recording = wish.recording
+    if recording is None:
+        return None, VoiceUsed(used=DEFAULT, note="The messages hold no input_audio to clone.")
+    try:
+        with blamed_on(recording.path):
+            data = decode_base64_audio(recording.data, max_bytes=state.limits.upload_bytes)
+            voice = cloner.reference(data, recording.transcript)
+    except InvalidAudio as error:
+        if not wish.falls_back:
+            raise
+        return None, VoiceUsed(used=DEFAULT, note=f"The recording can't be cloned: {error.message}")
+    transcribes = state.habits.transcribe_references if wish.transcribes is None else wish.transcribes
+    if voice.transcript is None and transcribes:
+        voice = replace(voice, transcript=state.reference_words.of(data, voice))
+    used = _reference_used(voice, given=recording.transcript is not None)
+    return voice, VoiceUsed(used=CLONE, reference=used, note=_note_on_trim(voice))
+
+
+def _reference_used(voice: VoiceReference, given: bool) -> ReferenceUsed:
+    return ReferenceUsed(
+        seconds=voice.source_seconds,
+        start=voice.start_seconds,
+        end=voice.end_seconds,
+        trimmed=voice.trimmed,
+        transcript=voice.transcript,
+        transcript_from=("request" if given else "recognised") if voice.transcript else None,
+    )
+
+
+def _note_on_default(wish: VoiceWish) -> str | None:
+    notes = []
+    if wish.name != DEFAULT:
+        notes.append(f"This model has one voice of its own; {wish.name!r} is spoken by it.")
+    unused = _note_on_unused(wish)
+    return " ".join([*notes, unused] if unused else notes) or None
+
+
+def _note_on_unused(wish: VoiceWish) -> str | None:
+    return None if wish.recording is None else 'The input_audio was not used: audio.voice is not "clone".'
+
+
+def _note_on_trim(voice: VoiceReference) -> str | None:
+    if not voice.trimmed:
+        return None
+    return f"Only {voice.start_seconds:.2f} to {voice.end_seconds:.2f} s of the recording were used."

@@ -1,0 +1,83 @@
+"""pocketsphinx: English words with nothing to download, in a process of its own."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from asr.sphinx_worker import LENGTH
+from asr.transcript import Heard, Segment, Task, Word
+from errors import ModelError
+
+ROOT = Path(__file__).resolve().parent.parent
+FRAMES_PER_SECOND = 100
+# "<sil>", "[NOISE]" and "<s>" are no words; "the(2)" is "the", pronounced the second way.
+NO_WORD = re.compile(r"[<\[+]")
+VARIANT = re.compile(r"\(\d+\)$")
+PAUSE_SECONDS = 0.5  # a longer pause begins a new segment
+
+
+class Sphinx:
+    """A recogniser of English. It knows no punctuation and no capitals, and takes no prompt."""
+
+    name = "pocketsphinx"
+    translates = False
+    trust = 0.5  # it mishears a tenth of a clear speaker's words, and far more of unusual voices
+
+    def __init__(self) -> None:
+        self.languages = {"en": "english"}
+        command = [sys.executable, "-m", "asr.sphinx_worker"]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def hear(self, samples: np.ndarray, task: Task) -> Heard:
+        """As of Recogniser; ModelError if its process is gone."""
+        utterance = (np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes()
+        assert self._process.stdin and self._process.stdout
+        try:
+            self._process.stdin.write(LENGTH.pack(len(utterance)) + utterance)
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = b""
+        if not answer:
+            raise ModelError(
+                "The recogniser's process ended; send the request again.", code="recogniser_unavailable"
+            )
+        return Heard("en", segments(words(json.loads(answer))))
+
+    def close(self) -> None:
+        with self._process:
+            self._process.terminate()
+
+
+def words(answer: list[tuple[str, int, int, float]]) -> list[Word]:
+    return [
+        Word(VARIANT.sub("", text), first / FRAMES_PER_SECOND, (last + 1) / FRAMES_PER_SECOND, min(sure, 1.0))
+        for text, first, last, sure in answer
+        if not NO_WORD.match(text)
+    ]
+
+
+def segments(words: list[Word]) -> tuple[Segment, ...]:
+    """The words in stretches between pauses."""
+    if not words:
+        return ()
+    pairs = enumerate(pairwise(words), 1)
+    cuts = [index for index, (one, following) in pairs if following.start - one.end > PAUSE_SECONDS]
+    return tuple(_segment(words[first:last]) for first, last in pairwise([0, *cuts, len(words)]))
+
+
+def _segment(words: list[Word]) -> Segment:
+    likelihood = sum(math.log(max(word.probability, 1e-9)) for word in words) / len(words)
+    return Segment(
+        "".join(f" {word.text}" for word in words),
+        words[0].start,
+        words[-1].end,
+        tuple(words),
+        mean_log_probability=likelihood,
+    )

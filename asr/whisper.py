@@ -1,0 +1,162 @@
+"""Whisper through transformers: many languages, punctuation, and translation into English.
+
+Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022); the thresholds at which
+a window is heard again at a higher temperature, or taken for silence, are those of its section 4.5.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import WhisperForConditionalGeneration, WhisperProcessor
+from transformers.models.whisper.tokenization_whisper import LANGUAGES, _combine_tokens_into_words
+
+from asr.transcript import SAMPLE_RATE, Heard, Segment, Task, Word
+from errors import InvalidRequest
+
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+LEAST_LOG_PROBABILITY = -1.0
+NO_SPEECH = 0.6
+# transformers takes the ratio of tokens, not of letters: 1.35 there is Whisper's 2.4.
+MOST_COMPRESSION = 1.35
+# Half of the decoder's positions are for the prompt, less the mark before it and those of language and task.
+PROMPT_SHARE, PROMPT_MARKS = 2, 4
+
+
+class Whisper:
+    """A Whisper checkpoint in transformers' format, English-only or multilingual."""
+
+    trust = 0.25
+
+    def __init__(self, name: str, device: str) -> None:
+        """name: a folder or hub id. Raises OSError or ValueError where there is no such checkpoint."""
+        dtype = torch.float16 if device == "cuda" else torch.float32
+        self.name = Path(name).name
+        self._processor: Any = WhisperProcessor.from_pretrained(name)
+        model: Any = WhisperForConditionalGeneration.from_pretrained(name, dtype=dtype)
+        self._model = model.to(device).eval()
+        self._generation = self._model.generation_config
+        # English-only checkpoints take neither a language nor a task.
+        self._multilingual = bool(getattr(self._generation, "is_multilingual", False))
+        known = self._generation.lang_to_id if self._multilingual else ["<|en|>"]
+        codes = [token.strip("<|>") for token in known]
+        self.languages = {code: LANGUAGES.get(code, code) for code in codes}
+        self.translates = self._multilingual
+
+    @torch.inference_mode()
+    def hear(self, samples: np.ndarray, task: Task) -> Heard:
+        """As of Recogniser. InvalidRequest: the prompt holds one of Whisper's own tokens."""
+        language, no_speech = self._language_and_silence(samples)
+        language = task.language or language
+        found = self._generate(samples, task, language)
+        segments = [self._segment(segment, task, language, no_speech) for segment in found]
+        spoken = [segment for segment in segments if segment.text.strip()]
+        surest = max((segment.mean_log_probability for segment in spoken), default=-math.inf)
+        silent = no_speech > NO_SPEECH and surest < LEAST_LOG_PROBABILITY
+        return Heard(language, () if silent else tuple(spoken))
+
+    def close(self) -> None:
+        self._model.cpu()
+
+    def _language_and_silence(self, samples: np.ndarray) -> tuple[str, float]:
+        """The likeliest language, and how likely nobody speaks: what Whisper says right after its start."""
+        features = self._features(samples, padding="max_length")["input_features"]
+        start = torch.tensor([[self._generation.decoder_start_token_id]], device=self._model.device)
+        logits = self._model(features, decoder_input_ids=start).logits[0, -1].float()
+        tokenizer = self._processor.tokenizer
+        silence = tokenizer.convert_tokens_to_ids("<|nospeech|>")
+        if silence in (None, tokenizer.unk_token_id):
+            silence = tokenizer.convert_tokens_to_ids("<|nocaptions|>")  # its name in the first checkpoints
+        no_speech = float(logits.softmax(-1)[silence])
+        if not self._multilingual:
+            return "en", no_speech
+        ids = list(self._generation.lang_to_id.values())
+        return list(self.languages)[int(logits[ids].argmax())], no_speech
+
+    def _generate(self, samples: np.ndarray, task: Task, language: str) -> list[dict[str, Any]]:
+        """transformers' segments: start, end, tokens, and the result of the decoding they come from."""
+        asked: dict[str, Any] = {}
+        if self._multilingual:
+            asked = {"language": language, "task": "translate" if task.translate else "transcribe"}
+        if task.prompt:
+            asked["prompt_ids"] = self._prompt(task.prompt)
+        output = self._model.generate(
+            **self._features(samples, padding="longest"),
+            **asked,
+            return_timestamps=True,
+            return_segments=True,
+            return_token_timestamps=task.words and self._can_align,
+            return_dict_in_generate=True,
+            output_scores=True,
+            temperature=(task.temperature,) if task.temperature else TEMPERATURES,
+            compression_ratio_threshold=MOST_COMPRESSION,
+            logprob_threshold=LEAST_LOG_PROBABILITY,
+            condition_on_prev_tokens=False,
+        )
+        return output["segments"][0]
+
+    @property
+    def _can_align(self) -> bool:
+        return getattr(self._generation, "alignment_heads", None) is not None
+
+    def _features(self, samples: np.ndarray, padding: str) -> dict[str, torch.Tensor]:
+        features = self._processor.feature_extractor(
+            samples,
+            sampling_rate=SAMPLE_RATE,
+            padding=padding,
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        moved = features.to(self._model.device)
+        return {
+            "input_features": moved["input_features"].to(self._model.dtype),
+            "attention_mask": moved["attention_mask"],
+        }
+
+    def _prompt(self, text: str) -> torch.Tensor:
+        """The ids of the end of the prompt, as much as fits before the words."""
+        try:
+            ids = self._processor.get_prompt_ids(text, return_tensors="pt")
+        except ValueError as error:
+            raise InvalidRequest(f"{error}", code="reserved_token", param="prompt") from None
+        longest = self._model.config.max_target_positions // PROMPT_SHARE - PROMPT_MARKS
+        return torch.cat([ids[:1], ids[1:][-longest:]]).to(self._model.device)
+
+    def _segment(self, segment: dict[str, Any], task: Task, language: str, no_speech: float) -> Segment:
+        tokenizer, result = self._processor.tokenizer, segment["result"]
+        first, last = segment["idxs"]
+        before = len(result["sequences"]) - len(result["scores"])
+        tokens = segment["tokens"].tolist()
+        steps = torch.stack(list(result["scores"][first - before : last - before])).float()
+        likelihoods = steps.log_softmax(-1)[torch.arange(len(steps)), tokens[: len(steps)]]
+        written = "en" if task.translate else language
+        words = tuple(self._words(segment, tokens, likelihoods, written)) if task.words else ()
+        return Segment(
+            tokenizer.decode(tokens, skip_special_tokens=True),
+            float(segment["start"]),
+            float(segment["end"]),
+            words,
+            tuple(tokens),
+            float(likelihoods.mean()),
+            no_speech,
+            task.temperature,
+        )
+
+    def _words(
+        self, segment: dict[str, Any], tokens: list[int], likelihoods: torch.Tensor, language: str
+    ) -> Iterator[Word]:
+        """The words of a segment; a token's time is its end, and it begins where the one before it ends."""
+        if "token_timestamps" not in segment:
+            return
+        tokenizer = self._processor.tokenizer
+        spoken = [index for index, token in enumerate(tokens) if token < tokenizer.eos_token_id]
+        ends = [float(segment["start"]), *segment["token_timestamps"].tolist()]
+        ids, name = [tokens[index] for index in spoken], LANGUAGES.get(language, "english")
+        texts, _, groups = _combine_tokens_into_words(tokenizer, ids, name)
+        for text, group in zip(texts, groups, strict=True):
+            first, last = spoken[group[0]], spoken[group[-1]]
+            sure = float(likelihoods[first : last + 1].mean().exp())
+            yield Word(text.strip(), ends[first], ends[last + 1], sure)

@@ -1,0 +1,239 @@
+"""The best stretch of a long recording to make a voice of: speech of one voice, not clipped, of steady level.
+
+The recording is cut into phrases at its pauses. Each phrase counts with its seconds, for or against; the
+stretch of at most 30 s with the highest count is taken, whole phrases only.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio.loudness import at_usual_loudness
+from audio.music import is_music
+from audio.recording_issues import (
+    QUIETEST,
+    Finding,
+    clipped_share,
+    hum_of,
+    pitches_of,
+    second_voice,
+)
+from audio.reference import (
+    KEPT_AFTER,
+    KEPT_BEFORE,
+    LOUD_FRAMES,
+    MAX_SECONDS,
+    SAMPLE_RATE,
+    SILENCE_DB,
+    SPEECH_RANGE_DB,
+    STEP,
+    STEPS_PER_SECOND,
+    prepare_reference,
+    speech_levels,
+)
+from errors import InvalidAudio
+
+LEAST_SECONDS = 2.0
+LEAST_SPEECH_SECONDS = 1.0
+# A phrase stands out of the pauses around it; a quarter of a second parts two, a click is none.
+ABOVE_FLOOR_DB, BELOW_LOUD_DB = 8.0, 12.0
+PAUSE_FRAMES, CLICK_FRAMES = 25, 10
+
+CLIPPED, CLIPPED_BEYOND_USE = 0.01, 0.15
+OFF_LEVEL_DB = 8.0
+UNVOICED = 0.1
+NO_VOICE = 0.05
+STEADY_SOUND_DB = 2.5
+NOISY_DB = 15.0
+STRAY_SECONDS = 1.7  # at the border of two speakers' phrases a window of the model belongs to both
+# What a second of a phrase counts, by its worst fault; pauses cost what they are longer than a second.
+GOOD, UNFIT, CLIPPED_WORTH, OTHER_VOICE = 1.0, -0.5, -1.0, -2.0
+PAUSE_WORTH = -0.3
+
+# Phrases (P arrays of samples) → of each, the share (P,) that a second speaker says.
+SecondSpeaker = Callable[[Sequence[np.ndarray]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ChosenStretch:
+    """Samples ready for the codec at a usual loudness (float32 mono 24 kHz, 1 to 30 s), and whence they came.
+
+    start_seconds, end_seconds: the used part of the recording, of source_seconds.
+    findings: what a listener should know; empty for a good recording.
+    """
+
+    samples: np.ndarray
+    start_seconds: float
+    end_seconds: float
+    source_seconds: float
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """The phrases of a recording, one per row.
+
+    first, end: frames of 10 ms; level in dB; clipped, voiced: shares; pitch: median in Hz, NaN if unvoiced.
+    """
+
+    first: np.ndarray
+    end: np.ndarray
+    level: np.ndarray
+    clipped: np.ndarray
+    voiced: np.ndarray
+    pitch: np.ndarray
+
+    @property
+    def seconds(self) -> np.ndarray:
+        return (self.end - self.first) / STEPS_PER_SECOND
+
+
+def choose_stretch(samples: np.ndarray, second_speaker: SecondSpeaker | None = None) -> ChosenStretch:
+    """Choose from mono float32 samples (N,) at 24 kHz, at least 2 s, and say what was found.
+
+    Without second_speaker two voices are told by their pitch.
+    Raises InvalidAudio: audio_too_short, audio_silent, audio_not_finite, audio_no_speech, audio_clipped.
+    """
+    seconds = len(samples) / SAMPLE_RATE
+    if seconds < LEAST_SECONDS:
+        raise _too_short(f"The recording is {seconds:.2f} s long; at least {LEAST_SECONDS:g} s are needed")
+    prepare_reference(samples)  # refuses what holds no sound at all
+    levels = speech_levels(samples)
+    loud = float(np.partition(levels, -LOUD_FRAMES)[-LOUD_FRAMES])
+    pitches = pitches_of(samples, len(levels))
+    phrases = phrases_of(samples, levels, pitches, loud)
+    _refuse_without_voice(phrases, levels)
+    if second_speaker is None:
+        other = second_voice(phrases.pitch, phrases.seconds).astype(float)
+    else:
+        spans = zip(phrases.first * STEP, phrases.end * STEP, strict=True)
+        other = second_speaker([samples[begin:stop] for begin, stop in spans])
+    first, last = best_window(phrases, worths(phrases, other > 0.5))
+    chosen = slice(first, last + 1)
+    start = max(int(phrases.first[first]) * STEP - KEPT_BEFORE, 0)
+    end = min(int(phrases.end[last]) * STEP + KEPT_AFTER, len(samples))
+    hum = hum_of(samples, loud)
+    findings = _findings(samples[start:end], phrases, chosen, other, loud, hum)
+    used = prepare_reference(at_usual_loudness(samples[start:end]))
+    offset = start / SAMPLE_RATE
+    return ChosenStretch(
+        used.samples, offset + used.start_seconds, offset + used.end_seconds, seconds, findings
+    )
+
+
+def _refuse_without_voice(phrases: Phrases, levels: np.ndarray) -> None:
+    if not len(phrases.first):
+        raise _no_speech("It holds clicks only")
+    inside = [levels[a:b] for a, b in zip(phrases.first, phrases.end, strict=True)]
+    if np.concatenate(inside).std() < STEADY_SOUND_DB:
+        raise _no_speech("It holds one steady sound, such as a hum, noise or music")
+    if np.average(phrases.voiced, weights=phrases.seconds) < NO_VOICE:
+        raise _no_speech("No voice was heard in it, only noise or whispering")
+
+
+def _findings(
+    samples: np.ndarray,
+    phrases: Phrases,
+    chosen: slice,
+    other: np.ndarray,
+    loud: float,
+    hum: int | None,
+) -> tuple[Finding, ...]:
+    """What is to be said of the chosen samples and phrases; InvalidAudio where they are of no use.
+
+    other: the share of each phrase that a second voice says. hum: in Hz.
+    """
+    seconds = phrases.seconds[chosen]
+    if seconds.sum() < LEAST_SPEECH_SECONDS:
+        raise _too_short(f"The recording holds only {seconds.sum():.1f} s of good speech")
+    clipped = float(np.average(phrases.clipped[chosen], weights=seconds))
+    if clipped > CLIPPED_BEYOND_USE:
+        message = "The recording is clipped throughout; record it again, farther from the microphone."
+        raise InvalidAudio(message, code="audio_clipped")
+    levels = speech_levels(samples)
+    above = loud - float(np.quantile(levels, QUIETEST))
+    found = []
+    if clipped > CLIPPED:
+        found.append(Finding("clipping", f"{clipped:.0%} of the samples are clipped."))
+    if hum is not None:
+        found.append(Finding("hum", f"There is a hum of {hum} Hz in the background."))
+    if is_music(samples):
+        found.append(Finding("music", "There is music or singing in it; speech alone is better."))
+    elif above < NOISY_DB:
+        found.append(Finding("noise", f"The background is only {above:.0f} dB below the speech."))
+    if other.any():
+        found.append(Finding("two_voices", _two_voices(float(other[chosen] @ seconds) > STRAY_SECONDS)))
+    return tuple(found)
+
+
+def _two_voices(both_used: bool) -> str:
+    used = "both are in the part that was used" if both_used else "only one is in the part that was used"
+    return f"Two voices were heard; {used}."
+
+
+def phrases_of(samples: np.ndarray, levels: np.ndarray, pitches: np.ndarray, loud: float) -> Phrases:
+    """Cut a recording, whose loudest frames have the level `loud`, into its phrases and measure each."""
+    floor = float(np.quantile(levels, 0.1))
+    threshold = max(loud - SPEECH_RANGE_DB, min(floor + ABOVE_FLOOR_DB, loud - BELOW_LOUD_DB), SILENCE_DB)
+    first, end = runs(levels >= threshold)
+    clipped = clipped_share(samples, levels > loud - BELOW_LOUD_DB)
+    spans = [slice(*span) for span in zip(first, end, strict=True)]
+    voiced = [~np.isnan(pitches[span]) for span in spans]
+    return Phrases(
+        first,
+        end,
+        np.array([10 * np.log10(np.mean(10 ** (levels[span] / 10))) for span in spans]),
+        np.array([clipped[span].mean() for span in spans]),
+        np.array([there.mean() for there in voiced]),
+        np.array(
+            [
+                np.median(pitches[span][there]) if there.any() else np.nan
+                for span, there in zip(spans, voiced, strict=True)
+            ]
+        ),
+    )
+
+
+def runs(loud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and end frame of each run of loud frames; short pauses are bridged, clicks left out."""
+    edges = np.diff(np.concatenate([[0], loud.astype(np.int8), [0]]))
+    first, end = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)
+    apart = first[1:] - end[:-1] >= PAUSE_FRAMES
+    first, end = first[np.concatenate([[True], apart])], end[np.concatenate([apart, [True]])]
+    whole = end - first >= CLICK_FRAMES
+    return first[whole], end[whole]
+
+
+def worths(phrases: Phrases, other: np.ndarray) -> np.ndarray:
+    """What a second of each phrase counts."""
+    clipped = phrases.clipped > CLIPPED
+    fit = (phrases.voiced >= UNVOICED) & ~clipped & ~other
+    judges = fit if fit.any() else np.ones_like(fit)
+    usual = np.median(np.repeat(phrases.level, np.where(judges, phrases.end - phrases.first, 0)))
+    fit &= np.abs(phrases.level - usual) <= OFF_LEVEL_DB
+    return np.select([other, clipped, ~fit], [OTHER_VOICE, CLIPPED_WORTH, UNFIT], GOOD)
+
+
+def best_window(phrases: Phrases, worth: np.ndarray) -> tuple[int, int]:
+    """The first and last phrase of the best stretch of at most 30 s, or of one longer phrase."""
+    gaps = np.concatenate([[0.0], (phrases.first[1:] - phrases.end[:-1]) / STEPS_PER_SECOND])
+    total = np.cumsum(worth * phrases.seconds)
+    pauses = np.cumsum(np.maximum(gaps - 1, 0) * PAUSE_WORTH)
+    best, chosen = -np.inf, (0, 0)
+    for first in range(len(gaps)):
+        ends = phrases.end[first:] - phrases.first[first] <= MAX_SECONDS * STEPS_PER_SECOND
+        lasts = slice(first, first + max(int(ends.sum()), 1))
+        before = total[first] - worth[first] * phrases.seconds[first] + pauses[first]
+        counts = total[lasts] + pauses[lasts] - before
+        if counts.max() > best:
+            best, chosen = counts.max(), (first, first + int(counts.argmax()))
+    return chosen
+
+
+def _no_speech(finding: str) -> InvalidAudio:
+    return InvalidAudio(f"{finding}; send a recording of someone speaking.", code="audio_no_speech")
+
+
+def _too_short(finding: str) -> InvalidAudio:
+    return InvalidAudio(f"{finding}; 5 to 30 s are best.", code="audio_too_short")

@@ -1,0 +1,65 @@
+"""The small interface behind which the two codecs stand, and the choice between them.
+
+Both turn 24 kHz mono audio into 8 codes of 0..1023 per frame at 25 frames a second, and back.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from higgs.codecs.higgs_v2.codec import WaveformCodec
+from higgs.codecs.vocoder.codec import MODEL_TYPE as VOCODER_MODEL_TYPE
+from higgs.codecs.vocoder.codec import VocoderCodec
+from higgs.model.weights import find, read_json
+
+SAMPLE_RATE = 24_000
+FRAME_RATE = 25
+HOP = SAMPLE_RATE // FRAME_RATE
+CODEBOOKS = 8
+CODEBOOK_SIZE = 1024
+
+
+class CodecDecoder(Protocol):
+    """The decoding of one stream of codes; carries whatever the next piece needs of the last.
+
+    ahead: frames that must follow a frame before its samples are final.
+    """
+
+    ahead: int
+
+    def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
+        """Take codes (8, t), t ≥ 0, and return the samples (float32, mono) that are final now.
+
+        The joined returns of any split of the codes equal those of one push of the whole.
+        `last` says that no codes follow: the rest comes out, 960 samples a frame in all.
+        """
+        ...
+
+
+class Codec(Protocol):
+    """Waveform to codes and back; `encode` is whole-clip, `decoder` streams."""
+
+    def encode(self, waveform: np.ndarray) -> torch.Tensor:
+        """Encode float32 mono 24 kHz samples (N,) into int64 codes (8, N // 960) on the CPU."""
+        ...
+
+    def decoder(self) -> CodecDecoder:
+        """A decoder for a new stream."""
+        ...
+
+
+def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
+    """Load a codec from a folder or a hub id; its config.json says which of the two it is.
+
+    StartError if it can't be had. The bundled model's codec runs on the CPU whatever the device.
+    """
+    folder = find(name)
+    if read_json(folder / "config.json").get("model_type") == VOCODER_MODEL_TYPE:
+        return VocoderCodec.load(folder)
+    return WaveformCodec.load(folder, device)
+
+
+def decode(codec: Codec, codes: torch.Tensor) -> np.ndarray:
+    """Decode a whole stream of codes (8, T) into float32 samples (960·T,)."""
+    return codec.decoder().push(codes, last=True)

@@ -1,0 +1,105 @@
+"""The published codec as a whole: encode a clip, decode a stream of codes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from higgs.codecs.higgs_v2.checkpoint import HOP, load_network
+from higgs.codecs.higgs_v2.dynamic_batcher import Together
+from higgs.codecs.higgs_v2.network import CODEBOOKS, CodecNetwork
+
+CONTEXT = 10  # frames on each side that a frame's samples depend on: the reach of the decoder's convolutions
+MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
+MOST_TOGETHER = 2000  # frames of several streams, likewise
+
+
+class WaveformCodec:
+    """See higgs.codec.Codec. Its weights and all it computes are float32, on the device of the network.
+
+    On a GPU streams that are decoded at the same time are decoded as one batch, and all is done on a CUDA
+    stream of its own, so that the language model's steps don't wait for it. On a CPU, where a batch is no
+    faster and rounds otherwise, each is decoded by itself, the same to the bit in any company.
+    """
+
+    def __init__(self, network: CodecNetwork) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self._aside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        self._decode_row: Callable[[torch.Tensor], torch.Tensor] = self._decode_alone
+        if self._aside is not None:
+            self._decode_row = Together(self._decode, most=CODEBOOKS * MOST_TOGETHER)
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> "WaveformCodec":
+        """Load a folder in boson's layout (model.pth) or transformers' (model.safetensors); or StartError."""
+        return cls(load_network(folder).to(device))
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.fc.weight.device
+
+    @torch.inference_mode()
+    def encode(self, waveform: np.ndarray) -> torch.Tensor:
+        """Codes (8, N // 960), int64 on the CPU, of float samples (N,) at 24 kHz mono.
+
+        A rest shorter than a frame is dropped: with it the two published implementations pad differently and
+        disagree on almost every code. The clip is encoded whole, because HuBERT hears all of it at once.
+        """
+        frames = len(waveform) // HOP
+        if frames == 0:
+            return torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
+        samples = torch.from_numpy(np.ascontiguousarray(waveform[: frames * HOP], dtype=np.float32))
+        with self._exactly():
+            return self.network.encode(samples.to(self.device)[None, None])[0].cpu()
+
+    def decoder(self) -> "WaveformDecoder":
+        return WaveformDecoder(self._decode_row)
+
+    @torch.inference_mode()
+    def _decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes [B, 8, T] to samples [B, 960·T] on the CPU."""
+        with self._exactly():
+            return self.network.decode(codes.to(self.device))[:, 0].cpu()
+
+    def _decode_alone(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes [8, T] to samples [960·T]."""
+        return self._decode(codes[None])[0]
+
+    @contextmanager
+    def _exactly(self) -> Iterator[None]:
+        """In float32 to the full, on the codec's own stream."""
+        aside = torch.cuda.stream(self._aside) if self._aside is not None else nullcontext()
+        with torch.backends.cudnn.flags(allow_tf32=False), aside:
+            yield
+
+
+class WaveformDecoder:
+    """See higgs.codec.CodecDecoder. A frame is final once ten more stand behind it."""
+
+    ahead = CONTEXT
+
+    def __init__(self, decode: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self._decode = decode
+        # The frames that serve as left context, then those not yet final.
+        self._window = torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
+        self._context = 0
+
+    def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
+        """Samples (960·t,) of the t frames that the codes (8, any) make final; all that remain if `last`."""
+        pieces = codes.split(MAX_WINDOW, dim=1)
+        samples = [self._extend(piece, last and piece is pieces[-1]) for piece in pieces]
+        return np.concatenate(samples)
+
+    def _extend(self, codes: torch.Tensor, last: bool) -> np.ndarray:
+        window = torch.cat([self._window, codes.to("cpu", torch.int64)], dim=1)
+        final = window.shape[1] - (0 if last else CONTEXT)
+        start = self._context
+        samples = np.zeros(0, np.float32)
+        if final > start:
+            samples = self._decode(window)[start * HOP : final * HOP].numpy()
+            window = window[:, max(0, final - CONTEXT) :]
+            self._context = min(final, CONTEXT)
+        self._window = window
+        return samples

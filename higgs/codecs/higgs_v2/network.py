@@ -1,0 +1,61 @@
+"""All of the codec's parts, under the names of transformers' `higgs_audio_v2_tokenizer`."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import HiggsAudioV2TokenizerConfig
+
+from higgs.codecs.higgs_v2.dac import DacDecoder, DacEncoder
+from higgs.codecs.higgs_v2.quantizer import ResidualQuantizer
+from higgs.codecs.higgs_v2.semantic import SemanticEncoder, build_hubert, resample
+
+CODEBOOKS = 8
+HUBERT_MARGIN = 160  # samples at 16 kHz on each side, so that a HuBERT frame stands for each 20 ms
+
+
+class CodecNetwork(nn.Module):
+    """Waveform [B, 1, 960·T] → codes [B, 8, T] → waveform. float32."""
+
+    def __init__(self, config: HiggsAudioV2TokenizerConfig) -> None:
+        super().__init__()
+        acoustic: Any = config.acoustic_model_config
+        semantic: Any = config.semantic_model_config
+        self.rates = (config.sample_rate, config.semantic_sample_rate)
+        self.semantic_stride = config.semantic_downsample_factor
+        self.acoustic_encoder = DacEncoder(
+            acoustic.encoder_hidden_size, acoustic.downsampling_ratios, acoustic.hidden_size
+        )
+        self.acoustic_decoder = DacDecoder(
+            acoustic.decoder_hidden_size, acoustic.upsampling_ratios, acoustic.hidden_size
+        )
+        self.semantic_model = build_hubert(semantic)
+        self.encoder_semantic = SemanticEncoder(
+            semantic.hidden_size,
+            config.kernel_size,
+            len(config.strides),
+            config.unit_kernel_size,
+            list(config.block_dilations),
+        )
+        self.fc = nn.Linear(config.hidden_size, config.hidden_size)
+        self.fc2 = nn.Linear(config.hidden_size, acoustic.hidden_size)
+        self.quantizer = ResidualQuantizer(
+            CODEBOOKS, config.hidden_size, config.codebook_size, config.codebook_dim
+        )
+
+    def semantic_features(self, waveform: torch.Tensor) -> torch.Tensor:
+        """[B, 1, 960·T] → [B, T, hidden]: the mean over all of HuBERT's layers, every second 20 ms."""
+        heard = F.pad(resample(waveform[:, 0], *self.rates), (HUBERT_MARGIN, HUBERT_MARGIN))
+        layers = self.semantic_model(heard, output_hidden_states=True).hidden_states
+        return torch.stack(layers, dim=1).mean(1)[:, :: self.semantic_stride]
+
+    def encode(self, waveform: torch.Tensor) -> torch.Tensor:
+        """[B, 1, 960·T] → [B, 8, T] int64."""
+        semantic = self.encoder_semantic(self.semantic_features(waveform).transpose(1, 2))
+        features = torch.cat([self.acoustic_encoder(waveform), semantic], dim=1)
+        return self.quantizer.encode(self.fc(features.transpose(1, 2)))
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """[B, 8, T] → [B, 1, 960·T]."""
+        return self.acoustic_decoder(self.fc2(self.quantizer.decode(codes)).transpose(1, 2))

@@ -1,0 +1,123 @@
+"""Waveform → vocoder features, ten milliseconds a step.
+
+The envelope follows CheapTrick in outline (M. Morise, Speech Communication 67, 2015): a window of three pitch
+periods, then smoothing of the power spectrum over two thirds of the pitch, so that harmonics leave no trace.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from higgs.codecs.vocoder import pitch
+
+SAMPLE_RATE = 24_000
+STEP = 240
+STEPS_PER_FRAME = 4
+FFT = 1024
+BANDS = 64
+TOP_HZ = 8000.0
+VOICING_EDGES = (0.0, 1000.0, 2000.0, 4000.0, 8000.0)
+VOICINGS = len(VOICING_EDGES) - 1
+LOG_FLOOR = -16.0
+PITCH_WINDOW = 1024
+UNVOICED_HZ = 160.0
+
+
+@dataclass(frozen=True)
+class Features:
+    """F steps of 10 ms: log_f0 (F,) in ln Hz, bridged over unvoiced steps; voiced (F,) of 0 or 1; voicing
+    (F, 4) in 0..1, the periodic share of each band; envelope (F, 64), ln power per mel band."""
+
+    log_f0: np.ndarray
+    voiced: np.ndarray
+    voicing: np.ndarray
+    envelope: np.ndarray
+
+
+def mel(hertz: np.ndarray | float) -> np.ndarray:
+    return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
+
+
+def band_centres() -> np.ndarray:
+    """Centre frequencies (64,) in Hz, evenly spaced in mel over 0..8 kHz."""
+    middles = (np.arange(BANDS) + 0.5) * mel(TOP_HZ) / BANDS
+    return 700.0 * np.expm1(middles / 1127.0)
+
+
+def band_weights() -> np.ndarray:
+    """Triangles (513, 64) that average the bins of a power spectrum into mel bands."""
+    bins = mel(np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT) / mel(TOP_HZ) * BANDS - 0.5
+    weights = np.maximum(0, 1 - np.abs(bins[:, None] - np.arange(BANDS)))
+    # The lowest bands are narrower than a bin: they read the two bins around their centre.
+    centre = band_centres() * FFT / SAMPLE_RATE
+    between = np.maximum(0, 1 - np.abs(np.arange(FFT // 2 + 1)[:, None] - centre))
+    weights = np.where(weights.sum(0) < 1, between, weights)
+    return weights / weights.sum(0)
+
+
+BAND_WEIGHTS = band_weights()
+
+
+def frames_of(waveform: np.ndarray, size: int) -> np.ndarray:
+    """Views (F, size) of the waveform around the middle of each 10 ms step, zeros beyond its ends."""
+    padded = np.pad(waveform, (size // 2 - STEP // 2, size))
+    steps = len(waveform) // (STEP * STEPS_PER_FRAME) * STEPS_PER_FRAME
+    return np.lib.stride_tricks.sliding_window_view(padded, size)[::STEP][:steps]
+
+
+def smoothed_power(frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
+    """Power spectra (F, 513) of frames (F, 1024), windowed by three periods of f0 and smoothed over 2/3
+    of it."""
+    time = np.arange(FFT) - FFT / 2
+    reach = np.minimum(1.5 * SAMPLE_RATE / f0, FFT / 2)[:, None]
+    window = np.where(np.abs(time) < reach, 0.5 + 0.5 * np.cos(np.pi * time / reach), 0)
+    power = np.abs(np.fft.rfft(frames * window / np.sqrt((window**2).sum(1, keepdims=True)))) ** 2
+    mirrored = np.concatenate([power[:, 64:0:-1], power, power[:, -2:-66:-1]], axis=1)
+    total = np.concatenate([np.zeros((len(power), 1)), np.cumsum(mirrored, axis=1)], axis=1)
+    half = np.clip(f0 / 3 * FFT / SAMPLE_RATE, 0.5, 60)[:, None]
+    centre = np.arange(FFT // 2 + 1) + 64.5
+    return (integral(total, centre + half) - integral(total, centre - half)) / (2 * half)
+
+
+def integral(total: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Cumulative sums (F, B + 1) read between their points at fractional positions (F, M)."""
+    whole = position.astype(np.int64)
+    low = np.take_along_axis(total, whole, 1)
+    return low + (position - whole) * (np.take_along_axis(total, whole + 1, 1) - low)
+
+
+def band_voicing(frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
+    """The share (F, 4) of each band's power that repeats after one period, 0..1."""
+    size = 2 * PITCH_WINDOW
+    window = np.hanning(PITCH_WINDOW + 2)[1:-1]
+    power = np.abs(np.fft.rfft(frames * window, size)) ** 2
+    lag = SAMPLE_RATE / f0
+    correlation_of_window = np.correlate(window, window, "full")[PITCH_WINDOW - 1 :]
+    at_lag = np.interp(lag, np.arange(PITCH_WINDOW), correlation_of_window / correlation_of_window[0])
+    edges = (np.array(VOICING_EDGES) * size / SAMPLE_RATE).astype(np.int64)
+    cosine = np.cos(2 * np.pi / size * lag[:, None] * np.arange(edges[-1]))
+    periodic = np.add.reduceat(power[:, : edges[-1]] * cosine, edges[:-1], axis=1)
+    whole = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
+    return np.clip(periodic / np.maximum(whole, 1e-12) / at_lag[:, None], 0, 1)
+
+
+def bridged(f0: np.ndarray) -> np.ndarray:
+    """ln of a pitch path (F,), straight lines across its unvoiced steps."""
+    voiced = np.flatnonzero(f0 > 0)
+    if not len(voiced):
+        return np.full(len(f0), np.log(UNVOICED_HZ))
+    return np.interp(np.arange(len(f0)), voiced, np.log(f0[voiced]))
+
+
+def analyse(waveform: np.ndarray) -> Features:
+    """Features of a float waveform (N,) at 24 kHz, N // 960 · 4 steps."""
+    waveform = np.asarray(waveform, np.float32)
+    around = frames_of(waveform, PITCH_WINDOW)
+    f0 = pitch.track(around, SAMPLE_RATE)
+    voiced = f0 > 0
+    log_f0 = bridged(f0)
+    power = smoothed_power(frames_of(waveform, FFT), np.where(voiced, np.exp(log_f0), UNVOICED_HZ))
+    envelope = np.maximum(np.log(np.maximum(power @ BAND_WEIGHTS, 1e-12)), LOG_FLOOR)
+    voicing = band_voicing(around, np.exp(log_f0)) * voiced[:, None]
+    as_float = (np.asarray(part, np.float32) for part in (log_f0, voiced, voicing, envelope))
+    return Features(*as_float)

@@ -1,0 +1,161 @@
+"""The learned half of the codec: features relative to a voice ↔ codes.
+
+Per frame of 40 ms: codebook 0 what is being read, 1 and 2 the voice (see speaker), 3 the prosody of its four
+steps, 4 to 7 the envelope, each correcting what the ones before left over. In codebook 0 a language model
+notes the phone that it says, the class of the letter that it reads it from, and how many frames of the phone
+are left: (phone · 5 + letter) · 5 + left, see train.reading. The decoder takes from it what the envelope's
+codes, which a language model draws, leave unclear. Sound says nothing certain of phones, so the encoder
+leaves codebook 0 at UNREAD.
+Shapes: B batch, T frames, 4·T steps.
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from higgs.codecs.vocoder.analysis import BANDS, STEPS_PER_FRAME, VOICINGS
+from higgs.codecs.vocoder.speaker import pitch_of_codes
+
+VOICE, PROSODY, CONTENT = 66, 24, 4
+READING_BOOK, VOICE_BOOKS, PROSODY_BOOK, CONTENT_BOOKS = 0, slice(1, 3), 3, slice(4, 8)
+UNREAD = 1023
+SOUND_CLASSES, LETTER_CLASSES, LEFT_CLASSES = 40, 5, 5  # what codebook 0 tells apart
+LATENT, HIDDEN, WIDE = 64, 192, 384
+CODES = 1024
+CONTEXT = 3
+SILENCE = -8.0
+OUT = BANDS + 2 + VOICINGS
+
+
+class Codebook(nn.Module):
+    """1024 vectors; `forward` finds the nearest of each row."""
+
+    vectors: torch.Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("vectors", torch.randn(CODES, size))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows (..., D) → codes (...)."""
+        distance = self.vectors.square().sum(1) - 2 * rows @ self.vectors.T
+        return distance.argmin(-1)
+
+    def look_up(self, codes: torch.Tensor) -> torch.Tensor:
+        return F.embedding(codes, self.vectors)
+
+
+class ResidualCodebooks(nn.ModuleList):
+    """Codebooks of which each quantises what the ones before it left over."""
+
+    def __init__(self, count: int, size: int) -> None:
+        super().__init__(Codebook(size) for _ in range(count))
+
+    def books(self) -> list[Codebook]:
+        return [cast(Codebook, book) for book in self]
+
+    def quantise(self, rows: torch.Tensor, keep: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows (..., D) by the first `keep` books: codes (keep, ...) and the sum that they stand for."""
+        codes, total = [], torch.zeros_like(rows)
+        for book in self.books()[:keep]:
+            codes.append(book(rows - total))
+            total = total + book.look_up(codes[-1])
+        return torch.stack(codes), total
+
+    def look_up(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes (books, ...) to the sum (..., D) that they stand for."""
+        return torch.stack([book.look_up(row) for book, row in zip(self.books(), codes, strict=True)]).sum(0)
+
+
+class Encoder(nn.Module):
+    """Envelope relative to the voice (B, 4T, 64) → latents (B, T, 64): a projection of the frame,
+    corrected by convolutions over its surroundings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.voice = nn.Linear(VOICE, HIDDEN)
+        self.first = nn.Conv1d(BANDS + 1, HIDDEN, 3, padding=1)
+        self.halve = nn.Conv1d(HIDDEN, HIDDEN, 4, stride=2, padding=1)
+        self.quarter = nn.Conv1d(HIDDEN, 2 * HIDDEN, 4, stride=2, padding=1)
+        self.last = nn.Linear(2 * HIDDEN, LATENT)
+        self.projection = nn.Linear(STEPS_PER_FRAME * BANDS, LATENT)
+
+    def forward(self, envelope: torch.Tensor, voiced: torch.Tensor, voice: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([envelope / 3, voiced[..., None]], dim=-1).transpose(1, 2)
+        x = F.gelu(self.first(x) + self.voice(voice)[..., None])
+        x = F.gelu(self.quarter(F.gelu(self.halve(x))))
+        return self.projection(envelope.unflatten(1, (-1, STEPS_PER_FRAME)).flatten(2)) + self.last(
+            x.transpose(1, 2)
+        )
+
+
+class Decoder(nn.Module):
+    """Latents, prosody and voice of frames → features of their steps; each frame reads three on either
+    side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent, self.prosody, self.voice = (nn.Linear(size, WIDE) for size in (LATENT, PROSODY, VOICE))
+        # The last row of both stands for what is unread.
+        self.phone, self.left = (nn.Embedding(count + 1, WIDE) for count in (SOUND_CLASSES, LEFT_CLASSES))
+        for table in (self.phone, self.left):
+            nn.init.zeros_(table.weight)
+        self.convolutions = nn.ModuleList(nn.Conv1d(WIDE, WIDE, 3) for _ in range(CONTEXT))
+        self.mixers = nn.ModuleList(nn.Conv1d(WIDE, WIDE, 1) for _ in range(CONTEXT))
+        self.out = nn.Linear(WIDE, STEPS_PER_FRAME * OUT)
+        self.projection = nn.Linear(LATENT, STEPS_PER_FRAME * BANDS)
+
+    def forward(
+        self, reading: torch.Tensor, latent: torch.Tensor, prosody: torch.Tensor, voice: torch.Tensor
+    ) -> torch.Tensor:
+        """Codes of codebook 0 (B, T + 6) and (B, T + 6, ·) with their context → (B, 4T, 70): envelope, pitch,
+        voiced logit, voicing."""
+        unread = reading >= SOUND_CLASSES * LETTER_CLASSES * LEFT_CLASSES
+        phones, left = reading // (LETTER_CLASSES * LEFT_CLASSES), reading % LEFT_CLASSES
+        phone = self.phone(phones.masked_fill(unread, SOUND_CLASSES))
+        left = self.left(left.masked_fill(unread, LEFT_CLASSES))
+        x = (phone + left + self.latent(latent) + self.prosody(prosody) + self.voice(voice)).transpose(1, 2)
+        for convolution, mixer in zip(self.convolutions, self.mixers, strict=True):
+            x = x[..., 1:-1] + mixer(F.gelu(convolution(x)))
+        out = self.out(x.transpose(1, 2)).reshape(len(latent), -1, OUT)
+        direct = self.projection(latent[:, CONTEXT:-CONTEXT]).reshape(len(latent), -1, BANDS)
+        return torch.cat([out[..., :BANDS] + direct, out[..., BANDS:]], dim=-1)
+
+
+def prosody_vector(pitch: torch.Tensor, voiced: torch.Tensor, voicing: torch.Tensor) -> torch.Tensor:
+    """Pitch relative to the voice (B, 4T), voiced (B, 4T), voicing (B, 4T, 4) → rows (B, T, 24) to
+    quantise."""
+    parts = torch.cat(
+        [(pitch * (0.25 + 0.75 * voiced))[..., None], 1.5 * voiced[..., None], 0.7 * voicing], -1
+    )
+    return parts.reshape(len(parts), -1, PROSODY)
+
+
+class VocoderNetwork(nn.Module):
+    """Codebooks, encoder and decoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timbres = Codebook(BANDS)
+        self.prosodies = Codebook(PROSODY)
+        self.contents = ResidualCodebooks(CONTENT, LATENT)
+        self.encoder, self.decoder = Encoder(), Decoder()
+
+    def voice_vector(self, voice_codes: torch.Tensor) -> torch.Tensor:
+        """Codes of codebooks 1 and 2 (..., 2) → (..., 66): pitch level and spread, mean envelope, all near
+        unit size."""
+        level, spread = (
+            torch.as_tensor(part, dtype=torch.float32) for part in pitch_of_codes(voice_codes[..., 0].numpy())
+        )
+        timbre = self.timbres.look_up(voice_codes[..., 1])
+        return torch.cat([(level[..., None] - 5) * 2, torch.log(spread)[..., None] + 2, timbre], dim=-1)
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes (B, 8, T + 6) with three frames of context on each side → (B, 4T, 70), see Decoder."""
+        voice = self.voice_vector(codes[:, VOICE_BOOKS].transpose(1, 2))
+        latent = self.contents.look_up(codes[:, CONTENT_BOOKS].transpose(0, 1))
+        inputs = (latent, self.prosodies.look_up(codes[:, PROSODY_BOOK]), voice)
+        dtype = self.decoder.out.weight.dtype
+        return self.decoder(codes[:, READING_BOOK], *(part.to(dtype) for part in inputs))

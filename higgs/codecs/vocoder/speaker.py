@@ -1,0 +1,69 @@
+"""What is constant in a voice: pitch level, pitch range and mean envelope; taken out of the features
+before coding.
+
+Codebook 1 carries pitch level and range, codebook 2 the mean envelope, the same codes in every frame of a
+clip. A language model that continues a clip repeats them, and so keeps the voice.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from higgs.codecs.vocoder.analysis import BANDS, TOP_HZ, Features, mel
+
+LEVELS, RANGES = 64, 16
+LEVEL_LOW, LEVEL_HIGH = 4.0, 6.2  # ln Hz: 55 to 493 Hz in steps of 0.6 semitones
+RANGE_LOW, RANGE_HIGH = 0.05, 0.5  # ln: standard deviation of 0.9 to 8.7 semitones
+SPEECH_DEPTH = 5.0  # ln power: steps this far below the loud ones still count as speech
+POWER = -6.4  # ln power of speech in what comes out, all bands together
+GATE, GATE_RATIO = -6.0, 1.5  # relative ln power below which the floor that coding leaves is pushed down
+EDGES = 700.0 * np.expm1(np.linspace(0, mel(TOP_HZ), BANDS + 1) / 1127.0)
+BAND_HERTZ = np.diff(EDGES)
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """level and spread: median and standard deviation of ln f0; timbre (64,): mean ln envelope, of mean 0."""
+
+    level: float
+    spread: float
+    timbre: np.ndarray
+
+
+def speech_steps(envelope: np.ndarray) -> np.ndarray:
+    """Which steps (F,) of an envelope (F, 64) are speech, by their level."""
+    level = envelope.mean(1)
+    return level > np.percentile(level, 95) - SPEECH_DEPTH
+
+
+def loudness(envelope: np.ndarray) -> float:
+    """Mean ln power per band over the steps of speech."""
+    return float(envelope[speech_steps(envelope)].mean())
+
+
+def absolute(relative: np.ndarray, timbre: np.ndarray) -> np.ndarray:
+    """Envelopes (F, 64) out of ones relative to a timbre, at a loudness that depends on no voice."""
+    total = np.log((np.exp(timbre) * BAND_HERTZ).sum(-1, keepdims=True) / TOP_HZ)
+    return relative + GATE_RATIO * np.minimum(0, relative - GATE) + timbre - total + POWER
+
+
+def speaker_of(features: Features) -> Speaker:
+    """Measure a voice; a clip without any voiced step gets a middling pitch."""
+    voiced = features.log_f0[features.voiced > 0.5]
+    level, spread = (float(np.median(voiced)), float(voiced.std())) if len(voiced) > 3 else (5.0, 0.15)
+    mean = features.envelope[speech_steps(features.envelope)].mean(0)
+    return Speaker(level, spread, mean - mean.mean())
+
+
+def pitch_code(speaker: Speaker) -> int:
+    """The code 0..1023 of a voice's pitch level and range."""
+    level = (speaker.level - LEVEL_LOW) / (LEVEL_HIGH - LEVEL_LOW) * LEVELS
+    spread = np.log(max(speaker.spread, 1e-3) / RANGE_LOW) / np.log(RANGE_HIGH / RANGE_LOW) * RANGES
+    return int(np.clip(level, 0, LEVELS - 1)) * RANGES + int(np.clip(spread, 0, RANGES - 1))
+
+
+def pitch_of_codes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Level and spread of pitch codes of any shape."""
+    level = LEVEL_LOW + (codes // RANGES + 0.5) * (LEVEL_HIGH - LEVEL_LOW) / LEVELS
+    spread = RANGE_LOW * (RANGE_HIGH / RANGE_LOW) ** ((codes % RANGES + 0.5) / RANGES)
+    return level, spread

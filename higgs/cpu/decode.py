@@ -1,0 +1,177 @@
+"""The path that positions take through a small model on a CPU: AudioPath's work and the reading of prompts.
+
+A torch operation takes some µs however small it is, and a step of the bundled model has two hundred of them.
+A large model's time goes into its bytes, which torch reads with all cores.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
+
+import numpy as np
+import torch
+
+from higgs.cpu.cache import PanelCache, PanelRow
+from higgs.cpu.intrinsics import LANES, PANEL
+from higgs.cpu.kernels import TILE, logits_of, through_layers
+from higgs.cpu.packing import Layers, Parts, Scratch, halves, pack
+from higgs.engine.fused_decode import AudioPath, Matrices
+from higgs.engine.kv_cache import KVCache, SlotCache
+from higgs.engine.model_runner import Path
+from higgs.engine.prefill import PIECE, Reader
+from higgs.model.transformer import HiggsModel, Layer
+
+SMALL = 64_000_000  # numbers that a column reads
+
+
+def serves(model: HiggsModel) -> bool:
+    """Whether CompiledPath suits a model: a small one in float32 on a CPU, with heads of whole vectors."""
+    weight, config = model.audio_lm_head.weight, model.config
+    attention = 2 * (config.heads + config.kv_heads) * config.head_dim
+    layer = config.hidden_size * (attention + 3 * config.intermediate_size)
+    return (
+        weight.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and config.head_dim % LANES == 0
+        and config.layers * layer + weight.numel() <= SMALL
+    )
+
+
+def cache_for(model: HiggsModel, rows: int, capacity: int) -> SlotCache | PanelCache:
+    """What keeps the keys and values of a model's streams, for path_for."""
+    if serves(model):
+        half = all(halves(weight.detach().numpy()) for weight in model.parameters())
+        return PanelCache(model.config, rows, capacity, half)
+    weight = model.audio_lm_head.weight
+    return SlotCache(model.config, rows, capacity, weight.device, weight.dtype)
+
+
+def path_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
+    """What computes a column of a model's streams."""
+    return CompiledPath(model, cache) if isinstance(cache, PanelCache) else AudioPath(model, cache)
+
+
+def reader_for(model: HiggsModel, path: Path, capacity: int, kept_positions: int) -> Reader:
+    """What reads the prompts of a model's streams."""
+    if isinstance(path, CompiledPath):
+        return CompiledReader(model, path, kept_positions)
+    weight = model.audio_lm_head.weight
+    cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
+    return Reader(model, cache, kept_positions)
+
+
+class CompiledPath:
+    """Reads and writes the keys and values of `cache`, whose rows are the streams.
+
+    Where the weights are bfloat16 in truth, as published ones are, they are kept so, and keys and values in
+    float16: half the bytes. The weights are the same numbers then; keys and values are rounded to 11 bits.
+    """
+
+    def __init__(self, model: HiggsModel, cache: PanelCache) -> None:
+        config = model.config
+        self._config, self._embed, self.cache = config, model.embed_audio, cache
+        self._layers = packed_layers(model, cache.half)
+        head = model.audio_lm_head.weight.detach().T.contiguous().numpy()
+        self._norm, self._head = model.model.norm.weight.detach().numpy(), pack(head, cache.half)
+        self._epsilon = np.float32(config.rms_norm_eps)
+        positions = torch.arange(cache.capacity)
+        self._turns = torch.stack(model.model.rotary(positions), dim=1).flatten(2).numpy()
+        self._streams = np.arange(cache.rows)
+        self._rooms = [self._room() for _ in range(torch.get_num_threads())]
+        self._helpers = ThreadPoolExecutor(len(self._rooms), "engine-helper")
+        self._logits = torch.zeros(cache.rows, len(self._head) * PANEL)
+
+    def _room(self) -> Scratch:
+        layers, cache, heads = self._layers, self.cache, self._config.heads
+        read = (layers.query_key_value, layers.output, layers.audio.down)
+        widest = max(matrix.shape[1] for matrix in (layers.query_key_value, *layers.audio[2:])) * PANEL
+        widths = [*(matrix.shape[2] for matrix in read), widest]
+        normed, heads_out, fed, wide = (
+            np.zeros((max(cache.rows, PIECE), width), np.float32) for width in widths
+        )
+        scores = np.zeros((heads, cache.keys.shape[3] * PANEL), np.float32)
+        mean = np.zeros((heads, cache.values.shape[3] * PANEL), np.float32)
+        return Scratch(normed, heads_out, fed, wide, scores, mean)
+
+    def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
+        """As of AudioPath; the logits are overwritten by the next call.
+
+        The streams are shared out to as many threads as torch has, TILE rows or more to each.
+        """
+        n, config = len(columns), self._config
+        x, at = self._embed(columns).numpy(), positions.numpy()
+        share = -(-n // (TILE * len(self._rooms))) * TILE
+        parts = [slice(start, min(start + share, n)) for start in range(0, n, share)]
+        helped = [
+            self._helpers.submit(self._write, x[part], at[part], part, room)
+            for part, room in zip(parts[1:], self._rooms[1:], strict=False)
+        ]
+        self._write(x[parts[0]], at[parts[0]], parts[0], self._rooms[0])
+        for part_done in helped:
+            part_done.result()
+        logits = self._logits[:n, : config.num_codebooks * config.codebook_size]
+        return logits.unflatten(1, (config.num_codebooks, config.codebook_size))
+
+    def _write(self, x: np.ndarray, positions: np.ndarray, part: slice, room: Scratch) -> None:
+        """The logits of a part of the streams."""
+        self._pass(x, 0, self._streams[part], positions, self.cache, room)
+        logits_of(x, self._norm, self._head, self._epsilon, room, self._logits.numpy()[part])
+
+    def read(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int, cache: PanelCache) -> None:
+        """Embeddings [S, H] of up to PIECE positions from `start` on to the only row of a cache; audio where
+        mask [S]."""
+        order = mask.int().argsort(stable=True)
+        x, positions = embeddings[order].numpy(), (order + start).numpy()
+        streams = np.zeros(len(x), np.int64)
+        self._pass(x, len(mask) - int(mask.sum()), streams, positions, cache, self._rooms[0])
+
+    def _pass(
+        self,
+        x: np.ndarray,
+        texts: int,
+        streams: np.ndarray,
+        positions: np.ndarray,
+        cache: PanelCache,
+        room: Scratch,
+    ) -> None:
+        weights = (self._turns, self._layers, self._epsilon)
+        through_layers(x, texts, streams, positions, *weights, cache.keys, cache.values, room)
+
+
+class CompiledReader(Reader):
+    """A Reader that goes the compiled path."""
+
+    def __init__(self, model: HiggsModel, path: CompiledPath, kept_positions: int) -> None:
+        self._path = path
+        super().__init__(model, PanelRow(model.config, path.cache.capacity, path.cache.half), kept_positions)
+
+    def _compute(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int) -> None:
+        self._path.read(embeddings[0], mask[0], start, self.cache.cache)
+        self.cache.length += embeddings.shape[1]
+
+
+def packed_layers(model: HiggsModel, halve: bool) -> Layers:
+    """The weights of all layers; halve: as bfloat16."""
+    config = model.config
+    layers = [cast(Layer, layer) for layer in model.model.layers]
+    audio = [Matrices.of(layer, config) for layer in layers]
+    text = [Matrices.text_of(layer, config) for layer in layers] if config.dual_ffn else audio
+
+    def matrices(parts: list[Matrices], name: str) -> np.ndarray:
+        return np.stack([pack(getattr(part, name).detach().numpy(), halve) for part in parts])
+
+    def norms(parts: list[Matrices], name: str) -> np.ndarray:
+        return np.stack([getattr(part, name).detach().numpy() for part in parts])
+
+    def parts_of(parts: list[Matrices]) -> Parts:
+        of_norms = (norms(parts, name) for name in ("input_norm", "feed_norm"))
+        return Parts(*of_norms, *(matrices(parts, name) for name in ("gate_up", "down")))
+
+    bare = np.empty((config.layers, config.heads + config.kv_heads, 0), np.float32)
+    of_audio = parts_of(audio)
+    return Layers(
+        query_key_value=matrices(audio, "query_key_value"),
+        head_norms=norms(audio, "query_key_norm") if config.qk_norm else bare,
+        output=matrices(audio, "output"),
+        text=parts_of(text) if config.dual_ffn else of_audio,
+        audio=of_audio,
+    )

@@ -1,0 +1,241 @@
+"""The engine: one thread owns the model, and many requests speak at once.
+
+It sees ids and codes only. Requests join and leave between steps: a prompt is read piece by piece, one piece
+between two steps, and every step writes one column of all streams that speak. The host works one step behind
+the device: it hands out what a step has written while the next one runs, which for a stream that has just
+ended writes a column that nobody reads. Each request ends in exactly one way: its frames are complete, or it
+failed.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from errors import Cancelled, InvalidRequest, ModelError
+from higgs.cpu.decode import cache_for, path_for, reader_for
+from higgs.cpu.sampler import decoder_for
+from higgs.engine.kv_cache import slots_that_fit
+from higgs.engine.model_runner import Columns, Path
+from higgs.engine.prefill import CacheUse
+from higgs.engine.request import Generation
+from higgs.engine.sampler import SamplingOptions
+from higgs.engine.scheduler import Scheduler
+from higgs.engine.wait_estimator import Pace
+from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import Prompt
+
+log = logging.getLogger(__name__)
+
+Ended = Callable[[Generation], None]
+AHEAD = 1  # columns that a stream may have been given beyond those that were handed out
+
+
+def ignored(generation: Generation) -> None:
+    """What is done about the end of a request where nobody asks."""
+
+
+class Engine:
+    """Owns a model from its making until `close`.
+
+    slots:       requests that speak at once; None takes what suits the device (slots_that_fit).
+    capacity:    positions of prompt and answer together that a request may fill.
+    queue_limit: requests that may wait beside those in work.
+    path:        makes of the model and a cache what computes a column; path_for but for tests.
+    """
+
+    def __init__(
+        self,
+        model: HiggsModel,
+        *,
+        slots: int | None = None,
+        capacity: int = 4096,
+        queue_limit: int = 32,
+        path: Callable[[HiggsModel, Any], Path] = path_for,
+    ) -> None:
+        model = model.eval()
+        weight = model.audio_lm_head.weight
+        if slots is None:
+            slots = slots_that_fit(model.config, capacity, weight.device, weight.dtype)
+        cache = cache_for(model, slots, capacity)
+        self._capacity, self._books = capacity, model.config.num_codebooks
+        self._closing = model.config.mark_frames  # frames that close a stream behind its audio
+        with torch.inference_mode():
+            its_path = path(model, cache)
+            self._reader = reader_for(model, its_path, capacity, kept_positions=2 * capacity)
+            self._decoder = decoder_for(model.config, its_path, cache)
+        self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
+        self._under_way: tuple[list[Generation], Columns] | None = None
+        self.count_from_now(ignored)
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+        self._thread.start()
+
+    def check(self, prompt: Prompt, max_columns: int) -> None:
+        """InvalidRequest if a prompt and so many columns don't fit into the engine."""
+        if max_columns <= self._books:
+            raise InvalidRequest(f"max_columns is {max_columns}; no frame is complete before 9 columns.")
+        if len(prompt) + max_columns > self._capacity:
+            raise InvalidRequest(
+                f"The prompt of {len(prompt)} positions and up to {max_columns} columns of speech exceed the "
+                f"{self._capacity} positions of this server. Shorten the text or the reference.",
+                code="context_length_exceeded",
+            )
+
+    def submit(
+        self, prompt: Prompt, options: SamplingOptions, max_columns: int, *, admitted: bool = False
+    ) -> Generation:
+        """Queue a request for at most max_columns columns, which hold up to max_columns - 8 frames.
+
+        InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`: a
+        later part of one that waited already."""
+        self.check(prompt, max_columns)
+        generation = Generation(prompt, options, max_columns, self._forget)
+        with self._changed:
+            if self._closed:
+                raise Cancelled("The server is shutting down.")
+            self._scheduler.add(generation, admitted, self._pace.seconds_to_a_place)
+            self._changed.notify()
+        return generation
+
+    def count_from_now(self, ended: Ended) -> None:
+        """Forget how long requests took so far, as a warm-up's say nothing of later ones.
+
+        ended: called by the engine's thread with each request whose stream comes to a good end."""
+        self._pace, self._ended = Pace(self.slots), ended
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return len(self._scheduler.waiting)
+
+    @property
+    def speaking(self) -> int:
+        """Requests that hold a slot."""
+        return len(self._scheduler.rows)
+
+    @property
+    def slots(self) -> int:
+        """Requests that can speak at once."""
+        return self._scheduler.slots
+
+    @property
+    def prefix_use(self) -> CacheUse:
+        """How often the beginning of a prompt was known already."""
+        return self._reader.prefix_use
+
+    @property
+    def positions_read(self) -> int:
+        """Positions of prompts computed so far; what a kept prefix spares is not among them."""
+        return self._reader.positions_read
+
+    def close(self) -> None:
+        """Stop after the present step; requests that have not ended fail as cancelled."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _forget(self, generation: Generation) -> None:
+        """Take a cancelled request out of the queue; one in work is dropped before the next step."""
+        with self._changed:
+            waited = self._scheduler.remove(generation)
+        if waited:
+            generation.fail(Cancelled("The request was cancelled."))
+
+    @torch.inference_mode()
+    def _serve(self) -> None:
+        while self._wait_for_work():
+            with self._harming(self._scheduler.stop_reading):
+                self._read()
+            with self._harming(self._give_up_rows):
+                self._step()
+        with self._changed:
+            left = self._scheduler.drain()
+        for generation in left:
+            generation.fail(Cancelled("The server is shutting down."))
+
+    @contextmanager
+    def _harming(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
+        """Where the model fails, the requests that `give_up` returns fail with it, and the engine goes on."""
+        try:
+            yield
+        except Exception as error:
+            log.exception("the model failed")
+            failure = ModelError(f"The model failed: {error}")
+            failure.__cause__ = error
+            for generation in give_up():
+                generation.fail(failure)
+
+    def _wait_for_work(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._scheduler.idle)
+            return not self._closed
+
+    def _read(self) -> None:
+        """Read one piece of a prompt, and let its request speak once it is whole."""
+        with self._changed:
+            begun = self._scheduler.reading is not None
+            generation = self._scheduler.admit()
+        if generation is None:
+            return
+        if generation.cancelled:
+            self._scheduler.stop_reading()
+            return generation.fail(Cancelled("The request was cancelled."))
+        if not begun:
+            generation.begin()
+            self._reader.begin(generation.prompt)
+        if self._reader.read_on(generation.prompt):
+            row, filled = len(self._scheduler.rows), self._reader.cache.filled()
+            self._decoder.start(row, filled, generation.options, generation.seed, generation.max_columns)
+            generation.columns = 1
+            self._scheduler.seat()
+
+    def _give_up_rows(self) -> list[Generation]:
+        self._under_way = None
+        return self._scheduler.clear_rows()
+
+    def _step(self) -> None:
+        """Let every stream write a column, and hand out what they wrote in the step before."""
+        rows = self._scheduler.rows
+        for generation in [generation for generation in rows if generation.cancelled]:
+            generation.fail(Cancelled("The request was cancelled."))
+            self._release(generation)
+        before, self._under_way = self._under_way, None
+        if rows:
+            longest = max(len(generation.prompt) + generation.columns for generation in rows) + AHEAD
+            self._under_way = rows.copy(), self._decoder.step(len(rows), longest)
+        if before is not None:
+            generations, columns = before
+            for generation, (*codes, end) in zip(generations, columns.taken(), strict=True):
+                if generation in rows and self._hand_out(generation, codes, end):
+                    self._release(generation)
+        if not rows:
+            self._under_way = None  # nobody is left to read it
+
+    def _hand_out(self, generation: Generation, codes: list[int], end: int) -> bool:
+        """Give a request the K codes of the frame that its newest column completes; True if it ended."""
+        generation.columns += 1
+        frame = generation.columns - self._books
+        if 1 <= frame < end:
+            generation.put(codes)
+        complete = frame >= end - 1 + self._closing
+        if not (complete or generation.columns == generation.max_columns or generation.stuck):
+            return False
+        # Noted before its reader goes on, who may ask for the figures.
+        self._pace.note(generation.worked)
+        self._ended(generation)
+        generation.finish("stop" if complete else "length")
+        return True
+
+    def _release(self, generation: Generation) -> None:
+        """Free the row of a request that has ended, and close the gap."""
+        row = self._scheduler.rows.index(generation)
+        source = self._scheduler.leave(row)
+        if source is not None:
+            moved = self._scheduler.rows[row]
+            self._decoder.move(source, row, len(moved.prompt) + moved.columns + AHEAD)

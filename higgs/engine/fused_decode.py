@@ -1,0 +1,140 @@
+"""The path that a column takes through the model while it speaks: one position of each of n streams.
+
+It computes what HiggsModel.forward does for audio positions with fewer, larger kernels: one matrix for query,
+key and value, one for gate and up, one write for key and value. In shapes n is the number of streams, H the
+hidden size, D the head size, K the codebooks and V the codebook size.
+
+On a CPU a stream's numbers don't depend, to the bit, on how many others share the batch: matrices stand as
+[in, out], for which MKL adds up the products of a row in the same order from two rows on, so that a single
+stream is computed as two equal rows; masked positions add exact zeros.
+"""
+
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+
+from higgs.engine.kv_cache import SlotCache
+from higgs.model.config import HiggsConfig
+from higgs.model.transformer import Attention, AudioParts, HiggsModel, Layer, rotate
+
+
+class Matrices(NamedTuple):
+    """The weights of a layer's audio path; matrices are [in, out]."""
+
+    input_norm: torch.Tensor
+    query_key_value: torch.Tensor
+    query_key_norm: torch.Tensor | None  # [heads + kv_heads, D]
+    output: torch.Tensor
+    feed_norm: torch.Tensor
+    gate_up: torch.Tensor
+    down: torch.Tensor
+
+    @classmethod
+    def of(cls, layer: Layer, config: HiggsConfig) -> "Matrices":
+        return cls._of(layer, layer.audio_path, config)
+
+    @classmethod
+    def text_of(cls, layer: Layer, config: HiggsConfig) -> "Matrices":
+        """Those of the layer's text path."""
+        parts = AudioParts(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp)
+        return cls._of(layer, parts, config)
+
+    @classmethod
+    def _of(cls, layer: Layer, parts: AudioParts, config: HiggsConfig) -> "Matrices":
+        attention = layer.self_attn
+        return cls(
+            parts.input_norm.weight,
+            _joined(attention.q_proj, attention.k_proj, attention.v_proj),
+            _head_norms(attention, config) if config.qk_norm else None,
+            _joined(attention.o_proj),
+            parts.feed_norm.weight,
+            _joined(parts.feed.gate_proj, parts.feed.up_proj),
+            _joined(parts.feed.down_proj),
+        )
+
+
+def _joined(*linears: torch.nn.Linear) -> torch.Tensor:
+    """The matrices as one, [in, out]; each goes on as a view of it, so that memory holds them once."""
+    matrix = torch.cat([linear.weight for linear in linears]).T.contiguous()
+    parts = matrix.T.split([linear.out_features for linear in linears])
+    for linear, part in zip(linears, parts, strict=True):
+        linear.weight = torch.nn.Parameter(part, requires_grad=False)
+    return matrix
+
+
+def _head_norms(attention: Attention, config: HiggsConfig) -> torch.Tensor:
+    """The norms' weights of each head, the queries' before the keys'."""
+    norms = ((attention.q_norm, config.heads), (attention.k_norm, config.kv_heads))
+    return torch.cat([cast(torch.Tensor, norm.weight).expand(heads, -1) for norm, heads in norms])
+
+
+class AudioPath:
+    """Reads and writes the keys and values of `cache`, whose rows are the streams."""
+
+    def __init__(self, model: HiggsModel, cache: SlotCache) -> None:
+        self._config, self._cache = model.config, cache
+        self._embed = model.embed_audio
+        self._layers = [Matrices.of(cast(Layer, layer), model.config) for layer in model.model.layers]
+        self._norm = model.model.norm.weight
+        self._head = _joined(model.audio_lm_head)
+        device, dtype = self._head.device, self._head.dtype
+        self._positions = torch.arange(cache.capacity, device=device)
+        self._first_place = torch.arange(cache.data.shape[1], device=device) * cache.capacity
+        self._turns = torch.cat(model.model.rotary(self._positions), dim=1).to(dtype)
+        self._at_least = 2 if device.type == "cpu" else 1
+        self._views = cache.views(0, 0)
+
+    def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
+        """Columns [n, K] at positions [n] of the first n rows to the logits [n, K, V], float32, of the next.
+
+        length: so many positions, the new one included, are attended to at most.
+        """
+        n = len(columns)
+        x = self._embed(columns)
+        if n < self._at_least:
+            x = x.expand(self._at_least, -1).contiguous()
+        cos, sin = self._turns[positions].split(1, dim=1)
+        places = positions + self._first_place[:n]
+        beyond = self._positions[:length] > positions[:, None]
+        mask = torch.zeros_like(beyond, dtype=x.dtype).masked_fill_(beyond, -torch.inf)[:, None, None]
+        for index, (keys, values) in enumerate(self._cache_views(n, length)):
+            x = self._layer(index, x, cos, sin, places, keys, values, mask)
+        x = F.rms_norm(x, x.shape[-1:], self._norm, self._config.rms_norm_eps)
+        logits = (x @ self._head)[:n].float()
+        return logits.view(n, self._config.num_codebooks, self._config.codebook_size)
+
+    def _layer(
+        self,
+        index: int,
+        x: torch.Tensor,
+        cos: torch.Tensor,
+        sin: torch.Tensor,
+        places: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        mask: torch.Tensor,
+    ) -> torch.Tensor:
+        config, weights = self._config, self._layers[index]
+        n, heads, size = len(places), config.heads, config.head_dim
+        normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, config.rms_norm_eps)
+        qkv = (normed @ weights.query_key_value)[:n].view(n, -1, size)
+        turning = qkv[:, : heads + config.kv_heads]
+        heads_normed = turning
+        if weights.query_key_norm is not None:
+            heads_normed = F.rms_norm(turning, (size,), None, config.rms_norm_eps) * weights.query_key_norm
+        turning.copy_(rotate(heads_normed, cos, sin))
+        self._cache.write(index, places, qkv[:, heads:].flatten(1))
+        # The heads that share a key stand as queries of one head, so that nothing is repeated.
+        queries = qkv[:, :heads].view(n, config.kv_heads, -1, size)
+        attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask).reshape(n, -1)
+        x = torch.addmm(x, attended.expand(len(x), -1), weights.output)
+        normed = F.rms_norm(x, x.shape[-1:], weights.feed_norm, config.rms_norm_eps)
+        gate, up = (normed @ weights.gate_up).chunk(2, dim=-1)
+        return torch.addmm(x, F.silu(gate).mul_(up), weights.down)
+
+    def _cache_views(self, n: int, length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        keys, _ = self._views[0]
+        if (keys.shape[0], keys.shape[2]) != (n, length):
+            self._views = self._cache.views(n, length)
+        return self._views

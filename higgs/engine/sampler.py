@@ -1,0 +1,124 @@
+"""Choosing a column of codes from the model's distributions."""
+
+from dataclasses import dataclass
+
+import torch
+
+from errors import InvalidRequest
+from higgs.model.config import HiggsConfig
+
+LONGEST_WINDOW = 32  # columns that repetition-aware sampling can look back
+FEW = 64  # likeliest codes; a stream with a larger top_k makes the whole batch sort all
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How codes are drawn, per codebook: temperature, then top-k, then top-p, then a look at repetitions.
+
+    temperature: 0 takes the likeliest code.
+    top_k:       None for no limit.
+    ras_window, ras_repeats: repetition-aware sampling. A code that stands `ras_repeats` times or more in the
+        last `ras_window` columns of its codebook is drawn again from the plain distribution; 0 turns it off.
+    seed:        the same seed gives the same codes; None draws one.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = 50
+    top_p: float = 0.95
+    ras_window: int = 7
+    ras_repeats: int = 2
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        checks = {
+            "temperature": (0 <= self.temperature <= 10, "from 0 to 10"),
+            "top_k": (self.top_k is None or self.top_k >= 1, "at least 1"),
+            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
+            "ras_window": (0 <= self.ras_window <= LONGEST_WINDOW, f"from 0 to {LONGEST_WINDOW}"),
+            "ras_repeats": (self.ras_repeats >= 1, "at least 1"),
+            "seed": (self.seed is None or 0 <= self.seed < 2**63, "from 0 to 2**63 - 1"),
+        }
+        for name, (good, allowed) in checks.items():
+            if not good:
+                raise InvalidRequest(f"{name} must be {allowed}, not {getattr(self, name)}.", param=name)
+
+
+class Sampler:
+    """Draws the codes of up to `batch` streams, each with options of its own, [n, K] a column.
+
+    All random numbers of a stream are drawn at its start. A draw takes one uniform number per codebook
+    through the inverse of the distribution, so that a seed gives the same codes whatever else is computed.
+    """
+
+    def __init__(
+        self, config: HiggsConfig, columns: int, batch: int = 1, device: torch.device | str = "cpu"
+    ) -> None:
+        books = config.num_codebooks
+        self.bos_code, self.codebook_size = config.bos_code, config.codebook_size
+        self.temperature = torch.ones(batch, 1, 1, device=device)
+        self.top_k = torch.ones(batch, 1, 1, dtype=torch.int64, device=device)
+        self.top_p = torch.ones(batch, 1, 1, device=device)
+        self.repeats = torch.ones(batch, 1, dtype=torch.int64, device=device)
+        self.window = torch.zeros(batch, LONGEST_WINDOW, 1, dtype=torch.bool, device=device)
+        self.uniform = torch.zeros(batch, columns, 2, books, 1, device=device)
+        self.streams = torch.arange(batch, device=device)
+        self.ranks = torch.arange(config.codebook_size, device=device)
+        self.limits = [1] * batch
+
+    def start(self, stream: int, options: SamplingOptions, seed: int, columns: int) -> None:
+        """Begin a stream of up to `columns` columns."""
+        greedy = options.temperature == 0
+        limit = 1 if greedy else min(options.top_k or self.codebook_size, self.codebook_size)
+        self.temperature[stream] = 1.0 if greedy else options.temperature
+        self.top_k[stream] = self.limits[stream] = limit
+        self.top_p[stream] = options.top_p
+        self.repeats[stream] = options.ras_repeats
+        self.window[stream, : LONGEST_WINDOW - options.ras_window] = False
+        self.window[stream, LONGEST_WINDOW - options.ras_window :] = True
+        generator = torch.Generator().manual_seed(seed)
+        shape = (columns, *self.uniform.shape[2:])
+        self.uniform[stream, :columns] = torch.rand(shape, generator=generator)
+
+    def move(self, source: int, target: int) -> None:
+        """Let the stream `source` go on as `target`."""
+        for tensor in (self.temperature, self.top_k, self.top_p, self.repeats, self.window, self.uniform):
+            tensor[target] = tensor[source]
+        self.limits[target] = self.limits[source]
+
+    def candidates(self, streams: int) -> int:
+        """How many of the likeliest codes the first streams need sorted: few, or all."""
+        return FEW if max(self.limits[:streams]) <= FEW else self.codebook_size
+
+    def draw(
+        self, logits: torch.Tensor, columns: torch.Tensor, recent: torch.Tensor, candidates: int
+    ) -> torch.Tensor:
+        """Codes [n, K] of the first n streams.
+
+        logits:  [n, K, V] float32.
+        columns: [n], the index of the column in each stream.
+        recent:  [n, LONGEST_WINDOW, K], the columns before, the last one last; -1 where there are none.
+        """
+        n = len(logits)
+        first, second = self.uniform[self.streams[:n], columns].unbind(1)
+        codes = self._draw_filtered(logits, first, candidates)
+        seen = ((recent == codes[:, None]) & self.window[:n]).sum(1)
+        again = (seen >= self.repeats[:n]) & (codes < self.bos_code)
+        return torch.where(again, inverse_cdf(logits.softmax(-1), second), codes)
+
+    def _draw_filtered(self, logits: torch.Tensor, uniform: torch.Tensor, candidates: int) -> torch.Tensor:
+        n = len(logits)
+        likeliest, codes = logits.topk(candidates)
+        beyond = self.ranks[:candidates] >= self.top_k[:n]
+        probabilities = (likeliest / self.temperature[:n]).masked_fill_(beyond, -torch.inf).softmax(-1)
+        before = probabilities.cumsum(-1) - probabilities
+        kept = probabilities.masked_fill_(before >= self.top_p[:n], 0.0)
+        return codes.gather(-1, inverse_cdf(kept, uniform)[..., None]).squeeze(-1)
+
+
+def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """The index [...] at which uniform [..., 1] in [0, 1) falls among weights [..., V] of positive sum."""
+    cumulative = weights.cumsum(-1)
+    total = cumulative[..., -1:].contiguous()
+    index = torch.searchsorted(cumulative, uniform * total, right=True)
+    # Where rounding lifts the product to the total itself, the last index of any weight stands for it.
+    return index.minimum(torch.searchsorted(cumulative, total)).squeeze(-1)

@@ -1,0 +1,183 @@
+"""Finding a model (a folder or a hub id) and loading it, whichever layout it is written in.
+
+The native layout is transformers' own; boson's original one of v2 and that of v3 differ in names only, which
+are mapped here, at the door. Everything that can't be loaded is a StartError that names the remedy.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from errors import InvalidRequest, StartError
+from higgs.codecs.higgs_v2.checkpoint import INNER_CODEC
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.config import HiggsConfig
+from higgs.model.licence import licence_of
+from higgs.model.transformer import HiggsModel
+from higgs.model.weights import compare, find, read_json, read_weights
+from higgs.prompts.tags import Tags, UnknownTags
+from higgs.prompts.v2 import PromptBuilder
+from higgs.prompts.v3 import TaskPromptBuilder
+
+PIECE_CHARACTERS = 300  # where generation_config.json names no other
+PUBLISHED_CODEC = "bosonai/higgs-audio-v2-tokenizer"
+
+TO_NATIVE = {
+    "tied.embedding.text_embedding.": "model.embed_tokens.",
+    "tied.embedding.modality_embeddings.0.embedding.": "model.embed_audio_tokens.embed_audio_tokens.",
+    "tied.head.modality_heads.0.": "audio_lm_head.",
+    "body.": "model.",
+    "audio_codebook_embeddings.": "model.embed_audio_tokens.embed_audio_tokens.",
+    "audio_decoder_proj.audio_lm_head.": "audio_lm_head.",
+    "embed_tokens.": "model.embed_tokens.",
+    "layers.": "model.layers.",
+    "norm.": "model.norm.",
+}
+# The text head writes text and the audio tower hears with Whisper's features: speech needs neither. The codec
+# within v3's weights is read by higgs.waveform.
+UNUSED = (
+    *("text_lm_head.", "audio_decoder_proj.text_lm_head.", "audio_tower.", "audio_encoder_proj."),
+    *("tied.head.text_head.", INNER_CODEC),
+)
+HEAD, EMBEDDING = "audio_lm_head.weight", "model.embed_audio_tokens.embed_audio_tokens.weight"
+
+V3_OPENING = "<|audio|>"
+# What the published examples of v3 ask for (SGLang-Omni's cookbook of Higgs TTS).
+V3_SAMPLING = SamplingOptions(temperature=0.8, top_k=50, top_p=1.0, ras_window=0)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded language model with what belongs to it.
+
+    codec:            the folder of its codec.
+    piece_characters: longest text that it speaks well in one go.
+    piece_sentences:  most sentences that it speaks in one go; None for any number.
+    licence:          of the weights, as far as they say.
+    """
+
+    folder: Path
+    model: HiggsModel
+    tokenizer: PreTrainedTokenizerFast
+    defaults: SamplingOptions
+    codec: Path
+    piece_characters: int
+    piece_sentences: int | None
+    licence: str | None
+
+    def prompts(self, unknown_tags: UnknownTags) -> PromptBuilder | TaskPromptBuilder:
+        """What makes the prompts of its generation. StartError if its tokenizer lacks their marks."""
+        builder = PromptBuilder if self.model.config.generation == 2 else TaskPromptBuilder
+        return builder(self.tokenizer, self.model.config, Tags(self.tokenizer, unknown_tags))
+
+
+def load_checkpoint(
+    name: str,
+    *,
+    codec: str | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Checkpoint:
+    """Load the model `name`, a folder or a hub id.
+
+    codec: folder or hub id of another codec than the model's own (see find_codec).
+    dtype: of the weights; None for bfloat16 on CUDA and float32 elsewhere.
+    """
+    folder = find(name)
+    device = torch.device(device)
+    if dtype is None:
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    model = load_model(folder, device, dtype)
+    return Checkpoint(
+        folder=folder,
+        model=model,
+        tokenizer=load_tokenizer(folder),
+        defaults=load_defaults(folder, model.config.generation),
+        codec=find_codec(folder, codec, model.config.generation),
+        piece_characters=int(load_generation(folder).get("piece_characters") or PIECE_CHARACTERS),
+        piece_sentences=load_generation(folder).get("piece_sentences"),
+        licence=licence_of(folder, model.config.generation),
+    )
+
+
+def find_codec(folder: Path, codec: str | None, generation: int = 2) -> Path:
+    """The codec's folder: the one asked for, else `codec/` beside the model, else the published one.
+
+    A v3 model is its own codec's folder: its weights hold one.
+    """
+    if codec:
+        return find(codec)
+    own = folder / "codec"
+    if own.is_dir():
+        return own
+    return folder if generation == 3 else find(PUBLISHED_CODEC)
+
+
+def load_config(folder: Path) -> HiggsConfig:
+    """The config of a folder in any layout; what v3 leaves to its tokenizer is read from there, by name."""
+    config = HiggsConfig.from_dict(read_json(folder / "config.json"))
+    if config.generation == 2:
+        return config
+    tokens = {token["content"]: token["id"] for token in read_json(folder / "tokenizer.json")["added_tokens"]}
+    if V3_OPENING not in tokens:
+        raise StartError(f"The tokenizer in {folder} has no token {V3_OPENING}: it is not one of Higgs v3.")
+    return replace(config, audio_bos_token_id=tokens[V3_OPENING])
+
+
+def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> HiggsModel:
+    """The language model of a folder in any layout, ready for inference."""
+    config = load_config(folder)
+    with torch.device("meta"):
+        model = HiggsModel(config)
+    weights = {name: tensor.to(device, dtype) for name, tensor in _native_weights(folder)}
+    if config.tied_head and EMBEDDING in weights:
+        weights[HEAD] = weights[EMBEDDING]
+    compare(folder, model.state_dict(), weights)
+    model.load_state_dict(weights, assign=True)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise StartError(f"{folder} has no readable tokenizer.json ({error}). Download it again.") from error
+
+
+def load_generation(folder: Path) -> dict[str, Any]:
+    """A model's generation_config.json; empty where there is none."""
+    path = folder / "generation_config.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def load_defaults(folder: Path, generation: int = 2) -> SamplingOptions:
+    """The sampling that a model's generation_config.json asks for; the published for what it leaves open."""
+    config = load_generation(folder)
+    published = SamplingOptions() if generation == 2 else V3_SAMPLING
+    names = {
+        "temperature": "temperature",
+        "top_k": "top_k",
+        "top_p": "top_p",
+        "ras_window": "ras_win_len",
+        "ras_repeats": "ras_win_max_num_repeat",
+    }
+    chosen = {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}
+    chosen["top_k"] = chosen.get("top_k", published.top_k) or None
+    if config.get("do_sample") is False:
+        chosen["temperature"] = 0.0
+    try:
+        return replace(published, **chosen)
+    except (InvalidRequest, TypeError) as error:
+        raise StartError(f"{folder}/generation_config.json can't be used: {error}") from error
+
+
+def _native_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, tensor in read_weights(folder):
+        if name.startswith(UNUSED):
+            continue
+        prefix = next((prefix for prefix in TO_NATIVE if name.startswith(prefix)), "")
+        yield TO_NATIVE.get(prefix, "") + name.removeprefix(prefix), tensor

@@ -1,0 +1,281 @@
+"""The Higgs Audio language model, a transformer that reads text and audio and writes audio.
+
+In v2, a Llama, every layer has one attention and two feed-forward paths with their own norms: text positions
+take the ordinary one, audio positions the `audio_` one (https://github.com/boson-ai/higgs-audio). v3, a
+Qwen3, has one path for all, and norms queries and keys. A position's audio input is the sum of one embedding
+per codebook; its output is one distribution per codebook.
+
+The names of modules are those of transformers' HiggsAudioV2ForConditionalGeneration, so that a state dict of
+either is one of the other, and those of its Qwen3Model. In shapes B is the batch, S positions, H hidden size,
+D head size, K codebooks and V the codebook size.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from higgs.engine.kv_cache import KVCache
+from higgs.model.config import HiggsConfig, RopeConfig
+
+
+class Rows(NamedTuple):
+    """Which of the flattened rows (B·S) are text and which audio; `restore` undoes the order text, audio."""
+
+    text: torch.Tensor
+    audio: torch.Tensor
+    restore: torch.Tensor
+
+    @classmethod
+    def from_mask(cls, audio_mask: torch.Tensor) -> "Rows":
+        flat = audio_mask.flatten()
+        text, audio = (~flat).nonzero().squeeze(1), flat.nonzero().squeeze(1)
+        return cls(text, audio, torch.cat((text, audio)).argsort())
+
+
+def route(x: torch.Tensor, rows: Rows | None, text_path: nn.Module, audio_path: nn.Module) -> torch.Tensor:
+    """Send each row of x [B, S, H] through its own path only; without `rows` all are audio."""
+    if rows is None:
+        return audio_path(x)
+    flat = x.flatten(0, 1)
+    both = torch.cat((text_path(flat[rows.text]), audio_path(flat[rows.audio])))
+    return both[rows.restore].view_as(x)
+
+
+def inverse_frequencies(rope: RopeConfig, head_dim: int) -> torch.Tensor:
+    """The D/2 angles per position of rotary embedding, with Llama 3's scaling of long wavelengths."""
+    exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device="cpu") / head_dim
+    plain = rope.theta**-exponents
+    if rope.factor == 1.0:
+        return plain
+    turns = rope.original_max_positions * plain / (2 * math.pi)
+    blend = (turns - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor)
+    blend = blend.clamp(0, 1)
+    return (1 - blend) * plain / rope.factor + blend * plain
+
+
+class Rotary(nn.Module):
+    """Positions [B, S] to cosine and signed sine [B, S, 1, D] for `rotate`, computed in float32."""
+
+    inverse: torch.Tensor
+
+    def __init__(self, config: HiggsConfig) -> None:
+        super().__init__()
+        self.register_buffer("inverse", inverse_frequencies(config.rope, config.head_dim), persistent=False)
+
+    def forward(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        angles = positions[..., None, None].float() * self.inverse.float()
+        cos, sin = angles.cos(), angles.sin()
+        return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+
+
+def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turn each pair (d, d + D/2) of x [B, S, heads, D] by its angle."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
+
+
+class Attention(nn.Module):
+    """Causal grouped-query attention, shared by text and audio positions."""
+
+    def __init__(self, config: HiggsConfig, layer: int) -> None:
+        super().__init__()
+        self.layer, self.head_dim = layer, config.head_dim
+        self.groups = config.heads // config.kv_heads
+        self.q_proj = nn.Linear(config.hidden_size, config.heads * config.head_dim, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, config.kv_heads * config.head_dim, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, config.kv_heads * config.head_dim, bias=False)
+        self.o_proj = nn.Linear(config.heads * config.head_dim, config.hidden_size, bias=False)
+        self.q_norm, self.k_norm = (
+            nn.RMSNorm(config.head_dim, eps=config.rms_norm_eps) if config.qk_norm else nn.Identity()
+            for _ in range(2)
+        )
+
+    def forward(
+        self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, cache: KVCache | None
+    ) -> torch.Tensor:
+        heads = (*x.shape[:2], -1, self.head_dim)
+        q, k, v = (proj(x).view(heads) for proj in (self.q_proj, self.k_proj, self.v_proj))
+        q, k = self.q_norm(q), self.k_norm(k)
+        cos, sin = cos.to(q.dtype), sin.to(q.dtype)
+        q, k = rotate(q, cos, sin).transpose(1, 2), rotate(k, cos, sin).transpose(1, 2)
+        v = v.transpose(1, 2)
+        if cache is not None:
+            k, v = cache.update(self.layer, k, v)
+        return self.o_proj(self.attend(q, k, v).transpose(1, 2).flatten(2))
+
+    def attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """q [B, heads, S, D] over k, v [B, kv_heads, L, D]; the S queries are the last of the L positions."""
+        new, total = q.shape[2], k.shape[2]
+        if new == 1:
+            # The heads that share a key stand as queries of one head, so that nothing is repeated or masked.
+            grouped = q.unflatten(1, (-1, self.groups)).squeeze(3)
+            return F.scaled_dot_product_attention(grouped, k, v).view_as(q)
+        gqa = self.groups > 1
+        if new == total:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=gqa)
+        mask = torch.ones(new, total, dtype=torch.bool, device=q.device).tril(total - new)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=gqa)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config: HiggsConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class AudioParts(NamedTuple):
+    """What audio positions pass through in a layer beside its attention."""
+
+    input_norm: nn.RMSNorm
+    feed_norm: nn.RMSNorm
+    feed: FeedForward
+
+
+class Layer(nn.Module):
+    """Attention shared by all positions; norms and feed-forward of their own for text and audio positions.
+
+    Without a dual FFN the ordinary ones serve audio positions, too.
+    """
+
+    def __init__(self, config: HiggsConfig, index: int) -> None:
+        super().__init__()
+
+        def norm() -> nn.RMSNorm:
+            return nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+        self.self_attn = Attention(config, index)
+        self.input_layernorm, self.post_attention_layernorm = norm(), norm()
+        self.mlp = FeedForward(config)
+        self.dual = config.dual_ffn
+        if self.dual:
+            self.audio_input_layernorm, self.audio_post_attention_layernorm = norm(), norm()
+            self.audio_mlp = FeedForward(config)
+
+    @property
+    def audio_path(self) -> AudioParts:
+        if not self.dual:
+            return AudioParts(self.input_layernorm, self.post_attention_layernorm, self.mlp)
+        return AudioParts(self.audio_input_layernorm, self.audio_post_attention_layernorm, self.audio_mlp)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        rows: Rows | None,
+        cos: torch.Tensor,
+        sin: torch.Tensor,
+        cache: KVCache | None,
+    ) -> torch.Tensor:
+        audio = self.audio_path
+        normed = route(x, rows, self.input_layernorm, audio.input_norm)
+        x = x + self.self_attn(normed, cos, sin, cache)
+        normed = route(x, rows, self.post_attention_layernorm, audio.feed_norm)
+        return x + route(normed, rows, self.mlp, audio.feed)
+
+
+class AudioEmbedding(nn.Module):
+    """The sum of one embedding per codebook: [..., K] to [..., H]; codebook k starts at row k·V."""
+
+    offsets: torch.Tensor
+
+    def __init__(self, config: HiggsConfig) -> None:
+        super().__init__()
+        self.embed_audio_tokens = nn.Embedding(
+            config.num_codebooks * config.codebook_size, config.hidden_size
+        )
+        offsets = torch.arange(config.num_codebooks, device="cpu") * config.codebook_size
+        self.register_buffer("offsets", offsets, persistent=False)
+
+    def forward(self, columns: torch.Tensor) -> torch.Tensor:
+        indices = (columns + self.offsets).flatten(0, -2)
+        summed = F.embedding_bag(indices, self.embed_audio_tokens.weight, mode="sum")
+        return summed.view(*columns.shape[:-1], -1)
+
+
+class Backbone(nn.Module):
+    """Everything below the head."""
+
+    def __init__(self, config: HiggsConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_audio_tokens = AudioEmbedding(config)
+        self.rotary = Rotary(config)
+        self.layers = nn.ModuleList(Layer(config, index) for index in range(config.layers))
+        self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+    def forward(
+        self, x: torch.Tensor, rows: Rows | None, positions: torch.Tensor, cache: KVCache | None
+    ) -> torch.Tensor:
+        cos, sin = self.rotary(positions)
+        for layer in self.layers:
+            x = layer(x, rows, cos, sin, cache)
+        return self.norm(x)
+
+
+class HiggsModel(nn.Module):
+    """The language model; a new one has random weights (normal, 0.02)."""
+
+    def __init__(self, config: HiggsConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Backbone(config)
+        self.audio_lm_head = nn.Linear(
+            config.hidden_size, config.num_codebooks * config.codebook_size, bias=False
+        )
+        if config.tied_head:
+            self.audio_lm_head.weight = self.model.embed_audio_tokens.embed_audio_tokens.weight
+        self.apply(_initialise)
+
+    def embed(
+        self, input_ids: torch.Tensor, audio_columns: torch.Tensor, audio_mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Inputs to embeddings [B, S, H].
+
+        input_ids [B, S] int64 count where audio_mask [B, S] is False, audio_columns [B, S, K] int64 where it
+        is True; the others need only be valid indices.
+        """
+        text = self.model.embed_tokens(input_ids)
+        return torch.where(audio_mask[..., None], self.embed_audio(audio_columns), text)
+
+    def embed_audio(self, columns: torch.Tensor) -> torch.Tensor:
+        """Delayed columns [..., K] int64 to embeddings [..., H]; see also HiggsConfig.opening_code."""
+        if self.config.opening_code >= 0:
+            return self.model.embed_audio_tokens(columns)
+        opening = self.model.embed_tokens.weight[self.config.audio_bos_token_id]
+        return torch.where(columns[..., :1] < 0, opening, self.model.embed_audio_tokens(columns.clamp(min=0)))
+
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        audio_mask: torch.Tensor | None,
+        positions: torch.Tensor,
+        cache: KVCache | None = None,
+    ) -> torch.Tensor:
+        """Embeddings [B, S, H] at positions [B, S] to final hidden states [B, S, H], causally.
+
+        audio_mask [B, S] bool says which path each position takes; None means all audio, which is decoding.
+        With a cache, S positions follow the `cache.length` filled ones, and are added to them.
+        """
+        rows = Rows.from_mask(audio_mask) if audio_mask is not None and self.config.dual_ffn else None
+        hidden = self.model(embeddings, rows, positions, cache)
+        if cache is not None:
+            cache.advance(embeddings.shape[1])
+        return hidden
+
+    def audio_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Hidden states [..., H] to logits [..., K, V]."""
+        logits = self.audio_lm_head(hidden)
+        return logits.unflatten(-1, (self.config.num_codebooks, self.config.codebook_size))
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)

@@ -1,0 +1,131 @@
+"""Inline tags: what a text tells the model instead of having it spoken.
+
+v3 reads <|category:name|> (https://docs.boson.ai, "Tags"), v2 sounds such as <SE>[Laughter]</SE>. Which of
+them a model knows, its tokenizer says.
+"""
+
+import re
+from typing import Literal
+
+from errors import InvalidRequest
+from higgs.model.tokenizer import Tokenizer
+
+UnknownTags = Literal["refuse", "read"]
+
+CATEGORIES = ("emotion", "style", "sfx", "prosody")
+SHAPE = re.compile(
+    r"<\|\s*\w+\s*:\s*(?P<name>[\w -]+?)\s*\|>|<(?P<mark>SE\w*)>(?P<sound>.*?)</(?P=mark)>|</?SE\w*>"
+)
+KNOWN = re.compile(rf"<\|(?:{'|'.join(CATEGORIES)}):\w+\|>|</?SE(?:_[se])?>")
+BARE_PAUSE = re.compile(r"\[pause\]|<break\s*/?>(?:</break>)?", re.IGNORECASE)
+PAUSE = "<|prosody:pause|>"
+# These say how all of a turn is spoken; sounds and pauses stand where they stand.
+MANNER = re.compile(r"<\|(?:emotion|style|prosody):(?!(?:\w+_)?pause)\w+\|>")
+
+# v2's sounds in v3's words: a tag and the sound written out, which the published guide asks for.
+SOUNDS = {
+    "[Laughter]": "<|sfx:laughter|>Haha,",
+    "[Cough]": "<|sfx:cough|>Ahem,",
+    "[Humming]": "<|sfx:humming|>Hmm,",
+    "[Singing]": "<|style:singing|>",
+}
+
+# Words of an instruction, and the tag they ask for; of the tags in one row the first that is found counts.
+DELIVERY: tuple[dict[str, str], ...] = (
+    {
+        "emotion:elation": r"happ(?:y|ily)|joy\w*|elated|cheer\w*|delighted",
+        "emotion:sadness": r"sad\w*|sorrow\w*|mournful\w*|griev\w*",
+        "emotion:anger": r"ang(?:er|ry|rily)|furious\w*|enraged",
+        "emotion:fear": r"afraid|fear\w*|scared|frightened|terrified",
+        "emotion:surprise": r"surprise\w*|astonish\w*",
+        "emotion:disgust": r"disgust\w*",
+        "emotion:amusement": r"amuse\w*|playful\w*|humorous\w*",
+        "emotion:enthusiasm": r"enthusias\w*|excite\w*",
+        "emotion:determination": r"determin\w*|resolute\w*|confident\w*",
+        "emotion:pride": r"proud\w*|pride",
+        "emotion:contentment": r"content(?:ed\w*|ment)?|serene\w*|relaxed",
+        "emotion:affection": r"affection\w*|loving\w*|tender\w*|warm\w*|gentl[ey]",
+        "emotion:relief": r"reliev\w*|relief",
+        "emotion:contemplation": r"thoughtful\w*|contemplat\w*|pensive\w*",
+        "emotion:confusion": r"confus\w*|puzzled",
+        "emotion:awe": r"awe\w*|wonder",
+        "emotion:longing": r"longing\w*|wistful\w*|nostalgi\w*",
+        "emotion:bitterness": r"bitter\w*|resentful\w*",
+        "emotion:shame": r"asham\w*|shame\w*|embarrass\w*",
+        "emotion:helplessness": r"helpless\w*|desperate\w*",
+    },
+    {
+        "style:whispering": r"whisper\w*",
+        "style:shouting": r"shout\w*|yell\w*",
+        "style:singing": r"sing|singing|sung",
+    },
+    {
+        "prosody:speed_very_slow": r"very slow(?:ly)?",
+        "prosody:speed_very_fast": r"very (?:fast|quick(?:ly)?|rapid(?:ly)?)",
+        "prosody:speed_slow": r"slow(?:ly|er)?",
+        "prosody:speed_fast": r"fast(?:er)?|quick(?:ly|er)?|rapid(?:ly)?",
+    },
+    {
+        "prosody:pitch_low": r"(?:low|lower|deep|deeper)[- ](?:pitch\w*|voice)",
+        "prosody:pitch_high": r"(?:high|higher)[- ](?:pitch\w*|voice)",
+    },
+    {
+        "prosody:expressive_high": r"(?:very )?expressive\w*|lively|animated\w*|dramatic\w*",
+        "prosody:expressive_low": r"monoton\w*|flat(?:ly)?|matter-of-fact|deadpan",
+    },
+)
+DENIED = r"(?<!not )(?<!n't )(?<!never )(?<!without )(?<!less )(?<!too )"
+
+
+class Tags:
+    """The tags of one model. unknown: others are refused, or what is written in them is read out.
+
+    known: all that it knows; manners: those that say how what follows is spoken.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, unknown: UnknownTags = "refuse") -> None:
+        self.known = frozenset(name for name in tokenizer.get_added_vocab() if KNOWN.fullmatch(name))
+        self.manners = frozenset(filter(MANNER.fullmatch, self.known))
+        self._unknown = unknown
+
+    def resolve(self, text: str) -> str:
+        """A text in which only tags of this model are left. InvalidRequest: unknown_tag."""
+        resolved = SHAPE.sub(self._resolve, text)
+        return resolved if resolved == text else re.sub(r" +", " ", resolved).strip()
+
+    def with_pauses(self, text: str) -> str:
+        """A text with pauses of no certain length ([pause], <break/>) as the model's own, if it has one."""
+        return BARE_PAUSE.sub(PAUSE, text) if PAUSE in self.known else text
+
+    def told(self, instruction: str) -> str:
+        """The tags that say how to speak what an instruction says in English words; "" for none.
+
+        At most one emotion, style, speed, pitch and expressiveness each; "not angry" asks for nothing.
+        """
+        found = (self._first(row, instruction) for row in DELIVERY)
+        return "".join(tag for tag in found if tag)
+
+    def _first(self, row: dict[str, str], instruction: str) -> str | None:
+        """The tag of the row whose words come first, the longer ones where two begin at once."""
+        places = []
+        for name, words in row.items():
+            match = re.search(rf"{DENIED}\b(?:{words})\b", instruction, re.IGNORECASE)
+            if match and f"<|{name}|>" in self.known:
+                places.append((match.start(), -match.end(), f"<|{name}|>"))
+        return min(places)[2] if places else None
+
+    def _resolve(self, found: re.Match[str]) -> str:
+        written = found[0]
+        if written in self.known or f"<{found['mark']}>" in self.known:
+            return written
+        spoken = SOUNDS.get(found["sound"] or "", "")
+        if KNOWN.findall(spoken) and self.known.issuperset(KNOWN.findall(spoken)):
+            return spoken
+        if self._unknown == "read":
+            return " " + re.sub(r"[_\[\]]", " ", found["name"] or found["sound"] or "") + " "
+        raise InvalidRequest(f"This model knows no tag {written}. {self._help()}", code="unknown_tag")
+
+    def _help(self) -> str:
+        if not self.known:
+            return "It knows none; take it out."
+        return f"Take it out, or write one of these: {' '.join(sorted(self.known))}"

@@ -1,0 +1,214 @@
+"""From texts and reference codes to the ids and columns that v2 reads; higgs.prompt_v3 is for v3.
+
+The text is ChatML with Llama 3's marks. Audio is a run of positions: the columns of its codes with the delay
+applied, between two marks. Ids and columns equal those that boson-multimodal makes of a ChatMLSample.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from higgs.model.config import HiggsConfig
+from higgs.model.delay import apply_delay
+from higgs.model.tokenizer import Tokenizer, Tokens
+from higgs.prompts.tags import Tags
+
+INSTRUCTION = "Generate audio following instruction."
+DIALOGUE_INSTRUCTION = """You are an AI assistant designed to convert text into speech.
+If the user's message includes a [SPEAKER*] tag, do not read out the tag and generate speech for the following text, \
+using the specified voice.
+If no speaker tag is present, select a suitable voice on your own."""
+VOICES_IN_TURN = ("feminine", "masculine")
+QUIET_ROOM = "Audio is recorded from a quiet room."
+
+HEARD = ("<|audio_bos|>", "<|AUDIO|>", "<|audio_eos|>")
+SPOKEN = ("<|audio_out_bos|>", "<|AUDIO_OUT|>", "<|audio_eos|>")
+STRUCTURE = (
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eom_id|>",
+    "<|eot_id|>",
+)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message. Parts are texts and reference codes (8, T): heard from others, spoken by the assistant."""
+
+    role: str
+    parts: tuple[str | torch.Tensor, ...]
+    recipient: str | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A voice to imitate: codes (8, T), and what is said in them where it is known.
+
+    more: other recordings of the same voice, each with its words.
+    """
+
+    codes: torch.Tensor
+    transcript: str | None = None
+    more: tuple["Reference", ...] = ()
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """S positions: input_ids [S] int64, audio_columns [S, 8] int64, and which of the two counts, [S] bool.
+
+    prefix: so many positions at the beginning are likely to be those of other prompts too: the turns that
+        are the voice.
+    """
+
+    input_ids: torch.Tensor
+    audio_columns: torch.Tensor
+    audio_mask: torch.Tensor
+    prefix: int = 0
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    @property
+    def audio_tokens(self) -> int:
+        return int(self.audio_mask.sum())
+
+    @property
+    def text_tokens(self) -> int:
+        return len(self) - self.audio_tokens
+
+
+def speech_turns(
+    text: str,
+    references: Sequence[Reference] = (),
+    scene: str | None = QUIET_ROOM,
+    speakers: Sequence[str] = (),
+) -> list[Turn]:
+    """The turns that ask for `text` to be spoken, in the form of boson's examples.
+
+    A reference with a transcript is an earlier exchange, and so is each further recording of its voice; one
+    without stands in the scene's description. With several references the texts carry tags, [SPEAKER0] for
+    the first.
+
+    speakers: SPEAKER0, SPEAKER1 …, whom the texts call and who have no references: they get a feminine and a
+        masculine voice in turn, and the instruction of boson's example for dialogues.
+    """
+    if speakers and not references:
+        return [_dialogue_turn(scene, speakers), Turn("user", (text,))]
+    exchanges: list[Turn] = []
+    description: list[str | torch.Tensor] = []
+    for speaker, reference in enumerate(references):
+        tag = f"[SPEAKER{speaker}] " if len(references) > 1 else ""
+        if reference.transcript is None:
+            description += [f"SPEAKER{speaker}: ", reference.codes, "\n"]
+        else:
+            exchanges += _exchange(reference, tag)
+        for other in reference.more:
+            exchanges += _exchange(other, tag)
+    return [_system_turn(scene, description), *exchanges, Turn("user", (text,))]
+
+
+def _exchange(said: Reference, tag: str = "") -> list[Turn]:
+    return [Turn("user", (tag + (said.transcript or ""),)), Turn("assistant", (said.codes,))]
+
+
+def _dialogue_turn(scene: str | None, speakers: Sequence[str]) -> Turn:
+    described = (f"{name}: {VOICES_IN_TURN[number % 2]}" for number, name in enumerate(speakers))
+    description = "\n\n".join(filter(None, [scene, "\n".join(described)]))
+    return Turn("system", (f"{DIALOGUE_INSTRUCTION}\n\n<|scene_desc_start|>\n{description}\n<|scene_desc_end|>",))
+
+
+def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Turn:
+    if not scene and not description:
+        return Turn("system", (INSTRUCTION,))
+    opening = f"{INSTRUCTION}\n\n<|scene_desc_start|>\n"
+    if scene:
+        opening += f"{scene}\n\n" if description else f"{scene}\n"
+    parts: list[str | torch.Tensor] = [opening]
+    for part in [*description, "<|scene_desc_end|>"]:
+        if isinstance(part, str) and isinstance(parts[-1], str):
+            parts[-1] += part
+        else:
+            parts.append(part)
+    return Turn("system", tuple(parts))
+
+
+class PromptBuilder:
+    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs Audio v2.
+
+    normalised: its texts are to be as boson's example makes them; see audio.text.speakable.
+    """
+
+    normalised = True
+
+    def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
+        self._tokens, self._config = Tokens(tokenizer, (*HEARD, *SPOKEN, *STRUCTURE)), config
+        self.tags = tags or Tags(tokenizer)
+        self._heard, self._spoken = [[self._tokens[name] for name in names] for names in (HEARD, SPOKEN)]
+
+    def speech(
+        self,
+        text: str,
+        references: Sequence[Reference] = (),
+        scene: str | None = QUIET_ROOM,
+        before: Reference | None = None,
+        speakers: Sequence[str] = (),
+    ) -> Prompt:
+        """The prompt that asks for `text` in the voices of `references`; see speech_turns.
+
+        before: what the voice has just said, to go on from: another exchange before the text, as boson's
+                generation.py keeps what was spoken of a long text.
+        """
+        *voice, last = speech_turns(text, references, scene, speakers)
+        said = [] if before is None else _exchange(before)
+        return self.build([*voice, *said, last], len(voice))
+
+    def heeds(self, scene: str) -> bool:
+        """Whether a description of the scene changes how it speaks: this generation reads all of it."""
+        return bool(scene)
+
+    def build(self, turns: Sequence[Turn], shared: int | None = None) -> Prompt:
+        """The prompt of any conversation, open for the assistant to speak.
+
+        shared: so many turns are its prefix; None for all but the last. InvalidRequest for texts that hold
+        the marks of the conversation itself.
+        """
+        ids: list[int] = []
+        columns: list[torch.Tensor] = []
+        prefix = 0
+        shared = len(turns) - 1 if shared is None else shared
+        for number, turn in enumerate(turns):
+            prefix = len(ids) if number == shared else prefix
+            begin = "" if number else "<|begin_of_text|>"
+            ids += self.encode(f"{begin}<|start_header_id|>{turn.role}<|end_header_id|>\n\n")
+            if turn.recipient:
+                ids += self.encode(f"{turn.recipient}<|recipient|>")
+            for part in turn.parts:
+                ids += self._text(part) if isinstance(part, str) else self._audio(turn.role, part, columns)
+            more = turn.role == "assistant" and turns[number + 1 : number + 2]
+            ids += self.encode("<|eom_id|>" if more and more[0].role == turn.role else "<|eot_id|>")
+        ids += self.encode("<|start_header_id|>assistant<|end_header_id|>\n\n<|audio_out_bos|>")
+        return self._prompt(ids, columns, prefix)
+
+    def _prompt(self, ids: list[int], columns: list[torch.Tensor], prefix: int) -> Prompt:
+        input_ids = torch.tensor(ids)
+        mask = (input_ids == self._heard[1]) | (input_ids == self._spoken[1])
+        audio_columns = torch.zeros(len(ids), self._config.num_codebooks, dtype=torch.int64)
+        if columns:
+            audio_columns[mask] = torch.cat(columns)
+        return Prompt(input_ids, audio_columns, mask, prefix)
+
+    def _audio(self, role: str, codes: torch.Tensor, columns: list[torch.Tensor]) -> list[int]:
+        delayed = apply_delay(codes.to("cpu", torch.int64), self._config)
+        columns.append(delayed)
+        begin, audio, end = self._spoken if role == "assistant" else self._heard
+        return [begin, *[audio] * len(delayed), end]
+
+    def _text(self, text: str) -> list[int]:
+        return self._tokens.of_text(self.tags.resolve(text))
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, nothing added."""
+        return self._tokens.encode(text)

@@ -1,0 +1,79 @@
+"""The prompt of Higgs v3: a task, a voice, a text, each behind a mark of its own.
+
+    <|tts|> [<|ref_text|> words] [<|ref_audio|> columns] <|text|> words <|audio|>
+
+The last mark is no part of the Prompt: it opens the stream (see HiggsConfig.opening_code). Ids and columns
+equal those of SGLang-Omni's and vLLM-Omni's builders.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from errors import InvalidRequest
+from higgs.model.config import HiggsConfig
+from higgs.model.delay import apply_delay
+from higgs.model.tokenizer import Tokenizer, Tokens
+from higgs.prompts.tags import Tags
+from higgs.prompts.v2 import Prompt, Reference, Turn
+
+MARKS = ("<|tts|>", "<|ref_text|>", "<|ref_audio|>", "<|text|>", "<|audio|>")
+ENDINGS = ("<|endoftext|>", "<|audio_end|>")  # in no prompt, and in no text of a caller's either
+
+
+class TaskPromptBuilder:
+    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs v3.
+
+    normalised: no, it reads texts as they stand.
+    """
+
+    normalised = False
+
+    def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
+        self._tokens, self._config = Tokens(tokenizer, (*MARKS, *ENDINGS)), config
+        self.tags = tags or Tags(tokenizer)
+
+    def speech(
+        self,
+        text: str,
+        references: Sequence[Reference] = (),
+        scene: str | None = None,
+        before: Reference | None = None,
+        speakers: Sequence[str] = (),
+    ) -> Prompt:
+        """The prompt that asks for `text` in the voice of the one reference, its words known or not.
+
+        scene:  what it says of the manner of speaking becomes tags; this generation reads no scene.
+        speakers: changes nothing; this generation speaks in one voice at a time.
+        before: the voice of a text that goes on without a reference. With one it changes nothing: how this
+                generation goes on from what was said is not published.
+        """
+        if len(references) > 1:
+            raise InvalidRequest("Higgs v3 speaks in one voice at a time; give one reference.")
+        references = references or ([before] if before else [])
+        ids = [self._tokens["<|tts|>"]]
+        columns = torch.empty(0, self._config.num_codebooks, dtype=torch.int64)
+        for reference in references:
+            if reference.transcript:
+                ids += [self._tokens["<|ref_text|>"], *self._text(reference.transcript)]
+            columns = apply_delay(reference.codes.to("cpu", torch.int64), self._config)
+            ids.append(self._tokens["<|ref_audio|>"])
+        heard = len(ids)
+        prefix = heard + len(columns)
+        ids += [self._tokens["<|ref_audio|>"]] * len(columns)
+        ids += [self._tokens["<|text|>"], *self._text(self.tags.told(scene or "") + text)]
+        audio_columns = torch.zeros(len(ids), self._config.num_codebooks, dtype=torch.int64)
+        audio_columns[heard:prefix] = columns
+        mask = torch.zeros(len(ids), dtype=torch.bool)
+        mask[heard:prefix] = True
+        return Prompt(torch.tensor(ids), audio_columns, mask, prefix)
+
+    def heeds(self, scene: str) -> bool:
+        """Whether a description of the scene says something of the manner of speaking; see Tags.told."""
+        return bool(self.tags.told(scene))
+
+    def build(self, turns: Sequence[Turn]) -> Prompt:
+        raise InvalidRequest("Higgs v3 reads no conversations; ask it to speak a text.", code="unsupported")
+
+    def _text(self, text: str) -> list[int]:
+        return self._tokens.of_text(self.tags.resolve(text))

@@ -1,0 +1,206 @@
+"""A text, its voices and options → what the model is to speak piece by piece, and how that is to sound."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from typing import Protocol
+
+import torch
+
+from audio.delivery import Delivery, delivered
+from errors import InvalidRequest
+from higgs.codecs.base import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
+from higgs.prompts.tags import Tags
+from higgs.prompts.v2 import QUIET_ROOM, Prompt, Reference
+from higgs.speech import Piece, Stretch
+from text.chunking import SPEAKER, Chunking
+from text.normalise import Reading, plain_scene, spoken_length, spoken_parts, without_tags
+
+SHORTEST_BUDGET = 8 * FRAME_RATE
+FASTEST_SPEECH = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
+SENTENCE_PAUSE = round(0.25 * SAMPLE_RATE)  # beside the silence that the model itself leaves around a sentence
+ENDED = re.compile(r"""[.!?…]["')\]]*$""")
+DIALOGUE = 1_200  # characters, some 200 words: a dialogue whose voices the model makes up is not cut below that
+FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
+
+
+@dataclass(frozen=True)
+class VoiceReference:
+    """A voice to speak with: codes int64 (8, T) at 25 frames a second, and the words in them if known.
+
+    Of the recording's source_seconds, start_seconds to end_seconds were used; trimmed: it was too long.
+    delivery: how the voice speaks where a request doesn't say. more: other recordings of it, with their
+    words, for models that read several.
+    """
+
+    codes: torch.Tensor
+    transcript: str | None
+    source_seconds: float
+    start_seconds: float
+    end_seconds: float
+    trimmed: bool
+    delivery: Delivery = Delivery()
+    more: tuple[Reference, ...] = ()
+
+    @classmethod
+    def of_codes(cls, codes: torch.Tensor) -> "VoiceReference":
+        """A reference of bare codes; InvalidRequest unless they are (8, T ≥ 1) integers of 0..1023."""
+        shaped = codes.ndim == 2 and len(codes) == CODEBOOKS and codes.numel() > 0
+        whole = shaped and not codes.is_floating_point()
+        if not whole or codes.min() < 0 or codes.max() >= CODEBOOK_SIZE:
+            raise InvalidRequest(f"A voice reference is {CODEBOOKS} rows of codes 0..{CODEBOOK_SIZE - 1}.")
+        seconds = codes.shape[1] / FRAME_RATE
+        return cls(codes, None, seconds, 0.0, seconds, False)
+
+
+@dataclass(frozen=True)
+class SpeechOptions:
+    """How to speak; None takes the model's own default. max_columns: longest speech, in columns of 40 ms.
+
+    delivery: outranks that of the voices. scene: where and how it is spoken, for models that follow it; None
+    for a quiet room.
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_columns: int | None = None
+    delivery: Delivery = Delivery()
+    scene: str | None = None
+
+
+class Prompts(Protocol):
+    """What makes the prompt of a piece; see higgs.prompt.PromptBuilder."""
+
+    normalised: bool
+    tags: Tags
+
+    def speech(
+        self,
+        text: str,
+        references: Sequence[Reference],
+        scene: str | None,
+        before: Reference | None,
+        speakers: Sequence[str],
+    ) -> Prompt: ...
+
+    def heeds(self, scene: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Planner:
+    """What is known of a model and its server, whatever the text.
+
+    chunking: how much text the model speaks well in one go.
+    trained_on_conversations: it can be told how to speak, reads several recordings of a voice, and goes on
+    from what was said before, as far as its prompts have a place for them.
+    positions: of a prompt and its speech together; columns_per_byte: see Settings.
+    """
+
+    prompts: Prompts
+    reading: Reading
+    chunking: Chunking
+    trained_on_conversations: bool
+    positions: int
+    columns_per_byte: float
+
+    def stretches(
+        self, text: str, voices: Sequence[VoiceReference | None], options: SpeechOptions
+    ) -> list[Stretch]:
+        """What is spoken one after the other. InvalidRequest as of spoken_parts and PromptBuilder.build."""
+        speakers = self._speakers(text, voices)
+        parts = spoken_parts(
+            text,
+            self.reading,
+            replace(self.chunking, characters=max(self.chunking.characters, DIALOGUE)) if speakers else self.chunking,
+            len(voices),
+            normalised=self.prompts.normalised,
+            manners=self.prompts.tags.manners,
+        )
+        spoken = [part for part in parts if isinstance(part, tuple)]
+        pieces = iter(self._pieces(spoken, voices, options, speakers))
+        sounds = [options.delivery.over(voice.delivery if voice else Delivery()).sound for voice in voices]
+        found = []
+        for sound, group in groupby(parts, lambda part: sounds[part[0]] if isinstance(part, tuple) else None):
+            if sound is None:
+                found.append(Stretch([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
+            else:
+                found.append(Stretch([next(pieces) for _ in group], filter=partial(delivered, sound=sound)))
+        return found
+
+    def _speakers(self, text: str, voices: Sequence[VoiceReference | None]) -> list[str]:
+        """The speakers of a dialogue that the model gives voices of its own; none, where voices are given."""
+        named = sorted({f"SPEAKER{number}" for number in SPEAKER.findall(text)})
+        casts = self.trained_on_conversations and len(named) > 1 and list(voices) == [None]
+        return named if casts else []
+
+    def spoken_length(self, text: str) -> int:
+        """How long a text is as this model speaks it, before any other work; see audio.text.spoken_length."""
+        return spoken_length(text, self.reading, normalised=self.prompts.normalised)
+
+    def _pieces(
+        self,
+        spoken: list[tuple[int, str]],
+        voices: Sequence[VoiceReference | None],
+        options: SpeechOptions,
+        speakers: Sequence[str],
+    ) -> list[Piece]:
+        """A piece for each part; one that its voice has spoken before goes on from there."""
+        found: list[Piece] = []
+        last: dict[int, int] = {}
+        for number, (speaker, text) in enumerate(spoken):
+            voice = voices[speaker]
+            references = [self._reference(voice)] if voice else []
+            scene = self._scene(voice, options)
+            prompt = partial(self.prompts.speech, text, references, scene, speakers=speakers)
+            piece = self._piece(prompt(before=None), text)
+            if self.trained_on_conversations and speaker in last:
+                said = spoken[last[speaker]][1]
+                going_on = partial(self._going_on, piece, prompt, said)
+                piece = replace(piece, follows=last[speaker], going_on=going_on)
+            found.append(piece)
+            last[speaker] = number
+        return found
+
+    def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
+        """Whether the model heeds how the request or a voice says to speak; None where neither says it."""
+        told = [options.scene, options.delivery.instructions]
+        if not any([*told, *(voice.delivery.instructions for voice in voices if voice)]):
+            return None
+        heeded = (self.prompts.heeds(self._scene(voice, options)) for voice in voices)
+        return self.trained_on_conversations and any(heeded)
+
+    def _reference(self, voice: VoiceReference) -> Reference:
+        return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
+
+    def _piece(self, prompt: Prompt, text: str) -> Piece:
+        """A prompt for a text, with the columns that fit beside it, if those needed do."""
+        length = len(text.encode())
+        pause = SENTENCE_PAUSE if self.chunking.sentences and ENDED.search(text) else 0
+        needed = max(int(FASTEST_SPEECH * length), FIRST_FRAME)
+        budget = SHORTEST_BUDGET + int(self.columns_per_byte * length)
+        columns = min(budget, max(self.positions - len(prompt), needed))
+        return Piece(prompt, columns, without_tags(text).strip(), pause)
+
+    def _going_on(
+        self, piece: Piece, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
+    ) -> Prompt:
+        """The prompt that goes on from what was said, if there is room for it."""
+        longer = prompt(before=Reference(codes, said))
+        return longer if len(longer) + piece.max_columns <= self.positions else piece.prompt
+
+    def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
+        """The description of the scene, and behind it how to speak."""
+        told = options.delivery.over(voice.delivery if voice else Delivery()).instructions
+        if not self.trained_on_conversations:
+            return QUIET_ROOM
+        if told and voice is None and self.prompts.normalised:
+            return f"{plain_scene(options.scene or QUIET_ROOM)}\n\nSPEAKER0: {plain_scene(told)}"
+        return "\n".join(filter(None, map(plain_scene, (options.scene or QUIET_ROOM, told or ""))))
+
+
+def _seconds(part: tuple[int, str] | float) -> float:
+    return part if isinstance(part, float) else 0.0

@@ -1,0 +1,121 @@
+"""Bad takes are noticed; with `verify` they are made again."""
+
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+from api.attempts import Takes, checkable, quality_of, words_heard, words_said
+from api.request_context import Record, under_way
+from asr.transcriber import Listener, load_recogniser
+from errors import Cancelled, Overloaded
+from higgs.speech import Speech
+from tests.api.test_chat import answer, refusal, said
+from tests.audio.media import recording
+from tests.live import ROOT
+from tests.tiny_server import TinyServer
+
+WORDS = (ROOT / "test_audio.txt").read_text()
+NOISE = np.random.default_rng(0).normal(0, 0.05, 5 * 24_000).astype(np.float32)
+
+
+class Spoken:
+    """A take that is there already, as a SpeechStream that has ended."""
+
+    def __init__(self, samples: np.ndarray, seed: int = 0) -> None:
+        self.seed, self.samples, self.cancelled = seed, samples, False
+
+    def speech(self) -> Speech:
+        return Speech(self.samples, self.samples, "stop", 1, 0, len(self.samples) // 960, self.seed)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[Listener]:
+    listener = Listener(lambda: load_recogniser("pocketsphinx", "cpu"))
+    yield listener
+    listener.close()
+
+
+def test_a_take_with_the_wrong_words_is_made_again(listener: Listener) -> None:
+    others = iter([Spoken(recording(), 1), Spoken(recording(), 2)])
+    with under_way(Record("req_1", "POST")) as record:
+        speech, quality = Takes(Spoken(NOISE), lambda: next(others), WORDS, listener, 4).best()
+    assert (speech.seed, quality.takes, quality.faults) == (1, 2, [])
+    assert record.takes_made_again == 1
+    assert quality.word_error_rate is not None and quality.word_error_rate < 0.25
+    assert quality.heard
+
+
+def test_where_none_is_good_the_best_goes_out(listener: Listener) -> None:
+    half = np.concatenate([recording()[:72_000], NOISE[:30_000]])
+    others = iter([Spoken(half, 1), Spoken(NOISE[:24_000], 2)])
+    speech, quality = Takes(Spoken(NOISE[:24_000], 0), lambda: next(others), WORDS, listener, 3).best()
+    assert (speech.seed, quality.takes) == (1, 3)
+    assert quality.word_error_rate is not None and 0.5 < quality.word_error_rate < 1
+
+
+def test_a_full_queue_ends_the_tries(listener: Listener) -> None:
+    def full() -> Spoken:
+        raise Overloaded("The queue is full.")
+
+    _, quality = Takes(Spoken(NOISE[:24_000]), full, WORDS, listener, 3).best()
+    assert quality.takes == 1
+
+
+def test_faults_are_told_without_a_verifier_and_nothing_is_made_again() -> None:
+    _, quality = Takes(Spoken(NOISE[:24_000]), lambda: Spoken(recording()), WORDS, None, 3).best()
+    assert (quality.takes, [fault.kind for fault in quality.faults]) == (1, ["too_short"])
+    assert quality.heard is None and quality.word_error_rate is None
+
+
+def test_whoever_leaves_is_not_listened_for(listener: Listener) -> None:
+    take = Spoken(recording())
+    takes = Takes(take, None, WORDS, listener, 3)
+    takes.cancel()
+    with pytest.raises(Cancelled):
+        takes.best()
+    assert take.cancelled
+
+
+def test_tags_don_t_make_a_text_longer() -> None:
+    short = Spoken(recording()[:24_000]).speech()
+    assert not quality_of(short, "<|emotion:contemplation|><|prosody:expressive_high|>Oh no.").faults
+    assert [fault.kind for fault in quality_of(short, WORDS).faults] == ["too_short"]
+
+
+def test_words_are_compared_as_they_are_spoken(listener: Listener) -> None:
+    assert words_said("[SPEAKER0] **3** apples, [laugh] Dr. Who!", True) == words_heard(
+        "three apples doctor who", True
+    )
+    assert words_said("Drei Äpfel!", False) == ["drei", "äpfel"]
+    assert words_said("<|emotion:sadness|>Oh <SE>[Cough]</SE> <|prosody:pause|>no.", False) == ["oh", "no"]
+    assert checkable("Hello!", listener) and not checkable("今天天气", listener)
+
+
+def test_verify_over_http(tiny_server: TinyServer) -> None:
+    """A model of random weights says no words: all takes are made, and the answer tells what was heard."""
+    body = answer(tiny_server, said("Good morning to all of you."), verify=True, seed=None)
+    assert body["quality"]["takes"] == 3
+    assert body["quality"]["word_error_rate"] > 0.5
+    assert answer(tiny_server, said("Good morning to all of you."), verify=True)["quality"]["takes"] == 1
+    plain = answer(tiny_server, said("Good morning to all of you."))
+    assert plain["quality"]["takes"] == 1 and plain["quality"]["heard"] is None
+
+
+def test_a_stream_can_t_be_verified(tiny_server: TinyServer) -> None:
+    found = refusal(tiny_server, said("Hello."), verify=True, stream=True)
+    assert found == (400, "unsupported", "verify")
+
+
+def test_verified_speech_as_a_file(tiny_server: TinyServer) -> None:
+    body = {"model": "tiny", "input": "Good morning to all of you.", "seed": 1, "max_tokens": 60}
+    url = f"{tiny_server.url}/v1/audio/speech"
+    response = httpx.post(url, json={**body, "verify": True, "response_format": "wav"}, timeout=60)
+    assert response.status_code == 200 and int(response.headers["content-length"]) == len(response.content)
+    assert response.headers["x-takes"] == "1" and float(response.headers["x-word-error-rate"]) > 0.5
+    refused = httpx.post(url, json={**body, "verify": True, "stream_format": "sse"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "verify")

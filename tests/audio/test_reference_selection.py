@@ -1,0 +1,162 @@
+"""Choosing the best stretch of a recording: what is taken, what is said of it, and what is refused."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from audio.decode import decode_audio
+from audio.encode import encode_audio
+from audio.loudness import TARGET_LUFS, measured
+from audio.reference import HOP, SAMPLE_RATE
+from audio.reference_selection import ChosenStretch, choose_stretch
+from errors import InvalidAudio
+from tests.audio.media import recording
+
+CLIP = recording() / np.abs(recording()).max()
+PAUSE = np.zeros(SAMPLE_RATE // 2, np.float32)
+RANDOM = np.random.default_rng(0)
+
+
+def time_of(seconds: float) -> np.ndarray:
+    return np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+
+
+def tones(*partials: tuple[float, float], seconds: float = 8.0) -> np.ndarray:
+    """The sum of sines, each an amplitude at a frequency in Hz."""
+    time = time_of(seconds)
+    sines = [amplitude * np.sin(2 * np.pi * hertz * time) for amplitude, hertz in partials]
+    return np.sum(sines, axis=0).astype(np.float32)
+
+
+def noise(amplitude: float, seconds: float = 8.0) -> np.ndarray:
+    return RANDOM.normal(0, amplitude, int(seconds * SAMPLE_RATE)).astype(np.float32)
+
+
+def melody() -> np.ndarray:
+    """Sixteen plucked notes of half a second."""
+    decay = np.exp(-3 * time_of(0.5))
+    notes = (262.0, 330.0, 392.0, 523.0, 440.0, 349.0, 294.0, 392.0) * 2
+    partials = [tuple((0.2 / k**1.5, k * note) for k in range(1, 8)) for note in notes]
+    return np.concatenate([tones(*one, seconds=0.5) * decay for one in partials]).astype(np.float32)
+
+
+def another_voice() -> np.ndarray:
+    """The clip a major seventh higher, and so faster: a woman's pitch."""
+    return np.interp(np.arange(0, len(CLIP), 1.9), np.arange(len(CLIP)), CLIP).astype(np.float32)
+
+
+def clipped(gain: float) -> np.ndarray:
+    return np.clip(CLIP * gain, -1, 1).astype(np.float32)
+
+
+def names_of(chosen: ChosenStretch) -> list[str]:
+    return [finding.name for finding in chosen.findings]
+
+
+def check_shape(chosen: ChosenStretch, source: np.ndarray) -> None:
+    assert chosen.samples.dtype == np.float32 and len(chosen.samples) % HOP == 0
+    assert chosen.source_seconds == len(source) / SAMPLE_RATE
+    assert 0 <= chosen.start_seconds < chosen.end_seconds <= chosen.source_seconds
+    used = chosen.end_seconds - chosen.start_seconds
+    assert used == pytest.approx(len(chosen.samples) / SAMPLE_RATE) and used <= 30
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.02])
+def test_a_good_recording_is_used_whole_at_the_usual_loudness(gain: float) -> None:
+    source = (CLIP * gain).astype(np.float32)
+    chosen = choose_stretch(source)
+    check_shape(chosen, source)
+    assert chosen.findings == ()
+    assert chosen.end_seconds - chosen.start_seconds > 0.9 * chosen.source_seconds
+    loudness, peak = measured(chosen.samples)
+    assert loudness == pytest.approx(TARGET_LUFS, abs=1.5) and peak < 0
+
+
+def test_of_five_minutes_a_clean_stretch_is_taken() -> None:
+    good = np.concatenate([CLIP, PAUSE] * 3)
+    bad = np.concatenate([clipped(8), PAUSE] * 10)
+    source = np.concatenate([bad, noise(0.1, 30), good, bad, tones((0.2, 440.0), seconds=60)])
+    chosen = choose_stretch(source)
+    check_shape(chosen, source)
+    start = (len(bad) + 30 * SAMPLE_RATE) / SAMPLE_RATE
+    assert start - 1 <= chosen.start_seconds and chosen.end_seconds <= start + len(good) / SAMPLE_RATE + 1
+    assert chosen.end_seconds - chosen.start_seconds > 20
+    assert "clipping" not in names_of(chosen)
+
+
+def test_only_one_of_two_voices_is_taken_and_said_so() -> None:
+    source = np.concatenate([CLIP, PAUSE, another_voice(), PAUSE, CLIP])
+    chosen = choose_stretch(source)
+    check_shape(chosen, source)
+    border = len(CLIP) / SAMPLE_RATE + 0.5
+    assert chosen.end_seconds <= border or chosen.start_seconds >= border
+    assert names_of(chosen) == ["two_voices"] and "only one" in chosen.findings[0].message
+
+
+def test_another_judge_of_voices_is_asked_about_each_phrase() -> None:
+    source = np.concatenate([CLIP, PAUSE, CLIP, PAUSE, CLIP])
+    asked: list[float] = []
+
+    def second_is_someone_else(phrases: Sequence[np.ndarray]) -> np.ndarray:
+        asked.extend(len(phrase) / SAMPLE_RATE for phrase in phrases)
+        starts = np.cumsum([0.0, *asked[:-1]]) / sum(asked)
+        return (starts > 0.3) & (starts < 0.6)
+
+    chosen = choose_stretch(source, second_is_someone_else)
+    assert sum(asked) == pytest.approx(3 * len(CLIP) / SAMPLE_RATE, rel=0.1)
+    assert chosen.end_seconds < len(CLIP) / SAMPLE_RATE + 0.6
+    assert names_of(chosen) == ["two_voices"] and "only one" in chosen.findings[0].message
+
+
+def test_speech_beside_much_softer_speech_is_taken() -> None:
+    soft = CLIP * np.float32(0.05)
+    chosen = choose_stretch(np.concatenate([soft, PAUSE, CLIP, PAUSE, CLIP, PAUSE, CLIP, PAUSE, soft]))
+    assert (
+        chosen.start_seconds > len(CLIP) / SAMPLE_RATE
+        and chosen.end_seconds < 4 * len(CLIP) / SAMPLE_RATE + 2
+    )
+
+
+def humming(hertz: float) -> np.ndarray:
+    """The clip between pauses, with the hum of a mains cable."""
+    source = np.concatenate([PAUSE, PAUSE, CLIP, PAUSE, PAUSE])
+    hum = tones((0.004, hertz), (0.003, 2 * hertz), (0.002, 3 * hertz), seconds=12)
+    return source + hum[: len(source)]
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "words"),
+    [
+        (clipped(2.5), "clipping", "are clipped"),
+        (decode_audio(encode_audio(clipped(2.5) / 2, "mp3").data), "clipping", "are clipped"),
+        (humming(50), "hum", "50 Hz"),
+        (humming(60), "hum", "60 Hz"),
+        (CLIP + noise(0.1, len(CLIP) / SAMPLE_RATE)[: len(CLIP)], "noise", "dB below the speech"),
+        (melody(), "music", "music or singing"),
+    ],
+)
+def test_what_is_wrong_is_said_by_name(source: np.ndarray, name: str, words: str) -> None:
+    chosen = choose_stretch(source)
+    assert names_of(chosen) == [name]
+    assert words in chosen.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        (CLIP[: int(1.9 * SAMPLE_RATE)], "audio_too_short"),
+        (np.concatenate([PAUSE] * 4 + [CLIP[: int(0.8 * SAMPLE_RATE)]] + [PAUSE] * 4), "audio_too_short"),
+        (np.zeros(5 * SAMPLE_RATE, np.float32), "audio_silent"),
+        (tones((0.1, 50.0), (0.05, 150.0)), "audio_no_speech"),
+        (tones((0.3, 440.0)), "audio_no_speech"),
+        (noise(0.1), "audio_no_speech"),
+        (noise(0.1) * (np.sin(4 * np.pi * time_of(8)) > 0), "audio_no_speech"),
+        (clipped(8), "audio_clipped"),
+        (np.where(np.arange(len(CLIP)) == 9, np.nan, CLIP), "audio_not_finite"),
+    ],
+)
+def test_what_is_of_no_use_is_refused(source: np.ndarray, code: str) -> None:
+    with pytest.raises(InvalidAudio) as caught:
+        choose_stretch(source.astype(np.float32))
+    assert caught.value.code == code

@@ -1,0 +1,86 @@
+"""Faults of speech, made from a real recording whose words are known."""
+
+import numpy as np
+import pytest
+
+from audio.speech_issues import SAMPLE_RATE, faults_of
+from tests.audio.media import recording
+from tests.live import ROOT
+
+TEXT = (ROOT / "test_audio.txt").read_text()
+SECOND = SAMPLE_RATE
+
+
+def kinds(samples: np.ndarray, text: str = TEXT) -> list[str]:
+    return [fault.kind for fault in faults_of(samples.astype(np.float32), text)]
+
+
+def silence(seconds: float) -> np.ndarray:
+    return np.zeros(int(seconds * SAMPLE_RATE), np.float32)
+
+
+def with_stretch_repeated(times: int) -> np.ndarray:
+    """The clip, in which 1.1 s come so many times instead of once."""
+    before, after = 2 * SECOND, int(3.1 * SECOND)
+    clip = recording()
+    return np.concatenate([clip[:before], *[clip[before:after]] * times, clip[after:]])
+
+
+def held_sound(seconds: float) -> np.ndarray:
+    """A voice that stays on one vowel."""
+    time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return 0.1 * sum((np.sin(2 * np.pi * 120 * n * time) / n for n in range(1, 12)), np.zeros(len(time)))
+
+
+def test_good_speech_has_no_faults() -> None:
+    assert kinds(recording()) == []
+    twice = np.concatenate([recording(), silence(0.7), recording()])
+    assert kinds(twice, TEXT * 2) == []
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.003])
+def test_a_stretch_that_comes_again_and_again(noise: float) -> None:
+    looping = with_stretch_repeated(5)
+    looping += np.random.default_rng(0).normal(0, noise, len(looping)).astype(np.float32)
+    (fault,) = faults_of(looping, TEXT)
+    assert fault.kind == "loop" and "1.1 s" in fault.message
+    assert (fault.start, fault.end) == (pytest.approx(2, abs=0.3), pytest.approx(7.5, abs=0.3))
+
+
+def test_a_word_said_twice_is_no_loop() -> None:
+    assert "loop" not in kinds(with_stretch_repeated(2))
+
+
+def test_a_sound_that_is_held() -> None:
+    assert kinds(np.concatenate([recording(), held_sound(4)])) == ["loop"]
+    assert kinds(np.concatenate([recording(), held_sound(1)])) == []
+
+
+def test_a_pause_that_no_reader_makes() -> None:
+    (fault,) = faults_of(np.concatenate([recording(), silence(4), recording()]), TEXT * 2)
+    assert fault.kind == "silence" and fault.end - fault.start == pytest.approx(4, abs=0.3)
+    assert kinds(np.concatenate([recording(), silence(4)])) == ["silence"]
+    assert kinds(np.concatenate([silence(4), recording()])) == ["silence"]
+
+
+@pytest.mark.parametrize("samples", [silence(2), recording() * 1e-3])
+def test_nothing_to_hear(samples: np.ndarray) -> None:
+    assert kinds(samples) == ["silence"]
+
+
+def test_clipping_is_flat_peaks_not_loud_ones() -> None:
+    clip = recording()
+    assert kinds(np.clip(20 * clip, -1, 1)) == ["clipping"]
+    assert kinds(clip / np.abs(clip).max()) == []
+
+
+def test_too_short_and_too_long() -> None:
+    assert kinds(recording()[:SECOND]) == ["too_short"]
+    assert kinds(recording(), "The weather is warm.") == ["too_long"]
+    assert kinds(recording()[: SECOND // 10]) == ["too_short"]
+    assert kinds(silence(0)) == ["too_short"]
+
+
+def test_digits_and_chinese_signs_take_longer_than_letters() -> None:
+    assert kinds(recording(), "19 95 2001 17 4711 365 24 60 60 1789") == []
+    assert kinds(recording(), "今天天气很暖和,所以我们坐火车去城里看我的姐姐。") == []

@@ -1,0 +1,86 @@
+"""Written English → the words that a reader says: links, abbreviations, signs, numbers and initialisms."""
+
+import re
+
+from text.amounts import AMOUNTS, RATED
+from text.dates import CODES, DATES, TIMES
+from text.letters import LETTERS
+from text.links import LINKS, NAMES
+from text.numbers import DECADES, NUMBERS
+from text.roman import ROMAN
+from text.rules import applied, rule
+from text.signs import FRACTIONS, MATHEMATICS, signs_as_words
+
+# With the full stop that belongs to them; those in ENDING may stand at the end of a sentence.
+ABBREVIATIONS = {
+    **{"Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Rev": "Reverend"},
+    **{"Gen": "General", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Gov": "Governor"},
+    **{"Sen": "Senator", "Rep": "Representative", "Hon": "Honorable", "Col": "Colonel", "Cpl": "Corporal"},
+    **{"vs": "versus", "approx": "approximately", "e.g": "for example", "i.e": "that is", "cf": "compare"},
+    **{"E.g": "For example", "I.e": "That is", "ca": "circa", "pp": "pages", "Mt": "Mount", "Ft": "Fort"},
+    **{"Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Nos": "Numbers"},
+    **{"Apt": "Apartment", "Ste": "Suite", "Hwy": "Highway", "Ext": "Extension", "ext": "extension"},
+}
+ENDING = {
+    **{"etc": "et cetera", "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited"},
+    **{"Corp": "Corporation", "Co": "Company", "Dept": "Department", "dept": "department"},
+    **{"Ave": "Avenue", "Rd": "Road", "Blvd": "Boulevard", "Ln": "Lane", "Pkwy": "Parkway", "Sq": "Square", "Ter": "Terrace"},
+    **{"Ct": "Court", "Pl": "Place", "Univ": "University", "Assn": "Association", "Bros": "Brothers"},
+}
+WHOLE = r"(?:\.(?P<end>(?=\s*$|\s+[A-Z]))?)"
+DIRECTIONS = {"N": "North", "S": "South", "E": "East", "W": "West",
+              "NW": "Northwest", "NE": "Northeast", "SW": "Southwest", "SE": "Southeast"}  # fmt: skip
+# After "Plan B." a sentence begins; after "J." a name.
+OPENERS = (
+    "(?:The|Then|This|That|These|Those|There|It|He|She|They|We|You|And|But|So|Or|If|In|On|At|As|For|Now|Not|No|Yes|What|When"
+    "|Where|Why|Who|How|My|Your|Our|His|Her|Its|Is|Are|Was|Do|Does|Did|Can|Please|Let|After|Before|To|With|From|By|Go|An)"
+)
+# These are the model's own, not words of the text; so are the sounds of text.normalise.
+TAG = re.compile(
+    r"(\[SPEAKER\d+\]|<SE\w*>[^<]*</SE\w*>|</?SE[^>]*>|<\|[^|>]*\|>"
+    r"|\[(?:laugh|applause|cheering|cough|(?:humming|music|sing) (?:start|end)|music|pause[^\]]*)\])"
+)
+
+
+def _full_stop(found: re.Match[str]) -> str:
+    return "" if found["end"] is None else "."
+
+
+ADDRESSES = (
+    rule(r"(?<=(?:\dst|\dnd|\drd|\dth)\s)St\b\.?", "Street"),
+    rule(r"(\b\d+[A-Z]?\s(?:[NSEW]\.?\s)?(?:[A-Z][a-z]+\s){1,2})St\b\.?", r"\1Street"),
+    rule(r"(\b\d+[A-Z]?\s(?:[NSEW]\.?\s)?(?:[A-Z][a-z]+\s){1,2})Dr\b\.?", r"\1Drive"),
+    rule(r"(?<=[a-z]\s)Dr\.(?=\s*$|,|\s(?:[NS][EW]\b|#|Apt|Suite))", "Drive"),
+    rule(r"\bSt\.?(?=\s[A-Z])(?!\s[NS][EW]\b)", "Saint"),
+    rule(r"(?<=[a-z]\s)St\b\.?", "Street"),
+    rule(r"\b(NW|NE|SW|SE)\b", lambda found: DIRECTIONS[found[1]]),
+    rule(r"(?<=\d\s)([NSEW])\.?(?=\s(?:[A-Z][a-z]|\d+(?:st|nd|rd|th)))", lambda found: DIRECTIONS[found[1]]),
+)  # fmt: skip
+SHORTENED = (
+    # "No. 3 dogs" counts none of them; "No. 3" is the third.
+    rule(r"(?:^|(?<=[.!?]\s))No\.\s(?=\d+\s[a-z]{2,}s\b)(?!\d+\s(?:is|was|has|does|vs)\b)", "No, "),
+    rule(r"\b[Nn]os?\.\s?(?=\d)", "number "),
+    rule(rf"\b({'|'.join(map(re.escape, ABBREVIATIONS))})\.(?![A-Za-z])", lambda found: ABBREVIATIONS[found[1]]),
+    rule(r"\b(Mr|Mrs|Ms|Dr|Prof)(?=\s[A-Z])", lambda found: ABBREVIATIONS[found[1]]),
+    rule(rf"\b({'|'.join(ENDING)}){WHOLE}", lambda found: ENDING[found[1]] + _full_stop(found)),
+    rule(r"\b(Ph)\.?D\b\.?(?P<end>(?=\s*$))?", lambda found: "P H D" + _full_stop(found)),
+    # U.S. is no end of a sentence, but at the end of the text.
+    rule(r"\b((?:[A-Z]\.\s?)*[A-Z]\.[A-Z])\.(?P<end>(?=\s*$))?",
+         lambda found: " ".join(re.findall("[A-Z]", found[0])) + _full_stop(found)),
+    rule(rf"\b(?:[A-Z]\. ?)+(?=[A-Z][a-z])(?!{OPENERS}\b)", lambda found: " ".join(re.findall("[A-Z]", found[0])) + " "),
+    rule(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda found: f"{' '.join(found[1])} and {' '.join(found[2])}"),
+)  # fmt: skip
+RULES = (
+    *LINKS, *FRACTIONS, *DATES, *CODES, *TIMES, *DECADES, *ADDRESSES, *SHORTENED, *AMOUNTS, *RATED,
+    *MATHEMATICS, *NAMES, *ROMAN, *NUMBERS,
+)  # fmt: skip
+
+
+def english_words(text: str) -> str:
+    """Everything in a text as English words; the tags of speakers and sounds stay."""
+    parts = TAG.split(text)
+    return "".join(part if TAG.fullmatch(part) else _words(part) for part in parts)
+
+
+def _words(text: str) -> str:
+    return applied(signs_as_words(applied(text, RULES)), LETTERS)

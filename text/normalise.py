@@ -1,0 +1,205 @@
+"""The text of a request → the text that the model is asked to speak."""
+# ruff: noqa: RUF001 (the tables are made of look-alike characters)
+
+import re
+from typing import Literal
+
+from errors import InvalidRequest
+from text.chunking import SPEAKER, Chunking, chunks, has_words, length_of
+from text.english import english_words
+from text.markdown import plain_text
+from text.markup import text_of
+from text.pauses import parted, without_pauses
+
+# What boson's examples/generation.py does to a text before it prompts the model. Parentheses become spaces.
+PUNCTUATION = str.maketrans(
+    "。：；？！【】《》“”‘’「」『』、—·（）()", '.:;?![]<>""\'\'"""",-.    ', "\u200b\u2060\ufeff"
+) | {ord("，"): ", ", ord("…"): "..."}
+UNITS = {"°F": " degrees Fahrenheit", "°C": " degrees Celsius"}
+SOUND_TAGS = {
+    "[laugh]": "<SE>[Laughter]</SE>",
+    "[humming start]": "<SE_s>[Humming]</SE_s>",
+    "[humming end]": "<SE_e>[Humming]</SE_e>",
+    "[music start]": "<SE_s>[Music]</SE_s>",
+    "[music end]": "<SE_e>[Music]</SE_e>",
+    "[music]": "<SE>[Music]</SE>",
+    "[sing start]": "<SE_s>[Singing]</SE_s>",
+    "[sing end]": "<SE_e>[Singing]</SE_e>",
+    "[applause]": "<SE>[Applause]</SE>",
+    "[cheering]": "<SE>[Cheering]</SE>",
+    "[cough]": "<SE>[Cough]</SE>",
+}
+# While these go on, a sound repeats itself by its nature, and sampling must not hold that against it.
+SUSTAINED_SOUNDS = ("[music start]", "[humming start]", "<SE_s>[Music]", "<SE_s>[Humming]")
+ENDINGS = (".", "!", "?", ",", ";", '"', "'", "</SE_e>", "</SE>")
+
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+SPECIAL_TOKEN = re.compile(r"<\|\w+\|>")
+
+LONGEST_INSTRUCTION = 12
+LEAD = re.compile(r"""([^:：.!?\n]{1,200})(?::(?=[\s"'“‘«])|：)""")
+SPEAKING = r"(?:say|speak|read|repeat|recite|narrate|pronounce|synthesi[sz]e|generate|convert|turn)"
+TEXT_ITSELF = (
+    r"(?:this|these|the\s+following)(?:$|\s+(?:in|with|using|like|as|exactly|aloud|out\s+loud"
+    r"|texts?|words?|sentences?|lines?|phrases?|passages?|paragraphs?)\b)"
+)
+INSTRUCTION = re.compile(
+    rf"""(?:please,?\s+|now\s+)*(?:
+        (?:say|speak)$
+        | {SPEAKING}\b.*\b(?:voices?\b|aloud\b|out\s+loud\b|speech\b|{TEXT_ITSELF})
+        | (?:clone|copy|imitate|mimic)\b.*\bvoice\b
+        | use\b.*\bvoice\b.*\b{SPEAKING}\b
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+MODEL_TAG = re.compile(r"<\|[^|>]*\|>|<SE\w*>.*?</SE\w*>|</?SE\w*>")
+LEADING_TAGS = re.compile(r"(?:<\|[\w: -]+\|>\s*)+")
+QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "「": "」", "『": "』"}
+APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
+
+
+Reading = Literal["verbatim", "plain", "english"]
+
+
+def chosen_reading(setting: Reading | Literal["auto"], *, english_only: bool) -> Reading:
+    """How texts are read where the setting says "auto": models of many languages read numbers themselves."""
+    if setting != "auto":
+        return setting
+    return "english" if english_only else "plain"
+
+
+def speakable(text: str, reading: Reading = "verbatim", *, normalised: bool = True) -> str:
+    """What a model is asked to speak for a text.
+
+    The reading "plain" takes HTML, SSML, Markdown and emoji out, and "english" writes numbers, links, signs
+    and abbreviations as English words, too. Control characters and the tokenizer's `<|special|>` tokens are
+    taken out, so that a text can't rewrite the prompt, and `[laugh]` and the like become sound tags.
+
+    normalised: then as boson's example for v2 does: full-width punctuation becomes half-width, parentheses
+        become spaces, `°C` words; white space is joined, empty lines go, and a text without a final mark gets
+        a full stop. v3 reads a text as it stands.
+
+    Raises InvalidRequest (text_empty) where no letter or digit is left.
+    """
+    if reading != "verbatim":
+        text = plain_text(text_of(text), full_stops=normalised)
+    if reading == "english":
+        text = english_words(text)
+    text = CONTROL.sub("", text)
+    text = SPECIAL_TOKEN.sub(" ", text.translate(PUNCTUATION) if normalised else text)
+    if not has_words(text):
+        raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
+    for written, spoken in (UNITS | SOUND_TAGS if normalised else SOUND_TAGS).items():
+        text = text.replace(written, spoken)
+    if not normalised:
+        return text.strip()
+    text = "\n".join(" ".join(line.split()) for line in text.split("\n") if line.strip())
+    return text if text.endswith(ENDINGS) else text + "."
+
+
+def spoken_length(text: str, reading: Reading, *, normalised: bool = True) -> int:
+    """How long a text is as it is spoken, before any work of the model's; see length_of.
+
+    What nobody says counts nothing: markup, pauses, tags, the addresses of links; numbers count as their words
+    where the reading writes them. 0 where nothing is to be spoken.
+    """
+    try:
+        spoken = speakable(SPEAKER.sub(" ", without_pauses(text)), reading, normalised=normalised)
+    except InvalidRequest:
+        return 0
+    return length_of(without_tags(spoken))
+
+
+def without_tags(text: str) -> str:
+    """A spoken text without the tags of speakers, sounds and manners: what is said in words."""
+    return SPEAKER.sub(" ", MODEL_TAG.sub(" ", text))
+
+
+def plain_scene(text: str) -> str:
+    """A description of how to speak: lines without the marks of a prompt, and without empty ones."""
+    lines = SPECIAL_TOKEN.sub(" ", CONTROL.sub("", text)).splitlines()
+    return "\n".join(" ".join(line.split()) for line in lines if line.strip())
+
+
+def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
+    """Leave out a leading instruction such as "Say this in my voice:", with quotes around what follows it.
+
+    An instruction opens the text, begins with a verb of speaking in the imperative (perhaps after "please"
+    or "now"), points at the text or the voice ("this in", "the following text", "aloud", "voice" …; a bare
+    "Say:" will do), has at most 12 words and no other sentence mark, and ends in a colon; something to speak
+    follows. Anything else, such as "Note: …", "He said: …" or "Tell me: why?", is spoken as it stands.
+    """
+    lead = LEAD.match(text.lstrip()) if strip_instruction else None
+    if lead is None or len(lead[1].split()) > LONGEST_INSTRUCTION or not INSTRUCTION.match(lead[1].rstrip()):
+        return text
+    rest = without_quotes(lead.string[lead.end() :].strip())
+    return rest if has_words(rest) else text
+
+
+Part = tuple[int, str] | float
+
+
+def spoken_parts(
+    text: str,
+    reading: Reading,
+    chunking: Chunking,
+    voices: int,
+    *,
+    normalised: bool = True,
+    manners: frozenset[str] = frozenset(),
+) -> list[Part]:
+    """What is spoken one after the other: of each part the number of its voice, and its text.
+
+    A number is a pause of so many seconds (see text.pauses). With several voices, "[SPEAKER1] Hello." is
+    spoken by the second, and what stands before any such tag by the first. With one voice the tags are left
+    to the model, but for one that reads English words only.
+
+    normalised: see speakable. manners: tags of the model that say how a turn is spoken; where they open it,
+    they open each later part of it, too, that opens with none of its own.
+
+    Raises InvalidRequest: unknown_speaker for a tag without a voice, invalid_pause, text_empty.
+    """
+    if reading != "verbatim":
+        text = text_of(text)
+    turns = _turns(text) if voices > 1 else [(0, SPEAKER.sub(" ", text) if reading == "english" else text)]
+    found: list[Part] = []
+    for number, turn in turns:
+        told = ""
+        for part in parted(turn):
+            if isinstance(part, float):
+                found.append(part)
+            elif has_words(part):
+                _check_speaker(number, voices)
+                for chunk in chunks(speakable(part, reading, normalised=normalised), chunking):
+                    own = _manner(chunk, manners)
+                    found.append((number, chunk if own else told + chunk))
+                    told = told or own
+    if not any(isinstance(part, tuple) for part in found):
+        raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
+    return found
+
+
+def _manner(chunk: str, manners: frozenset[str]) -> str:
+    """The tags at the head of a chunk, as far as they say how all of it is spoken."""
+    head = LEADING_TAGS.match(chunk)
+    return "".join(tag for tag in re.findall(r"<\|[^|]*\|>", head[0]) if tag in manners) if head else ""
+
+
+def _turns(text: str) -> list[tuple[int, str]]:
+    first, *rest = SPEAKER.split(text)
+    return [(0, first), *((int(number), turn) for number, turn in zip(rest[::2], rest[1::2], strict=True))]
+
+
+def _check_speaker(number: int, voices: int) -> None:
+    if number >= voices:
+        message = f"The text names [SPEAKER{number}], but {voices} voices are there, from [SPEAKER0] on."
+        raise InvalidRequest(message, code="unknown_speaker")
+
+
+def without_quotes(text: str) -> str:
+    """Drop one pair of quotes that encloses the whole text."""
+    opening, closing = text[:1], QUOTES.get(text[:1])
+    inner = text[1:-1]
+    if closing is None or not text.endswith(closing) or {opening, closing} & set(APOSTROPHE.sub("", inner)):
+        return text
+    return inner.strip()

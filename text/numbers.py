@@ -1,0 +1,112 @@
+"""Numbers in written English → the words that a reader says: plain ones, ordinals, fractions, ranges.
+
+num2words says a number; here stands what kind of number it is. The rules are tried in their order, so that
+the plain number comes last; text.dates and text.amounts take theirs out before.
+"""
+# ruff: noqa: RUF001 (dashes and signs of sums that look alike)
+
+import re
+
+from num2words import num2words
+
+from text.rules import rule
+
+WHOLE = r"\d{1,3}(?:,\d{3})+(?!\d)|\d+"
+DECIMAL = rf"(?:{WHOLE})(?:\.\d+)?"
+LONGEST_SAID = 15  # more digits are a code and are read one by one
+NAMED_PARTS = {2: "half", 4: "quarter", 100: "hundredth"}
+MOST_PARTS = 20  # of a fraction that is said by name: nineteen twentieths
+LARGE = {"k": "thousand", "m": "million", "bn": "billion", "b": "billion"}
+
+
+def said(number: str) -> str:
+    """A number as it stands in a text in words: 1,234.5 and 007 as well as 2.0.1 and 1,2,3."""
+    if not re.fullmatch(DECIMAL, number):
+        mark, spoken = (",", ", ") if "," in number else (".", " point ")
+        return spoken.join(said(part) for part in number.split(mark))
+    whole, point, part = number.replace(",", "").partition(".")
+    if point:
+        return f"{said(whole)} point {digits(part)}"
+    if len(whole) > LONGEST_SAID or (whole.startswith("0") and len(whole) > 1):
+        return digits(whole)
+    return str(num2words(int(whole))).replace(",", "")
+
+
+def digits(number: str) -> str:
+    """Digit by digit, with a pause between groups: 555-12 is five five five, one two."""
+    groups = re.findall(r"\d+", number)
+    return ", ".join(" ".join(num2words(int(digit)) for digit in group) for group in groups)
+
+
+def ordinal(number: str) -> str:
+    plain = number.replace(",", "")
+    if len(plain) > LONGEST_SAID:
+        return digits(plain)
+    return str(num2words(int(plain), to="ordinal")).replace(",", "")
+
+
+def year(number: str) -> str:
+    return str(num2words(int(number), to="year"))
+
+
+def several(number: str) -> bool:
+    return number.replace(",", "") not in ("1", "1.0")
+
+
+def fraction(above: str, below: str) -> str:
+    """3/4 as three quarters where it is less than one; else as a score: 10/10 is ten out of ten."""
+    over, under = int(above), int(below)
+    if over == under:
+        return f"{said(above)} out of {said(below)}"
+    if not 0 < over < under or not (2 <= under <= MOST_PARTS or under in NAMED_PARTS):
+        return f"{said(above)} over {said(below)}"
+    part = NAMED_PARTS.get(under) or ordinal(below)
+    return f"{said(above)} {part}" if over == 1 else f"{said(above)} {'halve' if under == 2 else part}s"
+
+
+def _mixed(found: re.Match[str]) -> str:
+    part = fraction(found["above"], found["below"])
+    return f"{said(found['whole'])} and {'a half' if part == 'one half' else part}"
+
+
+def _decade(found: re.Match[str]) -> str:
+    number = found["decade"]
+    spoken = year(number) if len(number) == 4 else said(number)
+    return spoken.removesuffix("y") + "ies" if spoken.endswith("y") else spoken + "s"
+
+
+def _power_of_ten(found: re.Match[str]) -> str:
+    sign = "minus " if found[2] == "-" else ""
+    return f"{said(found[1])} times ten to the power of {sign}{said(found[3])}"
+
+
+def _minuses(found: re.Match[str]) -> str:
+    return re.sub(r"\s?[-−–]\s?", " minus ", found[0])
+
+
+BEFORE_DECADES = r"(?:the|[Hh]is|[Hh]er|[Tt]heir|[Mm]y|[Yy]our|[Oo]ur|[Mm]id|[Ee]arly|[Ll]ate)[\s-]|')"
+DECADES = (
+    rule(rf"(?:(?<=')|(?:(?<=\s)|\b)(?P<before>{BEFORE_DECADES})(?P<decade>[2-9]0)'?s\b",
+         lambda found: (found["before"] or "").strip("'") + _decade(found)),
+    rule(r"(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0)'?s\b", _decade),
+)  # fmt: skip
+NUMBERS = (
+    rule(r"(?:\d[\d.,]*\s?[-−–]\s?)+\d[\d.,]*(?=\s?=)", _minuses),
+    rule(rf"({DECIMAL})\s?%", lambda found: f"{said(found[1])} percent"),
+    rule(rf"\b({WHOLE})(?:st|nd|rd|th)\b", lambda found: ordinal(found[1])),
+    rule(rf"(?<![\w.,$-])({DECIMAL})\s?(k|K|M|bn)\b(?<!\b[48]K)",
+         lambda found: f"{said(found[1])} {LARGE[found[2].lower()]}"),
+    rule(r"(?<![\w.])(\d+(?:\.\d+)?)[eE]([+-]?)(\d+)\b", _power_of_ten),
+    rule(r"(?<![\w/.])(?P<whole>\d{1,3})[\s-](?P<above>\d)/(?P<below>\d{1,2})(?![\w/])", _mixed),
+    rule(r"(?<![\w/.])(\d{1,4})/(\d{1,4})(?![\w/])", lambda found: fraction(found[1], found[2])),
+    rule(r"(?<=\d)[-–—](?=\d)", " to "),
+    rule(r"(?<![\w)])[-−](?=\d)", "minus "),
+    rule(r"(?<=\d)\s?[×*x]\s?(?=\d)", " times "),
+    rule(r"(?<=\d):(?=\d)", " "),
+    rule(r"(?<![\w.)])\.(?=\d)", "0."),
+    rule(r"#(?=\d)", "number "),
+    rule(r"~(?=\d)", "about "),
+    rule(r"(?<=[A-Za-z])-?(?=\d)|(?<=\d)(?=[A-Za-z])", " "),
+    rule(r"(?<![\d.,])(?:1[1-9]|20)\d\d(?!\d|[.,]\d)", lambda found: year(found[0])),
+    rule(r"\d+(?:[.,]\d+)*", lambda found: said(found[0])),
+)  # fmt: skip

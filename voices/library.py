@@ -1,0 +1,171 @@
+"""Voices that stay: a recording becomes a kept voice, and a kept voice a reference again.
+
+voices = KeptVoices(cloner, VoiceStore("sqlite:///voices.db"), SpeakerJudge(weights_file()))
+onboarding = voices.onboard(VoiceOrder(owner="", user_id="me", name="Anna", upload=data, sample_text="Hi."))
+for steps in onboarding: ...     # each time a step begins or ends
+onboarding.profile, onboarding.sample
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from uuid import uuid4
+
+import numpy as np
+import torch
+
+from audio.decode import decode_audio
+from audio.delivery import Delivery
+from audio.encode import encode_audio
+from audio.reference import prepare_reference
+from audio.reference_selection import choose_stretch
+from errors import InvalidRequest
+from higgs.codecs.base import SAMPLE_RATE, Codec
+from higgs.prompts.v2 import Reference
+from speakers.verifier import SpeakerJudge
+from synthesis.planner import VoiceReference
+from voice_cloning import VoiceCloner
+from voices.bundle import Bundle
+from voices.onboarding import LONGEST_UPLOAD_SECONDS, Onboarding, VoiceOrder, new_voice_id, place_among
+from voices.store.profiles import name_taken, packed
+from voices.store.samples import check_room
+from voices.store.tables import VoiceProfile, VoiceSample
+from voices.store.voice_store import VoiceStore
+
+# What tells the words of samples at 24 kHz.
+Listen = Callable[[np.ndarray], str | None]
+
+MOST_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of sound
+
+
+class KeptVoices:
+    """The store, the model that speaks with what it keeps, and the judge of how alike voices are."""
+
+    def __init__(self, cloner: VoiceCloner, store: VoiceStore, judge: SpeakerJudge) -> None:
+        self.store = store
+        self.judge = judge
+        self._cloner = cloner
+        self._codec = codec_identity(cloner.codec)
+        self._places = threading.BoundedSemaphore(MOST_ONBOARDINGS)
+
+    def find(self, owner: str, name: str) -> tuple[VoiceProfile, VoiceReference] | None:
+        """The voice of this id or name, ready to speak with; None where the owner has none such."""
+        profile = self.store.profiles.find(owner, name)
+        return None if profile is None else (profile, self.reference(profile))
+
+    def reference(self, profile: VoiceProfile) -> VoiceReference:
+        """Codes of this model's codec: those kept or, where another made them, new ones of the recording."""
+        sample = self.store.profiles.sample(profile.owner, profile.id)
+        codes = torch.from_numpy(sample.codes)
+        if sample.codec != self._codec:
+            codes = self._cloner.reference(sample.flac).codes
+            self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
+        return VoiceReference(
+            codes,
+            profile.transcript,
+            profile.source_seconds,
+            profile.start_seconds,
+            profile.end_seconds,
+            trimmed=False,
+            delivery=delivery_of(profile),
+            more=tuple(map(self._known, profile.samples)),
+        )
+
+    def _known(self, sample: VoiceSample) -> Reference:
+        """One more recording of a voice, as `reference` gives the first."""
+        codes = torch.from_numpy(self.store.samples.codes(sample))
+        if sample.codec != self._codec:
+            codes = self._cloner.reference(self.store.samples.recording(sample)).codes
+            self.store.samples.set_codes(sample, codes.numpy(), self._codec)
+        return Reference(codes, sample.transcript)
+
+    def add_sample(
+        self, owner: str, voice_id: str, upload: bytes, words: str | None, listen: Listen
+    ) -> VoiceProfile:
+        """Keep the best stretch of another recording of a voice; `listen` tells the words not given.
+
+        NotFound: no such voice. InvalidAudio: no recording of a voice. InvalidRequest: it has enough, or
+        nobody knows the words. Overloaded: as many voices as can be are being made.
+        """
+        self.store.profiles.get(owner, voice_id)
+        with place_among(self._places):
+            chosen = choose_stretch(decode_audio(upload, max_seconds=LONGEST_UPLOAD_SECONDS))
+            words = words or listen(chosen.samples)
+            if not words:
+                message = "No words were understood in the recording; send them as ref_text."
+                raise InvalidRequest(message, code="missing_required_parameter", param="ref_text")
+            return self.store.samples.add(owner, self._sample(voice_id, chosen.samples, words))
+
+    def _sample(self, voice_id: str, samples: np.ndarray, words: str) -> VoiceSample:
+        flac = encode_audio(samples, "flac").data
+        return VoiceSample(
+            id=f"sample_{uuid4().hex}",
+            voice_id=voice_id,
+            created_at=time.time(),
+            transcript=words,
+            seconds=len(samples) / SAMPLE_RATE,
+            codec=self._codec,
+            flac=flac,
+            codes=packed(self._cloner.reference(flac).codes.numpy()),
+        )
+
+    def similarity(self, profile: VoiceProfile, speech: np.ndarray) -> float | None:
+        """How like the voice's recording speech (N,) at 24 kHz is, 0 to 1; None where there is no model."""
+        if not self.judge.installed:
+            return None
+        return self.judge.similarity(self.recording(profile), speech, SAMPLE_RATE)
+
+    def recording(self, profile: VoiceProfile) -> np.ndarray:
+        """Samples (N,) at 24 kHz of the voice's first recording."""
+        return decode_audio(self.store.profiles.sample(profile.owner, profile.id).flac)
+
+    def restore(
+        self, owner: str, user_id: str, name: str, bundle: Bundle, delivery: Delivery
+    ) -> VoiceProfile:
+        """Keep an exported voice under this name. InvalidAudio: its recording can't serve as a reference."""
+        used = prepare_reference(decode_audio(bundle.flac))
+        flac = encode_audio(used.samples, "flac").data
+        voice_id = new_voice_id()
+        more = [(prepare_reference(decode_audio(data)).samples, words) for words, data in bundle.samples]
+        profile = VoiceProfile(
+            id=voice_id,
+            owner=owner,
+            user_id=user_id,
+            name=name,
+            created_at=time.time(),
+            transcript=bundle.transcript,
+            source_seconds=bundle.source_seconds,
+            start_seconds=bundle.start_seconds,
+            end_seconds=bundle.end_seconds,
+            findings=[],
+            **asdict(delivery),
+            codec=self._codec,
+            flac=flac,
+            codes=packed(self._cloner.reference(flac).codes.numpy()),
+            samples=[self._sample(voice_id, samples, words) for samples, words in more],
+        )
+        check_room(profile)
+        self.store.keep(profile)
+        return profile
+
+    def onboard(self, order: VoiceOrder) -> "Onboarding":
+        """Begin to make a voice. Conflict: the name is taken; NotFound: there is no such consent."""
+        if self.store.profiles.taken(order.owner, order.user_id, order.name):
+            raise name_taken(order.name)
+        if order.consent_id is not None:
+            self.store.consents.get(order.owner, order.consent_id)
+        return Onboarding(self._cloner, self.store, self._codec, order, self._places, self.judge)
+
+
+def delivery_of(profile: VoiceProfile) -> Delivery:
+    return Delivery(profile.speed, profile.pitch, profile.volume, profile.instructions)
+
+
+def codec_identity(codec: Codec) -> str:
+    """What tells one codec from another: a hash of its codes for two seconds of a fixed sound."""
+    seconds = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    glide = np.sin(2 * np.pi * (110 * seconds + 60 * seconds**2)) * np.abs(np.sin(2 * np.pi * 3 * seconds))
+    codes = codec.encode((0.3 * glide).astype(np.float32))
+    return hashlib.sha256(packed(codes.numpy())).hexdigest()

@@ -1,8 +1,0 @@
-"""Alembic's entry: it runs the migrations on the connection that voices/database.py gives."""
-
-from alembic import context
-
-from voices.tables import Base
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
-context.run_migrations()

@@ -1,0 +1,58 @@
+"""Recordings in which speakers agree to be cloned."""
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm.interfaces import ORMOption
+
+from errors import NotFound
+from voices.store.database import Database
+from voices.store.paging import Page, page
+from voices.store.tables import VoiceConsent
+
+
+class Consents:
+    """Every method sees the consents of one owner only; one of another's is NotFound."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, consent: VoiceConsent) -> None:
+        with self._database.writing() as session:
+            session.add(consent)
+
+    def get(self, owner: str, consent_id: str) -> VoiceConsent:
+        with self._database.reading() as session:
+            return _owned(session, owner, consent_id)
+
+    def recording(self, owner: str, consent_id: str) -> bytes:
+        """What was recorded, as FLAC."""
+        with self._database.reading() as session:
+            return _owned(session, owner, consent_id, undefer(VoiceConsent.flac)).flac
+
+    def page(self, owner: str, *, after: str | None, limit: int) -> Page[VoiceConsent]:
+        """The newest consents, at most `limit`, of those made before the consent `after`."""
+        with self._database.reading() as session:
+            cursor = None if after is None else _owned(session, owner, after)
+            return page(session, _of(owner), VoiceConsent, cursor, limit)
+
+    def rename(self, owner: str, consent_id: str, name: str) -> VoiceConsent:
+        with self._database.writing() as session:
+            consent = _owned(session, owner, consent_id)
+            consent.name = name
+        return consent
+
+    def delete(self, owner: str, consent_id: str) -> None:
+        """Delete a consent; the voices made with it stay, without one."""
+        with self._database.writing() as session:
+            session.delete(_owned(session, owner, consent_id))
+
+
+def _of(owner: str) -> Select[VoiceConsent]:
+    return select(VoiceConsent).where(VoiceConsent.owner == owner)
+
+
+def _owned(session: Session, owner: str, consent_id: str, *options: ORMOption) -> VoiceConsent:
+    consent = session.scalar(_of(owner).where(VoiceConsent.id == consent_id).options(*options))
+    if consent is None:
+        raise NotFound(f"There is no consent {consent_id!r}.", code="consent_not_found")
+    return consent

@@ -1,0 +1,137 @@
+"""The kept voices of each owner: add, find, list, edit, delete."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from sqlalchemy import Select, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, undefer
+
+from errors import Conflict, InvalidRequest, NotFound
+from voices.store.database import Database
+from voices.store.paging import Page, page
+from voices.store.tables import VoiceProfile
+
+CODEBOOKS = 8
+CODE_TYPE = np.dtype("<u2")
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A voice's reference: FLAC bytes (24 kHz mono), and codes int64 (8, T) of the codec so identified."""
+
+    flac: bytes
+    codes: np.ndarray
+    codec: str
+
+
+class Profiles:
+    """Every method sees the voices of one owner only; a voice of another's is NotFound."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, owner: str, voice_id: str) -> VoiceProfile:
+        with self._database.reading() as session:
+            return _owned(session, owner, voice_id)
+
+    def find(self, owner: str, name: str) -> VoiceProfile | None:
+        """The voice of this id, else of this name. InvalidRequest if several have the name."""
+        with self._database.reading() as session:
+            found = session.scalar(_of(owner).where(VoiceProfile.id == name))
+            if found is not None:
+                return found
+            named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MOST_NAMED)).all()
+        if len(named) > 1:
+            ids = ", ".join(profile.id for profile in named)
+            message = f"Several voices are named {name!r}; name one by its id, such as {ids}."
+            raise InvalidRequest(message, code="voice_ambiguous")
+        return named[0] if named else None
+
+    def taken(self, owner: str, user_id: str, name: str) -> bool:
+        """Whether this user of the owner's has a voice of this name."""
+        with self._database.reading() as session:
+            same = _of(owner).where(VoiceProfile.user_id == user_id, VoiceProfile.name == name)
+            return session.scalar(same) is not None
+
+    def page(
+        self, owner: str, *, after: str | None, limit: int, user_id: str | None = None
+    ) -> Page[VoiceProfile]:
+        """The newest voices, at most `limit`, of those made before the voice `after`."""
+        chosen = _of(owner) if user_id is None else _of(owner).where(VoiceProfile.user_id == user_id)
+        with self._database.reading() as session:
+            cursor = None if after is None else _owned(session, owner, after)
+            return page(session, chosen, VoiceProfile, cursor, limit)
+
+    def sample(self, owner: str, voice_id: str) -> Sample:
+        options = undefer(VoiceProfile.flac), undefer(VoiceProfile.codes)
+        with self._database.reading() as session:
+            profile = session.scalar(_of(owner).where(VoiceProfile.id == voice_id).options(*options))
+        if profile is None:
+            raise no_voice(voice_id)
+        return Sample(profile.flac, unpacked(profile.codes), profile.codec)
+
+    def change(
+        self,
+        owner: str,
+        voice_id: str,
+        *,
+        name: str | None = None,
+        transcript: str | None = None,
+        delivery: Mapping[str, float | str | None] = MappingProxyType({}),
+    ) -> VoiceProfile:
+        """Give a voice another name, transcript (empty: none), or columns of its delivery.
+
+        Conflict: the name is taken.
+        """
+        try:
+            with self._database.writing() as session:
+                profile = _owned(session, owner, voice_id)
+                if name is not None:
+                    profile.name = name
+                if transcript is not None:
+                    profile.transcript = transcript or None
+                for column, value in delivery.items():
+                    setattr(profile, column, value)
+        except IntegrityError as error:
+            raise name_taken(name or "") from error
+        return profile
+
+    def set_codes(self, owner: str, voice_id: str, codes: np.ndarray, codec: str) -> None:
+        """Replace codes (8, T) that another codec made."""
+        with self._database.writing() as session:
+            profile = _owned(session, owner, voice_id)
+            profile.codes, profile.codec = packed(codes), codec
+
+
+def packed(codes: np.ndarray) -> bytes:
+    """Codes (8, T) as they are stored."""
+    return codes.astype(CODE_TYPE).tobytes()
+
+
+def unpacked(data: bytes) -> np.ndarray:
+    """Codes int64 (8, T) as they were before."""
+    return np.frombuffer(data, CODE_TYPE).reshape(CODEBOOKS, -1).astype(np.int64)
+
+
+def name_taken(name: str) -> Conflict:
+    message = f"There is a voice named {name!r} already; choose another name, or delete that voice first."
+    return Conflict(message, code="voice_name_taken")
+
+
+def no_voice(voice_id: str) -> NotFound:
+    return NotFound(f"There is no voice {voice_id!r}.", code="voice_not_found")
+
+
+def _of(owner: str) -> Select[VoiceProfile]:
+    return select(VoiceProfile).where(VoiceProfile.owner == owner)
+
+
+def _owned(session: Session, owner: str, voice_id: str) -> VoiceProfile:
+    profile = session.scalar(_of(owner).where(VoiceProfile.id == voice_id))
+    if profile is None:
+        raise no_voice(voice_id)
+    return profile

@@ -1,0 +1,65 @@
+"""The store of voices: what it keeps survives the process, and is whole or not there at all.
+
+It takes bytes and arrays, and knows nothing of models or sound. Its methods block: call them from threads.
+"""
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from errors import Cancelled
+from voices.store.consents import Consents
+from voices.store.database import Database
+from voices.store.profiles import Profiles, name_taken, no_voice
+from voices.store.samples import Samples
+from voices.store.sessions import Sessions, Step, finish
+from voices.store.tables import VoiceCloneSession, VoiceProfile
+
+
+class VoiceStore:
+    """profiles: the kept voices; samples: more recordings of them; sessions: how they came to be; consents:
+    who agreed to it.
+
+    Each method is one transaction. StoreUnavailable while the database is away or full.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Open the database of this URL and migrate it; StartError names the remedy if it can't be."""
+        self._database = Database(url)
+        self.profiles = Profiles(self._database)
+        self.samples = Samples(self._database)
+        self.sessions = Sessions(self._database)
+        self.consents = Consents(self._database)
+        self.sessions.sweep()
+
+    def keep(self, profile: VoiceProfile, steps: list[Step] | None = None) -> None:
+        """Add a voice and, with the steps of its session, complete that session at once.
+
+        Conflict: its user has a voice of that name. NotFound: its consent went meanwhile. Cancelled: its
+        session was deleted meanwhile.
+        """
+        try:
+            with self._database.writing() as session:
+                session.add(profile)
+                session.flush()
+                if steps is not None and not finish(session, profile.id, "completed", steps):
+                    raise Cancelled("The voice was deleted while it was made.")
+        except IntegrityError as error:
+            if profile.consent_id is not None:
+                self.consents.get(profile.owner, profile.consent_id)
+            raise name_taken(profile.name) from error
+
+    def delete(self, owner: str, voice_id: str) -> None:
+        """Delete a voice with its recording and its session, or the session of one that failed."""
+        with self._database.writing() as session:
+            found = [
+                session.scalar(select(VoiceProfile).filter_by(owner=owner, id=voice_id)),
+                session.scalar(select(VoiceCloneSession).filter_by(owner=owner, voice_id=voice_id)),
+            ]
+            for row in found:
+                if row is not None:
+                    session.delete(row)
+        if not any(found):
+            raise no_voice(voice_id)
+
+    def close(self) -> None:
+        self._database.close()
