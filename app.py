@@ -17,7 +17,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from api.errors import add_error_handlers
 from api.middleware.auth import ApiKeys, keys_of
-from api.middleware.core import BodyLimit, LastResort, Records
+from api.middleware.core import BodyLimit, LastResort, RequestContextMiddleware
 from api.middleware.logs import log_request, set_up_logs
 from api.middleware.rate_limits import RateLimits, limits_of
 from api.openapi import EVERYWHERE, DocumentedApp, errors
@@ -35,15 +35,15 @@ from api.routes import (
     voice_samples,
     voices,
 )
-from api.state import Habits, Limits, ServerState
-from asr.transcriber import Listener
+from api.state import Limits, RequestDefaults, ServerState
+from asr.transcriber import Transcriber
 from errors import StartError
-from higgs.engine.kv_cache import MOST_SLOTS
+from higgs.engine.kv_cache import MAX_SLOTS
 from settings import Settings, database_url, listed, load_settings
 from speakers.encoder import weights_file
-from speakers.verifier import SpeakerJudge
+from speakers.verifier import SpeakerVerifier
 from voice_cloning import VoiceCloner
-from voices.library import KeptVoices
+from voices.library import VoiceLibrary
 from voices.store.voice_store import VoiceStore
 
 log = logging.getLogger("app")
@@ -69,21 +69,21 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
     """
     state = ServerState(
         Limits(settings.max_upload_bytes, settings.max_voice_bytes, settings.max_text_characters),
-        Habits(
-            settings.transcribe_references, settings.verify, settings.most_takes, settings.verify_consents
+        RequestDefaults(
+            settings.transcribe_references, settings.verify, settings.max_attempts, settings.verify_consents
         ),
-        Listener.of_setting(settings.recogniser, settings.device, settings.queue_limit),
+        Transcriber.of_setting(settings.recogniser, settings.device, settings.queue_limit),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        requests = 2 * settings.queue_limit + (settings.slots or MOST_SLOTS)  # as many may be listened to
+        requests = 2 * settings.queue_limit + (settings.slots or MAX_SLOTS)  # as many may be listened to
         anyio.to_thread.current_default_thread_limiter().total_tokens = requests + SPARE_THREADS
         threading.Thread(target=load, args=(state, settings, stop), name="load", daemon=True).start()
         yield
         if state.cloner is not None:
             state.cloner.close()
-        state.listener.close()
+        state.transcriber.close()
         if state.voices is not None:
             state.voices.store.close()
 
@@ -121,7 +121,7 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
             allow_headers=["*"],
             expose_headers=READABLE_HEADERS,
         )
-    app.add_middleware(Records, observers=(log_request, state.metrics.note_request))
+    app.add_middleware(RequestContextMiddleware, observers=(log_request, state.metrics.note_request))
 
 
 def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> None:
@@ -129,7 +129,7 @@ def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> No
     try:
         store = VoiceStore(database_url(settings))
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
-        state.voices = KeptVoices(cloner, store, SpeakerJudge(weights_file()))
+        state.voices = VoiceLibrary(cloner, store, SpeakerVerifier(weights_file()))
         state.cloner = cloner
         log.info("ready: %s on %s", cloner.model_id, cloner.device)
     except StartError as error:

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         default="refuse",
         description="refuse inline tags that the model doesn't know, or read the words in them.",
     )
-    columns_per_byte: float = Field(
+    max_frames_per_byte: float = Field(
         default=4.0,
         gt=0,
         description="Stops a runaway: 8 s plus this many columns of 40 ms per UTF-8 byte of text at most.",
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     verify: bool = Field(
         default=False, description="Listen to speech before it goes out, and make bad takes again."
     )
-    most_takes: int = Field(default=3, ge=1, description="Takes made of one text at most, to verify it.")
+    max_attempts: int = Field(default=3, ge=1, description="Takes made of one text at most, to verify it.")
     verify_consents: bool = Field(
         default=False, description="Make no voice without a consent whose recording is of the same speaker."
     )

@@ -41,7 +41,7 @@ API_KEY = os.environ.get("OPENAI_API_KEY", "not-needed")
 
 
 @dataclass(frozen=True)
-class Take:
+class Attempt:
     """One piece of speech: what was to be said, float32 mono 24 kHz samples, and how long the server took."""
 
     name: str
@@ -70,10 +70,10 @@ class Story:
     """The recording, the answers, and what the server held in memory (bytes; None where it is not ours)."""
 
     server: LiveServer
-    recording: Take
-    default: Take
-    first_clone: Take
-    second_clone: Take
+    recording: Attempt
+    default: Attempt
+    first_clone: Attempt
+    second_clone: Attempt
     memory_before: int | None
     memory_after: int | None
 
@@ -90,14 +90,14 @@ def tell(server: LiveServer, path: Path) -> Story:
     return Story(server, recording, default, first, second, before, server.resident_bytes())
 
 
-def read(path: Path) -> Take:
+def read(path: Path) -> Attempt:
     """A recording, with its transcript where a .txt file stands beside it."""
     transcript = path.with_suffix(".txt")
     text = transcript.read_text().strip() if transcript.exists() else ""
-    return Take(path.name, text, decode_audio(path.read_bytes()))
+    return Attempt(path.name, text, decode_audio(path.read_bytes()))
 
 
-def speak(client: OpenAI, name: str, path: Path | None = None) -> Take:
+def speak(client: OpenAI, name: str, path: Path | None = None) -> Attempt:
     """Let the server say TEXT, in the voice of a recording if one is given."""
     audio: Any = {"voice": "clone" if path else "default", "format": "wav"}
     content: list[Any] = [{"type": "text", "text": TEXT}]
@@ -117,7 +117,7 @@ def speak(client: OpenAI, name: str, path: Path | None = None) -> Take:
     latency = time.perf_counter() - started
     answer = completion.choices[0].message.audio
     assert answer is not None, completion
-    return Take(name, TEXT, decode_audio(base64.b64decode(answer.data)), latency)
+    return Attempt(name, TEXT, decode_audio(base64.b64decode(answer.data)), latency)
 
 
 def table(story: Story) -> str:
@@ -173,7 +173,7 @@ def sound_of(answer: dict[str, Any]) -> bytes:
     return base64.b64decode(answer["sample_audio"].partition(",")[2])
 
 
-def report(kept: KeptVoice, recording: Take, save: Path) -> str:
+def report(kept: KeptVoice, recording: Attempt, save: Path) -> str:
     """The story of a kept voice for the terminal."""
     used = kept.kept["used"]
     lines = [f"{step['name']:>8}  {step['state']}, {step['seconds']:.2f} s" for step in kept.steps]
@@ -182,17 +182,17 @@ def report(kept: KeptVoice, recording: Take, save: Path) -> str:
     )
     lines.append(f"used: {used['start']:.1f} to {used['end']:.1f} s of {used['seconds']:.1f} s")
     lines += [f"found: {finding['message']}" for finding in kept.kept["findings"]]
-    take = Take("kept voice", TEXT, decode_audio(sound_of(kept.tried)))
+    take = Attempt("kept voice", TEXT, decode_audio(sound_of(kept.tried)))
     pitches = f"{take.pitch_hertz:.0f} Hz, the recording's {recording.pitch_hertz:.0f} Hz"
     lines.append(f"{save}: {take.seconds:.1f} s; pitch {pitches}; {take.wrong_words} words misheard")
-    lines.append(likeness_told(kept.tried["likeness"]))
+    lines.append(similarity_line(kept.tried["likeness"]))
     lines.append(
         "deleted: the voice is gone" if kept.gone == 404 else f"deleted, but its status is {kept.gone}"
     )
     return "\n".join(lines)
 
 
-def likeness_told(likeness: dict[str, Any] | None) -> str:
+def similarity_line(likeness: dict[str, Any] | None) -> str:
     if likeness is None:
         return "similarity to the recording: this server has no model that compares speakers"
     verdict = "one speaker" if likeness["same_speaker"] else "not one speaker"
@@ -230,7 +230,7 @@ def test_a_voice_is_kept_speaks_and_goes(server: LiveServer, tmp_path: Path) -> 
     assert [step["state"] for step in told.steps] == ["completed"] * 5
     assert told.gone == 404
     recording = read(RECORDING)
-    spoken = Take("kept voice", TEXT, decode_audio(save.read_bytes()))
+    spoken = Attempt("kept voice", TEXT, decode_audio(save.read_bytes()))
     assert semitones(spoken.pitch_hertz, recording.pitch_hertz) < 4
     assert "used: " in report(told, recording, save)
 

@@ -36,7 +36,7 @@ from higgs.engine.prefill import CacheUse
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.checkpoint import Checkpoint, load_checkpoint
 from higgs.prompts.chatml import ChatMLResponse, turns_of
-from higgs.speech import Piece, Speech, SpeechStream, Stretch
+from higgs.speech import Speech, SpeechSegment, SpeechStream, TextChunk
 from settings import Settings, load_settings
 from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
 from text.chunking import Chunking
@@ -74,7 +74,7 @@ class VoiceCloner:
             Chunking(checkpoint.piece_characters, checkpoint.piece_sentences),
             trained_on_conversations=not bundled,
             positions=settings.max_positions,
-            columns_per_byte=settings.columns_per_byte,
+            max_frames_per_byte=settings.max_frames_per_byte,
         )
         self.engine = Engine(
             checkpoint.model,
@@ -136,13 +136,13 @@ class VoiceCloner:
         options out of range. Overloaded: the queue is full.
         """
         text = self._prompts.tags.with_pauses(text)
-        stretches = self._planner.stretches(text, voice if isinstance(voice, list) else [voice], options)
+        segments = self._planner.segments(text, voice if isinstance(voice, list) else [voice], options)
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
         if any(sound in text for sound in SUSTAINED_SOUNDS):
             sampling = replace(sampling, ras_window=0)
-        return SpeechStream(self.engine, self.codec, stretches, sampling, options.max_columns)
+        return SpeechStream(self.engine, self.codec, segments, sampling, options.max_steps)
 
     def spoken_length(self, text: str) -> int:
         """How long a text is as it is spoken, in characters, before any work of the model's.
@@ -177,10 +177,10 @@ class VoiceCloner:
         sampling = SamplingOptions(
             temperature, top_k, top_p, max(ras_win_len or 0, 0), ras_win_max_num_repeat, seed
         )
-        piece = Piece(
+        piece = TextChunk(
             prompt, max(min(max_new_tokens, self._settings.max_positions - len(prompt)), FIRST_FRAME)
         )
-        speech = SpeechStream(self.engine, self.codec, [Stretch([piece])], sampling).speech()
+        speech = SpeechStream(self.engine, self.codec, [SpeechSegment([piece])], sampling).speech()
         usage = {
             "prompt_tokens": len(prompt),
             "completion_tokens": speech.completion_audio_tokens,
@@ -221,7 +221,7 @@ class VoiceCloner:
         is decoded, judged and encoded, and words are spoken in its voice by several at once."""
         tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(WARM_UP_SECONDS * SAMPLE_RATE))
         tone = tone.astype(np.float32)
-        options = SpeechOptions(seed=0, max_columns=2 * FRAME_RATE)
+        options = SpeechOptions(seed=0, max_steps=2 * FRAME_RATE)
         list(self.stream("Hello.", options=options))
         voice = VoiceReference.of_codes(self.codec.encode(tone))
         with suppress(InvalidRequest):  # a tone is no voice, and few positions may not hold one

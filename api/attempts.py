@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from api.request_context import note_take_made_again
+from api.request_context import note_retry
 from api.schemas.chat import FaultFound, SpeechQuality
 from api.streaming import Cancellable
-from asr.transcriber import Listener
+from asr.transcriber import Transcriber
 from asr.words import unheard_sentences, words_of, wrong_words
 from audio.reference import SAMPLE_RATE
-from audio.speech_issues import Fault, faults_of, short_texts, unheard
+from audio.speech_issues import SpeechIssue, find_speech_issues, short_texts, unheard
 from errors import Cancelled, Overloaded
 from higgs.speech import Speech, SpokenText
 from text.chunking import SENTENCE, has_words
@@ -26,14 +26,14 @@ LATIN_SHARE = 0.8
 
 
 @dataclass(frozen=True)
-class Take:
+class Attempt:
     """One speech, its faults, and what a verifier heard in it.
 
     misheard: more words are wrong than can be the verifier's own mistakes.
     """
 
     speech: Speech
-    faults: tuple[Fault, ...]
+    faults: tuple[SpeechIssue, ...]
     heard: str | None = None
     word_error_rate: float | None = None
     misheard: bool = False
@@ -55,13 +55,13 @@ class Take:
 
 def quality_of(speech: Speech, text: str) -> SpeechQuality:
     """What is wrong with speech that has gone out already."""
-    return Take(speech, faults_in(speech, text)).quality(takes=1)
+    return Attempt(speech, speech_issues_in(speech, text)).quality(takes=1)
 
 
-def faults_in(speech: Speech, text: str) -> tuple[Fault, ...]:
+def speech_issues_in(speech: Speech, text: str) -> tuple[SpeechIssue, ...]:
     """What its sound says is wrong, by the length of what is spoken of the text, as a whole and chunk by chunk."""
     texts = spoken_texts(speech, text)
-    found = faults_of(speech.as_spoken, " ".join(spoken.text for spoken in texts))
+    found = find_speech_issues(speech.as_spoken, " ".join(spoken.text for spoken in texts))
     parts = texts if len(texts) > 1 else ()
     return (*found, *short_texts((part.text, part.start, part.end) for part in parts))
 
@@ -90,7 +90,7 @@ class Speaking(Cancellable, Protocol):
     def speech(self) -> Speech: ...
 
 
-class Takes:
+class Attempts:
     """Takes of one text, until one is good: get the best with `best`; `cancel` from any thread."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Takes:
         first: Speaking,
         again: Callable[[], Speaking] | None,
         text: str,
-        verifier: Listener | None,
+        verifier: Transcriber | None,
         most: int,
     ) -> None:
         """first: the take on its way. verifier: who listens; without one, bad takes are not made again.
@@ -121,7 +121,7 @@ class Takes:
                 stream = self._again()
             except Overloaded:
                 break
-            note_take_made_again()
+            note_retry()
             takes.append(self._judged(stream))
         best = min(takes, key=lambda take: (len(take.faults), take.word_error_rate or 0.0))
         return best.speech, best.quality(len(takes))
@@ -130,18 +130,18 @@ class Takes:
         self._cancelled = True
         self._waited_for.cancel()
 
-    def _judged(self, stream: Speaking) -> Take:
+    def _judged(self, stream: Speaking) -> Attempt:
         self._wait_for(stream)
         speech = stream.speech()
-        faults = faults_in(speech, self._text)
+        faults = speech_issues_in(speech, self._text)
         if self._verifier is None or not checkable(self._text, self._verifier):
-            return Take(speech, faults)
+            return Attempt(speech, faults)
         return self._listened_to(speech, faults, self._verifier)
 
-    def _listened_to(self, speech: Speech, faults: tuple[Fault, ...], verifier: Listener) -> Take:
-        hearing = verifier.listen(speech.as_spoken, SAMPLE_RATE)
-        self._wait_for(hearing)
-        transcript = hearing.transcript(len(speech.as_spoken) / SAMPLE_RATE)
+    def _listened_to(self, speech: Speech, faults: tuple[SpeechIssue, ...], verifier: Transcriber) -> Attempt:
+        job = verifier.listen(speech.as_spoken, SAMPLE_RATE)
+        self._wait_for(job)
+        transcript = job.transcript(len(speech.as_spoken) / SAMPLE_RATE)
         english = transcript.language == "en"
         sentences = sentences_of(spoken_texts(speech, self._text))
         said_each = [words_said(sentence.text, english) for sentence in sentences]
@@ -150,8 +150,8 @@ class Takes:
         lost = (sentences[number] for number in unheard_sentences(said_each, heard))
         faults = (*faults, *(unheard(each.text, each.start, each.end) for each in lost))
         # A word too many or too few is the recogniser's own mistake as often as not.
-        misheard = wrong > max(1, verifier.trust * len(said))
-        return Take(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
+        misheard = wrong > max(1, verifier.expected_wer * len(said))
+        return Attempt(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
 
     def _wait_for(self, work: Cancellable) -> None:
         """Note whom to cancel; what was cancelled before it was noted is cancelled here."""
@@ -161,11 +161,11 @@ class Takes:
             raise Cancelled("The client left.")
 
 
-def checkable(text: str, listener: Listener) -> bool:
+def checkable(text: str, transcriber: Transcriber) -> bool:
     """Whether the recogniser can know the words: one of English alone knows none in other letters."""
     letters = [character for character in text if character.isalpha()]
     latin = sum(character.isascii() for character in letters)
-    return len(listener.languages) > 1 or latin >= LATIN_SHARE * len(letters)
+    return len(transcriber.languages) > 1 or latin >= LATIN_SHARE * len(letters)
 
 
 def words_said(text: str, english: bool) -> list[str]:

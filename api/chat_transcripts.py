@@ -30,17 +30,17 @@ async def transcript_answer(
     with blamed_on(path):
         samples = await run_in_threadpool(_decoded, data, state.limits.upload_bytes)
     seconds = len(samples) / SAMPLE_RATE
-    hearing = state.listener.listen(samples, SAMPLE_RATE)
+    job = state.transcriber.listen(samples, SAMPLE_RATE)
     base: dict[str, Any] = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": model}
     if not body.stream:
-        transcript = await while_connected(request, hearing, lambda: hearing.transcript(seconds))
+        transcript = await while_connected(request, job, lambda: job.transcript(seconds))
         choice = TextChoice(message=TextMessage(content=transcript.text))
         return TextChatResponse(**base, choices=[choice], usage=_usage(list(transcript.segments), seconds))
-    parts = iter(hearing)
-    first = await while_connected(request, hearing, lambda: next(parts, None))
+    parts = iter(job)
+    first = await while_connected(request, job, lambda: next(parts, None))
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
     events = _chunks(base, first, parts, seconds, wants_usage)
-    return PiecewiseResponse(with_failure_told(events), hearing, EVENT_STREAM)
+    return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
 
 
 def _recording(body: ChatRequest) -> tuple[str, str]:

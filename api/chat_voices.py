@@ -5,12 +5,12 @@ from base64 import b64encode
 from api.chat_validation import text_of
 from api.kept_audio import KeptAudio
 from api.schemas.chat import AudioRequest, ChatRequest, Message
-from api.voice_resolution import CLONE, Recording, VoiceWish
+from api.voice_resolution import CLONE, Recording, VoiceRequest
 from errors import InvalidRequest, NotFound
 from text.normalise import SPEAKER
 
 
-def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio) -> list[VoiceWish]:
+def voice_requests(request: ChatRequest, text: str, kept: KeptAudio) -> list[VoiceRequest]:
     """The voice of each speaker of the text; mostly there is one.
 
     Each "clone" takes the next recording of the messages and, where there are none, the only one takes the
@@ -28,7 +28,7 @@ def voice_wishes(request: ChatRequest, text: str, kept: KeptAudio) -> list[Voice
         recordings = earlier[-1:]
     left = iter(recordings)
     return [
-        VoiceWish(
+        VoiceRequest(
             name,
             path,
             # A recording that isn't asked for goes along, so that the answer can say that it was not used.

@@ -10,7 +10,7 @@ import numpy as np
 from audio.encode import encode_audio
 
 SECONDS = 3600
-MOST_BYTES = 64 * 2**20  # three quarters of an hour of speech
+MAX_BYTES = 64 * 2**20  # three quarters of an hour of speech
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class EarlierAnswer:
 class KeptAudio:
     """Spoken answers by their id; the oldest go before their time where all together grow too large."""
 
-    def __init__(self, seconds: int = SECONDS, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, seconds: int = SECONDS, most_bytes: int = MAX_BYTES) -> None:
         self._seconds, self._most_bytes = seconds, most_bytes
         self._answers: OrderedDict[str, EarlierAnswer] = OrderedDict()
         self._bytes = 0

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from api.request_context import Record
+from api.request_context import RequestContext
 from higgs.codecs.base import FRAME_RATE
 from higgs.engine.request import Generation
 from voice_cloning import VoiceCloner
@@ -59,7 +59,7 @@ class Metrics:
         )
         self._speech = Counter("higgs_speech_seconds", "Speech generated, in seconds.", registry=registry)
 
-    def note_request(self, record: Record) -> None:
+    def note_request(self, record: RequestContext) -> None:
         method = record.method if record.method in METHODS else "other"
         self._requests.labels(method, record.route, str(record.status)).inc()
         self._seconds.labels(record.route).observe(record.seconds)
@@ -67,7 +67,7 @@ class Metrics:
             self._first_audio.observe(record.first_audio)
         for code in record.errors:
             self._errors.labels(code).inc()
-        self._takes.inc(record.takes_made_again)
+        self._takes.inc(record.retries)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All figures in the format that the header `accept` asks for, and its content type."""

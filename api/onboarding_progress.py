@@ -12,7 +12,7 @@ from api.state import ServerState
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from audio.decode import SAMPLE_RATE
 from errors import InvalidRequest, NotFound
-from voices.library import KeptVoices
+from voices.library import VoiceLibrary
 from voices.onboarding import Onboarding, VoiceOrder
 from voices.store.sessions import Step
 
@@ -22,27 +22,27 @@ Fields = Mapping[str, str]
 
 def listening(state: ServerState, asked: bool | None) -> Callable[[np.ndarray], str | None] | None:
     """What recognises the words of a reference, if the request, or else the setting, wants it."""
-    wanted = state.habits.transcribe_references if asked is None else asked
+    wanted = state.request_defaults.transcribe_references if asked is None else asked
     if not wanted:
         return None
-    return lambda samples: state.listener.transcribe(samples, SAMPLE_RATE).text or None
+    return lambda samples: state.transcriber.transcribe(samples, SAMPLE_RATE).text or None
 
 
-def consent_check(state: ServerState, voices: KeptVoices, consent: str, asked: bool | None = None) -> bool:
+def consent_check(state: ServerState, voices: VoiceLibrary, consent: str, asked: bool | None = None) -> bool:
     """Whether the consent must be of the same speaker, since the request, or else the setting, wants it.
 
     InvalidRequest if it must, and none is named; NotInstalled if nothing here can tell.
     """
-    wanted = state.habits.verify_consents if asked is None else asked
+    wanted = state.request_defaults.verify_consents if asked is None else asked
     if wanted and not consent:
         message = "Name a consent of the same speaker; POST /v1/audio/voice_consents keeps one."
         raise InvalidRequest(message, code="missing_required_parameter", param="consent")
     if wanted:
-        voices.judge.require()
+        voices.verifier.require()
     return wanted
 
 
-async def ordered(voices: KeptVoices, order: VoiceOrder, fields: Fields) -> Onboarding:
+async def ordered(voices: VoiceLibrary, order: VoiceOrder, fields: Fields) -> Onboarding:
     """The onboarding of an order that can be met."""
     try:
         return await run_in_threadpool(voices.onboard, order)

@@ -4,18 +4,18 @@ import hashlib
 import threading
 from collections import OrderedDict
 
-from asr.transcriber import Listener
+from asr.transcriber import Transcriber
 from audio.decode import SAMPLE_RATE, decode_audio
 from voice_cloning import VoiceReference
 
-MOST_KEPT = 256
+MAX_KEPT = 256
 
 
-class ReferenceWords:
+class ReferenceTranscripts:
     """What is said in recordings, by their content."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, transcriber: Transcriber) -> None:
+        self._listener = transcriber
         self._words: OrderedDict[bytes, str | None] = OrderedDict()
         self._working = threading.Lock()
 
@@ -29,7 +29,7 @@ class ReferenceWords:
             if key not in self._words:
                 self._words[key] = self._heard(recording, voice)
             self._words.move_to_end(key)
-            while len(self._words) > MOST_KEPT:
+            while len(self._words) > MAX_KEPT:
                 self._words.popitem(last=False)
             return self._words[key]
 

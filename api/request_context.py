@@ -14,7 +14,7 @@ UNKNOWN_ROUTE = "unknown"
 
 
 @dataclass
-class Record:
+class RequestContext:
     """One request. Times in seconds since its arrival.
 
     route:  the path with its parameters' names, UNKNOWN_ROUTE where none was reached.
@@ -30,7 +30,7 @@ class Record:
     whole: bool = False
     seconds: float = 0.0
     first_audio: float | None = None
-    takes_made_again: int = 0
+    retries: int = 0
     errors: list[str] = field(default_factory=list)
     _arrival: float = field(default_factory=time.perf_counter)
 
@@ -38,16 +38,16 @@ class Record:
         return time.perf_counter() - self._arrival
 
 
-_under_way: ContextVar[Record | None] = ContextVar("record", default=None)
+_under_way: ContextVar[RequestContext | None] = ContextVar("record", default=None)
 
 
-def record_under_way() -> Record | None:
+def current_request() -> RequestContext | None:
     """The record of the request that this code works for; None outside of one."""
     return _under_way.get()
 
 
 @contextmanager
-def under_way(record: Record) -> Iterator[Record]:
+def request_context(record: RequestContext) -> Iterator[RequestContext]:
     """For this code, and what it calls, the record is the one under way."""
     token = _under_way.set(record)
     try:
@@ -67,6 +67,6 @@ def note_first_audio() -> None:
         record.first_audio = record.elapsed()
 
 
-def note_take_made_again() -> None:
+def note_retry() -> None:
     if (record := _under_way.get()) is not None:
-        record.takes_made_again += 1
+        record.retries += 1

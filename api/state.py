@@ -7,11 +7,11 @@ from fastapi import Depends, Request
 
 from api.kept_audio import KeptAudio
 from api.metrics import Metrics
-from api.reference_transcripts import ReferenceWords
-from asr.transcriber import Listener
+from api.reference_transcripts import ReferenceTranscripts
+from asr.transcriber import Transcriber
 from errors import Loading, StartError
 from voice_cloning import VoiceCloner
-from voices.library import KeptVoices
+from voices.library import VoiceLibrary
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Habits:
+class RequestDefaults:
     """What is done where a request doesn't say, and how often a bad take is made again."""
 
     transcribe_references: bool
     verify: bool
-    most_takes: int
+    max_attempts: int
     verify_consents: bool
 
 
@@ -38,22 +38,22 @@ class ServerState:
     """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once."""
 
     limits: Limits
-    habits: Habits
-    listener: Listener
+    request_defaults: RequestDefaults
+    transcriber: Transcriber
     cloner: VoiceCloner | None = None
-    voices: KeptVoices | None = None
+    voices: VoiceLibrary | None = None
     failure: StartError | None = None
     kept_audio: KeptAudio = field(default_factory=KeptAudio)
-    reference_words: ReferenceWords = field(init=False)
+    reference_transcripts: ReferenceTranscripts = field(init=False)
     metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reference_words = ReferenceWords(self.listener)
+        self.reference_transcripts = ReferenceTranscripts(self.transcriber)
         self.metrics = Metrics(lambda: self.cloner)
 
-    def verifier(self, asked: bool | None) -> Listener | None:
+    def verifier(self, asked: bool | None) -> Transcriber | None:
         """Who listens to speech before it goes out, if the request, or else the setting, wants it."""
-        return self.listener if (self.habits.verify if asked is None else asked) else None
+        return self.transcriber if (self.request_defaults.verify if asked is None else asked) else None
 
 
 def server_state(request: Request) -> ServerState:
@@ -66,7 +66,7 @@ def _loaded_cloner(state: Annotated[ServerState, Depends(server_state)]) -> Voic
     return state.cloner
 
 
-def _opened_voices(state: Annotated[ServerState, Depends(server_state)]) -> KeptVoices:
+def _opened_voices(state: Annotated[ServerState, Depends(server_state)]) -> VoiceLibrary:
     if state.voices is None:
         raise Loading("The model is still being loaded; ask again in a moment.")
     return state.voices
@@ -74,4 +74,4 @@ def _opened_voices(state: Annotated[ServerState, Depends(server_state)]) -> Kept
 
 State = Annotated[ServerState, Depends(server_state)]
 Cloner = Annotated[VoiceCloner, Depends(_loaded_cloner)]
-Voices = Annotated[KeptVoices, Depends(_opened_voices)]
+Voices = Annotated[VoiceLibrary, Depends(_opened_voices)]

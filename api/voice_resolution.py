@@ -27,7 +27,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class VoiceWish:
+class VoiceRequest:
     """The voice that a request asks for, and the recording that it brings.
 
     path:       the field of the name.
@@ -43,16 +43,16 @@ class VoiceWish:
 
 
 def choose_voices(
-    wishes: Sequence[VoiceWish],
+    wanted: Sequence[VoiceRequest],
     options: SpeechOptions,
     cloner: VoiceCloner,
     state: ServerState,
     owner: str,
 ) -> tuple[list[VoiceReference | None], VoiceUsed]:
     """`choose_voice` for each speaker of a text; what the answer says names them all."""
-    voices, used = zip(*(choose_voice(wish, cloner, state, owner) for wish in wishes), strict=True)
+    voices, used = zip(*(choose_voice(wanted, cloner, state, owner) for wanted in wanted), strict=True)
     followed = cloner.followed(voices, options)
-    if len(wishes) == 1:
+    if len(wanted) == 1:
         return list(voices), used[0].model_copy(update={"instructions_followed": followed})
     notes = [f"[SPEAKER{number}]: {one.note}" for number, one in enumerate(used) if one.note]
     names = ", ".join(one.used for one in used)
@@ -60,31 +60,31 @@ def choose_voices(
 
 
 def choose_voice(
-    wish: VoiceWish, cloner: VoiceCloner, state: ServerState, owner: str
+    wanted: VoiceRequest, cloner: VoiceCloner, state: ServerState, owner: str
 ) -> tuple[VoiceReference | None, VoiceUsed]:
     """The reference to speak with (None: the default voice), and what the answer says of it.
 
     NotFound (voice_not_found) for a name that is none of the model's, nor of a voice that this owner keeps;
     InvalidAudio for a recording that can't be cloned.
     """
-    if wish.name == CLONE:
-        return _clone(wish, cloner, state)
-    if wish.name == DEFAULT or wish.name in OPENAI_VOICES:
-        return None, VoiceUsed(used=DEFAULT, note=_note_on_default(wish))
-    with blamed_on(wish.path):
-        kept = state.voices.find(owner, wish.name) if state.voices else None
+    if wanted.name == CLONE:
+        return _clone(wanted, cloner, state)
+    if wanted.name == DEFAULT or wanted.name in OPENAI_VOICES:
+        return None, VoiceUsed(used=DEFAULT, note=_note_on_default(wanted))
+    with blamed_on(wanted.path):
+        kept = state.voices.find(owner, wanted.name) if state.voices else None
     if kept is not None:
         profile, voice = kept
-        return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wish))
+        return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wanted))
     names = ", ".join(MODEL_VOICES)
-    message = f"There is no voice {wish.name!r}; besides those you keep, the voices are {names}."
-    raise NotFound(message, code="voice_not_found", param=wish.path)
+    message = f"There is no voice {wanted.name!r}; besides those you keep, the voices are {names}."
+    raise NotFound(message, code="voice_not_found", param=wanted.path)
 
 
 def _clone(
-    wish: VoiceWish, cloner: VoiceCloner, state: ServerState
+    wanted: VoiceRequest, cloner: VoiceCloner, state: ServerState
 ) -> tuple[VoiceReference | None, VoiceUsed]:
-    recording = wish.recording
+    recording = wanted.recording
     if recording is None:
         return None, VoiceUsed(used=DEFAULT, note="The messages hold no input_audio to clone.")
     try:
@@ -92,12 +92,12 @@ def _clone(
             data = decode_base64_audio(recording.data, max_bytes=state.limits.upload_bytes)
             voice = cloner.reference(data, recording.transcript)
     except InvalidAudio as error:
-        if not wish.falls_back:
+        if not wanted.falls_back:
             raise
         return None, VoiceUsed(used=DEFAULT, note=f"The recording can't be cloned: {error.message}")
-    transcribes = state.habits.transcribe_references if wish.transcribes is None else wish.transcribes
+    transcribes = state.request_defaults.transcribe_references if wanted.transcribes is None else wanted.transcribes
     if voice.transcript is None and transcribes:
-        voice = replace(voice, transcript=state.reference_words.of(data, voice))
+        voice = replace(voice, transcript=state.reference_transcripts.of(data, voice))
     used = _reference_used(voice, given=recording.transcript is not None)
     return voice, VoiceUsed(used=CLONE, reference=used, note=_note_on_trim(voice))
 
@@ -113,16 +113,16 @@ def _reference_used(voice: VoiceReference, given: bool) -> ReferenceUsed:
     )
 
 
-def _note_on_default(wish: VoiceWish) -> str | None:
+def _note_on_default(wanted: VoiceRequest) -> str | None:
     notes = []
-    if wish.name != DEFAULT:
-        notes.append(f"This model has one voice of its own; {wish.name!r} is spoken by it.")
-    unused = _note_on_unused(wish)
+    if wanted.name != DEFAULT:
+        notes.append(f"This model has one voice of its own; {wanted.name!r} is spoken by it.")
+    unused = _note_on_unused(wanted)
     return " ".join([*notes, unused] if unused else notes) or None
 
 
-def _note_on_unused(wish: VoiceWish) -> str | None:
-    return None if wish.recording is None else 'The input_audio was not used: audio.voice is not "clone".'
+def _note_on_unused(wanted: VoiceRequest) -> str | None:
+    return None if wanted.recording is None else 'The input_audio was not used: audio.voice is not "clone".'
 
 
 def _note_on_trim(voice: VoiceReference) -> str | None:

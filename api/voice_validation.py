@@ -2,21 +2,21 @@
 
 import unicodedata
 
-from api.schemas.chat import LONGEST_INSTRUCTIONS, SoundOfVoice
+from api.schemas.chat import MAX_INSTRUCTIONS_LENGTH, SoundOfVoice
 from api.voice_resolution import MODEL_VOICES
 from audio.delivery import Delivery
 from errors import InvalidRequest
 
-LONGEST_NAME = 100
-LONGEST_USER = 128
-LONGEST_TRANSCRIPT = 2_000
+MAX_NAME_LENGTH = 100
+MAX_USER_LENGTH = 128
+MAX_TRANSCRIPT_LENGTH = 2_000
 ID_PREFIX = "voice_"
 TRIAL_TEXT = "Hello! This is how I sound when a computer speaks in my voice."
 
 
 def voice_name(value: str, param: str) -> str:
     """A name without white space around it; InvalidRequest if it can't be one, or is a built-in voice's."""
-    name = plain_text(value, param, LONGEST_NAME)
+    name = plain_text(value, param, MAX_NAME_LENGTH)
     if not name:
         raise InvalidRequest("The name is empty.", code="invalid_value", param=param)
     if name in MODEL_VOICES or name.startswith(ID_PREFIX):
@@ -26,18 +26,18 @@ def voice_name(value: str, param: str) -> str:
 
 
 def user_name(value: str, param: str) -> str:
-    return plain_text(value, param, LONGEST_USER)
+    return plain_text(value, param, MAX_USER_LENGTH)
 
 
 def transcript(value: str | None, param: str) -> str | None:
     """The words of a recording, on one line; None where there are none."""
     words = " ".join((value or "").split())
-    return plain_text(words, param, LONGEST_TRANSCRIPT) or None
+    return plain_text(words, param, MAX_TRANSCRIPT_LENGTH) or None
 
 
 def delivery(sound: SoundOfVoice, instructions: str | None, param: str) -> Delivery:
     """How a voice is to speak where nobody says; empty instructions are none."""
-    told = plain_text(" ".join((instructions or "").split()), param, LONGEST_INSTRUCTIONS)
+    told = plain_text(" ".join((instructions or "").split()), param, MAX_INSTRUCTIONS_LENGTH)
     return sound.delivery(told or None)
 
 

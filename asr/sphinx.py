@@ -27,7 +27,7 @@ class Sphinx:
 
     name = "pocketsphinx"
     translates = False
-    trust = 0.5  # it mishears a tenth of a clear speaker's words, and far more of unusual voices
+    expected_wer = 0.5  # it mishears a tenth of a clear speaker's words, and far more of unusual voices
 
     def __init__(self) -> None:
         self.languages = {"en": "english"}

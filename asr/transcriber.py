@@ -24,7 +24,7 @@ AUTO = "auto"
 PLAIN = Task()
 
 
-class Listener:
+class Transcriber:
     """Turns speech into text; safe to use from several threads.
 
     One window of up to 30 s is heard at a time, so that a short recording need not wait for a long one.
@@ -44,13 +44,13 @@ class Listener:
         self._most_waiting = most_waiting
         self._waiting = 0
 
-    def listen(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> "Hearing":
+    def listen(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> "TranscriptionJob":
         """Hear mono float32 samples (N,) window by window; times count from their start.
 
         Nothing comes where nobody speaks. The iteration raises InvalidRequest for what this recogniser can't
         do, Overloaded where too many wait, and ModelError where it can't be loaded or fails.
         """
-        return Hearing(self._parts(samples, sample_rate, task))
+        return TranscriptionJob(self._parts(samples, sample_rate, task))
 
     def _parts(self, samples: np.ndarray, sample_rate: int, task: Task) -> Generator[Heard, None, None]:
         with self._place():
@@ -66,7 +66,7 @@ class Listener:
         return self.listen(samples, sample_rate, task).transcript(len(samples) / sample_rate)
 
     @classmethod
-    def of_setting(cls, name: str, device: str, most_waiting: int) -> "Listener":
+    def of_setting(cls, name: str, device: str, most_waiting: int) -> "Transcriber":
         """A listener with the recogniser that `load_recogniser` makes of the name and device."""
         short = Path(name).name
         names = [] if name == AUTO else [short] if Path(name).is_dir() else list(dict.fromkeys((name, short)))
@@ -79,10 +79,10 @@ class Listener:
             return self._loaded().languages
 
     @property
-    def trust(self) -> float:
+    def expected_wer(self) -> float:
         """The share of wrong words up to which they can be the recogniser's own; loads it."""
         with self._hearing:
-            return self._loaded().trust
+            return self._loaded().expected_wer
 
     def close(self) -> None:
         with self._hearing:
@@ -138,7 +138,7 @@ class Listener:
                 self._waiting -= 1
 
 
-class Hearing:
+class TranscriptionJob:
     """A recording that is being listened to: iterate once over what is heard; `cancel` from any thread."""
 
     def __init__(self, parts: Generator[Heard, None, None]) -> None:

@@ -18,10 +18,10 @@ from asr.transcript import SAMPLE_RATE, Heard, Segment, Task, Word
 from errors import InvalidRequest
 
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-LEAST_LOG_PROBABILITY = -1.0
+MIN_LOG_PROBABILITY = -1.0
 NO_SPEECH = 0.6
 # transformers takes the ratio of tokens, not of letters: 1.35 there is Whisper's 2.4.
-MOST_COMPRESSION = 1.35
+MAX_COMPRESSION = 1.35
 # Half of the decoder's positions are for the prompt, less the mark before it and those of language and task.
 PROMPT_SHARE, PROMPT_MARKS = 2, 4
 
@@ -29,7 +29,7 @@ PROMPT_SHARE, PROMPT_MARKS = 2, 4
 class Whisper:
     """A Whisper checkpoint in transformers' format, English-only or multilingual."""
 
-    trust = 0.25
+    expected_wer = 0.25
 
     def __init__(self, name: str, device: str) -> None:
         """name: a folder or hub id. Raises OSError or ValueError where there is no such checkpoint."""
@@ -55,7 +55,7 @@ class Whisper:
         segments = [self._segment(segment, task, language, no_speech) for segment in found]
         spoken = [segment for segment in segments if segment.text.strip()]
         surest = max((segment.mean_log_probability for segment in spoken), default=-math.inf)
-        silent = no_speech > NO_SPEECH and surest < LEAST_LOG_PROBABILITY
+        silent = no_speech > NO_SPEECH and surest < MIN_LOG_PROBABILITY
         return Heard(language, () if silent else tuple(spoken))
 
     def close(self) -> None:
@@ -92,8 +92,8 @@ class Whisper:
             return_dict_in_generate=True,
             output_scores=True,
             temperature=(task.temperature,) if task.temperature else TEMPERATURES,
-            compression_ratio_threshold=MOST_COMPRESSION,
-            logprob_threshold=LEAST_LOG_PROBABILITY,
+            compression_ratio_threshold=MAX_COMPRESSION,
+            logprob_threshold=MIN_LOG_PROBABILITY,
             condition_on_prev_tokens=False,
         )
         return output["segments"][0]

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-LONGEST_SECONDS = 30.0  # what Whisper was trained on
+MAX_SECONDS = 30.0  # what Whisper was trained on
 EARLIEST_CUT_SECONDS = 15.0
 PAUSE_SECONDS = 0.3
 KEPT_SECONDS = 0.25  # around speech: soft beginnings and ends of words
-SHORTEST_SECONDS = 0.1  # nobody says a word in less
+MIN_SECONDS = 0.1  # nobody says a word in less
 FRAMES_PER_SECOND = 50
 
 # Below this no recorder's speech is found; and 45 dB below the loudest there is only the room.
@@ -22,7 +22,7 @@ def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
     levels = frame_levels(samples, frame)
     threshold = max(SILENCE_DB, float(levels.max(initial=SILENCE_DB)) - SPEECH_RANGE_DB)
     sound = np.flatnonzero(levels > threshold)
-    kept, longest = int(KEPT_SECONDS * FRAMES_PER_SECOND), int(LONGEST_SECONDS * FRAMES_PER_SECOND)
+    kept, longest = int(KEPT_SECONDS * FRAMES_PER_SECOND), int(MAX_SECONDS * FRAMES_PER_SECOND)
     position = 0
     while len(sound := sound[sound >= position]):
         start = max(position, int(sound[0]) - kept)
@@ -30,7 +30,7 @@ def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
         position = end
         last = int(sound[sound < end][-1]) + 1
         stop = min(min(end, last + kept) * frame, len(samples))
-        if stop - start * frame >= SHORTEST_SECONDS * sample_rate:
+        if stop - start * frame >= MIN_SECONDS * sample_rate:
             yield start * frame, stop
 
 
@@ -43,7 +43,7 @@ def frame_levels(samples: np.ndarray, frame: int) -> np.ndarray:
 
 def _best_cut(levels: np.ndarray) -> int:
     """The frame in the middle of the quietest moment 15 to 30 s on."""
-    first, last = (int(seconds * FRAMES_PER_SECOND) for seconds in (EARLIEST_CUT_SECONDS, LONGEST_SECONDS))
+    first, last = (int(seconds * FRAMES_PER_SECOND) for seconds in (EARLIEST_CUT_SECONDS, MAX_SECONDS))
     width = int(PAUSE_SECONDS * FRAMES_PER_SECOND)
     pauses = np.lib.stride_tricks.sliding_window_view(levels[first:last], width).mean(axis=1)
     return first + int(pauses.argmin()) + width // 2

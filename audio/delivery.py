@@ -11,9 +11,9 @@ import av.filter
 import numpy as np
 
 SAMPLE_RATE = 24_000
-SLOWEST, FASTEST = 0.25, 4.0
-MOST_SEMITONES = 12.0
-SOFTEST_DB, LOUDEST_DB = -40.0, 20.0
+MIN_SPEED, MAX_SPEED = 0.25, 4.0
+MAX_SEMITONES = 12.0
+MIN_VOLUME_DB, MAX_VOLUME_DB = -40.0, 20.0
 # One atempo goes down to 0.5, and above 2 it would leave samples out.
 ONE_TEMPO = 2.0
 # The limiter works in floating point, and encoders overshoot a little: 0.3 dB are left to them.
@@ -35,7 +35,7 @@ class Delivery:
     volume: float | None = None
     instructions: str | None = None
 
-    def over(self, other: "Delivery") -> "Delivery":
+    def with_defaults(self, other: "Delivery") -> "Delivery":
         """This, and for what it leaves open the other."""
         mine = {field.name: getattr(self, field.name) for field in fields(self)}
         return Delivery(

@@ -10,8 +10,8 @@ from av.filter.loudnorm import stats
 
 SAMPLE_RATE = 24_000
 TARGET_LUFS = -20.0
-HIGHEST_PEAK_DB = -1.0  # true peak, dB of full scale
-LARGEST_GAIN_DB = 40.0
+MAX_PEAK_DB = -1.0  # true peak, dB of full scale
+MAX_GAIN_DB = 40.0
 
 
 def at_usual_loudness(samples: np.ndarray) -> np.ndarray:
@@ -22,7 +22,7 @@ def at_usual_loudness(samples: np.ndarray) -> np.ndarray:
     loudness, peak = measured(samples)
     if not np.isfinite([loudness, peak]).all():
         return samples
-    gain = min(TARGET_LUFS - loudness, HIGHEST_PEAK_DB - peak, LARGEST_GAIN_DB)
+    gain = min(TARGET_LUFS - loudness, MAX_PEAK_DB - peak, MAX_GAIN_DB)
     return (samples * 10 ** (gain / 20)).astype(np.float32)
 
 

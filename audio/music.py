@@ -6,17 +6,17 @@ import soxr
 TONE_RATE = 11_025
 TONE_FRAME, TONE_STEP = 1024, 256
 TONE_BLOCK = 112  # frames, 2.6 s
-LOWEST_BIN = 20  # 215 Hz; below lie the hum of mains and the pitch of voices
+MIN_BIN = 20  # 215 Hz; below lie the hum of mains and the pitch of voices
 NEIGHBOURS = 21  # bins around a bin, above whose mean a tone stands out
 STANDS_OUT_DB, QUIETEST_DB = 3.0, -60.0
-MOST_TONES = 5
+MAX_TONES = 5
 # Speech of people gave 0.7 to 0.9 and of synthesisers at most 1.9; music 20 dB below speech 2.2 to 3.2.
 HELD_TONES = 2.4
 
 BEAT_RATE = 8_000
 BEAT_FRAME, BEAT_STEP = 256, 80
 BAND_EDGES = (1, 4, 8, 12, 18, 26, 38, 56, 80, 104)  # of a spectrum's bins, wider upwards
-FASTEST_BEAT, SLOWEST_BEAT = 25, 260  # frames of 10 ms
+MAX_BEAT, MIN_BEAT = 25, 260  # frames of 10 ms
 # Speech gave at most 0.5, a synthesiser that says the same words again 0.9, drums and played notes 0.86 to 1.
 REGULAR_BEAT = 0.85
 
@@ -39,8 +39,8 @@ def held_tones(samples: np.ndarray) -> float:
     around = np.apply_along_axis(np.convolve, 1, levels, mean, mode="same")
     tones = (levels - around > STANDS_OUT_DB) & (levels > levels.max() + QUIETEST_DB)
     starts = range(0, max(1, len(tones) - TONE_BLOCK // 2), TONE_BLOCK // 2)
-    blocks = [tones[start : start + TONE_BLOCK, LOWEST_BIN:].mean(axis=0) for start in starts]
-    return float(np.median([np.sort(peak_heights(share))[-MOST_TONES:].sum() for share in blocks]))
+    blocks = [tones[start : start + TONE_BLOCK, MIN_BIN:].mean(axis=0) for start in starts]
+    return float(np.median([np.sort(peak_heights(share))[-MAX_TONES:].sum() for share in blocks]))
 
 
 def peak_heights(curve: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def beat(samples: np.ndarray) -> float:
     frames = len(onsets)
     alike = np.fft.irfft(np.abs(np.fft.rfft(onsets, 2 * frames)) ** 2)[:frames]
     alike *= frames / np.arange(frames, 0, -1)
-    return float(alike[FASTEST_BEAT : min(SLOWEST_BEAT, frames // 2)].max() / max(alike[0], 1e-12))
+    return float(alike[MAX_BEAT : min(MIN_BEAT, frames // 2)].max() / max(alike[0], 1e-12))
 
 
 def _spectra(samples: np.ndarray, frame: int, step: int) -> np.ndarray:

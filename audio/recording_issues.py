@@ -30,7 +30,7 @@ SECOND_VOICE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Finding:
+class RecordingIssue:
     """Something to know about a recording: a name that programs can tell apart, and words for people."""
 
     name: str

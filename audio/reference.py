@@ -28,8 +28,8 @@ KEPT_AFTER = SAMPLE_RATE // 5
 PAUSE_SECONDS = 0.3
 
 QUIETEST_SPEECH_DB = -32.0
-LOUDEST_SPEECH_DB = -8.0
-HIGHEST_PEAK = 0.98
+MAX_SPEECH_DB = -8.0
+MAX_PEAK = 0.98
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ def at_sane_level(samples: np.ndarray, loud: float) -> np.ndarray:
     A recording whispered by its microphone would give a whispering answer, and the codec has heard little
     of such levels; one gain for the whole clip changes nothing else of the voice.
     """
-    gain = 10 ** ((min(max(loud, QUIETEST_SPEECH_DB), LOUDEST_SPEECH_DB) - loud) / 20)
+    gain = 10 ** ((min(max(loud, QUIETEST_SPEECH_DB), MAX_SPEECH_DB) - loud) / 20)
     peak = float(np.abs(samples).max())
-    return (samples * min(gain, HIGHEST_PEAK / peak)).astype(np.float32) if gain != 1 or peak > 1 else samples
+    return (samples * min(gain, MAX_PEAK / peak)).astype(np.float32) if gain != 1 or peak > 1 else samples
 
 
 def too_short(finding: str) -> InvalidAudio:

@@ -13,7 +13,7 @@ from audio.loudness import at_usual_loudness
 from audio.music import is_music
 from audio.recording_issues import (
     QUIETEST,
-    Finding,
+    RecordingIssue,
     clipped_share,
     hum_of,
     pitches_of,
@@ -34,8 +34,8 @@ from audio.reference import (
 )
 from errors import InvalidAudio
 
-LEAST_SECONDS = 2.0
-LEAST_SPEECH_SECONDS = 1.0
+MIN_SECONDS = 2.0
+MIN_SPEECH_SECONDS = 1.0
 # A phrase stands out of the pauses around it; a quarter of a second parts two, a click is none.
 ABOVE_FLOOR_DB, BELOW_LOUD_DB = 8.0, 12.0
 PAUSE_FRAMES, CLICK_FRAMES = 25, 10
@@ -56,7 +56,7 @@ SecondSpeaker = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
-class ChosenStretch:
+class ReferenceSelection:
     """Samples ready for the codec at a usual loudness (float32 mono 24 kHz, 1 to 30 s), and whence they came.
 
     start_seconds, end_seconds: the used part of the recording, of source_seconds.
@@ -67,7 +67,7 @@ class ChosenStretch:
     start_seconds: float
     end_seconds: float
     source_seconds: float
-    findings: tuple[Finding, ...]
+    findings: tuple[RecordingIssue, ...]
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,15 @@ class Phrases:
         return (self.end - self.first) / STEPS_PER_SECOND
 
 
-def choose_stretch(samples: np.ndarray, second_speaker: SecondSpeaker | None = None) -> ChosenStretch:
+def select_reference(samples: np.ndarray, second_speaker: SecondSpeaker | None = None) -> ReferenceSelection:
     """Choose from mono float32 samples (N,) at 24 kHz, at least 2 s, and say what was found.
 
     Without second_speaker two voices are told by their pitch.
     Raises InvalidAudio: audio_too_short, audio_silent, audio_not_finite, audio_no_speech, audio_clipped.
     """
     seconds = len(samples) / SAMPLE_RATE
-    if seconds < LEAST_SECONDS:
-        raise _too_short(f"The recording is {seconds:.2f} s long; at least {LEAST_SECONDS:g} s are needed")
+    if seconds < MIN_SECONDS:
+        raise _too_short(f"The recording is {seconds:.2f} s long; at least {MIN_SECONDS:g} s are needed")
     prepare_reference(samples)  # refuses what holds no sound at all
     levels = speech_levels(samples)
     loud = float(np.partition(levels, -LOUD_FRAMES)[-LOUD_FRAMES])
@@ -117,7 +117,7 @@ def choose_stretch(samples: np.ndarray, second_speaker: SecondSpeaker | None = N
     findings = _findings(samples[start:end], phrases, chosen, other, loud, hum)
     used = prepare_reference(at_usual_loudness(samples[start:end]))
     offset = start / SAMPLE_RATE
-    return ChosenStretch(
+    return ReferenceSelection(
         used.samples, offset + used.start_seconds, offset + used.end_seconds, seconds, findings
     )
 
@@ -139,13 +139,13 @@ def _findings(
     other: np.ndarray,
     loud: float,
     hum: int | None,
-) -> tuple[Finding, ...]:
+) -> tuple[RecordingIssue, ...]:
     """What is to be said of the chosen samples and phrases; InvalidAudio where they are of no use.
 
     other: the share of each phrase that a second voice says. hum: in Hz.
     """
     seconds = phrases.seconds[chosen]
-    if seconds.sum() < LEAST_SPEECH_SECONDS:
+    if seconds.sum() < MIN_SPEECH_SECONDS:
         raise _too_short(f"The recording holds only {seconds.sum():.1f} s of good speech")
     clipped = float(np.average(phrases.clipped[chosen], weights=seconds))
     if clipped > CLIPPED_BEYOND_USE:
@@ -155,15 +155,15 @@ def _findings(
     above = loud - float(np.quantile(levels, QUIETEST))
     found = []
     if clipped > CLIPPED:
-        found.append(Finding("clipping", f"{clipped:.0%} of the samples are clipped."))
+        found.append(RecordingIssue("clipping", f"{clipped:.0%} of the samples are clipped."))
     if hum is not None:
-        found.append(Finding("hum", f"There is a hum of {hum} Hz in the background."))
+        found.append(RecordingIssue("hum", f"There is a hum of {hum} Hz in the background."))
     if is_music(samples):
-        found.append(Finding("music", "There is music or singing in it; speech alone is better."))
+        found.append(RecordingIssue("music", "There is music or singing in it; speech alone is better."))
     elif above < NOISY_DB:
-        found.append(Finding("noise", f"The background is only {above:.0f} dB below the speech."))
+        found.append(RecordingIssue("noise", f"The background is only {above:.0f} dB below the speech."))
     if other.any():
-        found.append(Finding("two_voices", _two_voices(float(other[chosen] @ seconds) > STRAY_SECONDS)))
+        found.append(RecordingIssue("two_voices", _two_voices(float(other[chosen] @ seconds) > STRAY_SECONDS)))
     return tuple(found)
 
 

@@ -17,14 +17,14 @@ from audio.reference import SAMPLE_RATE, SPEECH_RANGE_DB, STEPS_PER_SECOND, spee
 # Speech stands at -30 to -10 dB; what never comes above -50 nobody would hear beside it.
 INAUDIBLE_DB = -50.0
 LOUD_STEPS = 20  # the loudness is what the loudest 0.2 s reach
-LONGEST_PAUSE_SECONDS = 2.5  # readers pause up to a second between sentences, two between paragraphs
+MAX_PAUSE_SECONDS = 2.5  # readers pause up to a second between sentences, two between paragraphs
 
 FULL_SCALE = 0.999
 CLIPPED_RUN = 3  # samples: a single peak that touches full scale is not flat
 CLIPPED_SHARE = 0.0005  # of all samples: half a millisecond in each second, heard as crackling
 
 # Nobody says more than 25 letters a second, and the slowest readers say 5; some silence is always added.
-FASTEST, SLOWEST = 25.0, 5.0
+MAX_SPEED, MIN_SPEED = 25.0, 5.0
 SPARE_SECONDS = 3.0
 # Letters that a character sounds like: digits are said as words, a Chinese or Japanese sign is a syllable.
 DIGIT_LETTERS, SIGN_LETTERS = 4, 3
@@ -33,7 +33,7 @@ MOST_QUOTED = 60  # characters of a text in a message
 
 HOP, WINDOW, BANDS = SAMPLE_RATE // 50, 1024, 24
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP
-SHORTEST_LOOP, LONGEST_LOOP = 0.3, 6.0  # seconds of what is repeated
+MIN_LOOP, MAX_LOOP = 0.3, 6.0  # seconds of what is repeated
 REPEATED_SECONDS = 3.0  # how long it goes on after the first time: people repeat a word, not that long
 REPEATS = 2
 # Correlation of two spectrograms: different words are above this for a sixth of a second at most.
@@ -41,7 +41,7 @@ ALIKE = 0.8
 
 
 @dataclass(frozen=True)
-class Fault:
+class SpeechIssue:
     """One thing wrong: its kind, where it is in seconds, and a sentence for people."""
 
     kind: Literal["silence", "clipping", "loop", "too_short", "too_long", "missing"]
@@ -50,30 +50,30 @@ class Fault:
     message: str
 
 
-def faults_of(samples: np.ndarray, text: str) -> list[Fault]:
+def find_speech_issues(samples: np.ndarray, text: str) -> list[SpeechIssue]:
     """What is wrong with mono float32 samples (N,) at 24 kHz that should say this text."""
     if len(samples) < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_STEPS * 2:
-        return [Fault("too_short", 0.0, len(samples) / SAMPLE_RATE, "There is hardly any sound.")]
+        return [SpeechIssue("too_short", 0.0, len(samples) / SAMPLE_RATE, "There is hardly any sound.")]
     levels = speech_levels(samples)
     loud = float(np.partition(levels, -LOUD_STEPS)[-LOUD_STEPS])
     if loud < INAUDIBLE_DB:
-        return [Fault("silence", 0.0, len(samples) / SAMPLE_RATE, "Nothing can be heard.")]
+        return [SpeechIssue("silence", 0.0, len(samples) / SAMPLE_RATE, "Nothing can be heard.")]
     found = [*silences(levels, loud), *clipping(samples), *loops(samples, levels, loud)]
     return [*found, *wrong_length(len(samples) / SAMPLE_RATE, text)]
 
 
-def silences(levels: np.ndarray, loud: float) -> Iterator[Fault]:
+def silences(levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
     """Pauses that no reader makes. levels: of each 10 ms, in dB."""
     sound = np.flatnonzero(levels > loud - SPEECH_RANGE_DB)
     edges = [-1, *sound.tolist(), len(levels)]
     for before, after in pairwise(edges):
         seconds = (after - before - 1) / STEPS_PER_SECOND
-        if seconds > LONGEST_PAUSE_SECONDS:
+        if seconds > MAX_PAUSE_SECONDS:
             start = (before + 1) / STEPS_PER_SECOND
-            yield Fault("silence", start, start + seconds, f"Nothing is said for {seconds:.1f} s.")
+            yield SpeechIssue("silence", start, start + seconds, f"Nothing is said for {seconds:.1f} s.")
 
 
-def clipping(samples: np.ndarray) -> Iterator[Fault]:
+def clipping(samples: np.ndarray) -> Iterator[SpeechIssue]:
     """Peaks cut flat at full scale."""
     full = np.abs(samples) >= FULL_SCALE
     flat = np.lib.stride_tricks.sliding_window_view(full, CLIPPED_RUN).all(axis=1)
@@ -81,28 +81,28 @@ def clipping(samples: np.ndarray) -> Iterator[Fault]:
     if share > CLIPPED_SHARE:
         where = np.flatnonzero(flat)
         start, end = int(where[0]) / SAMPLE_RATE, int(where[-1] + CLIPPED_RUN) / SAMPLE_RATE
-        yield Fault("clipping", start, end, f"{share:.2%} of the samples are cut off at full scale.")
+        yield SpeechIssue("clipping", start, end, f"{share:.2%} of the samples are cut off at full scale.")
 
 
-def wrong_length(seconds: float, text: str) -> Iterator[Fault]:
+def wrong_length(seconds: float, text: str) -> Iterator[SpeechIssue]:
     """Speech faster or slower than anyone's."""
     letters = sum(map(_letters, text))
-    if seconds < letters / FASTEST:
-        yield Fault("too_short", 0.0, seconds, f"{seconds:.1f} s are too short for all of the text.")
-    if seconds > letters / SLOWEST + SPARE_SECONDS:
-        yield Fault("too_long", 0.0, seconds, f"{seconds:.1f} s are too long for the text alone.")
+    if seconds < letters / MAX_SPEED:
+        yield SpeechIssue("too_short", 0.0, seconds, f"{seconds:.1f} s are too short for all of the text.")
+    if seconds > letters / MIN_SPEED + SPARE_SECONDS:
+        yield SpeechIssue("too_long", 0.0, seconds, f"{seconds:.1f} s are too long for the text alone.")
 
 
-def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[Fault]:
+def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[SpeechIssue]:
     """Texts, each with the seconds where its speech begins and ends, that are too short to hold their words."""
     for text, start, end in texts:
-        if end - start < sum(map(_letters, text)) / FASTEST:
-            yield Fault("too_short", start, end, f"{end - start:.1f} s are too short for {excerpt(text)}.")
+        if end - start < sum(map(_letters, text)) / MAX_SPEED:
+            yield SpeechIssue("too_short", start, end, f"{end - start:.1f} s are too short for {excerpt(text)}.")
 
 
-def unheard(text: str, start: float, end: float) -> Fault:
+def unheard(text: str, start: float, end: float) -> SpeechIssue:
     """A sentence of which a recogniser heard next to nothing."""
-    return Fault("missing", start, end, f"{excerpt(text)} was not heard.")
+    return SpeechIssue("missing", start, end, f"{excerpt(text)} was not heard.")
 
 
 def excerpt(text: str) -> str:
@@ -119,7 +119,7 @@ def _letters(character: str) -> int:
     return SIGN_LETTERS if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def loops(samples: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[Fault]:
+def loops(samples: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
     """The stretch that repeats itself longest, or a sound that is held, if either goes on for 3 s.
 
     Two moments are alike where their spectra, a third of a second around each, correlate.
@@ -130,7 +130,7 @@ def loops(samples: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[Faul
     spectra = (spectra - spectra[sounding].mean(axis=0)) * sounding[:, None]
     energy = np.square(spectra).sum(axis=1)
     best: tuple[int, int, int] | None = None
-    for lag in range(int(SHORTEST_LOOP * FRAMES_PER_SECOND), int(LONGEST_LOOP * FRAMES_PER_SECOND)):
+    for lag in range(int(MIN_LOOP * FRAMES_PER_SECOND), int(MAX_LOOP * FRAMES_PER_SECOND)):
         start, length = longest_run(alike(spectra, energy, sounding, lag))
         enough = max(REPEATED_SECONDS * FRAMES_PER_SECOND, REPEATS * lag)
         if length >= enough and (best is None or length > best[1] + lag):
@@ -139,12 +139,12 @@ def loops(samples: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[Faul
         start, length, lag = best
         seconds = lag / FRAMES_PER_SECOND
         begin, end = start / FRAMES_PER_SECOND, (start + length + lag) / FRAMES_PER_SECOND
-        yield Fault("loop", begin, end, f"The same {seconds:.1f} s come again and again.")
+        yield SpeechIssue("loop", begin, end, f"The same {seconds:.1f} s come again and again.")
 
 
 def alike(spectra: np.ndarray, energy: np.ndarray, sounding: np.ndarray, lag: int) -> np.ndarray:
     """Which frames are like those `lag` later, judged over 0.3 s around each; silence is like nothing."""
-    width = int(SHORTEST_LOOP * FRAMES_PER_SECOND)
+    width = int(MIN_LOOP * FRAMES_PER_SECOND)
     if len(spectra) <= lag + width:
         return np.zeros(0, bool)
 

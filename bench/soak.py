@@ -24,7 +24,7 @@ import httpx
 from bench.serve import ROOT, SENTENCES, server
 
 RECORDING = base64.b64encode((ROOT / "test_audio.wav").read_bytes()).decode()
-IMPATIENT, LONGEST_PATIENCE = 1 / 3, 1.5  # of the clients; seconds until they hang up
+IMPATIENT, MAX_PATIENCE = 1 / 3, 1.5  # of the clients; seconds until they hang up
 GROWTH_ALLOWED_MIB = 64
 PATIENCE_SECONDS, REST_SECONDS = 300, 30
 WELL_BEHAVED = -1  # the number of a client that waits
@@ -57,7 +57,7 @@ def one_client(url: str, number: int) -> str:
     numbers = random.Random(number)
     path, body = body_of(numbers)
     leaves = number != WELL_BEHAVED and numbers.random() < IMPATIENT
-    patience = numbers.random() * LONGEST_PATIENCE if leaves else PATIENCE_SECONDS
+    patience = numbers.random() * MAX_PATIENCE if leaves else PATIENCE_SECONDS
     begun, received = time.monotonic(), b""
     try:
         with httpx.stream("POST", url + path, json=body, timeout=PATIENCE_SECONDS) as response:

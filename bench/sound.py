@@ -27,7 +27,7 @@ from higgs.codecs.higgs_v2.network import CodecNetwork
 from higgs.engine.engine import Engine
 from higgs.engine.sampler import SamplingOptions
 from higgs.prompts.v2 import Prompt
-from higgs.speech import Piece, SpeechStream, Stretch
+from higgs.speech import SpeechSegment, SpeechStream, TextChunk
 
 REPEATS = 5
 RATIOS = [8, 5, 4, 2, 3]
@@ -63,7 +63,7 @@ def encode_seconds(codec: Codec) -> float:
 def speak(engine: Engine, codec: Codec, prompt: Prompt, options: SamplingOptions, columns: int) -> Answer:
     """One stream, heard as it comes."""
     start, answer = time.perf_counter(), Answer()
-    for samples in SpeechStream(engine, codec, [Stretch([Piece(prompt, columns)])], options):
+    for samples in SpeechStream(engine, codec, [SpeechSegment([TextChunk(prompt, columns)])], options):
         if len(samples):
             answer.hear(time.perf_counter() - start, len(samples) / SAMPLE_RATE)
     return answer

@@ -16,10 +16,10 @@ import torch
 
 from bench.subject import DEVICE, default_model, model_named
 from higgs.cpu.cache import PanelCache
-from higgs.cpu.decode import cache_for, path_for
-from higgs.cpu.sampler import decoder_for
+from higgs.cpu.decode import cache_for, decode_fn_for
+from higgs.cpu.sampler import model_runner_for
 from higgs.engine.kv_cache import KVCache, SlotCache
-from higgs.engine.model_runner import Decoder
+from higgs.engine.model_runner import ModelRunner
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.transformer import HiggsModel, Layer
 
@@ -55,7 +55,7 @@ def bytes_of_weights(model: HiggsModel) -> int:
 
 @torch.inference_mode()
 def step_seconds(
-    model: HiggsModel, decoder: Decoder, cache: SlotCache | PanelCache, batch: int, length: int
+    model: HiggsModel, decoder: ModelRunner, cache: SlotCache | PanelCache, batch: int, length: int
 ) -> float:
     weight = model.audio_lm_head.weight
 
@@ -84,10 +84,10 @@ def main() -> None:
     model = model_named(arguments.model)
     capacity = max(arguments.length) + (REPEATS + 1) * STEPS + 1
     cache = cache_for(model, max(arguments.batch), capacity)
-    decoder = decoder_for(model.config, path_for(model, cache), cache)
+    decoder = model_runner_for(model.config, decode_fn_for(model, cache), cache)
     speed = bytes_per_second(torch.device(DEVICE))
     one_position = KVCache(model.config, 1, dtype=model.audio_lm_head.weight.dtype)
-    halved = 2 if isinstance(cache, PanelCache) and cache.half else 1  # as CompiledPath keeps both
+    halved = 2 if isinstance(cache, PanelCache) and cache.half else 1  # as CompiledDecode keeps both
     weights, per_position = bytes_of_weights(model) // halved, one_position.data.nbytes // halved
     print(f"{speed / 1e9:.1f} GB/s, weights {weights / 1e6:.1f} MB, {per_position} B per position")
     print(f"{'batch':>5} {'length':>6} {'ms':>8} {'floor':>8} {'columns/s':>10}")

@@ -8,11 +8,11 @@ import torch
 
 from higgs.codecs.base import FRAME_RATE
 
-LARGEST_PIECE = 128  # frames
+MAX_CHUNK = 128  # frames
 RESERVE = 0.15  # seconds left to play at which what is there is handed out
 
 
-def in_growing_pieces(
+def playback_chunks(
     stream: Iterable[torch.Tensor], first: int, ahead: int, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[torch.Tensor]:
     """Join a stream of codes (8, t) to pieces of at least `first` frames, then twice as many each time, up to
@@ -33,7 +33,7 @@ def in_growing_pieces(
         if frames >= size or hurried:
             begun = min(begun, clock())
             given += frames
-            size = size if hurried else min(2 * size, LARGEST_PIECE)
+            size = size if hurried else min(2 * size, MAX_CHUNK)
             yield torch.cat(held, dim=1)
             held, frames = [], 0
     if held:

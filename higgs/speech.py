@@ -15,13 +15,13 @@ from higgs.engine.engine import Engine
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.piece_pauses import PiecePauses
-from higgs.playback import in_growing_pieces
+from higgs.playback import playback_chunks
 from higgs.prompts.v2 import Prompt
 
-FIRST_PIECE = 8  # frames
+FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
 NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
-TAKES = 4  # seeds that are tried where the model ends before it speaks
+MAX_SEEDS = 4  # seeds that are tried where the model ends before it speaks
 SEEDS_APART = 1_000_003  # those of one piece, so that no other piece has them
 
 
@@ -53,31 +53,31 @@ class Speech:
 
 
 @dataclass(frozen=True)
-class Piece:
+class TextChunk:
     """What is spoken in one go: a prompt, and the columns that its speech may take.
 
     text:       the words in it.
     pause:      samples of silence behind it, where another follows in the same stretch.
     follows:    the number of the piece that its voice spoke before, if it is to go on from there.
-    going_on:   the prompt instead of the other, made with the codes (8, T) of that piece.
+    continuation_prompt:   the prompt instead of the other, made with the codes (8, T) of that piece.
     """
 
     prompt: Prompt
-    max_columns: int
+    max_steps: int
     text: str = ""
     pause: int = 0
-    follows: int | None = None
-    going_on: Callable[[torch.Tensor], Prompt] | None = None
+    previous: int | None = None
+    continuation_prompt: Callable[[torch.Tensor], Prompt] | None = None
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SpeechSegment:
     """Pieces that are one stretch of sound, and `silence` behind it, in samples.
 
     filter: makes of the samples, piece by piece, those that are heard.
     """
 
-    pieces: Sequence[Piece]
+    pieces: Sequence[TextChunk]
     silence: int = 0
     filter: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter
 
@@ -96,14 +96,14 @@ class SpeechStream:
         self,
         engine: Engine,
         codec: Codec,
-        stretches: Sequence[Stretch],
+        segments: Sequence[SpeechSegment],
         options: SamplingOptions,
         longest: int | None = None,
     ) -> None:
-        self._pieces = [piece for stretch in stretches for piece in stretch.pieces]
+        self._pieces = [piece for segment in segments for piece in segment.pieces]
         for piece in self._pieces:
-            engine.check(piece.prompt, piece.max_columns)
-        self._engine, self._codec, self._stretches = engine, codec, stretches
+            engine.check(piece.prompt, piece.max_steps)
+        self._engine, self._codec, self._segments = engine, codec, segments
         self._options, self._longest = options, longest
         self._changing = threading.Lock()
         self._cancelled = False
@@ -115,7 +115,7 @@ class SpeechStream:
 
     def _submit(self, index: int, admitted: bool = True, take: int = 0) -> bool:
         """Give the engine a piece; False if there are no columns left for it. take: how often it was given."""
-        columns = self._pieces[index].max_columns
+        columns = self._pieces[index].max_steps
         if self._longest is not None:
             columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken[:index]))
         if index and columns <= CODEBOOKS:
@@ -130,12 +130,12 @@ class SpeechStream:
                 generation.cancel()
         return True
 
-    def _prompt(self, piece: Piece) -> Prompt:
+    def _prompt(self, piece: TextChunk) -> Prompt:
         """The prompt that goes on from the piece before, if that came to a good end."""
-        if piece.follows is None or piece.going_on is None:
+        if piece.previous is None or piece.continuation_prompt is None:
             return piece.prompt
-        codes, before = self._codes[piece.follows], self._spoken[piece.follows]
-        return piece.going_on(codes) if before.finish_reason == "stop" and codes.numel() else piece.prompt
+        codes, before = self._codes[piece.previous], self._spoken[piece.previous]
+        return piece.continuation_prompt(codes) if before.finish_reason == "stop" and codes.numel() else piece.prompt
 
     def _frames(self, pieces: range, pauses: PiecePauses) -> Iterator[torch.Tensor]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
@@ -154,7 +154,7 @@ class SpeechStream:
 
     def _frames_of(self, index: int) -> Iterator[torch.Tensor]:
         """The codes of a piece that was given to the engine, by another seed if the model ends at once."""
-        takes = 1 if index == 0 and self._options.seed is not None else TAKES
+        takes = 1 if index == 0 and self._options.seed is not None else MAX_SEEDS
         for take in range(takes):
             if take and not self._submit(index, take=take):
                 return
@@ -172,8 +172,8 @@ class SpeechStream:
         if at_once:
             pushed = iter([(torch.cat([NO_CODES, *frames], dim=1), True)])
         else:
-            first = max(FIRST_PIECE, decoder.ahead + FIRST_SOUND)
-            growing = in_growing_pieces(frames, first, decoder.ahead)
+            first = max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
+            growing = playback_chunks(frames, first, decoder.ahead)
             pushed = chain(((codes, False) for codes in growing), [(NO_CODES, True)])
         for codes, last in pushed:
             self._as_spoken.append(decoder.push(codes, last))
@@ -182,13 +182,13 @@ class SpeechStream:
     def _sound(self, at_once: bool) -> Iterator[np.ndarray]:
         """What is heard: filtered, and with the pauses."""
         begun = 0
-        for stretch in self._stretches:
-            pieces = range(begun, begun + len(stretch.pieces))
+        for segment in self._segments:
+            pieces = range(begun, begun + len(segment.pieces))
             begun = pieces.stop
-            yield from stretch.filter(self._samples(pieces, at_once))
+            yield from segment.filter(self._samples(pieces, at_once))
             if len(self._codes) < begun:
                 return
-            yield np.zeros(stretch.silence, np.float32)
+            yield np.zeros(segment.silence, np.float32)
 
     def speech(self) -> Speech:
         """Wait for the whole. Cancelled, or ModelError if the model failed or ended without a frame."""

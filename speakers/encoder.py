@@ -48,7 +48,7 @@ class SpeakerEncoder(nn.Module):
         self._filters = torch.from_numpy(filters).float()
 
     @torch.inference_mode()
-    def voiceprints(self, windows: np.ndarray) -> np.ndarray:
+    def embeddings(self, windows: np.ndarray) -> np.ndarray:
         """Windows of float32 samples (N, 25600) at 16 kHz → voiceprints (N, 256), positive, of length 1."""
         spectrograms = self._spectrograms(torch.from_numpy(windows))
         prints = []

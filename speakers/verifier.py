@@ -30,7 +30,7 @@ SECOND_VOICE_SHARE, SECOND_VOICE_WINDOWS = 0.15, 2
 ROUNDS = 10
 
 
-class SpeakerJudge:
+class SpeakerVerifier:
     """Compares voices; safe to use from several threads. NotInstalled where there is no model.
 
     weights: the file of the model; None where there is none.
@@ -52,9 +52,9 @@ class SpeakerJudge:
 
     def similarity(self, one: np.ndarray, other: np.ndarray, sample_rate: int) -> float:
         """How alike the speakers of two recordings, float32 samples (N,), are: 0 to 1."""
-        return float(self.voiceprint(one, sample_rate) @ self.voiceprint(other, sample_rate))
+        return float(self.embedding(one, sample_rate) @ self.embedding(other, sample_rate))
 
-    def voiceprint(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    def embedding(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
         """What tells the speaker (256,), of length 1: the mean over windows of 1.6 s of the speech."""
         return unit(self._encode(windows(speech(samples, sample_rate), WINDOW // OVERLAP)).mean(axis=0))
 
@@ -76,7 +76,7 @@ class SpeakerJudge:
             if self._encoder is None:
                 self._encoder = SpeakerEncoder(self.require())
                 log.info("the speaker model %s is loaded", self._weights)
-            return self._encoder.voiceprints(cut)
+            return self._encoder.embeddings(cut)
 
 
 def speech(samples: np.ndarray, sample_rate: int) -> np.ndarray:

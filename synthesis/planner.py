@@ -14,12 +14,12 @@ from errors import InvalidRequest
 from higgs.codecs.base import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
 from higgs.prompts.tags import Tags
 from higgs.prompts.v2 import QUIET_ROOM, Prompt, Reference
-from higgs.speech import Piece, Stretch
+from higgs.speech import SpeechSegment, TextChunk
 from text.chunking import SPEAKER, Chunking
 from text.normalise import Reading, plain_scene, spoken_length, spoken_parts, without_tags
 
-SHORTEST_BUDGET = 8 * FRAME_RATE
-FASTEST_SPEECH = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
+MIN_BUDGET = 8 * FRAME_RATE
+MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
 SENTENCE_PAUSE = round(0.25 * SAMPLE_RATE)  # beside the silence that the model itself leaves around a sentence
 ENDED = re.compile(r"""[.!?…]["')\]]*$""")
 DIALOGUE = 1_200  # characters, some 200 words: a dialogue whose voices the model makes up is not cut below that
@@ -57,7 +57,7 @@ class VoiceReference:
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """How to speak; None takes the model's own default. max_columns: longest speech, in columns of 40 ms.
+    """How to speak; None takes the model's own default. max_steps: longest speech, in columns of 40 ms.
 
     delivery: outranks that of the voices. scene: where and how it is spoken, for models that follow it; None
     for a quiet room.
@@ -67,7 +67,7 @@ class SpeechOptions:
     top_k: int | None = None
     top_p: float | None = None
     seed: int | None = None
-    max_columns: int | None = None
+    max_steps: int | None = None
     delivery: Delivery = Delivery()
     scene: str | None = None
 
@@ -87,7 +87,7 @@ class Prompts(Protocol):
         speakers: Sequence[str],
     ) -> Prompt: ...
 
-    def heeds(self, scene: str) -> bool: ...
+    def supports_instructions(self, scene: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Planner:
     chunking: how much text the model speaks well in one go.
     trained_on_conversations: it can be told how to speak, reads several recordings of a voice, and goes on
     from what was said before, as far as its prompts have a place for them.
-    positions: of a prompt and its speech together; columns_per_byte: see Settings.
+    positions: of a prompt and its speech together; max_frames_per_byte: see Settings.
     """
 
     prompts: Prompts
@@ -105,11 +105,11 @@ class Planner:
     chunking: Chunking
     trained_on_conversations: bool
     positions: int
-    columns_per_byte: float
+    max_frames_per_byte: float
 
-    def stretches(
+    def segments(
         self, text: str, voices: Sequence[VoiceReference | None], options: SpeechOptions
-    ) -> list[Stretch]:
+    ) -> list[SpeechSegment]:
         """What is spoken one after the other. InvalidRequest as of spoken_parts and PromptBuilder.build."""
         speakers = self._speakers(text, voices)
         parts = spoken_parts(
@@ -122,13 +122,13 @@ class Planner:
         )
         spoken = [part for part in parts if isinstance(part, tuple)]
         pieces = iter(self._pieces(spoken, voices, options, speakers))
-        sounds = [options.delivery.over(voice.delivery if voice else Delivery()).sound for voice in voices]
+        sounds = [options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices]
         found = []
         for sound, group in groupby(parts, lambda part: sounds[part[0]] if isinstance(part, tuple) else None):
             if sound is None:
-                found.append(Stretch([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
+                found.append(SpeechSegment([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
             else:
-                found.append(Stretch([next(pieces) for _ in group], filter=partial(delivered, sound=sound)))
+                found.append(SpeechSegment([next(pieces) for _ in group], filter=partial(delivered, sound=sound)))
         return found
 
     def _speakers(self, text: str, voices: Sequence[VoiceReference | None]) -> list[str]:
@@ -147,9 +147,9 @@ class Planner:
         voices: Sequence[VoiceReference | None],
         options: SpeechOptions,
         speakers: Sequence[str],
-    ) -> list[Piece]:
+    ) -> list[TextChunk]:
         """A piece for each part; one that its voice has spoken before goes on from there."""
-        found: list[Piece] = []
+        found: list[TextChunk] = []
         last: dict[int, int] = {}
         for number, (speaker, text) in enumerate(spoken):
             voice = voices[speaker]
@@ -159,8 +159,8 @@ class Planner:
             piece = self._piece(prompt(before=None), text)
             if self.trained_on_conversations and speaker in last:
                 said = spoken[last[speaker]][1]
-                going_on = partial(self._going_on, piece, prompt, said)
-                piece = replace(piece, follows=last[speaker], going_on=going_on)
+                continuation_prompt = partial(self._continuation_prompt, piece, prompt, said)
+                piece = replace(piece, previous=last[speaker], continuation_prompt=continuation_prompt)
             found.append(piece)
             last[speaker] = number
         return found
@@ -170,31 +170,31 @@ class Planner:
         told = [options.scene, options.delivery.instructions]
         if not any([*told, *(voice.delivery.instructions for voice in voices if voice)]):
             return None
-        heeded = (self.prompts.heeds(self._scene(voice, options)) for voice in voices)
+        heeded = (self.prompts.supports_instructions(self._scene(voice, options)) for voice in voices)
         return self.trained_on_conversations and any(heeded)
 
     def _reference(self, voice: VoiceReference) -> Reference:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
-    def _piece(self, prompt: Prompt, text: str) -> Piece:
+    def _piece(self, prompt: Prompt, text: str) -> TextChunk:
         """A prompt for a text, with the columns that fit beside it, if those needed do."""
         length = len(text.encode())
         pause = SENTENCE_PAUSE if self.chunking.sentences and ENDED.search(text) else 0
-        needed = max(int(FASTEST_SPEECH * length), FIRST_FRAME)
-        budget = SHORTEST_BUDGET + int(self.columns_per_byte * length)
+        needed = max(int(MAX_SPEAKING_RATE * length), FIRST_FRAME)
+        budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
         columns = min(budget, max(self.positions - len(prompt), needed))
-        return Piece(prompt, columns, without_tags(text).strip(), pause)
+        return TextChunk(prompt, columns, without_tags(text).strip(), pause)
 
-    def _going_on(
-        self, piece: Piece, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
+    def _continuation_prompt(
+        self, piece: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
     ) -> Prompt:
         """The prompt that goes on from what was said, if there is room for it."""
         longer = prompt(before=Reference(codes, said))
-        return longer if len(longer) + piece.max_columns <= self.positions else piece.prompt
+        return longer if len(longer) + piece.max_steps <= self.positions else piece.prompt
 
     def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
         """The description of the scene, and behind it how to speak."""
-        told = options.delivery.over(voice.delivery if voice else Delivery()).instructions
+        told = options.delivery.with_defaults(voice.delivery if voice else Delivery()).instructions
         if not self.trained_on_conversations:
             return QUIET_ROOM
         if told and voice is None and self.prompts.normalised:

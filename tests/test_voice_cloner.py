@@ -26,7 +26,7 @@ from tests.tiny_server import write_endless_model, write_whole_model
 from voice_cloning import VoiceCloner
 
 RECORDING = (ROOT / "test_audio.wav").read_bytes()
-SHORT = SpeechOptions(seed=1, max_columns=60)
+SHORT = SpeechOptions(seed=1, max_steps=60)
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +115,8 @@ def test_several_voices_speak_in_turn(cloner: VoiceCloner) -> None:
 
 
 def test_a_seed_is_repeatable_and_told(cloner: VoiceCloner) -> None:
-    drawn = cloner.speak("Hello.", options=SpeechOptions(max_columns=60))
-    again = cloner.speak("Hello.", options=SpeechOptions(seed=drawn.seed, max_columns=60))
+    drawn = cloner.speak("Hello.", options=SpeechOptions(max_steps=60))
+    again = cloner.speak("Hello.", options=SpeechOptions(seed=drawn.seed, max_steps=60))
     assert np.array_equal(drawn.samples, again.samples)
 
 
@@ -147,7 +147,7 @@ def test_a_long_text_is_spoken_in_pieces(cloner: VoiceCloner) -> None:
 
 def test_max_columns_bounds_all_pieces_together(endless_cloner: VoiceCloner) -> None:
     text = "This sentence has some forty characters. " * 20
-    speech = endless_cloner.speak(text, options=SpeechOptions(seed=1, max_columns=60))
+    speech = endless_cloner.speak(text, options=SpeechOptions(seed=1, max_steps=60))
     assert speech.finish_reason == "length"
     assert speech.completion_audio_tokens == 60 - 8
 
@@ -208,7 +208,7 @@ def sample_with(audio: AudioContent) -> ChatMLSample:
 
 
 def test_boson_s_sample_is_answered_like_speak(cloner: VoiceCloner) -> None:
-    options = SpeechOptions(temperature=0.7, top_k=50, top_p=0.95, seed=3, max_columns=60)
+    options = SpeechOptions(temperature=0.7, top_k=50, top_p=0.95, seed=3, max_steps=60)
     speech = cloner.speak("Hello world.", cloner.reference(RECORDING, "Some words."), options)
     raw = AudioContent("placeholder", raw_audio=base64.b64encode(RECORDING).decode())
     for audio in (raw, AudioContent(str(ROOT / "test_audio.wav"))):

@@ -38,7 +38,7 @@ def _date(month: int, day: str, written_year: str) -> str:
 def _slashed(found: re.Match[str]) -> str:
     """12/25/2024, the American way; 25/12/2024 can only be the other one."""
     first, second = int(found[1]), int(found[2])
-    if first > 12 and second > 12 or not (first and second):
+    if (first > 12 and second > 12) or not (first and second):
         return found[0]
     month, day = (first, found[2]) if first <= 12 else (second, found[1])
     return _date(month, day, found[3])

@@ -38,8 +38,7 @@ UNSEEN = re.compile(
 SUB = re.compile(rf"<sub\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>.*?</sub\s*>", re.DOTALL | re.IGNORECASE)
 SAY_AS = re.compile(rf"<say-as\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>(?P<words>.*?)</say-as\s*>", re.DOTALL | re.IGNORECASE)
 BLOCKS = frozenset(
-    "speak p s div h1 h2 h3 h4 h5 h6 li ul ol dl dt dd tr table caption blockquote section article header footer title body main"
-    " aside nav figure figcaption pre address form fieldset legend option button details summary hr".split()
+    ["speak", "p", "s", "div", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ul", "ol", "dl", "dt", "dd", "tr", "table", "caption", "blockquote", "section", "article", "header", "footer", "title", "body", "main", "aside", "nav", "figure", "figcaption", "pre", "address", "form", "fieldset", "legend", "option", "button", "details", "summary", "hr"]
 )
 
 

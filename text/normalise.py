@@ -36,7 +36,7 @@ ENDINGS = (".", "!", "?", ",", ";", '"', "'", "</SE_e>", "</SE>")
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 SPECIAL_TOKEN = re.compile(r"<\|\w+\|>")
 
-LONGEST_INSTRUCTION = 12
+MAX_INSTRUCTION_WORDS = 12
 LEAD = re.compile(r"""([^:：.!?\n]{1,200})(?::(?=[\s"'“‘«])|：)""")
 SPEAKING = r"(?:say|speak|read|repeat|recite|narrate|pronounce|synthesi[sz]e|generate|convert|turn)"
 TEXT_ITSELF = (
@@ -130,7 +130,7 @@ def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
     follows. Anything else, such as "Note: …", "He said: …" or "Tell me: why?", is spoken as it stands.
     """
     lead = LEAD.match(text.lstrip()) if strip_instruction else None
-    if lead is None or len(lead[1].split()) > LONGEST_INSTRUCTION or not INSTRUCTION.match(lead[1].rstrip()):
+    if lead is None or len(lead[1].split()) > MAX_INSTRUCTION_WORDS or not INSTRUCTION.match(lead[1].rstrip()):
         return text
     rest = without_quotes(lead.string[lead.end() :].strip())
     return rest if has_words(rest) else text

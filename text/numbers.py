@@ -13,7 +13,7 @@ from text.rules import rule
 
 WHOLE = r"\d{1,3}(?:,\d{3})+(?!\d)|\d+"
 DECIMAL = rf"(?:{WHOLE})(?:\.\d+)?"
-LONGEST_SAID = 15  # more digits are a code and are read one by one
+MAX_QUOTED = 15  # more digits are a code and are read one by one
 NAMED_PARTS = {2: "half", 4: "quarter", 100: "hundredth"}
 MOST_PARTS = 20  # of a fraction that is said by name: nineteen twentieths
 LARGE = {"k": "thousand", "m": "million", "bn": "billion", "b": "billion"}
@@ -27,7 +27,7 @@ def said(number: str) -> str:
     whole, point, part = number.replace(",", "").partition(".")
     if point:
         return f"{said(whole)} point {digits(part)}"
-    if len(whole) > LONGEST_SAID or (whole.startswith("0") and len(whole) > 1):
+    if len(whole) > MAX_QUOTED or (whole.startswith("0") and len(whole) > 1):
         return digits(whole)
     return str(num2words(int(whole))).replace(",", "")
 
@@ -40,7 +40,7 @@ def digits(number: str) -> str:
 
 def ordinal(number: str) -> str:
     plain = number.replace(",", "")
-    if len(plain) > LONGEST_SAID:
+    if len(plain) > MAX_QUOTED:
         return digits(plain)
     return str(num2words(int(plain), to="ordinal")).replace(",", "")
 

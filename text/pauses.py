@@ -18,7 +18,7 @@ ELEMENT = re.compile(
 # Seconds of SSML's strengths.
 STRENGTHS = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.75, "x-strong": 1.25}
 USUAL_SECONDS = 0.5
-LONGEST_SECONDS, MOST_SECONDS = 10.0, 60.0
+MAX_PAUSE_SECONDS, MAX_TOTAL_SECONDS = 10.0, 60.0
 
 
 def parted(text: str) -> list[str | float]:
@@ -29,8 +29,8 @@ def parted(text: str) -> list[str | float]:
     """
     texts, marks = MARK.split(text)[::2], MARK.findall(text)
     seconds = [_seconds(mark) for mark in marks]
-    if sum(seconds) > MOST_SECONDS:
-        raise _invalid(f"The pauses last {sum(seconds):g} s together; at most {MOST_SECONDS:g} s are kept.")
+    if sum(seconds) > MAX_TOTAL_SECONDS:
+        raise _invalid(f"The pauses last {sum(seconds):g} s together; at most {MAX_TOTAL_SECONDS:g} s are kept.")
     parts: list[str | float] = [texts[0]]
     for pause, following in zip(seconds, texts[1:], strict=True):
         parts += [pause, following]
@@ -51,8 +51,8 @@ def _seconds(mark: str) -> float:
     if found["number"] is None:
         return STRENGTHS[strength.lower()] if strength else USUAL_SECONDS
     seconds = float(found["number"]) / (1000 if found["unit"].lower() == "ms" else 1)
-    if seconds > LONGEST_SECONDS:
-        raise _invalid(f"{mark} is longer than the {LONGEST_SECONDS:g} s that a pause may last.")
+    if seconds > MAX_PAUSE_SECONDS:
+        raise _invalid(f"{mark} is longer than the {MAX_PAUSE_SECONDS:g} s that a pause may last.")
     return seconds
 
 

@@ -8,12 +8,12 @@ from io import BytesIO
 from typing import Any
 
 from errors import InvalidRequest
-from voices.store.samples import MOST_SAMPLES
-from voices.store.tables import MOST_FLAC_BYTES
+from voices.store.samples import MAX_SAMPLES
+from voices.store.tables import MAX_FLAC_BYTES
 
 FORMAT = "voice/1"
 DESCRIPTION, RECORDING, SAMPLE = "voice.json", "reference.flac", "sample_{}.flac"
-MOST_DESCRIPTION = 2**16
+MAX_DESCRIPTION = 2**16
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Bundle:
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
     """A part of no more bytes than it may have, whatever the archive says of its size."""
-    most = MOST_DESCRIPTION if name == DESCRIPTION else MOST_FLAC_BYTES
+    most = MAX_DESCRIPTION if name == DESCRIPTION else MAX_FLAC_BYTES
     with archive.open(name) as part:
         data = part.read(most + 1)
     if len(data) > most:
@@ -95,6 +95,6 @@ def _checked(described: Any) -> dict[str, Any]:
 
 def _sample_texts(described: dict[str, Any]) -> list[str]:
     texts = described.get("sample_texts", [])
-    if not isinstance(texts, list) or len(texts) > MOST_SAMPLES or not all(isinstance(t, str) for t in texts):
-        raise ValueError(f"its sample_texts are not up to {MOST_SAMPLES} texts")
+    if not isinstance(texts, list) or len(texts) > MAX_SAMPLES or not all(isinstance(t, str) for t in texts):
+        raise ValueError(f"its sample_texts are not up to {MAX_SAMPLES} texts")
     return texts

@@ -1,6 +1,6 @@
 """Voices that stay: a recording becomes a kept voice, and a kept voice a reference again.
 
-voices = KeptVoices(cloner, VoiceStore("sqlite:///voices.db"), SpeakerJudge(weights_file()))
+voices = VoiceLibrary(cloner, VoiceStore("sqlite:///voices.db"), SpeakerVerifier(weights_file()))
 onboarding = voices.onboard(VoiceOrder(owner="", user_id="me", name="Anna", upload=data, sample_text="Hi."))
 for steps in onboarding: ...     # each time a step begins or ends
 onboarding.profile, onboarding.sample
@@ -20,15 +20,15 @@ from audio.decode import decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
-from audio.reference_selection import choose_stretch
+from audio.reference_selection import select_reference
 from errors import InvalidRequest
 from higgs.codecs.base import SAMPLE_RATE, Codec
 from higgs.prompts.v2 import Reference
-from speakers.verifier import SpeakerJudge
+from speakers.verifier import SpeakerVerifier
 from synthesis.planner import VoiceReference
 from voice_cloning import VoiceCloner
 from voices.bundle import Bundle
-from voices.onboarding import LONGEST_UPLOAD_SECONDS, Onboarding, VoiceOrder, new_voice_id, place_among
+from voices.onboarding import MAX_UPLOAD_SECONDS, Onboarding, VoiceOrder, new_voice_id, place_among
 from voices.store.profiles import name_taken, packed
 from voices.store.samples import check_room
 from voices.store.tables import VoiceProfile, VoiceSample
@@ -37,18 +37,18 @@ from voices.store.voice_store import VoiceStore
 # What tells the words of samples at 24 kHz.
 Listen = Callable[[np.ndarray], str | None]
 
-MOST_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of sound
+MAX_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of sound
 
 
-class KeptVoices:
+class VoiceLibrary:
     """The store, the model that speaks with what it keeps, and the judge of how alike voices are."""
 
-    def __init__(self, cloner: VoiceCloner, store: VoiceStore, judge: SpeakerJudge) -> None:
+    def __init__(self, cloner: VoiceCloner, store: VoiceStore, verifier: SpeakerVerifier) -> None:
         self.store = store
-        self.judge = judge
+        self.verifier = verifier
         self._cloner = cloner
         self._codec = codec_identity(cloner.codec)
-        self._places = threading.BoundedSemaphore(MOST_ONBOARDINGS)
+        self._places = threading.BoundedSemaphore(MAX_ONBOARDINGS)
 
     def find(self, owner: str, name: str) -> tuple[VoiceProfile, VoiceReference] | None:
         """The voice of this id or name, ready to speak with; None where the owner has none such."""
@@ -91,7 +91,7 @@ class KeptVoices:
         """
         self.store.profiles.get(owner, voice_id)
         with place_among(self._places):
-            chosen = choose_stretch(decode_audio(upload, max_seconds=LONGEST_UPLOAD_SECONDS))
+            chosen = select_reference(decode_audio(upload, max_seconds=MAX_UPLOAD_SECONDS))
             words = words or listen(chosen.samples)
             if not words:
                 message = "No words were understood in the recording; send them as ref_text."
@@ -113,9 +113,9 @@ class KeptVoices:
 
     def similarity(self, profile: VoiceProfile, speech: np.ndarray) -> float | None:
         """How like the voice's recording speech (N,) at 24 kHz is, 0 to 1; None where there is no model."""
-        if not self.judge.installed:
+        if not self.verifier.installed:
             return None
-        return self.judge.similarity(self.recording(profile), speech, SAMPLE_RATE)
+        return self.verifier.similarity(self.recording(profile), speech, SAMPLE_RATE)
 
     def recording(self, profile: VoiceProfile) -> np.ndarray:
         """Samples (N,) at 24 kHz of the voice's first recording."""
@@ -156,7 +156,7 @@ class KeptVoices:
             raise name_taken(order.name)
         if order.consent_id is not None:
             self.store.consents.get(order.owner, order.consent_id)
-        return Onboarding(self._cloner, self.store, self._codec, order, self._places, self.judge)
+        return Onboarding(self._cloner, self.store, self._codec, order, self._places, self.verifier)
 
 
 def delivery_of(profile: VoiceProfile) -> Delivery:

@@ -13,10 +13,10 @@ import numpy as np
 from audio.decode import SAMPLE_RATE, decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
-from audio.reference_selection import ChosenStretch, SecondSpeaker, choose_stretch
+from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
 from errors import Cancelled, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import Speech, SpeechStream
-from speakers.verifier import SAME_SPEAKER, SpeakerJudge
+from speakers.verifier import SAME_SPEAKER, SpeakerVerifier
 from synthesis.planner import VoiceReference
 from voice_cloning import VoiceCloner
 from voices.store.profiles import packed
@@ -24,7 +24,7 @@ from voices.store.sessions import Step
 from voices.store.tables import SessionState, VoiceCloneSession, VoiceProfile
 from voices.store.voice_store import VoiceStore
 
-LONGEST_UPLOAD_SECONDS = 300.0
+MAX_UPLOAD_SECONDS = 300.0
 Result = TypeVar("Result")
 
 
@@ -76,14 +76,14 @@ class Onboarding:
         codec: str,
         order: VoiceOrder,
         places: threading.BoundedSemaphore,
-        judge: SpeakerJudge,
+        verifier: SpeakerVerifier,
     ) -> None:
         self.voice_id = new_voice_id()
         self.profile: VoiceProfile | None = None
         self.sample: Speech | None = None
         self.similarity: float | None = None
         self._cloner, self._store, self._codec, self._order = cloner, store, codec, order
-        self._places, self._judge = places, judge
+        self._places, self._judge = places, verifier
         self._steps: list[Step] = []
         self._changing = threading.Lock()
         self._cancelled = False
@@ -122,9 +122,9 @@ class Onboarding:
     def _walk(self) -> Generator[list[Step], None, None]:
         order = self._order
         samples = yield from self._step(
-            "read", lambda: decode_audio(order.upload, max_seconds=LONGEST_UPLOAD_SECONDS)
+            "read", lambda: decode_audio(order.upload, max_seconds=MAX_UPLOAD_SECONDS)
         )
-        chosen = yield from self._step("choose", lambda: choose_stretch(samples, self._second_speaker()))
+        chosen = yield from self._step("choose", lambda: select_reference(samples, self._second_speaker()))
         if order.verify_consent:
             yield from self._step("verify", lambda: self._check_consent(chosen.samples))
         words, listen = order.transcript, order.listen
@@ -217,7 +217,7 @@ class Onboarding:
             steps=[],
         )
 
-    def _profile(self, chosen: ChosenStretch, flac: bytes, voice: VoiceReference) -> VoiceProfile:
+    def _profile(self, chosen: ReferenceSelection, flac: bytes, voice: VoiceReference) -> VoiceProfile:
         order = self._order
         return VoiceProfile(
             id=self.voice_id,

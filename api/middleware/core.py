@@ -9,18 +9,18 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_response
-from api.request_context import UNKNOWN_ROUTE, Record, note_error, under_way
+from api.request_context import UNKNOWN_ROUTE, RequestContext, note_error, request_context
 
 SANE_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
-class Records:
+class RequestContextMiddleware:
     """Put x-request-id on every response, the client's own if sane, and show each request's record around.
 
     observers: get the record once the answer is out, or has broken off.
     """
 
-    def __init__(self, app: ASGIApp, observers: Sequence[Callable[[Record], None]]) -> None:
+    def __init__(self, app: ASGIApp, observers: Sequence[Callable[[RequestContext], None]]) -> None:
         self.app = app
         self._observers = observers
 
@@ -29,7 +29,7 @@ class Records:
             return await self.app(scope, receive, send)
         given = Headers(scope=scope).get("x-request-id", "")
         sane = SANE_REQUEST_ID.fullmatch(given) is not None
-        record = Record(given if sane else f"req_{uuid4().hex}", scope["method"])
+        record = RequestContext(given if sane else f"req_{uuid4().hex}", scope["method"])
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -39,7 +39,7 @@ class Records:
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 record.whole = True
 
-        with under_way(record):
+        with request_context(record):
             try:
                 await self.app(scope, receive, send_and_note)
             finally:

@@ -7,7 +7,7 @@ import json
 import logging
 from typing import Any, Literal
 
-from api.request_context import Record, record_under_way
+from api.request_context import RequestContext, current_request
 
 log = logging.getLogger("requests")
 
@@ -24,7 +24,7 @@ def set_up_logs(level: str, format: LogFormat) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
-def log_request(record: Record) -> None:
+def log_request(record: RequestContext) -> None:
     """One line, once the answer is out."""
     details: dict[str, Any] = {
         "request_id": record.id,
@@ -35,8 +35,8 @@ def log_request(record: Record) -> None:
     }
     if record.first_audio is not None:
         details["first_audio_seconds"] = round(record.first_audio, 4)
-    if record.takes_made_again:
-        details["takes_made_again"] = record.takes_made_again
+    if record.retries:
+        details["retries"] = record.retries
     if record.errors:
         details["errors"] = ",".join(record.errors)
     if not record.whole:
@@ -73,6 +73,6 @@ class JsonLines(logging.Formatter):
 
 def _details(record: logging.LogRecord) -> dict[str, Any]:
     """What a line is about: the request under way, and what the line itself brings."""
-    request = record_under_way()
+    request = current_request()
     details = {} if request is None else {"request_id": request.id}
     return details | getattr(record, "details", {})

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.attempts import Takes
+from api.attempts import Attempts
 from api.chat_responses import Answer, answer_events, whole_answer
 from api.chat_transcripts import transcript_answer
 from api.chat_validation import check_supported, speech_options, spoken_text
-from api.chat_voices import voice_wishes
+from api.chat_voices import voice_requests
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.routes.ops import check_model
@@ -40,9 +40,9 @@ async def create_chat_completion(
         return await transcript_answer(body, request, cloner.model_id, state)
     audio = check_supported(body)
     spoken = spoken_text(body, state.limits.text_characters)
-    wishes = voice_wishes(body, spoken.text, state.kept_audio)
+    wanted = voice_requests(body, spoken.text, state.kept_audio)
     options = speech_options(body, state.limits.text_characters)
-    voices, used = await run_in_threadpool(choose_voices, wishes, options, cloner, state, owner)
+    voices, used = await run_in_threadpool(choose_voices, wanted, options, cloner, state, owner)
     with blamed_on(spoken.path):
         stream = await run_in_threadpool(cloner.stream, spoken.text, voices, options)
     answer = Answer(cloner.model_id, spoken.text, audio.format, used)
@@ -51,6 +51,6 @@ async def create_chat_completion(
         events = answer_events(answer, stream, await begun(stream, request), state.kept_audio, include_usage)
         return PiecewiseResponse(with_failure_told(events), stream, EVENT_STREAM)
     again = None if options.seed is not None else partial(cloner.stream, spoken.text, voices, options)
-    takes = Takes(stream, again, spoken.text, state.verifier(body.verify), state.habits.most_takes)
+    takes = Attempts(stream, again, spoken.text, state.verifier(body.verify), state.request_defaults.max_attempts)
     speech, quality = await while_connected(request, takes, takes.best)
     return await run_in_threadpool(whole_answer, answer, speech, quality, state.kept_audio)

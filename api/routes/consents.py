@@ -13,7 +13,7 @@ from api.routes.voices import After, Limit
 from api.schemas.voices import Consent, ConsentChange, ConsentDeleted, ConsentList, Language
 from api.state import State, Voices
 from api.uploads import require_form, uploaded_bytes
-from api.voice_validation import LONGEST_NAME, plain_text
+from api.voice_validation import MAX_NAME_LENGTH, plain_text
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
@@ -21,7 +21,7 @@ from voices.store.tables import VoiceConsent
 
 router = APIRouter(prefix="/v1/audio/voice_consents")
 
-LONGEST_SECONDS = 60.0
+MAX_SECONDS = 60.0
 
 
 @router.post("", dependencies=[Depends(require_form)])
@@ -34,7 +34,7 @@ async def create_consent(
     recording: Annotated[UploadFile, File(description="Sound or video of any kind, up to a minute.")],
 ) -> Consent:
     """Keep a recording of a consent."""
-    label = plain_text(name, "name", LONGEST_NAME)
+    label = plain_text(name, "name", MAX_NAME_LENGTH)
     data = await uploaded_bytes(recording, "recording", state.limits.voice_bytes)
     with blamed_on("recording"):
         flac = await run_in_threadpool(consent_flac, data)
@@ -63,7 +63,7 @@ def retrieve_consent(consent_id: str, voices: Voices, owner: Owner) -> Consent:
 
 @router.post("/{consent_id}")
 def change_consent(consent_id: str, body: ConsentChange, voices: Voices, owner: Owner) -> Consent:
-    label = plain_text(body.name, "name", LONGEST_NAME)
+    label = plain_text(body.name, "name", MAX_NAME_LENGTH)
     return Consent.of(voices.store.consents.rename(owner, consent_id, label))
 
 
@@ -76,6 +76,6 @@ def delete_consent(consent_id: str, voices: Voices, owner: Owner) -> ConsentDele
 
 def consent_flac(data: bytes) -> bytes:
     """The recording as it is kept; InvalidAudio if nothing can be heard in it."""
-    samples = decode_audio(data, max_seconds=LONGEST_SECONDS)
+    samples = decode_audio(data, max_seconds=MAX_SECONDS)
     prepare_reference(samples)
     return encode_audio(samples, "flac").data

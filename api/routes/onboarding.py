@@ -23,8 +23,8 @@ from api.schemas.voices import (
     OnboardingStep,
     PartUsed,
     SampleBody,
-    findings_of,
-    likeness_of,
+    find_recording_issues,
+    similarity_of,
 )
 from api.state import Cloner, State, Voices
 from api.streaming import EVENT_STREAM, sse, while_connected
@@ -34,7 +34,7 @@ from api.voice_validation import TRIAL_TEXT, transcript, user_name, voice_name
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from higgs.speech import Speech
-from voices.library import KeptVoices
+from voices.library import VoiceLibrary
 from voices.onboarding import VoiceOrder
 from voices.store.tables import VoiceProfile
 
@@ -172,12 +172,12 @@ def spoken_answer(
         sample_text=text,
         sample_audio=f"data:audio/mp3;base64,{mp3}",
         used=PartUsed.of(profile),
-        findings=findings_of(profile),
-        likeness=likeness_of(similarity),
+        findings=find_recording_issues(profile),
+        likeness=similarity_of(similarity),
     )
 
 
-def status_of(voices: KeptVoices, owner: str, voice_id: str) -> OnboardingStatus:
+def status_of(voices: VoiceLibrary, owner: str, voice_id: str) -> OnboardingStatus:
     session = voices.store.sessions.get(owner, voice_id)
     profile = voices.store.profiles.get(owner, voice_id) if session.state == "completed" else None
     failed = session.error_code is not None or session.error_message is not None
@@ -193,6 +193,6 @@ def status_of(voices: KeptVoices, owner: str, voice_id: str) -> OnboardingStatus
         created_at=session.created_at,
         duration_seconds=(session.finished_at or time.time()) - session.created_at,
         used=PartUsed.of(profile) if profile else None,
-        findings=findings_of(profile) if profile else None,
-        likeness=likeness_of(profile.similarity) if profile else None,
+        findings=find_recording_issues(profile) if profile else None,
+        likeness=similarity_of(profile.similarity) if profile else None,
     )

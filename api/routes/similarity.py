@@ -8,14 +8,14 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.errors import blamed_on
 from api.middleware.auth import Owner
-from api.schemas.voices import Likeness
+from api.schemas.voices import SimilarityResult
 from api.state import State, Voices
 from api.uploads import require_form, uploaded_bytes
 from audio.decode import SAMPLE_RATE, decode_audio
 from audio.reference import prepare_reference
 from errors import InvalidRequest
-from voices.library import KeptVoices
-from voices.onboarding import LONGEST_UPLOAD_SECONDS
+from voices.library import VoiceLibrary
+from voices.onboarding import MAX_UPLOAD_SECONDS
 from voices.store.profiles import no_voice
 
 router = APIRouter(prefix="/v1/audio/voices/similarity")
@@ -29,9 +29,9 @@ async def compare_speakers(
     recording: Annotated[UploadFile, File(description="Sound or video of any kind, 1 s to 5 min.")],
     other: Annotated[UploadFile | None, File(description="Another recording to compare it with, or:")] = None,
     voice: Annotated[str | None, Form(description="A kept voice, by id or name.")] = None,
-) -> Likeness:
+) -> SimilarityResult:
     """How alike the speakers of a recording and of another, or of a kept voice, are; at most 30 s count."""
-    voices.judge.require()
+    voices.verifier.require()
     if (other is None) == (not voice):
         message = "Send either another recording as `other`, or the id or name of a kept voice as `voice`."
         raise InvalidRequest(message, code="invalid_value", param="other")
@@ -41,7 +41,7 @@ async def compare_speakers(
     else:
         with blamed_on("voice"):
             second = await run_in_threadpool(_recording_of, voices, owner, voice or "")
-    return Likeness.of(await run_in_threadpool(voices.judge.similarity, first, second, SAMPLE_RATE))
+    return SimilarityResult.of(await run_in_threadpool(voices.verifier.similarity, first, second, SAMPLE_RATE))
 
 
 async def _samples(upload: UploadFile, param: str, most: int) -> np.ndarray:
@@ -49,13 +49,13 @@ async def _samples(upload: UploadFile, param: str, most: int) -> np.ndarray:
     data = await uploaded_bytes(upload, param, most)
 
     def prepared() -> np.ndarray:
-        return prepare_reference(decode_audio(data, max_seconds=LONGEST_UPLOAD_SECONDS)).samples
+        return prepare_reference(decode_audio(data, max_seconds=MAX_UPLOAD_SECONDS)).samples
 
     with blamed_on(param):
         return await run_in_threadpool(prepared)
 
 
-def _recording_of(voices: KeptVoices, owner: str, name: str) -> np.ndarray:
+def _recording_of(voices: VoiceLibrary, owner: str, name: str) -> np.ndarray:
     profile = voices.store.profiles.find(owner, name)
     if profile is None:
         raise no_voice(name)

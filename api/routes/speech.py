@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from api.attempts import Takes, quality_of
+from api.attempts import Attempts, quality_of
 from api.chat_responses import usage_of
 from api.errors import blamed_on
 from api.middleware.auth import Owner
@@ -27,7 +27,7 @@ from api.streaming import (
     with_failure_told,
 )
 from api.text_validation import check_text
-from api.voice_resolution import CLONE, Recording, VoiceWish, choose_voices
+from api.voice_resolution import CLONE, Recording, VoiceRequest, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
 from errors import InvalidRequest
 from higgs.speech import SpeechStream
@@ -77,7 +77,7 @@ class BegunSpeech:
     """A speech on its way: its stream, or takes of it to choose from, and who speaks."""
 
     stream: SpeechStream
-    takes: Takes
+    takes: Attempts
     voice: VoiceUsed
 
 
@@ -86,12 +86,12 @@ def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, o
     check_model(body.model, cloner, OPENAI_MODELS)
     check_text(body.input, "input", state.limits.text_characters)
     options = replace(body.sampling(), delivery=body.delivery(body.instructions))
-    voices, used = choose_voices(voice_wishes(body), options, cloner, state, owner)
+    voices, used = choose_voices(voice_requests(body), options, cloner, state, owner)
     speak = partial(cloner.stream, body.input, voices, options)
     with blamed_on("input"):
         stream = speak()
     again = speak if body.seed is None else None
-    takes = Takes(stream, again, body.input, state.verifier(body.verify), state.habits.most_takes)
+    takes = Attempts(stream, again, body.input, state.verifier(body.verify), state.request_defaults.max_attempts)
     return BegunSpeech(stream, takes, used)
 
 
@@ -101,7 +101,7 @@ def check_verifiable(body: SpeechRequest) -> None:
         raise InvalidRequest(message, code="unsupported", param="verify")
 
 
-def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
+def voice_requests(body: SpeechRequest) -> list[VoiceRequest]:
     """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
     words = (body.ref_text or "").strip() or None
     recording = None if body.ref_audio is None else Recording(body.ref_audio, "ref_audio", words)
@@ -110,7 +110,7 @@ def voice_wishes(body: SpeechRequest) -> list[VoiceWish]:
     if recording is None and any(name == CLONE for _, name in named):
         message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
         raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
-    return [VoiceWish(name, path, recording if name == CLONE else None) for path, name in named]
+    return [VoiceRequest(name, path, recording if name == CLONE else None) for path, name in named]
 
 
 def voice_headers(voice: VoiceUsed) -> dict[str, str]:

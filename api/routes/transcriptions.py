@@ -20,14 +20,14 @@ from api.schemas.transcription import (
 from api.state import ServerState, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from api.uploads import FORM, require_form, uploaded_bytes
-from asr.transcriber import Hearing, Listener
+from asr.transcriber import Transcriber, TranscriptionJob
 from asr.transcript import Heard, Segment, Transcript
 from audio.decode import SAMPLE_RATE, decode_audio
 from errors import InvalidRequest, NotFound
 
 router = APIRouter()
 
-LONGEST_SECONDS = 3600.0  # 350 MB of samples
+MAX_SECONDS = 3600.0  # 350 MB of samples
 # What clients of OpenAI's ask for; all mean the one recogniser that is there.
 OPENAI_MODELS = (
     *("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"),
@@ -50,13 +50,13 @@ async def create_transcription(
 ) -> Answer | Response:
     """Write down what is said in the file."""
     check_timestamps(form)
-    hearing, seconds = await listen(form, request, state)
+    job, seconds = await listen(form, request, state)
     if not form.stream:
-        return await answer(form, hearing, seconds, request, state.listener)
-    parts = iter(hearing)
-    first = await while_connected(request, hearing, lambda: next(parts, None))
+        return await answer(form, job, seconds, request, state.transcriber)
+    parts = iter(job)
+    first = await while_connected(request, job, lambda: next(parts, None))
     events = transcript_events(chain([first] if first else [], parts), seconds)
-    return PiecewiseResponse(with_failure_told(events), hearing, EVENT_STREAM)
+    return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
 
 
 @router.post(
@@ -70,40 +70,40 @@ async def create_translation(
     form: Annotated[TranslationForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
     """Write down in English what is said in the file. pocketsphinx hears English only."""
-    hearing, seconds = await listen(form, request, state)
-    return await answer(form, hearing, seconds, request, state.listener)
+    job, seconds = await listen(form, request, state)
+    return await answer(form, job, seconds, request, state.transcriber)
 
 
-async def listen(form: TranslationForm, request: Request, state: ServerState) -> tuple[Hearing, float]:
+async def listen(form: TranslationForm, request: Request, state: ServerState) -> tuple[TranscriptionJob, float]:
     """Begin to listen to the file; how long it is, in seconds."""
-    check_recogniser(form.model, state.listener)
+    check_recogniser(form.model, state.transcriber)
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
     with blamed_on("file"):
         samples = await run_in_threadpool(decoded, data)
-    return state.listener.listen(samples, SAMPLE_RATE, form.task), len(samples) / SAMPLE_RATE
+    return state.transcriber.listen(samples, SAMPLE_RATE, form.task), len(samples) / SAMPLE_RATE
 
 
 def decoded(data: bytes) -> np.ndarray:
-    return decode_audio(data, max_seconds=LONGEST_SECONDS)
+    return decode_audio(data, max_seconds=MAX_SECONDS)
 
 
 async def answer(
-    form: TranslationForm, hearing: Hearing, seconds: float, request: Request, listener: Listener
+    form: TranslationForm, job: TranscriptionJob, seconds: float, request: Request, transcriber: Transcriber
 ) -> Answer | Response:
     """The transcript in the format asked for."""
 
     def work() -> Answer | Response:
-        return formatted(form, hearing.transcript(seconds), listener)
+        return formatted(form, job.transcript(seconds), transcriber)
 
-    return await while_connected(request, hearing, work)
+    return await while_connected(request, job, work)
 
 
-def formatted(form: TranslationForm, transcript: Transcript, listener: Listener) -> Answer | Response:
+def formatted(form: TranslationForm, transcript: Transcript, transcriber: Transcriber) -> Answer | Response:
     match form.response_format:
         case "json":
             return formats.plain(transcript)
         case "verbose_json":
-            return formats.verbose(transcript, form, listener.languages)
+            return formats.verbose(transcript, form, transcriber.languages)
         case "text":
             return PlainTextResponse(transcript.text + "\n")
         case "srt":
@@ -126,10 +126,10 @@ def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]
     yield sse({"type": "transcript.text.done", "text": text, "usage": usage})
 
 
-def check_recogniser(name: str, listener: Listener) -> None:
+def check_recogniser(name: str, transcriber: Transcriber) -> None:
     """Raise NotFound unless the name means the recogniser: its own, or one of OpenAI's."""
-    if name not in (*OPENAI_MODELS, *listener.names):
-        known = ", ".join((*listener.names, *OPENAI_MODELS))
+    if name not in (*OPENAI_MODELS, *transcriber.names):
+        known = ", ".join((*transcriber.names, *OPENAI_MODELS))
         message = f"The model {name!r} does not listen here; ask for one of {known}."
         raise NotFound(message, code="model_not_found", param="model")
 

@@ -20,12 +20,12 @@ from api.voice_validation import delivery, transcript, user_name, voice_name
 from audio.delivery import Delivery
 from errors import InvalidRequest
 from voices.bundle import Bundle
-from voices.library import KeptVoices, delivery_of
+from voices.library import VoiceLibrary, delivery_of
 from voices.onboarding import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
 
-MOST_FILES = 20
+MAX_FILES = 20
 ZIP = "application/zip"
 
 
@@ -40,8 +40,8 @@ async def create_voices(
     user_id: Annotated[str, Form()] = "",
 ) -> BatchAnswer:
     """Make a voice of each file; each has its own result, and one that fails stops no other."""
-    if len(audio_samples) > MOST_FILES:
-        message = f"{len(audio_samples)} files were sent; at most {MOST_FILES} are taken in one call."
+    if len(audio_samples) > MAX_FILES:
+        message = f"{len(audio_samples)} files were sent; at most {MAX_FILES} are taken in one call."
         raise InvalidRequest(message, code="invalid_value", param="audio_samples")
     if names and len(names) != len(audio_samples):
         message = f"There are {len(names)} names for {len(audio_samples)} files; send one for each, or none."
@@ -62,7 +62,7 @@ async def create_voices(
     return BatchAnswer(data=results)
 
 
-async def _made(voices: KeptVoices, order: VoiceOrder, request: Request) -> Voice:
+async def _made(voices: VoiceLibrary, order: VoiceOrder, request: Request) -> Voice:
     onboarding = await ordered(voices, order, FIELDS)
     await finished(onboarding, FIELDS, request)
     assert onboarding.profile is not None

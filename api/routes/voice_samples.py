@@ -40,7 +40,7 @@ async def add_sample(
             voice_id,
             data,
             words,
-            lambda samples: state.listener.transcribe(samples, SAMPLE_RATE).text,
+            lambda samples: state.transcriber.transcribe(samples, SAMPLE_RATE).text,
         )
     return Voice.of(profile)
 

@@ -18,7 +18,7 @@ from api.text_validation import check_text
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_resolution import DEFAULT
 from api.voice_validation import TRIAL_TEXT, delivery, transcript, user_name, voice_name
-from audio.delivery import FASTEST, LOUDEST_DB, MOST_SEMITONES, SLOWEST, SOFTEST_DB
+from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from voice_cloning import VoiceCloner
@@ -51,13 +51,13 @@ async def create_voice(
     ref_text: Annotated[str | None, Form(description="The words spoken in the sample.")] = None,
     user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",
     speed: Annotated[
-        float | None, Form(ge=SLOWEST, le=FASTEST, description=f"{UNSAID} times as fast.")
+        float | None, Form(ge=MIN_SPEED, le=MAX_SPEED, description=f"{UNSAID} times as fast.")
     ] = None,
     pitch: Annotated[
-        float | None, Form(ge=-MOST_SEMITONES, le=MOST_SEMITONES, description=f"{UNSAID} semitones up.")
+        float | None, Form(ge=-MAX_SEMITONES, le=MAX_SEMITONES, description=f"{UNSAID} semitones up.")
     ] = None,
     volume: Annotated[
-        float | None, Form(ge=SOFTEST_DB, le=LOUDEST_DB, description=f"{UNSAID} dB louder.")
+        float | None, Form(ge=MIN_VOLUME_DB, le=MAX_VOLUME_DB, description=f"{UNSAID} dB louder.")
     ] = None,
     instructions: Annotated[str | None, Form(description=f"{UNSAID} how to speak, in words.")] = None,
 ) -> Voice:

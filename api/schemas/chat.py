@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from audio.delivery import FASTEST, LOUDEST_DB, MOST_SEMITONES, SLOWEST, SOFTEST_DB, Delivery
+from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB, Delivery
 from synthesis.planner import SpeechOptions
 
 AudioFormat = Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"]
@@ -78,21 +78,21 @@ class SoundOfVoice(RequestBody):
     """How the voice is to sound; unset, as it is kept."""
 
     speed: float | None = Field(
-        default=None, ge=SLOWEST, le=FASTEST, description="Times as fast, at the same pitch."
+        default=None, ge=MIN_SPEED, le=MAX_SPEED, description="Times as fast, at the same pitch."
     )
     pitch: float | None = Field(
-        default=None, ge=-MOST_SEMITONES, le=MOST_SEMITONES, description="Semitones up, at the same speed."
+        default=None, ge=-MAX_SEMITONES, le=MAX_SEMITONES, description="Semitones up, at the same speed."
     )
     volume: float | None = Field(
-        default=None, ge=SOFTEST_DB, le=LOUDEST_DB, description="dB louder; peaks stay below full scale."
+        default=None, ge=MIN_VOLUME_DB, le=MAX_VOLUME_DB, description="dB louder; peaks stay below full scale."
     )
 
     def delivery(self, instructions: str | None) -> Delivery:
         return Delivery(self.speed, self.pitch, self.volume, instructions)
 
 
-LONGEST_INSTRUCTIONS = 4_096
-Instructions = Annotated[str, Field(max_length=LONGEST_INSTRUCTIONS)]
+MAX_INSTRUCTIONS_LENGTH = 4_096
+Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS_LENGTH)]
 
 
 class AudioRequest(SoundOfVoice):
@@ -134,7 +134,7 @@ class Sampling(RequestBody):
             top_k=self.top_k,
             top_p=self.top_p,
             seed=self.seed,
-            max_columns=self.max_completion_tokens or self.max_tokens,
+            max_steps=self.max_completion_tokens or self.max_tokens,
         )
 
 

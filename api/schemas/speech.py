@@ -15,7 +15,7 @@ from api.schemas.chat import (
     VoiceName,
 )
 
-MOST_ITEMS = 64
+MAX_ITEMS = 64
 
 
 class SpeechRequest(Sampling, SoundOfVoice):
@@ -53,7 +53,7 @@ class SpeechBatch(RequestBody):
     The answers are whole files, so that `stream` and `stream_format` mean nothing here.
     """
 
-    items: list[SpeechRequest] = Field(min_length=1, max_length=MOST_ITEMS)
+    items: list[SpeechRequest] = Field(min_length=1, max_length=MAX_ITEMS)
 
     @model_validator(mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from voices.store.tables import SessionState, VoiceConsent, VoiceProfile, VoiceS
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 
 
-class Finding(BaseModel):
+class RecordingIssue(BaseModel):
     """Something wrong with a recording: clipping, hum, noise, music or two_voices, and words for people."""
 
     name: str
@@ -32,11 +32,11 @@ class PartUsed(BaseModel):
         return cls(seconds=profile.source_seconds, start=profile.start_seconds, end=profile.end_seconds)
 
 
-def findings_of(profile: VoiceProfile) -> list[Finding]:
-    return [Finding(**finding) for finding in profile.findings]
+def find_recording_issues(profile: VoiceProfile) -> list[RecordingIssue]:
+    return [RecordingIssue(**finding) for finding in profile.findings]
 
 
-class Likeness(BaseModel):
+class SimilarityResult(BaseModel):
     """How alike two speakers sound to the model, 0 to 1; from the threshold on they count as one."""
 
     similarity: float
@@ -45,14 +45,14 @@ class Likeness(BaseModel):
     model: str
 
     @classmethod
-    def of(cls, similarity: float) -> "Likeness":
+    def of(cls, similarity: float) -> "SimilarityResult":
         same = similarity >= SAME_SPEAKER
         return cls(similarity=similarity, threshold=SAME_SPEAKER, same_speaker=same, model=MODEL)
 
 
-def likeness_of(similarity: float | None) -> Likeness | None:
+def similarity_of(similarity: float | None) -> SimilarityResult | None:
     """Of a voice's speech to its reference; None where nobody compared them."""
-    return None if similarity is None else Likeness.of(similarity)
+    return None if similarity is None else SimilarityResult.of(similarity)
 
 
 class OnboardingAnswer(BaseModel):
@@ -64,8 +64,8 @@ class OnboardingAnswer(BaseModel):
     sample_text: str
     sample_audio: str
     used: PartUsed
-    findings: list[Finding]
-    likeness: Likeness | None
+    findings: list[RecordingIssue]
+    likeness: SimilarityResult | None
 
 
 class OnboardingStep(BaseModel):
@@ -95,8 +95,8 @@ class OnboardingStatus(BaseModel):
     created_at: float
     duration_seconds: float
     used: PartUsed | None
-    findings: list[Finding] | None
-    likeness: Likeness | None
+    findings: list[RecordingIssue] | None
+    likeness: SimilarityResult | None
 
 
 class OnboardingDeleted(BaseModel):
@@ -137,9 +137,9 @@ class Voice(BaseModel):
     instructions: str | None = None
     consent: str | None = None
     used: PartUsed | None = None
-    findings: list[Finding] = []
+    findings: list[RecordingIssue] = []
     samples: list[SampleOfVoice] = []
-    likeness: Likeness | None = None
+    likeness: SimilarityResult | None = None
 
     @classmethod
     def of(cls, profile: VoiceProfile) -> "Voice":
@@ -152,9 +152,9 @@ class Voice(BaseModel):
             **asdict(delivery_of(profile)),
             consent=profile.consent_id,
             used=PartUsed.of(profile),
-            findings=findings_of(profile),
+            findings=find_recording_issues(profile),
             samples=[SampleOfVoice.of(sample) for sample in profile.samples],
-            likeness=likeness_of(profile.similarity),
+            likeness=similarity_of(profile.similarity),
         )
 
 

@@ -1,4 +1,4 @@
-"""The path that positions take through a small model on a CPU: AudioPath's work and the reading of prompts.
+"""The path that positions take through a small model on a CPU: FusedDecode's work and the reading of prompts.
 
 A torch operation takes some µs however small it is, and a step of the bundled model has two hundred of them.
 A large model's time goes into its bytes, which torch reads with all cores.
@@ -12,19 +12,19 @@ import torch
 
 from higgs.cpu.cache import PanelCache, PanelRow
 from higgs.cpu.intrinsics import LANES, PANEL
-from higgs.cpu.kernels import TILE, logits_of, through_layers
+from higgs.cpu.kernels import TILE, forward_layers, logits_of
 from higgs.cpu.packing import Layers, Parts, Scratch, halves, pack
-from higgs.engine.fused_decode import AudioPath, Matrices
+from higgs.engine.fused_decode import FusedDecode, Matrices
 from higgs.engine.kv_cache import KVCache, SlotCache
 from higgs.engine.model_runner import Path
-from higgs.engine.prefill import PIECE, Reader
+from higgs.engine.prefill import PREFILL_CHUNK, Prefill
 from higgs.model.transformer import HiggsModel, Layer
 
 SMALL = 64_000_000  # numbers that a column reads
 
 
 def serves(model: HiggsModel) -> bool:
-    """Whether CompiledPath suits a model: a small one in float32 on a CPU, with heads of whole vectors."""
+    """Whether CompiledDecode suits a model: a small one in float32 on a CPU, with heads of whole vectors."""
     weight, config = model.audio_lm_head.weight, model.config
     attention = 2 * (config.heads + config.kv_heads) * config.head_dim
     layer = config.hidden_size * (attention + 3 * config.intermediate_size)
@@ -37,7 +37,7 @@ def serves(model: HiggsModel) -> bool:
 
 
 def cache_for(model: HiggsModel, rows: int, capacity: int) -> SlotCache | PanelCache:
-    """What keeps the keys and values of a model's streams, for path_for."""
+    """What keeps the keys and values of a model's streams, for decode_fn_for."""
     if serves(model):
         half = all(halves(weight.detach().numpy()) for weight in model.parameters())
         return PanelCache(model.config, rows, capacity, half)
@@ -45,21 +45,21 @@ def cache_for(model: HiggsModel, rows: int, capacity: int) -> SlotCache | PanelC
     return SlotCache(model.config, rows, capacity, weight.device, weight.dtype)
 
 
-def path_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
+def decode_fn_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
     """What computes a column of a model's streams."""
-    return CompiledPath(model, cache) if isinstance(cache, PanelCache) else AudioPath(model, cache)
+    return CompiledDecode(model, cache) if isinstance(cache, PanelCache) else FusedDecode(model, cache)
 
 
-def reader_for(model: HiggsModel, path: Path, capacity: int, kept_positions: int) -> Reader:
+def prefill_for(model: HiggsModel, path: Path, capacity: int, kept_positions: int) -> Prefill:
     """What reads the prompts of a model's streams."""
-    if isinstance(path, CompiledPath):
-        return CompiledReader(model, path, kept_positions)
+    if isinstance(path, CompiledDecode):
+        return CompiledPrefill(model, path, kept_positions)
     weight = model.audio_lm_head.weight
     cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
-    return Reader(model, cache, kept_positions)
+    return Prefill(model, cache, kept_positions)
 
 
-class CompiledPath:
+class CompiledDecode:
     """Reads and writes the keys and values of `cache`, whose rows are the streams.
 
     Where the weights are bfloat16 in truth, as published ones are, they are kept so, and keys and values in
@@ -85,15 +85,15 @@ class CompiledPath:
         read = (layers.query_key_value, layers.output, layers.audio.down)
         widest = max(matrix.shape[1] for matrix in (layers.query_key_value, *layers.audio[2:])) * PANEL
         widths = [*(matrix.shape[2] for matrix in read), widest]
-        normed, heads_out, fed, wide = (
-            np.zeros((max(cache.rows, PIECE), width), np.float32) for width in widths
+        rms_norm, heads_out, fed, wide = (
+            np.zeros((max(cache.rows, PREFILL_CHUNK), width), np.float32) for width in widths
         )
         scores = np.zeros((heads, cache.keys.shape[3] * PANEL), np.float32)
         mean = np.zeros((heads, cache.values.shape[3] * PANEL), np.float32)
-        return Scratch(normed, heads_out, fed, wide, scores, mean)
+        return Scratch(rms_norm, heads_out, fed, wide, scores, mean)
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
-        """As of AudioPath; the logits are overwritten by the next call.
+        """As of FusedDecode; the logits are overwritten by the next call.
 
         The streams are shared out to as many threads as torch has, TILE rows or more to each.
         """
@@ -117,7 +117,7 @@ class CompiledPath:
         logits_of(x, self._norm, self._head, self._epsilon, room, self._logits.numpy()[part])
 
     def read(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int, cache: PanelCache) -> None:
-        """Embeddings [S, H] of up to PIECE positions from `start` on to the only row of a cache; audio where
+        """Embeddings [S, H] of up to PREFILL_CHUNK positions from `start` on to the only row of a cache; audio where
         mask [S]."""
         order = mask.int().argsort(stable=True)
         x, positions = embeddings[order].numpy(), (order + start).numpy()
@@ -134,18 +134,18 @@ class CompiledPath:
         room: Scratch,
     ) -> None:
         weights = (self._turns, self._layers, self._epsilon)
-        through_layers(x, texts, streams, positions, *weights, cache.keys, cache.values, room)
+        forward_layers(x, texts, streams, positions, *weights, cache.keys, cache.values, room)
 
 
-class CompiledReader(Reader):
+class CompiledPrefill(Prefill):
     """A Reader that goes the compiled path."""
 
-    def __init__(self, model: HiggsModel, path: CompiledPath, kept_positions: int) -> None:
-        self._path = path
+    def __init__(self, model: HiggsModel, path: CompiledDecode, kept_positions: int) -> None:
+        self._decode_fn = path
         super().__init__(model, PanelRow(model.config, path.cache.capacity, path.cache.half), kept_positions)
 
     def _compute(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int) -> None:
-        self._path.read(embeddings[0], mask[0], start, self.cache.cache)
+        self._decode_fn.read(embeddings[0], mask[0], start, self.cache.cache)
         self.cache.length += embeddings.shape[1]
 
 

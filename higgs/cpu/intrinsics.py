@@ -26,7 +26,7 @@ def power_of_two(context: Any, exponent: Any) -> Any:
 
 
 @intrinsic
-def as_kept(context: Any, value: Any, array: Any) -> Any:
+def to_storage(context: Any, value: Any, array: Any) -> Any:
     """float32 to what an array keeps: itself, or float16 in int16."""
     kept = array.dtype
 

@@ -14,7 +14,7 @@ SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(HERE.glob
 KEPT = Path(NUMBA.CACHE_DIR or HERE / "__pycache__") / f"compiled-{SOURCES[:16]}"
 
 
-def compiled(function: Callable[..., Any], reordered: bool = False) -> Callable[..., Any]:
+def jit(function: Callable[..., Any], reordered: bool = False) -> Callable[..., Any]:
     """Compile at the first call, which takes seconds, and keep the result on the disk for the next start.
 
     Other threads run while it works.
@@ -33,6 +33,6 @@ def compiled(function: Callable[..., Any], reordered: bool = False) -> Callable[
         NUMBA.CACHE_DIR = before
 
 
-def compiled_sum(function: Callable[..., Any]) -> Callable[..., Any]:
+def jit_reassociated(function: Callable[..., Any]) -> Callable[..., Any]:
     """As `compiled`, reordered."""
-    return compiled(function, reordered=True)
+    return jit(function, reordered=True)

@@ -11,8 +11,8 @@ on who shares the batch. In shapes n is the number of streams, H the hidden size
 
 import numpy as np
 
-from higgs.cpu.intrinsics import PANEL, as_kept, power_of_two, tile
-from higgs.cpu.jit import compiled, compiled_sum
+from higgs.cpu.intrinsics import PANEL, power_of_two, tile, to_storage
+from higgs.cpu.jit import jit, jit_reassociated
 
 TILE = 4  # rows whose sums fit into registers
 LOG2_E, LN_2_HIGH, LN_2_LOW = (
@@ -22,8 +22,8 @@ LOG2_E, LN_2_HIGH, LN_2_LOW = (
 )
 
 
-@compiled
-def product(x, panels, out):
+@jit
+def gemm(x, panels, out):
     """x [n, in] times a packed matrix to out [n, columns], the first panels * PANEL of which it fills."""
     depth = panels.shape[1]
     for number in range(len(panels)):
@@ -36,7 +36,7 @@ def product(x, panels, out):
             row += 1
 
 
-@compiled
+@jit
 def exponential(x):
     """e ** x for float32 x <= 0, to a relative 3e-7: S. L. Moshier's polynomial (Cephes, expf).
 
@@ -54,8 +54,8 @@ def exponential(x):
     return (series * rest * rest + rest + np.float32(1.0)) * power_of_two(whole)
 
 
-@compiled_sum
-def normed(x, weight, epsilon, out):
+@jit_reassociated
+def rms_norm(x, weight, epsilon, out):
     """RMS norm of one row."""
     total = np.float32(0.0)
     for index in range(len(x)):
@@ -65,8 +65,8 @@ def normed(x, weight, epsilon, out):
         out[index] = x[index] * scale * weight[index]
 
 
-@compiled
-def turned(x, turn, out):
+@jit
+def apply_rope(x, turn, out):
     """Rotary embedding of one head x [D] by turn [2, D], cosine and signed sine."""
     half = len(x) // 2
     for index in range(half):
@@ -75,15 +75,15 @@ def turned(x, turn, out):
         out[index + half] = high * turn[0, index + half] + low * turn[1, index + half]
 
 
-@compiled_sum
-def largest_of(scores):
+@jit_reassociated
+def max_of(scores):
     largest = scores[0]
     for position in range(len(scores)):
         largest = max(largest, scores[position])
     return largest
 
 
-@compiled_sum
+@jit_reassociated
 def sum_of(scores):
     total = np.float32(0.0)
     for position in range(len(scores)):
@@ -91,17 +91,17 @@ def sum_of(scores):
     return total
 
 
-@compiled
-def softened(scores, scale):
+@jit
+def softmax_weights(scores, scale):
     """Scores [L] to e ** (scale * (score - largest)); their sum."""
-    largest = largest_of(scores)
+    largest = max_of(scores)
     for position in range(len(scores)):
         scores[position] = exponential((scores[position] - largest) * scale)
     return sum_of(scores)
 
 
-@compiled
-def gated(both, out):
+@jit
+def swiglu(both, out):
     """silu(gate) * up of one row [gate, up]."""
     size = len(out)
     for index in range(size):
@@ -111,15 +111,15 @@ def gated(both, out):
         out[index] = gate * share / (np.float32(1.0) + small) * both[size + index]
 
 
-@compiled
+@jit
 def add_to(x, more):
     """Add the first numbers of `more` to x [H]."""
     for index in range(len(x)):
         x[index] += more[index]
 
 
-@compiled
-def remember(projected, turn, norms, epsilon, keys, values, position):
+@jit
+def write_kv(projected, turn, norms, epsilon, keys, values, position):
     """Norm and turn a position's queries and keys, projected [·], and keep keys and values, as of PanelCache.
 
     norms [heads + kv_heads, D, or 0 for none].
@@ -129,17 +129,17 @@ def remember(projected, turn, norms, epsilon, keys, values, position):
     for head in range(heads + kv_heads):
         x = projected[head * size : (head + 1) * size]
         if norms.shape[1]:
-            normed(x, norms[head], epsilon, x)
-        turned(x, turn, x)
+            rms_norm(x, norms[head], epsilon, x)
+        apply_rope(x, turn, x)
     for head in range(kv_heads):
         for index in range(size):
             key = projected[(heads + head) * size + index]
             value = projected[(heads + kv_heads + head) * size + index]
-            keys[head, position // PANEL, index, position % PANEL] = as_kept(key, keys)
-            values[head, index // PANEL, position, index % PANEL] = as_kept(value, values)
+            keys[head, position // PANEL, index, position % PANEL] = to_storage(key, keys)
+            values[head, index // PANEL, position, index % PANEL] = to_storage(value, values)
 
 
-@compiled
+@jit
 def attend(projected, keys, values, position, scratch, out):
     """The queries of a position, projected [·], over all positions up to it, to out [heads * D]."""
     scores, mean = scratch.scores, scratch.mean
@@ -150,57 +150,57 @@ def attend(projected, keys, values, position, scratch, out):
         group = head * len(keys) // heads
         for number in range(position // PANEL + 1):
             tile(queries, head, size, keys[group], number, scores, number * PANEL, 1)
-        total = softened(scores[head, : position + 1], scale)
+        total = softmax_weights(scores[head, : position + 1], scale)
         for number in range(values.shape[1]):
             tile(scores, head, position + 1, values[group], number, mean, number * PANEL, 1)
         for index in range(size):
             out[head * size + index] = mean[head, index] / total
 
 
-@compiled
-def feed(x, parts, layer, epsilon, inner, wide, fed):
+@jit
+def ffn(x, parts, layer, epsilon, inner, wide, fed):
     """Add to x [n, H] what the feed-forward of a layer makes of it."""
     for row in range(len(x)):
-        normed(x[row], parts.feed_norm[layer], epsilon, inner[row])
-    product(inner, parts.gate_up[layer], wide)
+        rms_norm(x[row], parts.feed_norm[layer], epsilon, inner[row])
+    gemm(inner, parts.gate_up[layer], wide)
     for row in range(len(x)):
-        gated(wide[row], fed[row])
-    product(fed, parts.down[layer], wide)
+        swiglu(wide[row], fed[row])
+    gemm(fed, parts.down[layer], wide)
     for row in range(len(x)):
         add_to(x[row], wide[row])
 
 
-@compiled
-def through_layers(x, texts, streams, positions, turns, layers, epsilon, keys, values, scratch):
+@jit
+def forward_layers(x, texts, streams, positions, turns, layers, epsilon, keys, values, scratch):
     """x [n, H] through all layers, in place, its first `texts` rows as text and the others as audio.
 
     Each row stands at a position of a stream, both [n], and attends to what the stream holds up to it, other
     rows among it. turns [capacity, 2, D] cosine and signed sine; keys and values as of PanelCache.
     """
     n = len(x)
-    inner, heads, fed, wide = scratch.normed[:n], scratch.heads[:n], scratch.fed[:n], scratch.wide[:n]
+    inner, heads, fed, wide = scratch.rms_norm[:n], scratch.heads[:n], scratch.fed[:n], scratch.wide[:n]
     for layer in range(len(keys)):
         for row in range(n):
             norm = layers.text.input_norm[layer] if row < texts else layers.audio.input_norm[layer]
-            normed(x[row], norm, epsilon, inner[row])
-        product(inner, layers.query_key_value[layer], wide)
+            rms_norm(x[row], norm, epsilon, inner[row])
+        gemm(inner, layers.query_key_value[layer], wide)
         for row in range(n):
             at, mine, its = positions[row], keys[layer, streams[row]], values[layer, streams[row]]
-            remember(wide[row], turns[at], layers.head_norms[layer], epsilon, mine, its, at)
+            write_kv(wide[row], turns[at], layers.head_norms[layer], epsilon, mine, its, at)
         for row in range(n):
             mine, its = keys[layer, streams[row]], values[layer, streams[row]]
             attend(wide[row], mine, its, positions[row], scratch, heads[row])
-        product(heads, layers.output[layer], wide)
+        gemm(heads, layers.output[layer], wide)
         for row in range(n):
             add_to(x[row], wide[row])
-        feed(x[:texts], layers.text, layer, epsilon, inner[:texts], wide[:texts], fed[:texts])
-        feed(x[texts:], layers.audio, layer, epsilon, inner[texts:], wide[texts:], fed[texts:])
+        ffn(x[:texts], layers.text, layer, epsilon, inner[:texts], wide[:texts], fed[:texts])
+        ffn(x[texts:], layers.audio, layer, epsilon, inner[texts:], wide[texts:], fed[texts:])
 
 
-@compiled
+@jit
 def logits_of(x, norm, head, epsilon, scratch, logits):
     """The hidden x [n, H] through the last norm and the head, to logits [n, ·]."""
-    inner = scratch.normed[: len(x)]
+    inner = scratch.rms_norm[: len(x)]
     for row in range(len(x)):
-        normed(x[row], norm, epsilon, inner[row])
-    product(inner, head, logits)
+        rms_norm(x[row], norm, epsilon, inner[row])
+    gemm(inner, head, logits)

@@ -37,7 +37,7 @@ class Scratch(NamedTuple):
     panels; scores, and a mean of values, [heads, ·] in whole panels.
     """
 
-    normed: np.ndarray
+    rms_norm: np.ndarray
     heads: np.ndarray
     fed: np.ndarray
     wide: np.ndarray

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from higgs.cpu.cache import PanelCache
-from higgs.cpu.jit import compiled, compiled_sum
+from higgs.cpu.jit import jit, jit_reassociated
 from higgs.engine.kv_cache import SlotCache
-from higgs.engine.model_runner import Decoder, Path
+from higgs.engine.model_runner import ModelRunner, Path
 from higgs.engine.sampler import Sampler
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import DelayRule
@@ -17,7 +17,7 @@ from higgs.model.delay import DelayRule
 OPEN = DelayRule.OPEN
 
 
-@compiled_sum
+@jit_reassociated
 def at_least(logits, bound):
     """How many are as large as bound or larger."""
     count = np.float32(0.0)
@@ -26,7 +26,7 @@ def at_least(logits, bound):
     return count
 
 
-@compiled
+@jit
 def bound_of(logits, count):
     """The least of the `count` largest, or a little less, so that no more than these are larger."""
     top = logits[0]
@@ -48,8 +48,8 @@ def bound_of(logits, count):
     return low
 
 
-@compiled
-def likeliest(logits, count, values, codes):
+@jit
+def select_top_k(logits, count, values, codes):
     """The `count` largest of logits [V], the largest first, to the beginning of values and codes [V]."""
     bound, found = bound_of(logits, count), 0
     for code in range(len(logits)):
@@ -65,8 +65,8 @@ def likeliest(logits, count, values, codes):
     codes[:count] = codes[:count][order]
 
 
-@compiled
-def fallen_on(weights, count, uniform):
+@jit
+def inverse_cdf(weights, count, uniform):
     """The index at which uniform in [0, 1) falls among the first `count` weights, of positive sum."""
     total, last = np.float32(0.0), 0
     for index in range(count):
@@ -81,7 +81,7 @@ def fallen_on(weights, count, uniform):
     return last
 
 
-@compiled
+@jit
 def softmax(values, count, divisor):
     """The first `count` values, over the divisor, to probabilities, in place."""
     largest = values[0]
@@ -95,54 +95,54 @@ def softmax(values, count, divisor):
         values[index] /= total
 
 
-@compiled
-def drawn(logits, size, columns, recent, temperature, top_k, top_p, repeats, window, uniform, bos_code):
+@jit
+def sample(logits, size, columns, recent, temperature, top_k, top_p, repeats, window, uniform, bos_code):
     """Codes [n, K]; all as of Sampler, but the logits [n, K * V or more] of a stream follow each other."""
-    n, books = len(logits), recent.shape[2]
-    result = np.empty((n, books), np.int64)
+    n, codebooks = len(logits), recent.shape[2]
+    result = np.empty((n, codebooks), np.int64)
     values, codes = np.empty(size, np.float32), np.zeros(size, np.int64)
     for stream in range(n):
         first, second = uniform[stream, columns[stream], 0], uniform[stream, columns[stream], 1]
-        for book in range(books):
+        for book in range(codebooks):
             count = top_k[stream, 0, 0]
             of_book = logits[stream, book * size : (book + 1) * size]
-            likeliest(of_book, count, values, codes)
+            select_top_k(of_book, count, values, codes)
             softmax(values, count, temperature[stream, 0, 0])
             kept, before = 0, np.float32(0.0)
             while kept < count and before < top_p[stream, 0, 0]:
                 before += values[kept]
                 kept += 1
-            code = codes[fallen_on(values, kept, first[book, 0])]
+            code = codes[inverse_cdf(values, kept, first[book, 0])]
             seen = 0
             for back in range(window.shape[1]):
                 seen += window[stream, back, 0] and recent[stream, back, book] == code
             if seen >= repeats[stream, 0] and code < bos_code:
                 values[:] = of_book
                 softmax(values, size, np.float32(1.0))
-                code = fallen_on(values, size, second[book, 0])
+                code = inverse_cdf(values, size, second[book, 0])
             result[stream, book] = code
     return result
 
 
-@compiled
+@jit
 def enter(codes, recent, positions, columns, ends, bos_code, eos_code, marks, last):
     """Enter the codes drawn [n, K] as the streams' next columns, as of DelayRule and Decoder: [n, K + 1]."""
-    n, books = codes.shape
-    written = np.empty((n, books + 1), np.int64)
+    n, codebooks = codes.shape
+    written = np.empty((n, codebooks + 1), np.int64)
     for stream in range(n):
         column, ended = columns[stream], np.int64(-1)
-        for book in range(books):
+        for book in range(codebooks):
             if column - book > 0 and codes[stream, book] == eos_code:
                 ended = max(ended, column - book)
         if ends[stream] == OPEN and ended >= 0:
             ends[stream] = ended
         recent[stream, :-1] = recent[stream, 1:]
-        for book in range(books):
+        for book in range(codebooks):
             code = bos_code if column - book <= 0 else codes[stream, book]
             recent[stream, -1, book] = eos_code if column - book >= ends[stream] + marks else code
-        for book in range(books):
-            written[stream, book] = min(recent[stream, book - books, book], bos_code - 1)
-        written[stream, books] = ends[stream]
+        for book in range(codebooks):
+            written[stream, book] = min(recent[stream, book - codebooks, book], bos_code - 1)
+        written[stream, codebooks] = ends[stream]
         positions[stream] = min(positions[stream] + 1, last)
         columns[stream] = min(column + 1, last)
     return written
@@ -159,18 +159,18 @@ class CompiledSampler(Sampler):
         rows = logits.as_strided((n, logits.stride(0)), (logits.stride(0), 1))
         choices = (self.temperature, self.top_k, self.top_p, self.repeats, self.window, self.uniform)
         parts = (part.numpy() for part in (columns, recent, *choices))
-        return torch.from_numpy(drawn(rows.numpy(), size, *parts, self.bos_code))
+        return torch.from_numpy(sample(rows.numpy(), size, *parts, self.bos_code))
 
 
-class CompiledDecoder(Decoder):
+class CompiledModelRunner(ModelRunner):
     """A Decoder on a CPU: what follows the logits is two compiled functions."""
 
     SAMPLER = CompiledSampler
 
-    def _write_columns(self, rows: int, length: int, candidates: int) -> torch.Tensor:
+    def _write_step(self, rows: int, length: int, candidates: int) -> torch.Tensor:
         rule, config = self._rule, self._config
         position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
-        logits = rule.bar(self._path(recent[:, -1], position, length))
+        logits = rule.bar(self._decode_fn(recent[:, -1], position, length))
         codes = self._sampler.draw(logits, column, recent, candidates)
         state = (part.numpy() for part in (codes, recent, position, column, rule.end))
         return torch.from_numpy(
@@ -178,7 +178,7 @@ class CompiledDecoder(Decoder):
         )
 
 
-def decoder_for(config: HiggsConfig, path: Path, cache: SlotCache | PanelCache) -> Decoder:
+def model_runner_for(config: HiggsConfig, path: Path, cache: SlotCache | PanelCache) -> ModelRunner:
     """The decoder of a cache's device."""
-    kind = CompiledDecoder if cache.device.type == "cpu" else Decoder
+    kind = CompiledModelRunner if cache.device.type == "cpu" else ModelRunner
     return kind(config, path, cache)

@@ -16,22 +16,22 @@ from typing import Any
 import torch
 
 from errors import Cancelled, InvalidRequest, ModelError
-from higgs.cpu.decode import cache_for, path_for, reader_for
-from higgs.cpu.sampler import decoder_for
+from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
+from higgs.cpu.sampler import model_runner_for
 from higgs.engine.kv_cache import slots_that_fit
-from higgs.engine.model_runner import Columns, Path
+from higgs.engine.model_runner import Path, StepOutput
 from higgs.engine.prefill import CacheUse
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Scheduler
-from higgs.engine.wait_estimator import Pace
+from higgs.engine.wait_estimator import WaitEstimator
 from higgs.model.transformer import HiggsModel
 from higgs.prompts.v2 import Prompt
 
 log = logging.getLogger(__name__)
 
 Ended = Callable[[Generation], None]
-AHEAD = 1  # columns that a stream may have been given beyond those that were handed out
+LOOKAHEAD = 1  # columns that a stream may have been given beyond those that were handed out
 
 
 def ignored(generation: Generation) -> None:
@@ -44,7 +44,7 @@ class Engine:
     slots:       requests that speak at once; None takes what suits the device (slots_that_fit).
     capacity:    positions of prompt and answer together that a request may fill.
     queue_limit: requests that may wait beside those in work.
-    path:        makes of the model and a cache what computes a column; path_for but for tests.
+    path:        makes of the model and a cache what computes a column; decode_fn_for but for tests.
     """
 
     def __init__(
@@ -54,51 +54,51 @@ class Engine:
         slots: int | None = None,
         capacity: int = 4096,
         queue_limit: int = 32,
-        path: Callable[[HiggsModel, Any], Path] = path_for,
+        path: Callable[[HiggsModel, Any], Path] = decode_fn_for,
     ) -> None:
         model = model.eval()
         weight = model.audio_lm_head.weight
         if slots is None:
             slots = slots_that_fit(model.config, capacity, weight.device, weight.dtype)
         cache = cache_for(model, slots, capacity)
-        self._capacity, self._books = capacity, model.config.num_codebooks
+        self._capacity, self._codebooks = capacity, model.config.num_codebooks
         self._closing = model.config.mark_frames  # frames that close a stream behind its audio
         with torch.inference_mode():
-            its_path = path(model, cache)
-            self._reader = reader_for(model, its_path, capacity, kept_positions=2 * capacity)
-            self._decoder = decoder_for(model.config, its_path, cache)
+            decode_fn = path(model, cache)
+            self._prefill = prefill_for(model, decode_fn, capacity, kept_positions=2 * capacity)
+            self._runner = model_runner_for(model.config, decode_fn, cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
-        self._under_way: tuple[list[Generation], Columns] | None = None
+        self._under_way: tuple[list[Generation], StepOutput] | None = None
         self.count_from_now(ignored)
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
 
-    def check(self, prompt: Prompt, max_columns: int) -> None:
+    def check(self, prompt: Prompt, max_steps: int) -> None:
         """InvalidRequest if a prompt and so many columns don't fit into the engine."""
-        if max_columns <= self._books:
-            raise InvalidRequest(f"max_columns is {max_columns}; no frame is complete before 9 columns.")
-        if len(prompt) + max_columns > self._capacity:
+        if max_steps <= self._codebooks:
+            raise InvalidRequest(f"max_steps is {max_steps}; no frame is complete before 9 columns.")
+        if len(prompt) + max_steps > self._capacity:
             raise InvalidRequest(
-                f"The prompt of {len(prompt)} positions and up to {max_columns} columns of speech exceed the "
+                f"The prompt of {len(prompt)} positions and up to {max_steps} columns of speech exceed the "
                 f"{self._capacity} positions of this server. Shorten the text or the reference.",
                 code="context_length_exceeded",
             )
 
     def submit(
-        self, prompt: Prompt, options: SamplingOptions, max_columns: int, *, admitted: bool = False
+        self, prompt: Prompt, options: SamplingOptions, max_steps: int, *, admitted: bool = False
     ) -> Generation:
-        """Queue a request for at most max_columns columns, which hold up to max_columns - 8 frames.
+        """Queue a request for at most max_steps columns, which hold up to max_steps - 8 frames.
 
         InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`: a
         later part of one that waited already."""
-        self.check(prompt, max_columns)
-        generation = Generation(prompt, options, max_columns, self._forget)
+        self.check(prompt, max_steps)
+        generation = Generation(prompt, options, max_steps, self._forget)
         with self._changed:
             if self._closed:
                 raise Cancelled("The server is shutting down.")
-            self._scheduler.add(generation, admitted, self._pace.seconds_to_a_place)
+            self._scheduler.add(generation, admitted, self._wait_estimate.seconds_to_a_slot)
             self._changed.notify()
         return generation
 
@@ -106,7 +106,7 @@ class Engine:
         """Forget how long requests took so far, as a warm-up's say nothing of later ones.
 
         ended: called by the engine's thread with each request whose stream comes to a good end."""
-        self._pace, self._ended = Pace(self.slots), ended
+        self._wait_estimate, self._ended = WaitEstimator(self.slots), ended
 
     @property
     def waiting(self) -> int:
@@ -126,12 +126,12 @@ class Engine:
     @property
     def prefix_use(self) -> CacheUse:
         """How often the beginning of a prompt was known already."""
-        return self._reader.prefix_use
+        return self._prefill.prefix_use
 
     @property
-    def positions_read(self) -> int:
+    def prefilled_positions(self) -> int:
         """Positions of prompts computed so far; what a kept prefix spares is not among them."""
-        return self._reader.positions_read
+        return self._prefill.prefilled_positions
 
     def close(self) -> None:
         """Stop after the present step; requests that have not ended fail as cancelled."""
@@ -188,12 +188,12 @@ class Engine:
             return generation.fail(Cancelled("The request was cancelled."))
         if not begun:
             generation.begin()
-            self._reader.begin(generation.prompt)
-        if self._reader.read_on(generation.prompt):
-            row, filled = len(self._scheduler.rows), self._reader.cache.filled()
-            self._decoder.start(row, filled, generation.options, generation.seed, generation.max_columns)
+            self._prefill.begin(generation.prompt)
+        if self._prefill.run_chunk(generation.prompt):
+            row, filled = len(self._scheduler.rows), self._prefill.cache.filled()
+            self._runner.start(row, filled, generation.options, generation.seed, generation.max_steps)
             generation.columns = 1
-            self._scheduler.seat()
+            self._scheduler.activate()
 
     def _give_up_rows(self) -> list[Generation]:
         self._under_way = None
@@ -207,11 +207,11 @@ class Engine:
             self._release(generation)
         before, self._under_way = self._under_way, None
         if rows:
-            longest = max(len(generation.prompt) + generation.columns for generation in rows) + AHEAD
-            self._under_way = rows.copy(), self._decoder.step(len(rows), longest)
+            longest = max(len(generation.prompt) + generation.columns for generation in rows) + LOOKAHEAD
+            self._under_way = rows.copy(), self._runner.step(len(rows), longest)
         if before is not None:
             generations, columns = before
-            for generation, (*codes, end) in zip(generations, columns.taken(), strict=True):
+            for generation, (*codes, end) in zip(generations, columns.wait(), strict=True):
                 if generation in rows and self._hand_out(generation, codes, end):
                     self._release(generation)
         if not rows:
@@ -220,14 +220,14 @@ class Engine:
     def _hand_out(self, generation: Generation, codes: list[int], end: int) -> bool:
         """Give a request the K codes of the frame that its newest column completes; True if it ended."""
         generation.columns += 1
-        frame = generation.columns - self._books
+        frame = generation.columns - self._codebooks
         if 1 <= frame < end:
             generation.put(codes)
         complete = frame >= end - 1 + self._closing
-        if not (complete or generation.columns == generation.max_columns or generation.stuck):
+        if not (complete or generation.columns == generation.max_steps or generation.stalled):
             return False
         # Noted before its reader goes on, who may ask for the figures.
-        self._pace.note(generation.worked)
+        self._wait_estimate.note(generation.worked)
         self._ended(generation)
         generation.finish("stop" if complete else "length")
         return True
@@ -238,4 +238,4 @@ class Engine:
         source = self._scheduler.leave(row)
         if source is not None:
             moved = self._scheduler.rows[row]
-            self._decoder.move(source, row, len(moved.prompt) + moved.columns + AHEAD)
+            self._runner.move(source, row, len(moved.prompt) + moved.columns + LOOKAHEAD)

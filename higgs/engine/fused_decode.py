@@ -69,7 +69,7 @@ def _head_norms(attention: Attention, config: HiggsConfig) -> torch.Tensor:
     return torch.cat([cast(torch.Tensor, norm.weight).expand(heads, -1) for norm, heads in norms])
 
 
-class AudioPath:
+class FusedDecode:
     """Reads and writes the keys and values of `cache`, whose rows are the streams."""
 
     def __init__(self, model: HiggsModel, cache: SlotCache) -> None:

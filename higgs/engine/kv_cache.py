@@ -9,7 +9,7 @@ import torch
 from higgs.model.config import HiggsConfig
 
 CPU_SLOTS = 8
-MOST_SLOTS = 64
+MAX_SLOTS = 64
 SHARE_OF_FREE_MEMORY = 0.6  # the rest is for kept prefixes, the codec and what kernels need
 
 
@@ -19,7 +19,7 @@ def slots_that_fit(config: HiggsConfig, capacity: int, device: torch.device, dty
         return CPU_SLOTS
     free, _ = torch.cuda.mem_get_info(device)
     values = config.layers * capacity * 2 * config.kv_heads * config.head_dim
-    return max(1, min(MOST_SLOTS, int(SHARE_OF_FREE_MEMORY * free) // (values * dtype.itemsize)))
+    return max(1, min(MAX_SLOTS, int(SHARE_OF_FREE_MEMORY * free) // (values * dtype.itemsize)))
 
 
 def _zeros(shape: tuple[int, ...], device: torch.device | str, dtype: torch.dtype) -> torch.Tensor:

@@ -11,14 +11,14 @@ import torch
 from higgs.cpu.cache import PanelCache
 from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.kv_cache import SlotCache
-from higgs.engine.sampler import FEW, LONGEST_WINDOW, Sampler, SamplingOptions
+from higgs.engine.sampler import FEW, MAX_WINDOW, Sampler, SamplingOptions
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import DelayRule
 
-# Delayed columns [n, K], their positions [n] and a length → logits [n, K, V]; see AudioPath.
+# Delayed columns [n, K], their positions [n] and a length → logits [n, K, V]; see FusedDecode.
 Path = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
-SHORTEST = 64  # positions; attention runs over a multiple of it, behind a mask
+MIN_LENGTH = 64  # positions; attention runs over a multiple of it, behind a mask
 
 
 class Buckets:
@@ -29,10 +29,10 @@ class Buckets:
 
     def around(self, rows: int, length: int) -> tuple[int, int]:
         """The smallest bucket that holds so many rows and positions."""
-        blocks = -(-length // SHORTEST)
+        blocks = -(-length // MIN_LENGTH)
         if not self.exact:
             rows, blocks = (1 << (count - 1).bit_length() for count in (rows, blocks))
-        return min(rows, self.rows), min(blocks * SHORTEST, self.capacity)
+        return min(rows, self.rows), min(blocks * MIN_LENGTH, self.capacity)
 
     def all(self) -> set[tuple[int, int]]:
         """Every bucket of a power of two."""
@@ -40,7 +40,7 @@ class Buckets:
         return {self.around(1 << row, 1 << length) for row in rows for length in lengths}
 
 
-class Columns:
+class StepOutput:
     """What a step has written, on its way to the host."""
 
     def __init__(self, written: torch.Tensor, host: torch.Tensor | None = None) -> None:
@@ -52,7 +52,7 @@ class Columns:
             self._copied = torch.cuda.Event()
             self._copied.record()
 
-    def taken(self) -> list[list[int]]:
+    def wait(self) -> list[list[int]]:
         """The frame that each stream's column completes, and the number of the frame that ends the stream
         (see DelayRule), [n][K + 1]. Only frames from 1 up to the end are audio. Waits for the step."""
         if self._copied is not None:
@@ -60,37 +60,37 @@ class Columns:
         return self._written.tolist()
 
 
-class Decoder:
+class ModelRunner:
     """Up to `rows` streams, the first of which speak. `path` reads and writes `cache`, row by row."""
 
     SAMPLER = Sampler
 
     def __init__(self, config: HiggsConfig, path: Path, cache: SlotCache | PanelCache) -> None:
         rows, device = cache.rows, cache.device
-        self._config, self._path, self._cache = config, path, cache
+        self._config, self._decode_fn, self._cache = config, path, cache
         self._sampler = self.SAMPLER(config, cache.capacity, rows, device)
         self._rule = DelayRule(config, rows, device)
         self._position = torch.zeros(rows, dtype=torch.int64, device=device)
         self._column = torch.zeros(rows, dtype=torch.int64, device=device)
         self._recent = torch.zeros(
-            rows, LONGEST_WINDOW, config.num_codebooks, dtype=torch.int64, device=device
+            rows, MAX_WINDOW, config.num_codebooks, dtype=torch.int64, device=device
         )
         self._buckets = Buckets(rows, cache.capacity, exact=device.type == "cpu")
-        self._advance = Graphs(self._write_columns)
+        self._graphs = Graphs(self._write_step)
         # Pinned, or the copy would wait for the device; two, since a step is taken while the next one runs.
         self._hosts: list[torch.Tensor | None] = [None, None]
         if device.type == "cuda":
-            self._advance.capture((*bucket, FEW) for bucket in self._buckets.all())
+            self._graphs.capture((*bucket, FEW) for bucket in self._buckets.all())
             shape = (rows, config.num_codebooks + 1)
             self._hosts = [torch.empty(shape, dtype=torch.int64, pin_memory=True) for _ in range(2)]
 
-    def start(self, row: int, filled: Any, options: SamplingOptions, seed: int, max_columns: int) -> None:
+    def start(self, row: int, filled: Any, options: SamplingOptions, seed: int, max_steps: int) -> None:
         """Begin a stream behind a prompt whose keys and values are `filled` (see KVCache and PanelRow).
 
         Its opening column is the first that the next step reads.
         """
         self._cache.load(row, filled)
-        self._sampler.start(row, options, seed, max_columns)
+        self._sampler.start(row, options, seed, max_steps)
         self._rule.end[row] = self._rule.OPEN
         self._position[row] = filled.shape[1]
         self._column[row] = 1
@@ -104,26 +104,26 @@ class Decoder:
         for tensor in (self._rule.end, self._position, self._column, self._recent):
             tensor[target] = tensor[source]
 
-    def step(self, n: int, length: int) -> Columns:
+    def step(self, n: int, length: int) -> StepOutput:
         """Write a column of each of the first n streams, the longest of which then fills at most `length`
         positions.
 
         Doesn't wait for the device. Of the results two may be waited for at a time.
         """
         rows, length = self._buckets.around(n, length)
-        written = self._advance(rows, length, self._sampler.candidates(n))[:n]
+        written = self._graphs(rows, length, self._sampler.candidates(n))[:n]
         self._hosts.reverse()
-        return Columns(written, self._hosts[0])
+        return StepOutput(written, self._hosts[0])
 
-    def _write_columns(self, rows: int, length: int, candidates: int) -> torch.Tensor:
+    def _write_step(self, rows: int, length: int, candidates: int) -> torch.Tensor:
         """The work of `step`; rows beyond those that speak compute what nobody reads."""
-        books, last = self._config.num_codebooks, self._cache.capacity - 1
+        codebooks, last = self._config.num_codebooks, self._cache.capacity - 1
         position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
-        logits = self._rule.bar(self._path(recent[:, -1], position, length))
+        logits = self._rule.bar(self._decode_fn(recent[:, -1], position, length))
         codes = self._sampler.draw(logits, column, recent, candidates)
         codes = self._rule.force(codes, column[:, None])
         recent.copy_(torch.cat((recent[:, 1:], codes[:, None]), dim=1))
         position.add_(1).clamp_(max=last)
         column.add_(1).clamp_(max=last)
-        frames = recent[:, -books:].diagonal(dim1=1, dim2=2).clamp(max=self._config.bos_code - 1)
+        frames = recent[:, -codebooks:].diagonal(dim1=1, dim2=2).clamp(max=self._config.bos_code - 1)
         return torch.cat((frames, self._rule.end[:rows, None]), dim=1)

@@ -10,7 +10,7 @@ import torch
 from higgs.model.transformer import HiggsModel
 from higgs.prompts.v2 import Prompt
 
-PIECE = 256  # positions read between two steps; bounds how long the streams that speak are held up
+PREFILL_CHUNK = 256  # positions read between two steps; bounds how long the streams that speak are held up
 
 
 @dataclass
@@ -58,7 +58,7 @@ def _key(prompt: Prompt) -> bytes:
     return digest.digest()
 
 
-class Reader:
+class Prefill:
     """Reads one prompt at a time into `cache`, a KVCache or what stands for it.
 
     A prompt is always cut at the same positions, whether its prefix is known or not, so that its keys and
@@ -67,7 +67,7 @@ class Reader:
 
     def __init__(self, model: HiggsModel, cache: Any, kept_positions: int) -> None:
         self.cache = cache
-        self.positions_read = 0
+        self.prefilled_positions = 0
         self.prefix_use = CacheUse()
         self._model = model
         self._positions = torch.arange(cache.capacity, device=model.audio_lm_head.weight.device)[None]
@@ -81,11 +81,11 @@ class Reader:
         if known is not None:
             self.cache.restore(known)
 
-    def read_on(self, prompt: Prompt) -> bool:
+    def run_chunk(self, prompt: Prompt) -> bool:
         """Read one piece of the prompt that was begun; True when it stands whole in the cache."""
         start = self.cache.length
         part = prompt.prefix if start < prompt.prefix else len(prompt)
-        end = min(start + PIECE, part)
+        end = min(start + PREFILL_CHUNK, part)
         device = self._positions.device
         ids, columns, mask = (
             tensor[None, start:end].to(device)
@@ -93,7 +93,7 @@ class Reader:
         )
         embeddings = self._model.embed(ids, columns, mask)
         self._compute(embeddings, mask, start)
-        self.positions_read += end - start
+        self.prefilled_positions += end - start
         if end == prompt.prefix:
             self._prefixes.keep(prompt, self.cache.filled())
         return end == len(prompt)

@@ -9,7 +9,7 @@ import torch
 
 from errors import VoiceServerError
 from higgs.engine.sampler import SamplingOptions
-from higgs.engine.stall_detector import Novelty
+from higgs.engine.stall_detector import StallDetector
 from higgs.prompts.v2 import Prompt
 
 FRAMES_AT_ONCE = 4  # each piece wakes its reader, which costs the engine more than a frame does
@@ -19,7 +19,7 @@ class Generation:
     """Iterate over it for frames, int64 (8, t) on the CPU, as they become final.
 
     The iteration ends when the stream is complete, and raises Cancelled or ModelError when it is not.
-    finish_reason: "stop" when the model ended the stream, "length" at max_columns or when it went round in
+    finish_reason: "stop" when the model ended the stream, "length" at max_steps or when it went round in
                    circles; None until the end.
     columns:       columns generated so far, the opening one included.
     seed:          the seed in use, drawn where the options name none.
@@ -32,10 +32,10 @@ class Generation:
         self,
         prompt: Prompt,
         options: SamplingOptions,
-        max_columns: int,
+        max_steps: int,
         forget: Callable[["Generation"], None],
     ) -> None:
-        self.prompt, self.options, self.max_columns = prompt, options, max_columns
+        self.prompt, self.options, self.max_steps = prompt, options, max_steps
         self.seed = secrets.randbits(63) if options.seed is None else options.seed
         self.columns = self.frames = 0
         self.waited = 0.0
@@ -43,7 +43,7 @@ class Generation:
         self.finish_reason: str | None = None
         self.cancelled = False
         self._forget = forget
-        self._novelty = Novelty()
+        self._stall = StallDetector()
         self._held: list[list[int]] = []
         self._pieces: queue.SimpleQueue[torch.Tensor | VoiceServerError | None] = queue.SimpleQueue()
 
@@ -70,14 +70,14 @@ class Generation:
         """Take the 8 codes of one frame."""
         self.frames += 1
         self._held.append(frame)
-        self._novelty.note(frame[0])
+        self._stall.note(frame[0])
         if len(self._held) == FRAMES_AT_ONCE:
             self._hand_out()
 
     @property
-    def stuck(self) -> bool:
+    def stalled(self) -> bool:
         """It goes round in circles, or is silent, and would to the end of its columns; see Novelty."""
-        return self._novelty.stuck
+        return self._stall.stalled
 
     def finish(self, reason: str) -> None:
         """End well; the engine's, as is `fail`: one of the two, once."""

@@ -7,7 +7,7 @@ import torch
 from errors import InvalidRequest
 from higgs.model.config import HiggsConfig
 
-LONGEST_WINDOW = 32  # columns that repetition-aware sampling can look back
+MAX_WINDOW = 32  # columns that repetition-aware sampling can look back
 FEW = 64  # likeliest codes; a stream with a larger top_k makes the whole batch sort all
 
 
@@ -34,7 +34,7 @@ class SamplingOptions:
             "temperature": (0 <= self.temperature <= 10, "from 0 to 10"),
             "top_k": (self.top_k is None or self.top_k >= 1, "at least 1"),
             "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
-            "ras_window": (0 <= self.ras_window <= LONGEST_WINDOW, f"from 0 to {LONGEST_WINDOW}"),
+            "ras_window": (0 <= self.ras_window <= MAX_WINDOW, f"from 0 to {MAX_WINDOW}"),
             "ras_repeats": (self.ras_repeats >= 1, "at least 1"),
             "seed": (self.seed is None or 0 <= self.seed < 2**63, "from 0 to 2**63 - 1"),
         }
@@ -53,14 +53,14 @@ class Sampler:
     def __init__(
         self, config: HiggsConfig, columns: int, batch: int = 1, device: torch.device | str = "cpu"
     ) -> None:
-        books = config.num_codebooks
+        codebooks = config.num_codebooks
         self.bos_code, self.codebook_size = config.bos_code, config.codebook_size
         self.temperature = torch.ones(batch, 1, 1, device=device)
         self.top_k = torch.ones(batch, 1, 1, dtype=torch.int64, device=device)
         self.top_p = torch.ones(batch, 1, 1, device=device)
         self.repeats = torch.ones(batch, 1, dtype=torch.int64, device=device)
-        self.window = torch.zeros(batch, LONGEST_WINDOW, 1, dtype=torch.bool, device=device)
-        self.uniform = torch.zeros(batch, columns, 2, books, 1, device=device)
+        self.window = torch.zeros(batch, MAX_WINDOW, 1, dtype=torch.bool, device=device)
+        self.uniform = torch.zeros(batch, columns, 2, codebooks, 1, device=device)
         self.streams = torch.arange(batch, device=device)
         self.ranks = torch.arange(config.codebook_size, device=device)
         self.limits = [1] * batch
@@ -73,8 +73,8 @@ class Sampler:
         self.top_k[stream] = self.limits[stream] = limit
         self.top_p[stream] = options.top_p
         self.repeats[stream] = options.ras_repeats
-        self.window[stream, : LONGEST_WINDOW - options.ras_window] = False
-        self.window[stream, LONGEST_WINDOW - options.ras_window :] = True
+        self.window[stream, : MAX_WINDOW - options.ras_window] = False
+        self.window[stream, MAX_WINDOW - options.ras_window :] = True
         generator = torch.Generator().manual_seed(seed)
         shape = (columns, *self.uniform.shape[2:])
         self.uniform[stream, :columns] = torch.rand(shape, generator=generator)
@@ -96,7 +96,7 @@ class Sampler:
 
         logits:  [n, K, V] float32.
         columns: [n], the index of the column in each stream.
-        recent:  [n, LONGEST_WINDOW, K], the columns before, the last one last; -1 where there are none.
+        recent:  [n, MAX_WINDOW, K], the columns before, the last one last; -1 where there are none.
         """
         n = len(logits)
         first, second = self.uniform[self.streams[:n], columns].unbind(1)

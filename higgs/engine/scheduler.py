@@ -56,7 +56,7 @@ class Scheduler(Generic[Request]):
             self.reading = self.waiting.popleft()
         return self.reading
 
-    def seat(self) -> int:
+    def activate(self) -> int:
         """Give the request that has been read its row."""
         assert self.reading is not None
         self.rows.append(self.reading)

@@ -6,7 +6,7 @@ MEMORY = 2 * FRAME_RATE  # frames; a loop of a longer period is not noticed
 PATIENCE = 5 * FRAME_RATE  # frames without anything new until a stream counts as stuck
 
 
-class Novelty:
+class StallDetector:
     """Watches codebook 0, which carries most of what is said: speech keeps bringing codes that were not
     there in the last two seconds, silence and loops do not."""
 
@@ -22,6 +22,6 @@ class Novelty:
         self._seen[code] = self._frame
 
     @property
-    def stuck(self) -> bool:
+    def stalled(self) -> bool:
         """Nothing new for five seconds."""
         return self._frame - self._new >= PATIENCE

@@ -3,10 +3,10 @@
 import math
 
 WEIGHT = 0.2  # of the newest request; the speed follows the load within a few requests
-MOST_SECONDS = 60  # OpenAI's clients don't wait longer
+MAX_WAIT_SECONDS = 60  # OpenAI's clients don't wait longer
 
 
-class Pace:
+class WaitEstimator:
     """Of an engine with so many slots."""
 
     def __init__(self, slots: int) -> None:
@@ -18,6 +18,6 @@ class Pace:
         self._usual = seconds if self._usual is None else self._usual + WEIGHT * (seconds - self._usual)
 
     @property
-    def seconds_to_a_place(self) -> int:
+    def seconds_to_a_slot(self) -> int:
         """Whole seconds, 1 to 60, until the next of the requests that speak is likely to leave."""
-        return min(max(math.ceil((self._usual or 0.0) / self._slots), 1), MOST_SECONDS)
+        return min(max(math.ceil((self._usual or 0.0) / self._slots), 1), MAX_WAIT_SECONDS)

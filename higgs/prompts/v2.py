@@ -165,7 +165,7 @@ class PromptBuilder:
         said = [] if before is None else _exchange(before)
         return self.build([*voice, *said, last], len(voice))
 
-    def heeds(self, scene: str) -> bool:
+    def supports_instructions(self, scene: str) -> bool:
         """Whether a description of the scene changes how it speaks: this generation reads all of it."""
         return bool(scene)
 

@@ -68,7 +68,7 @@ class TaskPromptBuilder:
         mask[heard:prefix] = True
         return Prompt(torch.tensor(ids), audio_columns, mask, prefix)
 
-    def heeds(self, scene: str) -> bool:
+    def supports_instructions(self, scene: str) -> bool:
         """Whether a description of the scene says something of the manner of speaking; see Tags.told."""
         return bool(self.tags.told(scene))
 

@@ -30,7 +30,7 @@ def client(tiny_server: TinyServer) -> OpenAI:
 def endless_server(tmp_path: Path) -> Iterator[TinyServer]:
     """A server with room for one request, on which speech goes on for ever."""
     settings = Settings(
-        model=str(write_endless_model(tmp_path / "tiny")), device="cpu", slots=1, columns_per_byte=1e6
+        model=str(write_endless_model(tmp_path / "tiny")), device="cpu", slots=1, max_frames_per_byte=1e6
     )
     with ready(settings) as server:
         yield server

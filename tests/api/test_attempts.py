@@ -6,9 +6,9 @@ import httpx
 import numpy as np
 import pytest
 
-from api.attempts import Takes, checkable, quality_of, words_heard, words_said
-from api.request_context import Record, under_way
-from asr.transcriber import Listener, load_recogniser
+from api.attempts import Attempts, checkable, quality_of, words_heard, words_said
+from api.request_context import RequestContext, request_context
+from asr.transcriber import Transcriber, load_recogniser
 from errors import Cancelled, Overloaded
 from higgs.speech import Speech
 from tests.api.test_chat import answer, refusal, said
@@ -34,47 +34,47 @@ class Spoken:
 
 
 @pytest.fixture(scope="module")
-def listener() -> Iterator[Listener]:
-    listener = Listener(lambda: load_recogniser("pocketsphinx", "cpu"))
-    yield listener
-    listener.close()
+def transcriber() -> Iterator[Transcriber]:
+    transcriber = Transcriber(lambda: load_recogniser("pocketsphinx", "cpu"))
+    yield transcriber
+    transcriber.close()
 
 
-def test_a_take_with_the_wrong_words_is_made_again(listener: Listener) -> None:
+def test_a_take_with_the_wrong_words_is_made_again(transcriber: Transcriber) -> None:
     others = iter([Spoken(recording(), 1), Spoken(recording(), 2)])
-    with under_way(Record("req_1", "POST")) as record:
-        speech, quality = Takes(Spoken(NOISE), lambda: next(others), WORDS, listener, 4).best()
+    with request_context(RequestContext("req_1", "POST")) as record:
+        speech, quality = Attempts(Spoken(NOISE), lambda: next(others), WORDS, transcriber, 4).best()
     assert (speech.seed, quality.takes, quality.faults) == (1, 2, [])
-    assert record.takes_made_again == 1
+    assert record.retries == 1
     assert quality.word_error_rate is not None and quality.word_error_rate < 0.25
     assert quality.heard
 
 
-def test_where_none_is_good_the_best_goes_out(listener: Listener) -> None:
+def test_where_none_is_good_the_best_goes_out(transcriber: Transcriber) -> None:
     half = np.concatenate([recording()[:72_000], NOISE[:30_000]])
     others = iter([Spoken(half, 1), Spoken(NOISE[:24_000], 2)])
-    speech, quality = Takes(Spoken(NOISE[:24_000], 0), lambda: next(others), WORDS, listener, 3).best()
+    speech, quality = Attempts(Spoken(NOISE[:24_000], 0), lambda: next(others), WORDS, transcriber, 3).best()
     assert (speech.seed, quality.takes) == (1, 3)
     assert quality.word_error_rate is not None and 0.5 < quality.word_error_rate < 1
 
 
-def test_a_full_queue_ends_the_tries(listener: Listener) -> None:
+def test_a_full_queue_ends_the_tries(transcriber: Transcriber) -> None:
     def full() -> Spoken:
         raise Overloaded("The queue is full.")
 
-    _, quality = Takes(Spoken(NOISE[:24_000]), full, WORDS, listener, 3).best()
+    _, quality = Attempts(Spoken(NOISE[:24_000]), full, WORDS, transcriber, 3).best()
     assert quality.takes == 1
 
 
 def test_faults_are_told_without_a_verifier_and_nothing_is_made_again() -> None:
-    _, quality = Takes(Spoken(NOISE[:24_000]), lambda: Spoken(recording()), WORDS, None, 3).best()
+    _, quality = Attempts(Spoken(NOISE[:24_000]), lambda: Spoken(recording()), WORDS, None, 3).best()
     assert (quality.takes, [fault.kind for fault in quality.faults]) == (1, ["too_short"])
     assert quality.heard is None and quality.word_error_rate is None
 
 
-def test_whoever_leaves_is_not_listened_for(listener: Listener) -> None:
+def test_whoever_leaves_is_not_listened_for(transcriber: Transcriber) -> None:
     take = Spoken(recording())
-    takes = Takes(take, None, WORDS, listener, 3)
+    takes = Attempts(take, None, WORDS, transcriber, 3)
     takes.cancel()
     with pytest.raises(Cancelled):
         takes.best()
@@ -87,13 +87,13 @@ def test_tags_don_t_make_a_text_longer() -> None:
     assert [fault.kind for fault in quality_of(short, WORDS).faults] == ["too_short"]
 
 
-def test_words_are_compared_as_they_are_spoken(listener: Listener) -> None:
+def test_words_are_compared_as_they_are_spoken(transcriber: Transcriber) -> None:
     assert words_said("[SPEAKER0] **3** apples, [laugh] Dr. Who!", True) == words_heard(
         "three apples doctor who", True
     )
     assert words_said("Drei Äpfel!", False) == ["drei", "äpfel"]
     assert words_said("<|emotion:sadness|>Oh <SE>[Cough]</SE> <|prosody:pause|>no.", False) == ["oh", "no"]
-    assert checkable("Hello!", listener) and not checkable("今天天气", listener)
+    assert checkable("Hello!", transcriber) and not checkable("今天天气", transcriber)
 
 
 def test_verify_over_http(tiny_server: TinyServer) -> None:

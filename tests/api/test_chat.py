@@ -240,7 +240,7 @@ def narrow_server(tmp_path: Path) -> Iterator[TinyServer]:
         device="cpu",
         slots=1,
         queue_limit=1,
-        columns_per_byte=1e6,
+        max_frames_per_byte=1e6,
         max_positions=200_000,
     )
     with ready(settings) as server:
@@ -261,8 +261,8 @@ def test_a_full_queue_is_429_and_clients_that_leave_make_room(narrow_server: Tin
         while httpx.get(f"{narrow_server.url}/health").json()["waiting"] == 0 and time.monotonic() < soon:
             time.sleep(0.02)
         full = ask(narrow_server, said("Hello."))
-        for listener in listeners:
-            listener.result()
+        for transcriber in listeners:
+            transcriber.result()
     welcome = ask(narrow_server, said("Hello."))
     assert (full.status_code, full.json()["error"]["code"]) == (429, "overloaded")
     assert int(full.headers["retry-after"]) > 0

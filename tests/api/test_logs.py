@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from api.middleware.logs import TEXT, JsonLines, TextLines, log_request
-from api.request_context import Record, note_error, under_way
+from api.request_context import RequestContext, note_error, request_context
 from tests.audio.media import sound_file
 from tests.tiny_server import TinyServer
 
@@ -22,9 +22,9 @@ def lines_of(records: list[logging.LogRecord]) -> list[dict[str, object]]:
 
 
 def test_a_line_says_what_became_of_a_request(caplog: pytest.LogCaptureFixture) -> None:
-    record = Record("req_1", "POST", route="/v1/audio/speech", status=200, whole=True, seconds=1.23456)
+    record = RequestContext("req_1", "POST", route="/v1/audio/speech", status=200, whole=True, seconds=1.23456)
     record.first_audio = 0.25
-    with caplog.at_level(logging.INFO), under_way(record):
+    with caplog.at_level(logging.INFO), request_context(record):
         note_error("model_error")
         log_request(record)
         text = TextLines(TEXT).format(caplog.records[0])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from speakers.encoder import weights_file
-from speakers.verifier import SpeakerJudge
+from speakers.verifier import SpeakerVerifier
 from tests.audio.media import float_wav, recording
 from tests.tiny_server import TinyServer
 
@@ -97,7 +97,7 @@ def test_a_consent_must_be_of_the_same_speaker_where_that_is_asked(tiny_server: 
 @pytest.fixture
 def server_without_model(tiny_server: TinyServer) -> Iterator[TinyServer]:
     voices = tiny_server.app.state.server.voices
-    judge, voices.judge = voices.judge, SpeakerJudge(None)
+    judge, voices.judge = voices.judge, SpeakerVerifier(None)
     yield tiny_server
     voices.judge = judge
 

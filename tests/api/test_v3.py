@@ -36,7 +36,7 @@ def server(folder: Path) -> Iterator[TinyServer]:
 def test_the_licence_is_logged_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         cloner = VoiceCloner.load(Settings(model=str(folder), device="cpu"))
-    cloner.speak("Hello.", options=SpeechOptions(max_columns=COLUMNS))
+    cloner.speak("Hello.", options=SpeechOptions(max_steps=COLUMNS))
     cloner.close()
     assert caplog.text.count("non-commercial") == 1
 

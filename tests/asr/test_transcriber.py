@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from asr.sphinx import Sphinx
-from asr.transcriber import Listener, load_recogniser
+from asr.transcriber import Transcriber, load_recogniser
 from asr.transcript import Heard, Segment, Task
 from errors import Cancelled, ModelError, Overloaded
 from tests.audio.media import recording
@@ -19,7 +19,7 @@ LONG = np.random.default_rng(0).normal(0, 0.1, 70 * 16_000).astype(np.float32)
 class Parrot:
     """A recogniser that tells which languages it was asked for, and waits where it is told to."""
 
-    name, translates, trust = "parrot", False, 0.5
+    name, translates, expected_wer = "parrot", False, 0.5
 
     def __init__(self) -> None:
         self.languages = {"en": "english", "de": "german"}
@@ -45,18 +45,18 @@ def test_it_is_loaded_when_first_needed_and_once() -> None:
         loaded.append(Parrot())
         return loaded[-1]
 
-    listener = Listener(load)
+    transcriber = Transcriber(load)
     assert loaded == []
     for _ in range(2):
-        listener.transcribe(LONG[:16_000], 16_000)
+        transcriber.transcribe(LONG[:16_000], 16_000)
     assert len(loaded) == 1
-    listener.close()
+    transcriber.close()
     assert loaded[0].closed
 
 
 def test_the_language_of_the_first_window_holds_for_the_others() -> None:
     parrot = Parrot()
-    transcript = Listener(lambda: parrot).transcribe(LONG, 16_000)
+    transcript = Transcriber(lambda: parrot).transcribe(LONG, 16_000)
     assert parrot.asked == [None, "de", "de"] and transcript.language == "de"
     assert transcript.text == "so so so"
     starts = [segment.start for segment in transcript.segments]
@@ -66,39 +66,39 @@ def test_the_language_of_the_first_window_holds_for_the_others() -> None:
 @pytest.mark.parametrize(("given", "code"), [("German", "de"), ("en-GB", "en"), (" EN ", "en")])
 def test_a_language_may_be_named_in_many_ways(given: str, code: str) -> None:
     parrot = Parrot()
-    Listener(lambda: parrot).transcribe(LONG[:16_000], 16_000, Task(language=given))
+    Transcriber(lambda: parrot).transcribe(LONG[:16_000], 16_000, Task(language=given))
     assert parrot.asked == [code]
 
 
 def test_a_cancelled_hearing_ends_behind_its_window_and_makes_room() -> None:
     parrot = Parrot()
-    listener = Listener(lambda: parrot, most_waiting=1)
-    hearing = listener.listen(LONG, 16_000)
-    parts = iter(hearing)
+    transcriber = Transcriber(lambda: parrot, most_waiting=1)
+    job = transcriber.listen(LONG, 16_000)
+    parts = iter(job)
     next(parts)
-    hearing.cancel()
+    job.cancel()
     with pytest.raises(Cancelled):
         next(parts)
-    assert listener.transcribe(LONG[:16_000], 16_000).text == "so"
+    assert transcriber.transcribe(LONG[:16_000], 16_000).text == "so"
 
 
 def test_more_than_may_wait_are_refused() -> None:
     parrot = Parrot()
-    listener = Listener(lambda: parrot, most_waiting=1)
-    parts = iter(listener.listen(LONG, 16_000))
+    transcriber = Transcriber(lambda: parrot, most_waiting=1)
+    parts = iter(transcriber.listen(LONG, 16_000))
     next(parts)
     with pytest.raises(Overloaded):
-        listener.transcribe(LONG, 16_000)
+        transcriber.transcribe(LONG, 16_000)
     parts.close()  # type: ignore[attr-defined]
-    assert listener.transcribe(LONG[:16_000], 16_000).text == "so"
+    assert transcriber.transcribe(LONG[:16_000], 16_000).text == "so"
 
 
 def test_a_short_recording_need_not_wait_for_a_long_one() -> None:
     parrot = Parrot()
-    listener = Listener(lambda: parrot)
-    long = iter(listener.listen(LONG, 16_000))
+    transcriber = Transcriber(lambda: parrot)
+    long = iter(transcriber.listen(LONG, 16_000))
     next(long)
-    assert listener.transcribe(LONG[:16_000], 16_000).text == "so"
+    assert transcriber.transcribe(LONG[:16_000], 16_000).text == "so"
     assert next(long).segments
 
 
@@ -112,14 +112,14 @@ def sphinx() -> Iterator[Sphinx]:
 
 def test_a_recogniser_whose_process_dies_is_started_again(sphinx: Sphinx) -> None:
     made = iter([sphinx, load_recogniser("pocketsphinx", "cpu")])
-    listener = Listener(lambda: next(made))
+    transcriber = Transcriber(lambda: next(made))
     sphinx._process.kill()
     sphinx._process.wait()
     with pytest.raises(ModelError) as failed:
-        listener.transcribe(recording()[:24_000], 24_000)
+        transcriber.transcribe(recording()[:24_000], 24_000)
     assert failed.value.code == "recogniser_unavailable"
-    assert listener.transcribe(recording()[:48_000], 24_000).text
-    listener.close()
+    assert transcriber.transcribe(recording()[:48_000], 24_000).text
+    transcriber.close()
 
 
 def test_auto_is_pocketsphinx_without_cuda(sphinx: Sphinx) -> None:
@@ -128,7 +128,7 @@ def test_auto_is_pocketsphinx_without_cuda(sphinx: Sphinx) -> None:
 
 def test_its_names_are_those_of_the_setting_without_the_server_s_folders(tmp_path: Path) -> None:
     def names(setting: str) -> tuple[str, ...]:
-        return Listener.of_setting(setting, "cpu", 1).names
+        return Transcriber.of_setting(setting, "cpu", 1).names
 
     assert names("auto") == ()
     assert names("pocketsphinx") == ("pocketsphinx",)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from audio.delivery import FASTEST, SAMPLE_RATE, SLOWEST, Delivery, delivered
+from audio.delivery import MAX_SPEED, MIN_SPEED, SAMPLE_RATE, Delivery, delivered
 from audio.pitch import median_pitch
 from tests.audio import media
 
-SPEEDS = (SLOWEST, 0.5, 0.8, 1.25, 2.0, 3.0, FASTEST)
+SPEEDS = (MIN_SPEED, 0.5, 0.8, 1.25, 2.0, 3.0, MAX_SPEED)
 Sound = tuple[float, float, float]
 
 
@@ -64,7 +64,7 @@ def test_a_loud_voice_is_held_below_full_scale(decibels: float) -> None:
     assert level(spoken((1, 0, decibels), [recording()])) > level(recording()) + 3
 
 
-@pytest.mark.parametrize("sound", [(SLOWEST, 0, 0), (FASTEST, -7, 0), (1, 12, 6), (1.5, 3, 20), (1, 0, -6)])
+@pytest.mark.parametrize("sound", [(MIN_SPEED, 0, 0), (MAX_SPEED, -7, 0), (1, 12, 6), (1.5, 3, 20), (1, 0, -6)])
 def test_pieces_give_the_samples_of_the_whole(sound: Sound) -> None:
     pieces = np.split(recording(), [7_680, 7_680, 7_681, 23_040, 53_760])
     np.testing.assert_array_equal(spoken(sound, pieces), spoken(sound, [recording()]))
@@ -83,4 +83,4 @@ def test_what_asks_for_no_change_changes_nothing() -> None:
 
 def test_a_request_outranks_the_voice_in_what_it_names() -> None:
     voice = Delivery(speed=1.2, pitch=-2, instructions="Calm.")
-    assert Delivery(speed=1.0, volume=3).over(voice) == Delivery(1.0, -2, 3, "Calm.")
+    assert Delivery(speed=1.0, volume=3).with_defaults(voice) == Delivery(1.0, -2, 3, "Calm.")

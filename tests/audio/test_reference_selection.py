@@ -9,7 +9,7 @@ from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.loudness import TARGET_LUFS, measured
 from audio.reference import HOP, SAMPLE_RATE
-from audio.reference_selection import ChosenStretch, choose_stretch
+from audio.reference_selection import ReferenceSelection, select_reference
 from errors import InvalidAudio
 from tests.audio.media import recording
 
@@ -50,11 +50,11 @@ def clipped(gain: float) -> np.ndarray:
     return np.clip(CLIP * gain, -1, 1).astype(np.float32)
 
 
-def names_of(chosen: ChosenStretch) -> list[str]:
+def names_of(chosen: ReferenceSelection) -> list[str]:
     return [finding.name for finding in chosen.findings]
 
 
-def check_shape(chosen: ChosenStretch, source: np.ndarray) -> None:
+def check_shape(chosen: ReferenceSelection, source: np.ndarray) -> None:
     assert chosen.samples.dtype == np.float32 and len(chosen.samples) % HOP == 0
     assert chosen.source_seconds == len(source) / SAMPLE_RATE
     assert 0 <= chosen.start_seconds < chosen.end_seconds <= chosen.source_seconds
@@ -65,7 +65,7 @@ def check_shape(chosen: ChosenStretch, source: np.ndarray) -> None:
 @pytest.mark.parametrize("gain", [1.0, 0.02])
 def test_a_good_recording_is_used_whole_at_the_usual_loudness(gain: float) -> None:
     source = (CLIP * gain).astype(np.float32)
-    chosen = choose_stretch(source)
+    chosen = select_reference(source)
     check_shape(chosen, source)
     assert chosen.findings == ()
     assert chosen.end_seconds - chosen.start_seconds > 0.9 * chosen.source_seconds
@@ -77,7 +77,7 @@ def test_of_five_minutes_a_clean_stretch_is_taken() -> None:
     good = np.concatenate([CLIP, PAUSE] * 3)
     bad = np.concatenate([clipped(8), PAUSE] * 10)
     source = np.concatenate([bad, noise(0.1, 30), good, bad, tones((0.2, 440.0), seconds=60)])
-    chosen = choose_stretch(source)
+    chosen = select_reference(source)
     check_shape(chosen, source)
     start = (len(bad) + 30 * SAMPLE_RATE) / SAMPLE_RATE
     assert start - 1 <= chosen.start_seconds and chosen.end_seconds <= start + len(good) / SAMPLE_RATE + 1
@@ -87,7 +87,7 @@ def test_of_five_minutes_a_clean_stretch_is_taken() -> None:
 
 def test_only_one_of_two_voices_is_taken_and_said_so() -> None:
     source = np.concatenate([CLIP, PAUSE, another_voice(), PAUSE, CLIP])
-    chosen = choose_stretch(source)
+    chosen = select_reference(source)
     check_shape(chosen, source)
     border = len(CLIP) / SAMPLE_RATE + 0.5
     assert chosen.end_seconds <= border or chosen.start_seconds >= border
@@ -103,7 +103,7 @@ def test_another_judge_of_voices_is_asked_about_each_phrase() -> None:
         starts = np.cumsum([0.0, *asked[:-1]]) / sum(asked)
         return (starts > 0.3) & (starts < 0.6)
 
-    chosen = choose_stretch(source, second_is_someone_else)
+    chosen = select_reference(source, second_is_someone_else)
     assert sum(asked) == pytest.approx(3 * len(CLIP) / SAMPLE_RATE, rel=0.1)
     assert chosen.end_seconds < len(CLIP) / SAMPLE_RATE + 0.6
     assert names_of(chosen) == ["two_voices"] and "only one" in chosen.findings[0].message
@@ -111,7 +111,7 @@ def test_another_judge_of_voices_is_asked_about_each_phrase() -> None:
 
 def test_speech_beside_much_softer_speech_is_taken() -> None:
     soft = CLIP * np.float32(0.05)
-    chosen = choose_stretch(np.concatenate([soft, PAUSE, CLIP, PAUSE, CLIP, PAUSE, CLIP, PAUSE, soft]))
+    chosen = select_reference(np.concatenate([soft, PAUSE, CLIP, PAUSE, CLIP, PAUSE, CLIP, PAUSE, soft]))
     assert (
         chosen.start_seconds > len(CLIP) / SAMPLE_RATE
         and chosen.end_seconds < 4 * len(CLIP) / SAMPLE_RATE + 2
@@ -137,7 +137,7 @@ def humming(hertz: float) -> np.ndarray:
     ],
 )
 def test_what_is_wrong_is_said_by_name(source: np.ndarray, name: str, words: str) -> None:
-    chosen = choose_stretch(source)
+    chosen = select_reference(source)
     assert names_of(chosen) == [name]
     assert words in chosen.findings[0].message
 
@@ -158,5 +158,5 @@ def test_what_is_wrong_is_said_by_name(source: np.ndarray, name: str, words: str
 )
 def test_what_is_of_no_use_is_refused(source: np.ndarray, code: str) -> None:
     with pytest.raises(InvalidAudio) as caught:
-        choose_stretch(source.astype(np.float32))
+        select_reference(source.astype(np.float32))
     assert caught.value.code == code

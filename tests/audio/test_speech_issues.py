@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audio.speech_issues import SAMPLE_RATE, faults_of
+from audio.speech_issues import SAMPLE_RATE, find_speech_issues
 from tests.audio.media import recording
 from tests.live import ROOT
 
@@ -12,7 +12,7 @@ SECOND = SAMPLE_RATE
 
 
 def kinds(samples: np.ndarray, text: str = TEXT) -> list[str]:
-    return [fault.kind for fault in faults_of(samples.astype(np.float32), text)]
+    return [fault.kind for fault in find_speech_issues(samples.astype(np.float32), text)]
 
 
 def silence(seconds: float) -> np.ndarray:
@@ -42,7 +42,7 @@ def test_good_speech_has_no_faults() -> None:
 def test_a_stretch_that_comes_again_and_again(noise: float) -> None:
     looping = with_stretch_repeated(5)
     looping += np.random.default_rng(0).normal(0, noise, len(looping)).astype(np.float32)
-    (fault,) = faults_of(looping, TEXT)
+    (fault,) = find_speech_issues(looping, TEXT)
     assert fault.kind == "loop" and "1.1 s" in fault.message
     assert (fault.start, fault.end) == (pytest.approx(2, abs=0.3), pytest.approx(7.5, abs=0.3))
 
@@ -57,7 +57,7 @@ def test_a_sound_that_is_held() -> None:
 
 
 def test_a_pause_that_no_reader_makes() -> None:
-    (fault,) = faults_of(np.concatenate([recording(), silence(4), recording()]), TEXT * 2)
+    (fault,) = find_speech_issues(np.concatenate([recording(), silence(4), recording()]), TEXT * 2)
     assert fault.kind == "silence" and fault.end - fault.start == pytest.approx(4, abs=0.3)
     assert kinds(np.concatenate([recording(), silence(4)])) == ["silence"]
     assert kinds(np.concatenate([silence(4), recording()])) == ["silence"]

@@ -17,8 +17,8 @@ HERE = Path(__file__).resolve().parent
 def main() -> None:
     samples, rate = soundfile.read(HERE.parent.parent / "test_audio.wav", dtype="float32")
     window = soxr.resample(samples, rate, 16_000)[16_000 : 16_000 + 25_600].astype(np.float32)
-    voiceprint = VoiceEncoder("cpu", verbose=False).embed_utterance(window)
-    np.save(HERE / "speaker_resemblyzer.npy", voiceprint)
+    embedding = VoiceEncoder("cpu", verbose=False).embed_utterance(window)
+    np.save(HERE / "speaker_resemblyzer.npy", embedding)
 
 
 if __name__ == "__main__":

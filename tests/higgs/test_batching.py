@@ -11,7 +11,7 @@ import torch
 
 from errors import Cancelled, ModelError, Overloaded
 from higgs.engine.engine import Engine
-from higgs.engine.prefill import PIECE
+from higgs.engine.prefill import PREFILL_CHUNK
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.transformer import HiggsModel
@@ -81,12 +81,12 @@ def test_a_voice_that_was_read_is_not_read_again(engine: Engine) -> None:
     """Whether its prefix is kept or read changes no code."""
     prompt = some_prompt(random.Random(1), 30)
     first = frames_of(engine.submit(prompt, SAMPLED, 60))
-    assert engine.positions_read == 70
+    assert engine.prefilled_positions == 70
     again = frames_of(engine.submit(prompt, SAMPLED, 60))
-    assert engine.positions_read == 70 + 30
+    assert engine.prefilled_positions == 70 + 30
     assert torch.equal(first, again)
     assert frames_of(engine.submit(replace(prompt, prefix=0), SAMPLED, 60)).shape == first.shape
-    assert engine.positions_read == 100 + 70
+    assert engine.prefilled_positions == 100 + 70
 
 
 def test_the_least_recently_used_voice_is_forgotten_first() -> None:
@@ -98,9 +98,9 @@ def test_the_least_recently_used_voice_is_forgotten_first() -> None:
     ]
 
     def read(voice: int) -> int:
-        before = engine.positions_read
+        before = engine.prefilled_positions
         frames_of(engine.submit(voices[voice], SAMPLED, 9))
-        return engine.positions_read - before
+        return engine.prefilled_positions - before
 
     assert [read(voice) for voice in (0, 1, 2, 3, 4, 5)] == [45] * 6
     assert read(0) == 5
@@ -111,10 +111,10 @@ def test_the_least_recently_used_voice_is_forgotten_first() -> None:
 
 
 def test_a_long_prompt_is_read_between_the_steps_of_others() -> None:
-    engine = Engine(tiny_model(), slots=2, capacity=8 * PIECE)
+    engine = Engine(tiny_model(), slots=2, capacity=8 * PREFILL_CHUNK)
     running = engine.submit(clone_prompt(), SAMPLED, 1500)
     next(iter(running))
-    long = some_prompt(random.Random(2), 6 * PIECE)
+    long = some_prompt(random.Random(2), 6 * PREFILL_CHUNK)
     waiting = engine.submit(long, SAMPLED, 20)
     before = running.columns
     frames_of(waiting)
@@ -153,7 +153,7 @@ def test_hundreds_of_random_requests_each_come_to_one_end() -> None:
     def listen(generation: Generation) -> None:
         try:
             frames = frames_of(generation)
-            assert frames.shape[1] <= generation.max_columns - 8 and bool((frames < CONFIG.bos_code).all())
+            assert frames.shape[1] <= generation.max_steps - 8 and bool((frames < CONFIG.bos_code).all())
             ends.append(str(generation.finish_reason))
         except (Cancelled, ModelError) as error:
             ends.append(type(error).__name__)

@@ -1,4 +1,4 @@
-"""The compiled path computes what AudioPath does; weights that bfloat16 holds are kept so."""
+"""The compiled path computes what FusedDecode does; weights that bfloat16 holds are kept so."""
 
 from dataclasses import replace
 
@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from higgs.cpu.cache import PanelCache
-from higgs.cpu.decode import CompiledPath, CompiledReader, serves
+from higgs.cpu.decode import CompiledDecode, CompiledPrefill, serves
 from higgs.cpu.intrinsics import PANEL
 from higgs.cpu.kernels import exponential
 from higgs.cpu.packing import halves, pack
-from higgs.engine.fused_decode import AudioPath
+from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.kv_cache import KVCache, SlotCache
-from higgs.engine.prefill import Reader
+from higgs.engine.prefill import Prefill
 from higgs.model.config import HiggsConfig
 from higgs.model.transformer import HiggsModel
 from higgs.prompts.v2 import Prompt
@@ -48,7 +48,7 @@ def test_logits_equal_those_of_the_audio_path(config: HiggsConfig, halved: bool)
     panels.move(3, 0, LENGTH)
     plain.move(3, 0, LENGTH)
     lengths[0] = LENGTH
-    expected, compiled = AudioPath(model, plain), CompiledPath(model, panels)
+    expected, compiled = FusedDecode(model, plain), CompiledDecode(model, panels)
     for step in range(3):
         columns = torch.randint(0, 1026, (4, 8), generator=generator)
         logits = compiled(columns, lengths + step, CAPACITY)
@@ -64,17 +64,17 @@ def test_prompts_leave_the_keys_and_values_that_the_model_leaves(config: HiggsCo
     generator = torch.Generator().manual_seed(4)
     ids, mask = torch.randint(0, 250, (LENGTH,), generator=generator), torch.arange(LENGTH) % 7 > 2
     prompt = Prompt(ids, torch.randint(0, 1026, (LENGTH, 8), generator=generator), mask, prefix=70)
-    plain = Reader(model, KVCache(config, CAPACITY), 0)
+    plain = Prefill(model, KVCache(config, CAPACITY), 0)
     panels = PanelCache(config, 1, CAPACITY, half=False)
-    reader = CompiledReader(model, CompiledPath(model, panels), kept_positions=100)
+    reader = CompiledPrefill(model, CompiledDecode(model, panels), kept_positions=100)
     known = []
     for _ in range(2):
         for each in (plain, reader):
             each.begin(prompt)
-            while not each.read_on(prompt):
+            while not each.run_chunk(prompt):
                 pass
         known.append(reader.cache.filled().clone())
-    assert reader.positions_read == 2 * LENGTH - 70 and plain.positions_read == 2 * LENGTH
+    assert reader.prefilled_positions == 2 * LENGTH - 70 and plain.prefilled_positions == 2 * LENGTH
     assert np.array_equal(known[0].values, known[1].values)
     panels.load(0, plain.cache.filled())
     expected = panels.filled(0, LENGTH)

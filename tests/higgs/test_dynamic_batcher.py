@@ -9,7 +9,7 @@ import torch
 
 from higgs.codecs.base import CODEBOOKS, decode
 from higgs.codecs.higgs_v2.codec import WaveformCodec
-from higgs.codecs.higgs_v2.dynamic_batcher import Together
+from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
 from tests.tiny_codec import NATIVE
 
 
@@ -32,7 +32,7 @@ class Slow:
 def behind_one(rows: list[torch.Tensor], most: int = 1000) -> tuple[list, Slow]:
     """What calls with these rows come to that arrive while another is computed."""
     slow = Slow()
-    together = Together(slow, most)
+    together = DynamicBatcher(slow, most)
     with ThreadPoolExecutor(len(rows) + 1) as pool:
         first = pool.submit(together, torch.zeros(9))
         assert slow.begun.wait(10)
@@ -69,7 +69,7 @@ def test_streams_decoded_together_are_close_to_those_decoded_alone() -> None:
     codec = WaveformCodec.load(NATIVE)
     generator = torch.Generator().manual_seed(0)
     clips = [torch.randint(1024, (CODEBOOKS, 30), generator=generator) for _ in range(8)]
-    together = Together(codec._decode, most=CODEBOOKS * 2000)
+    together = DynamicBatcher(codec._decode, most=CODEBOOKS * 2000)
     with ThreadPoolExecutor(8) as pool:
         decoded = list(pool.map(together, clips))
     for clip, samples in zip(clips, decoded, strict=True):
@@ -78,5 +78,5 @@ def test_streams_decoded_together_are_close_to_those_decoded_alone() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_call_alone_waits_for_nobody(count: int) -> None:
-    together = Together(lambda rows: rows + 1, most=1)
+    together = DynamicBatcher(lambda rows: rows + 1, most=1)
     assert [float(together(torch.zeros(1))) for _ in range(count)] == [1.0] * count

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from higgs.cpu.sampler import CompiledDecoder
-from higgs.engine.fused_decode import AudioPath
+from higgs.cpu.sampler import CompiledModelRunner
+from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.kv_cache import SlotCache
-from higgs.engine.model_runner import Buckets, Decoder
+from higgs.engine.model_runner import Buckets, ModelRunner
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.config import HiggsConfig
 from tests.tiny import CONFIG, tiny_model
@@ -34,12 +34,12 @@ def test_the_buckets_of_graphs_are_powers_of_two_and_all_are_known() -> None:
 def test_rows_and_positions_beyond_what_speaks_change_nothing() -> None:
     model = tiny_model()
     cache = SlotCache(CONFIG, 4, 600)
-    decoder = Decoder(CONFIG, AudioPath(model, cache), cache)
+    decoder = ModelRunner(CONFIG, FusedDecode(model, cache), cache)
     filled = torch.randn(3, 20, 2, 2, 16, generator=torch.Generator().manual_seed(0))
 
     def columns(rows: int, length: int) -> torch.Tensor:
         decoder.start(0, filled, SamplingOptions(), 5, 30)
-        steps = [decoder._write_columns(rows, length, 64)[:1] for _ in range(30)]
+        steps = [decoder._write_step(rows, length, 64)[:1] for _ in range(30)]
         return torch.cat(steps)
 
     expected = columns(1, 64)
@@ -62,7 +62,7 @@ def test_compiled_columns_are_those_of_torch(config: HiggsConfig) -> None:
         return script[step, : len(columns)].clone()
 
     cache = SlotCache(config, 3, 100)
-    decoders = [Decoder(config, path, cache), CompiledDecoder(config, path, cache)]
+    decoders = [ModelRunner(config, path, cache), CompiledModelRunner(config, path, cache)]
     for decoder in decoders:
         for row in range(3):
             decoder.start(row, torch.zeros(3, 5 + row, 2, 2, 16), SamplingOptions(), row, 90)
@@ -70,5 +70,5 @@ def test_compiled_columns_are_those_of_torch(config: HiggsConfig) -> None:
         if step == 30:
             for decoder in decoders:
                 decoder.start(1, torch.zeros(3, 9, 2, 2, 16), SamplingOptions(temperature=0), 7, 60)
-        one, other = (decoder.step(3 - step % 2, 10 + step).taken() for decoder in decoders)
+        one, other = (decoder.step(3 - step % 2, 10 + step).wait() for decoder in decoders)
         assert one == other

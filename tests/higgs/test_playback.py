@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bench.serve import Answer
 from higgs.codecs.base import FRAME_RATE
-from higgs.playback import LARGEST_PIECE, in_growing_pieces
+from higgs.playback import MAX_CHUNK, playback_chunks
 
 FIRST, AT_ONCE = 8, 4
 
@@ -33,7 +33,7 @@ class Clock:
 def starved(frames: int, speed: float) -> float:
     """Seconds that a player which begins with the first piece stands still."""
     clock, player = Clock(), Answer()
-    for piece in in_growing_pieces(clock.made(frames, speed), FIRST, 0, clock):
+    for piece in playback_chunks(clock.made(frames, speed), FIRST, 0, clock):
         player.hear(clock.now, piece.shape[1] / FRAME_RATE)
     return player.starved
 
@@ -41,10 +41,10 @@ def starved(frames: int, speed: float) -> float:
 @given(frames=st.integers(0, 400), speed=st.floats(0.2, 50), ahead=st.integers(0, 10))
 def test_nothing_is_lost_and_no_piece_is_small_but_the_last(frames: int, speed: float, ahead: int) -> None:
     clock = Clock()
-    pieces = list(in_growing_pieces(clock.made(frames, speed), FIRST, ahead, clock))
+    pieces = list(playback_chunks(clock.made(frames, speed), FIRST, ahead, clock))
     joined = torch.cat(pieces, dim=1) if pieces else torch.empty(8, 0)
     assert joined[0].tolist() == list(range(frames))
-    assert all(FIRST <= piece.shape[1] < LARGEST_PIECE + AT_ONCE for piece in pieces[:-1])
+    assert all(FIRST <= piece.shape[1] < MAX_CHUNK + AT_ONCE for piece in pieces[:-1])
 
 
 @given(speed=st.floats(1.05, 50))
@@ -54,11 +54,11 @@ def test_a_player_never_stands_still_where_frames_come_faster_than_they_are_play
 
 def test_pieces_double_where_there_is_time() -> None:
     clock = Clock()
-    sizes = [piece.shape[1] for piece in in_growing_pieces(clock.made(400, 40), FIRST, 0, clock)]
+    sizes = [piece.shape[1] for piece in playback_chunks(clock.made(400, 40), FIRST, 0, clock)]
     assert sizes == [8, 16, 32, 64, 128, 128, 24]
 
 
 def test_pieces_stay_small_where_there_is_none() -> None:
     clock = Clock()
-    sizes = [piece.shape[1] for piece in in_growing_pieces(clock.made(100, 1.1), FIRST, 0, clock)]
+    sizes = [piece.shape[1] for piece in playback_chunks(clock.made(100, 1.1), FIRST, 0, clock)]
     assert max(sizes) <= 16

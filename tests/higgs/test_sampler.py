@@ -6,7 +6,7 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 
 from errors import InvalidRequest
 from higgs.cpu.sampler import CompiledSampler
-from higgs.engine.sampler import FEW, LONGEST_WINDOW, Sampler, SamplingOptions, inverse_cdf
+from higgs.engine.sampler import FEW, MAX_WINDOW, Sampler, SamplingOptions, inverse_cdf
 from tests.tiny import CONFIG
 
 DRAWS = 4000
@@ -27,7 +27,7 @@ class OneStream:
     def __init__(self, options: SamplingOptions, seed: int = 0, columns: int = DRAWS) -> None:
         self.sampler = self.kind(CONFIG, columns)
         self.sampler.start(0, options, seed, columns)
-        self.recent = torch.full((1, LONGEST_WINDOW, 8), -1)
+        self.recent = torch.full((1, MAX_WINDOW, 8), -1)
 
     def draw(self, logits: torch.Tensor, column: int) -> torch.Tensor:
         candidates = self.sampler.candidates(1)
@@ -132,7 +132,7 @@ def test_streams_of_a_batch_draw_what_each_draws_alone(kind: type[Sampler]) -> N
     batch = kind(CONFIG, 30, len(options))
     for seed, option in enumerate(options):
         batch.start(seed, option, seed, 30)
-    recent = torch.full((len(options), LONGEST_WINDOW, 8), -1)
+    recent = torch.full((len(options), MAX_WINDOW, 8), -1)
     streams = [0, 1, 2, 3]
     for column in range(30):
         if column == 15:
@@ -164,7 +164,7 @@ def test_both_forms_draw_the_same_codes() -> None:
     generator = torch.Generator().manual_seed(1)
     for column in range(50):
         logits = 3 * torch.randn(len(options), 8, 1026, generator=generator)
-        recent = torch.randint(0, 1024, (len(options), LONGEST_WINDOW, 8), generator=generator)
+        recent = torch.randint(0, 1024, (len(options), MAX_WINDOW, 8), generator=generator)
         recent[:, -3:] = logits.argmax(-1)[:, None]
         columns = torch.full((len(options),), column)
         one, other = (batch.draw(logits, columns, recent, 1026) for batch in batches)
@@ -187,7 +187,7 @@ def test_the_inverse_takes_no_index_without_weight() -> None:
         {"top_p": 0.0},
         {"top_p": 1.1},
         {"ras_window": -1},
-        {"ras_window": LONGEST_WINDOW + 1},
+        {"ras_window": MAX_WINDOW + 1},
         {"ras_repeats": 0},
         {"seed": -1},
         {"seed": 2**63},

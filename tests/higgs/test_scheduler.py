@@ -13,7 +13,7 @@ def speaking(names: str) -> Scheduler[str]:
     for name in names:
         scheduler.add(name)
         scheduler.admit()
-        scheduler.seat()
+        scheduler.activate()
     return scheduler
 
 
@@ -22,9 +22,9 @@ def test_requests_are_read_in_their_order_one_at_a_time() -> None:
     for name in "abc":
         scheduler.add(name)
     assert scheduler.admit() == scheduler.admit() == "a"
-    assert scheduler.seat() == 0
+    assert scheduler.activate() == 0
     assert scheduler.admit() == "b"
-    assert scheduler.seat() == 1
+    assert scheduler.activate() == 1
     assert scheduler.admit() is None, "both slots are taken"
     scheduler.leave(0)
     assert scheduler.admit() == "c"
@@ -38,7 +38,7 @@ def test_the_queue_holds_no_more_than_its_limit_beside_the_slots() -> None:
         with pytest.raises(Overloaded):
             scheduler.add("d")
         scheduler.admit()
-    scheduler.seat()
+    scheduler.activate()
     with pytest.raises(Overloaded):
         scheduler.add("d")
     scheduler.leave(0)
@@ -89,7 +89,7 @@ def test_no_request_is_lost_or_doubled(events: list[tuple[str, int]]) -> None:
         elif event == "admit":
             scheduler.admit()
         elif event == "seat" and scheduler.reading is not None:
-            assert scheduler.rows[scheduler.seat()] in inside
+            assert scheduler.rows[scheduler.activate()] in inside
         elif event == "leave" and scheduler.rows:
             row = choice % len(scheduler.rows)
             inside.remove(scheduler.rows[row])

@@ -12,7 +12,7 @@ from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.transformer import HiggsModel
-from higgs.speech import TAKES, Piece, SpeechStream, Stretch
+from higgs.speech import MAX_SEEDS, SpeechSegment, SpeechStream, TextChunk
 from tests.higgs.test_engine import clone_prompt
 from tests.tiny import CONFIG, tiny_model
 from tests.tiny_codec import NATIVE
@@ -40,18 +40,18 @@ def stream(path: Callable[..., torch.Tensor], seed: int | None) -> Iterator[Spee
 
     options = SamplingOptions(temperature=0, ras_window=0, seed=seed)
     with closing(Engine(tiny_model(), slots=1, path=given)) as engine:
-        yield SpeechStream(engine, load_codec(str(NATIVE), "cpu"), [Stretch([Piece(PROMPT, 40)])], options)
+        yield SpeechStream(engine, load_codec(str(NATIVE), "cpu"), [SpeechSegment([TextChunk(PROMPT, 40)])], options)
 
 
 def test_a_model_that_ends_at_once_is_asked_again_with_another_seed() -> None:
-    path = LateSpeaker(silent=TAKES - 1)
+    path = LateSpeaker(silent=MAX_SEEDS - 1)
     with stream(path, seed=None) as speaking:
         speech = speaking.speech()
-    assert path.begun == TAKES
+    assert path.begun == MAX_SEEDS
     assert speech.completion_audio_tokens == 32
 
 
-@pytest.mark.parametrize(("seed", "takes"), [(None, TAKES), (7, 1)])
+@pytest.mark.parametrize(("seed", "takes"), [(None, MAX_SEEDS), (7, 1)])
 def test_it_is_not_asked_for_ever_and_never_against_a_given_seed(seed: int | None, takes: int) -> None:
     path = LateSpeaker(silent=1000)
     with stream(path, seed) as speaking, pytest.raises(ModelError, match="before it spoke"):

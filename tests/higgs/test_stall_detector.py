@@ -5,14 +5,14 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from higgs.engine.stall_detector import MEMORY, PATIENCE, Novelty
+from higgs.engine.stall_detector import MEMORY, PATIENCE, StallDetector
 
 
 def frames_until_stuck(codes: list[int]) -> int | None:
-    watch = Novelty()
+    watch = StallDetector()
     for count, code in enumerate(codes, 1):
         watch.note(code)
-        if watch.stuck:
+        if watch.stalled:
             return count
     return None
 

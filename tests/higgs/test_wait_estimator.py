@@ -6,21 +6,21 @@ import torch
 from errors import Overloaded
 from higgs.engine.request import Generation
 from higgs.engine.scheduler import Scheduler
-from higgs.engine.wait_estimator import Pace
+from higgs.engine.wait_estimator import WaitEstimator
 from tests.higgs.test_engine import GREEDY, ScriptedPath, clone_prompt, frames_of
 
 
 def test_the_slots_of_requests_that_took_long_become_free_late() -> None:
-    pace = Pace(slots=4)
-    assert pace.seconds_to_a_place == 1  # nothing is known
+    pace = WaitEstimator(slots=4)
+    assert pace.seconds_to_a_slot == 1  # nothing is known
     pace.note(18.0)
-    assert pace.seconds_to_a_place == 5
+    assert pace.seconds_to_a_slot == 5
     for _ in range(30):
         pace.note(2.0)
-    assert pace.seconds_to_a_place == 1
+    assert pace.seconds_to_a_slot == 1
     for _ in range(30):
         pace.note(1e6)
-    assert pace.seconds_to_a_place == 60
+    assert pace.seconds_to_a_slot == 60
 
 
 def test_a_full_queue_says_when_to_come_back() -> None:

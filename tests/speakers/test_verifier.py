@@ -12,7 +12,7 @@ import soxr
 
 from errors import NotInstalled
 from speakers.encoder import SAMPLE_RATE, WINDOW, SpeakerEncoder, weights_file
-from speakers.verifier import SAME_SPEAKER, SpeakerJudge, speech, two_groups
+from speakers.verifier import SAME_SPEAKER, SpeakerVerifier, speech, two_groups
 from tests.live import ROOT
 
 WEIGHTS = weights_file()
@@ -28,8 +28,8 @@ needs_model = pytest.mark.skipif(WEIGHTS is None, reason="needs the package of r
 
 
 @pytest.fixture(scope="module")
-def judge() -> SpeakerJudge:
-    return SpeakerJudge(WEIGHTS)
+def verifier() -> SpeakerVerifier:
+    return SpeakerVerifier(WEIGHTS)
 
 
 @pytest.fixture(scope="module")
@@ -57,55 +57,55 @@ def test_voiceprints_are_those_of_the_package() -> None:
     assert WEIGHTS is not None
     samples, _ = soundfile.read(ROOT / "test_audio.wav", dtype="float32")
     window = soxr.resample(samples, RATE, SAMPLE_RATE)[SAMPLE_RATE : SAMPLE_RATE + WINDOW]
-    voiceprint = SpeakerEncoder(WEIGHTS).voiceprints(window[None])[0]
-    assert voiceprint == pytest.approx(np.load(GOLDEN), abs=1e-5)
+    embedding = SpeakerEncoder(WEIGHTS).embeddings(window[None])[0]
+    assert embedding == pytest.approx(np.load(GOLDEN), abs=1e-5)
 
 
 @needs_model
 @pytest.mark.skipif(not PEOPLE.is_dir(), reason="the recordings of people are not part of the project")
-def test_people_are_told_apart(judge: SpeakerJudge) -> None:
+def test_people_are_told_apart(verifier: SpeakerVerifier) -> None:
     man, woman = halves(PEOPLE / "en_man.wav"), halves(PEOPLE / "en_woman.wav")
     for person in (man, woman):
-        assert judge.similarity(*person, RATE) > SAME_SPEAKER
-        assert judge.similarity(person[0], 0.02 * person[1], RATE) > SAME_SPEAKER
-    assert max(judge.similarity(one, other, RATE) for one in man for other in woman) < SAME_SPEAKER
-    in_turn = judge.second_speaker([np.concatenate(man), np.concatenate(woman)], RATE) > 0.5
+        assert verifier.similarity(*person, RATE) > SAME_SPEAKER
+        assert verifier.similarity(person[0], 0.02 * person[1], RATE) > SAME_SPEAKER
+    assert max(verifier.similarity(one, other, RATE) for one in man for other in woman) < SAME_SPEAKER
+    in_turn = verifier.second_speaker([np.concatenate(man), np.concatenate(woman)], RATE) > 0.5
     assert sorted(in_turn.tolist()) == [False, True]
 
 
 @needs_model
-def test_synthesisers_are_told_apart(judge: SpeakerJudge, said: dict[str, list[np.ndarray]]) -> None:
+def test_synthesisers_are_told_apart(verifier: SpeakerVerifier, said: dict[str, list[np.ndarray]]) -> None:
     for one, other in said.values():
-        assert judge.similarity(one, other, SAMPLE_RATE) > SAME_SPEAKER
+        assert verifier.similarity(one, other, SAMPLE_RATE) > SAME_SPEAKER
     for (one, _), (other, _) in combinations(said.values(), 2):
-        assert judge.similarity(one, other, SAMPLE_RATE) < SAME_SPEAKER
+        assert verifier.similarity(one, other, SAMPLE_RATE) < SAME_SPEAKER
 
 
 @needs_model
 def test_two_speakers_are_noticed_and_one_is_not(
-    judge: SpeakerJudge, said: dict[str, list[np.ndarray]]
+    verifier: SpeakerVerifier, said: dict[str, list[np.ndarray]]
 ) -> None:
     for phrases in said.values():
-        assert not judge.second_speaker(phrases, SAMPLE_RATE).any()
+        assert not verifier.second_speaker(phrases, SAMPLE_RATE).any()
     for one, other in combinations(said.values(), 2):
-        in_turn = judge.second_speaker([one[0], other[0], one[1], other[1]], SAMPLE_RATE) > 0.5
+        in_turn = verifier.second_speaker([one[0], other[0], one[1], other[1]], SAMPLE_RATE) > 0.5
         assert in_turn.tolist() in ([False, True, False, True], [True, False, True, False])
-        at_once = judge.second_speaker([np.concatenate([one[0], other[0]])], SAMPLE_RATE)
+        at_once = verifier.second_speaker([np.concatenate([one[0], other[0]])], SAMPLE_RATE)
         assert 0.1 < at_once[0] < 0.9
 
 
 @needs_model
 @pytest.mark.parametrize("samples", [np.zeros(size) for size in (0, 100, 2000, SAMPLE_RATE)])
-def test_silence_has_a_voiceprint_too(judge: SpeakerJudge, samples: np.ndarray) -> None:
-    assert np.isfinite(judge.voiceprint(samples.astype(np.float32), SAMPLE_RATE)).all()
-    assert not judge.second_speaker([samples.astype(np.float32)], SAMPLE_RATE).any()
+def test_silence_has_a_voiceprint_too(verifier: SpeakerVerifier, samples: np.ndarray) -> None:
+    assert np.isfinite(verifier.embedding(samples.astype(np.float32), SAMPLE_RATE)).all()
+    assert not verifier.second_speaker([samples.astype(np.float32)], SAMPLE_RATE).any()
 
 
 def test_without_the_model_it_says_how_to_get_one() -> None:
-    judge = SpeakerJudge(None)
-    assert not judge.installed
+    verifier = SpeakerVerifier(None)
+    assert not verifier.installed
     with pytest.raises(NotInstalled, match=r"requirements-speakers\.txt"):
-        judge.similarity(np.ones(RATE, np.float32), np.ones(RATE, np.float32), RATE)
+        verifier.similarity(np.ones(RATE, np.float32), np.ones(RATE, np.float32), RATE)
 
 
 def test_pauses_are_left_out_and_the_level_is_that_of_training() -> None:

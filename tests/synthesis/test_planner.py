@@ -16,7 +16,7 @@ from tests.tiny_server import write_whole_model
 from voice_cloning import VoiceCloner
 
 RECORDING = (ROOT / "test_audio.wav").read_bytes()
-SHORT = SpeechOptions(seed=1, max_columns=60)
+SHORT = SpeechOptions(seed=1, max_steps=60)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from voices.store.tables import VoiceProfile
 
 CODEBOOKS = 8
 CODE_TYPE = np.dtype("<u2")
-MOST_NAMED = 3
+MAX_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Profiles:
             found = session.scalar(_of(owner).where(VoiceProfile.id == name))
             if found is not None:
                 return found
-            named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MOST_NAMED)).all()
+            named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MAX_LISTED)).all()
         if len(named) > 1:
             ids = ", ".join(profile.id for profile in named)
             message = f"Several voices are named {name!r}; name one by its id, such as {ids}."

@@ -21,7 +21,7 @@ NAME_LENGTH = 100
 USER_LENGTH = 128
 SessionState = Literal["running", "completed", "failed", "cancelled", "interrupted"]
 # MySQL chooses MEDIUMBLOB by this; 30 s of FLAC take about 1 MB.
-MOST_FLAC_BYTES = 2**24 - 1
+MAX_FLAC_BYTES = 2**24 - 1
 # MySQL's own collations call "José" and "jose" the same name.
 MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 MYSQL |= {key.replace("mysql", "mariadb"): value for key, value in MYSQL.items()}
@@ -48,7 +48,7 @@ class VoiceConsent(Base):
     created_at: Mapped[float] = mapped_column(Double)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     language: Mapped[str] = mapped_column(String(35))
-    flac: Mapped[bytes] = mapped_column(LargeBinary(MOST_FLAC_BYTES), deferred=True, deferred_raiseload=True)
+    flac: Mapped[bytes] = mapped_column(LargeBinary(MAX_FLAC_BYTES), deferred=True, deferred_raiseload=True)
 
     __table_args__ = (Index(None, "owner", "created_at", "id"), MYSQL)
 
@@ -83,7 +83,7 @@ class VoiceProfile(Base):
     volume: Mapped[float | None] = mapped_column(Double)
     instructions: Mapped[str | None] = mapped_column(Text)
     codec: Mapped[str] = mapped_column(String(ID_LENGTH))
-    flac: Mapped[bytes] = mapped_column(LargeBinary(MOST_FLAC_BYTES), deferred=True, deferred_raiseload=True)
+    flac: Mapped[bytes] = mapped_column(LargeBinary(MAX_FLAC_BYTES), deferred=True, deferred_raiseload=True)
     codes: Mapped[bytes] = mapped_column(LargeBinary(2**16 - 1), deferred=True, deferred_raiseload=True)
     samples: Mapped[list["VoiceSample"]] = relationship(
         order_by="VoiceSample.created_at",
@@ -110,7 +110,7 @@ class VoiceSample(Base):
     transcript: Mapped[str] = mapped_column(Text)
     seconds: Mapped[float] = mapped_column(Double)
     codec: Mapped[str] = mapped_column(String(ID_LENGTH))
-    flac: Mapped[bytes] = mapped_column(LargeBinary(MOST_FLAC_BYTES), deferred=True, deferred_raiseload=True)
+    flac: Mapped[bytes] = mapped_column(LargeBinary(MAX_FLAC_BYTES), deferred=True, deferred_raiseload=True)
     codes: Mapped[bytes] = mapped_column(LargeBinary(2**16 - 1), deferred=True, deferred_raiseload=True)
 
     __table_args__ = (Index(None, "voice_id", "created_at"), MYSQL)

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from higgs.codecs.higgs_v2.checkpoint import HOP, load_network
-from higgs.codecs.higgs_v2.dynamic_batcher import Together
+from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
 from higgs.codecs.higgs_v2.network import CODEBOOKS, CodecNetwork
 
 CONTEXT = 10  # frames on each side that a frame's samples depend on: the reach of the decoder's convolutions
 MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
-MOST_TOGETHER = 2000  # frames of several streams, likewise
+MAX_BATCH = 2000  # frames of several streams, likewise
 
 
 class WaveformCodec:
@@ -29,7 +29,7 @@ class WaveformCodec:
         self._aside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self._decode_row: Callable[[torch.Tensor], torch.Tensor] = self._decode_alone
         if self._aside is not None:
-            self._decode_row = Together(self._decode, most=CODEBOOKS * MOST_TOGETHER)
+            self._decode_row = DynamicBatcher(self._decode, most=CODEBOOKS * MAX_BATCH)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "WaveformCodec":

@@ -14,7 +14,7 @@ class _Call:
         self.result: torch.Tensor | None = None
 
 
-class Together:
+class DynamicBatcher:
     """A function of a batch [B, …] → [B, …], called row by row from any thread.
 
     While one batch is computed, the callers behind it wait, and the first of them takes along all whose rows
