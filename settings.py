@@ -1,8 +1,9 @@
 """Every setting of the server, as HIGGS_* variables and as flags: the one reader of the environment."""
 
+import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,10 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 from errors import StartError
 
 PREFIX = "HIGGS_"
+# Settings under their former names, which keep working.
+RENAMED = {"most_takes": "max_attempts", "columns_per_byte": "max_frames_per_byte"}
+log = logging.getLogger(__name__)
+
 ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
@@ -32,9 +37,7 @@ class Settings(BaseSettings):
         cli_prog_name="app.py",
     )
 
-    host: str = Field(
-        default="127.0.0.1", description="Address to listen on; 0.0.0.0 opens it to the network."
-    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     model: str = Field(
         default="auto",
@@ -43,91 +46,92 @@ class Settings(BaseSettings):
     )
     codec: str | None = Field(
         default=None,
-        description="Folder or hub id of the codec; unset: the one in the model folder, else the published.",
+        description="Folder or hub id of the codec. Default: the model folder's own, else the published one.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto takes CUDA where it is there."
+        default="auto", description="Where the model runs; auto: CUDA if there is a GPU."
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="Numbers of the language model; auto: bfloat16 on CUDA, float32 on a CPU."
+        default="auto",
+        description="Weight dtype; auto: bfloat16 on CUDA, float32 on a CPU.",
     )
-    threads: int | None = Field(default=None, ge=1, description="CPU threads; unset: PyTorch's own choice.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads. Default: PyTorch's own choice.")
     slots: int | None = Field(
         default=None,
         ge=1,
-        description="Requests that speak at once; unset: 8 on a CPU, what fits into CUDA's memory, up to 64.",
+        description="Requests that generate at once. Default: 8 on a CPU; on CUDA what fits, up to 64.",
     )
     queue_limit: int = Field(
-        default=32, ge=1, description="Requests that may wait; one more is answered 429 with Retry-After."
+        default=32, ge=1, description="Maximum queue length; further requests get 429 with Retry-After."
     )
     max_positions: int = Field(
         default=8192,
         ge=256,
-        description="Positions of prompt and speech together; sets the size of the KV cache.",
+        description="Maximum context length, prompt and speech together; sizes the KV cache.",
     )
-    reference_cache: int = Field(default=64, ge=1, description="Encoded reference recordings kept in memory.")
+    reference_cache: int = Field(default=64, ge=1, description="Encoded reference recordings in the cache.")
     max_upload_bytes: int = Field(
         default=25 * 2**20,
         ge=1,
-        description="Largest reference recording, in bytes before base64 (413 beyond).",
+        description="Maximum size of a reference recording, in bytes before base64 (413 beyond).",
     )
     max_text_characters: int = Field(
-        default=4096, ge=1, description="Longest text of one request (413 beyond)."
+        default=4096, ge=1, description="Maximum characters of text per request (413 beyond)."
     )
     reading: Literal["auto", "verbatim", "plain", "english"] = Field(
         default="auto",
-        description="plain reads no Markdown and emoji, english also says numbers, links and abbreviations in"
-        " words; auto: english for the bundled model, else plain.",
+        description="Text normalisation. plain: strip Markdown and emoji; english: also spell out numbers, "
+        "links and abbreviations; auto: english for the bundled model, else plain.",
     )
     unknown_tags: Literal["refuse", "read"] = Field(
         default="refuse",
-        description="refuse inline tags that the model doesn't know, or read the words in them.",
+        description="Inline tags that the model doesn't know: refuse the request, or read their words.",
     )
     max_frames_per_byte: float = Field(
         default=4.0,
         gt=0,
-        description="Stops a runaway: 8 s plus this many columns of 40 ms per UTF-8 byte of text at most.",
+        description="Limit on runaway speech: 8 s plus this many frames of 40 ms per UTF-8 byte of text.",
     )
     recogniser: str = Field(
         default="auto",
         min_length=1,
-        description="pocketsphinx (English), Whisper's folder or hub id, or auto: whisper-small on CUDA.",
+        description="Speech recogniser: pocketsphinx (English), a Whisper's folder or hub id, or auto: "
+        "whisper-small on CUDA, else pocketsphinx.",
     )
     transcribe_references: bool = Field(
-        default=False, description="Recognise the words of recordings that are cloned without them."
+        default=False, description="Transcribe reference recordings that come without a transcript."
     )
     verify: bool = Field(
-        default=False, description="Listen to speech before it goes out, and make bad takes again."
+        default=False,
+        description="Check speech with the recogniser before sending it; retry bad attempts.",
     )
-    max_attempts: int = Field(default=3, ge=1, description="Takes made of one text at most, to verify it.")
+    max_attempts: int = Field(default=3, ge=1, description="Maximum attempts per text when verifying.")
     verify_consents: bool = Field(
-        default=False, description="Make no voice without a consent whose recording is of the same speaker."
+        default=False, description="Require a consent recording of the same speaker for each kept voice."
     )
-    data_dir: Path = Field(default=Path("data"), description="Folder where voices are kept.")
+    data_dir: Path = Field(default=Path("data"), description="Folder where voices are stored.")
     database_url: str | None = Field(
         default=None,
-        description="sqlite, postgresql, mysql or mariadb URL for the voices; unset: SQLite in the folder.",
+        description="sqlite, postgresql, mysql or mariadb URL of the voices. Default: SQLite in data_dir.",
     )
     max_voice_bytes: int = Field(
-        default=50 * 2**20, ge=1, description="Largest upload of a voice to keep, in bytes (413 beyond)."
+        default=50 * 2**20, ge=1, description="Maximum size of a voice upload, in bytes (413 beyond)."
     )
     api_keys: SecretStr | None = Field(
         default=None,
-        description="Keys, parted by commas, of which requests must bring one; unset: none is needed.",
+        description="Comma-separated API keys; each request must send one. Default: no key is needed.",
     )
     rate_limit: str | None = Field(
         default=None,
-        description="Requests of one key, or else one address: 60/minute, or several such; unset: no limit.",
+        description="Rate limit per API key or client address, such as 60/minute. Default: no limit.",
     )
     cors_origins: str | None = Field(
         default=None,
-        description="Web pages elsewhere that may ask: https://example.org, several, or *; unset: none.",
+        description="Allowed CORS origins, comma-separated, or *. Default: none.",
     )
-    log_format: Literal["text", "json"] = Field(
-        default="text", description="Lines of text, or a JSON object a line."
-    )
+    log_format: Literal["text", "json"] = Field(default="text", description="Log lines as text or JSON.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least level logged."
+        default="info", description="Minimum log level."
     )
 
     @field_validator("rate_limit")
@@ -151,9 +155,10 @@ def load_settings(arguments: Sequence[str] = ()) -> Settings:
 
     Raises StartError for an unknown name (listing the valid ones) or a bad value. `--help` prints and exits.
     """
+    _rename_variables(os.environ)
     _refuse_unknown_variables(os.environ)
     try:
-        return CliApp.run(Settings, cli_args=list(arguments), cli_exit_on_error=False)
+        return CliApp.run(Settings, cli_args=_rename_flags(arguments), cli_exit_on_error=False)
     except SettingsError as error:
         valid = ", ".join(flag(name) for name in Settings.model_fields)
         raise StartError(f"{error}. Valid flags: {valid}") from None
@@ -174,7 +179,7 @@ def database_url(settings: Settings) -> str:
 
 
 def listed(value: str | None) -> list[str]:
-    """What stands in a setting of several, parted by commas."""
+    """The items of a comma-separated setting."""
     return [each.strip() for each in (value or "").split(",") if each.strip()]
 
 
@@ -188,7 +193,28 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+def _rename_variables(environment: MutableMapping[str, str]) -> None:
+    """Move a variable of a former name to its present one, which wins where both are set."""
+    for old, new in RENAMED.items():
+        if variable(old) in environment:
+            log.warning("%s is deprecated: use %s", variable(old), variable(new))
+            environment.setdefault(variable(new), environment.pop(variable(old)))
+
+
+def _rename_flags(arguments: Sequence[str]) -> list[str]:
+    """The arguments with present names for the flags of former ones."""
+    present = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        for old, new in RENAMED.items():
+            if name == flag(old):
+                log.warning("%s is deprecated: use %s", flag(old), flag(new))
+                name = flag(new)
+        present.append(name + equals + value)
+    return present
+
+
+def _refuse_unknown_variables(environment: MutableMapping[str, str]) -> None:
     valid = [variable(name) for name in Settings.model_fields]
     for name in environment:
         if name.upper().startswith(PREFIX) and name.upper() not in valid:

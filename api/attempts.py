@@ -171,7 +171,11 @@ def checkable(text: str, transcriber: Transcriber) -> bool:
 def words_said(text: str, english: bool) -> list[str]:
     """The words of a text as they are spoken: in English numbers are words too."""
     marked = MARKS.sub(" ", text)
-    return words_of(MARKS.sub(" ", speakable(text, "english" if english else "plain"))) if has_words(marked) else []
+    return (
+        words_of(MARKS.sub(" ", speakable(text, "english" if english else "plain")))
+        if has_words(marked)
+        else []
+    )
 
 
 def words_heard(text: str, english: bool) -> list[str]:

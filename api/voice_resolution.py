@@ -95,7 +95,9 @@ def _clone(
         if not wanted.falls_back:
             raise
         return None, VoiceUsed(used=DEFAULT, note=f"The recording can't be cloned: {error.message}")
-    transcribes = state.request_defaults.transcribe_references if wanted.transcribes is None else wanted.transcribes
+    transcribes = (
+        state.request_defaults.transcribe_references if wanted.transcribes is None else wanted.transcribes
+    )
     if voice.transcript is None and transcribes:
         voice = replace(voice, transcript=state.reference_transcripts.of(data, voice))
     used = _reference_used(voice, given=recording.transcript is not None)

@@ -41,8 +41,14 @@ def unheard_sentences(said: Sequence[Sequence[str]], heard: Sequence[str]) -> li
     words = [word for sentence in said for word in sentence]
     owner = [number for number, sentence in enumerate(said) for _ in sentence]
     left_out = [0] * len(said)
-    for kind, start, end, from_, to in SequenceMatcher(None, words, list(heard), autojunk=False).get_opcodes():
+    for kind, start, end, from_, to in SequenceMatcher(
+        None, words, list(heard), autojunk=False
+    ).get_opcodes():
         if kind in ("delete", "replace") and 2 * (to - from_) < end - start:
             for number in owner[start:end]:
                 left_out[number] += 1
-    return [number for number, sentence in enumerate(said) if sentence and 3 * left_out[number] >= 2 * len(sentence)]
+    return [
+        number
+        for number, sentence in enumerate(said)
+        if sentence and 3 * left_out[number] >= 2 * len(sentence)
+    ]

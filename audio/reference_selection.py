@@ -163,7 +163,9 @@ def _findings(
     elif above < NOISY_DB:
         found.append(RecordingIssue("noise", f"The background is only {above:.0f} dB below the speech."))
     if other.any():
-        found.append(RecordingIssue("two_voices", _two_voices(float(other[chosen] @ seconds) > STRAY_SECONDS)))
+        found.append(
+            RecordingIssue("two_voices", _two_voices(float(other[chosen] @ seconds) > STRAY_SECONDS))
+        )
     return tuple(found)
 
 

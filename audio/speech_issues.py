@@ -97,7 +97,9 @@ def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[SpeechIss
     """Texts, each with the seconds where its speech begins and ends, that are too short to hold their words."""
     for text, start, end in texts:
         if end - start < sum(map(_letters, text)) / MAX_SPEED:
-            yield SpeechIssue("too_short", start, end, f"{end - start:.1f} s are too short for {excerpt(text)}.")
+            yield SpeechIssue(
+                "too_short", start, end, f"{end - start:.1f} s are too short for {excerpt(text)}."
+            )
 
 
 def unheard(text: str, start: float, end: float) -> SpeechIssue:

@@ -135,7 +135,11 @@ class SpeechStream:
         if piece.previous is None or piece.continuation_prompt is None:
             return piece.prompt
         codes, before = self._codes[piece.previous], self._spoken[piece.previous]
-        return piece.continuation_prompt(codes) if before.finish_reason == "stop" and codes.numel() else piece.prompt
+        return (
+            piece.continuation_prompt(codes)
+            if before.finish_reason == "stop" and codes.numel()
+            else piece.prompt
+        )
 
     def _frames(self, pieces: range, pauses: PiecePauses) -> Iterator[torch.Tensor]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""

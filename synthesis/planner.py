@@ -20,9 +20,13 @@ from text.normalise import Reading, plain_scene, spoken_length, spoken_parts, wi
 
 MIN_BUDGET = 8 * FRAME_RATE
 MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
-SENTENCE_PAUSE = round(0.25 * SAMPLE_RATE)  # beside the silence that the model itself leaves around a sentence
+SENTENCE_PAUSE = round(
+    0.25 * SAMPLE_RATE
+)  # beside the silence that the model itself leaves around a sentence
 ENDED = re.compile(r"""[.!?…]["')\]]*$""")
-DIALOGUE = 1_200  # characters, some 200 words: a dialogue whose voices the model makes up is not cut below that
+DIALOGUE = (
+    1_200  # characters, some 200 words: a dialogue whose voices the model makes up is not cut below that
+)
 FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
 
 
@@ -115,20 +119,26 @@ class Planner:
         parts = spoken_parts(
             text,
             self.reading,
-            replace(self.chunking, characters=max(self.chunking.characters, DIALOGUE)) if speakers else self.chunking,
+            replace(self.chunking, characters=max(self.chunking.characters, DIALOGUE))
+            if speakers
+            else self.chunking,
             len(voices),
             normalised=self.prompts.normalised,
             manners=self.prompts.tags.manners,
         )
         spoken = [part for part in parts if isinstance(part, tuple)]
         pieces = iter(self._pieces(spoken, voices, options, speakers))
-        sounds = [options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices]
+        sounds = [
+            options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices
+        ]
         found = []
         for sound, group in groupby(parts, lambda part: sounds[part[0]] if isinstance(part, tuple) else None):
             if sound is None:
                 found.append(SpeechSegment([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
             else:
-                found.append(SpeechSegment([next(pieces) for _ in group], filter=partial(delivered, sound=sound)))
+                found.append(
+                    SpeechSegment([next(pieces) for _ in group], filter=partial(delivered, sound=sound))
+                )
         return found
 
     def _speakers(self, text: str, voices: Sequence[VoiceReference | None]) -> list[str]:

@@ -14,7 +14,7 @@ from tests.live import ROOT, LiveServer
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8000"
-ROOMS = ("api", "audio", "higgs", "listening", "speakers", "voices")
+ROOMS = ("api", "asr", "audio", "higgs", "speakers", "synthesis", "text", "voices")
 INTERPRETERS = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
 
 

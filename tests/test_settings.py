@@ -61,3 +61,21 @@ def test_settings_are_frozen() -> None:
 
 def test_every_setting_is_documented() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_former_names_keep_working_with_one_line_of_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HIGGS_MOST_TAKES", "5")
+    settings = load_settings(["--columns-per-byte=2.5"])
+    assert (settings.max_attempts, settings.max_frames_per_byte) == (5, 2.5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "HIGGS_MOST_TAKES is deprecated: use HIGGS_MAX_ATTEMPTS",
+        "--columns-per-byte is deprecated: use --max-frames-per-byte",
+    ]
+
+
+def test_a_present_name_outranks_its_former_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGGS_MOST_TAKES", "5")
+    monkeypatch.setenv("HIGGS_MAX_ATTEMPTS", "2")
+    assert load_settings().max_attempts == 2

@@ -53,7 +53,13 @@ UNITS = {
     **{"L": "liter", "gal": "gallon", "tbsp": "tablespoon", "tsp": "teaspoon", "cal": "calorie"},
     **{"kcal": "kilocalorie", "kJ": "kilojoule", "J": "joule", "V": "volt", "kV": "kilovolt"},
     **{"mV": "millivolt", "mA": "milliampere", "mAh": "milliampere hour", "W": "watt", "kW": "kilowatt"},
-    **{"MW": "megawatt", "GW": "gigawatt", "kWh": "kilowatt hour", "MWh": "megawatt hour", "hp": "horsepower"},
+    **{
+        "MW": "megawatt",
+        "GW": "gigawatt",
+        "kWh": "kilowatt hour",
+        "MWh": "megawatt hour",
+        "hp": "horsepower",
+    },
     **{"Ω": "ohm", "kΩ": "kilohm", "MΩ": "megohm", "Pa": "pascal", "hPa": "hectopascal", "kPa": "kilopascal"},
     **{"psi": "pound per square inch", "mmHg": "millimeter of mercury", "dB": "decibel", "mol": "mole"},
     **{"kB": "kilobyte", "KB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte"},
@@ -67,7 +73,15 @@ PLURALS = {"foot": "feet", "inch": "inches", "horsepower": "horsepower"}
 POWERS = {"²": "square ", "³": "cubic ", "^2": "square ", "^3": "cubic "}
 # Behind a slash they are "per"; an amount, a unit or a noun stands before it.
 RATES = {
-    **{"mo": "month", "yr": "year", "hr": "hour", "h": "hour", "wk": "week", "min": "minute", "sec": "second"},
+    **{
+        "mo": "month",
+        "yr": "year",
+        "hr": "hour",
+        "h": "hour",
+        "wk": "week",
+        "min": "minute",
+        "sec": "second",
+    },
     **{"s": "second", "kg": "kilogram", "lb": "pound", "l": "liter", "L": "liter", "GB": "gigabyte"},
     **{name: name for name in ("month", "year", "hour", "week", "minute", "second", "day", "night")},
     **{name: name for name in ("person", "unit", "user", "mile", "gallon", "page", "token")},
@@ -76,7 +90,9 @@ AMOUNT = rf"(?:{DECIMAL}|\.\d+)"
 DASH = r"\s?[-–—]\s?"
 MAGNITUDE = r"(?:\s?(?P<large>thousand|million|billion|trillion|bn|[kKmMbB]))?(?![A-Za-z])"
 SIGNS = "[" + "".join(sign for sign in MONEY if len(sign) == 1) + "]"
-LAND = r"(?:(?<![A-Za-z.])(?P<land>" + "|".join(map(re.escape, sorted(LANDS, key=len, reverse=True))) + r")\s?)?"
+LAND = (
+    r"(?:(?<![A-Za-z.])(?P<land>" + "|".join(map(re.escape, sorted(LANDS, key=len, reverse=True))) + r")\s?)?"
+)
 UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
 
 

@@ -10,7 +10,8 @@ WIDE_LETTER = re.compile(f"[{WIDE}\\uac00-\\ud7af]")
 WIDE_LETTERS_WORTH = 3  # a Chinese or Japanese letter is a syllable or two, spoken as long as three of these
 CLOSING = r"""["')\]}”’»」』）】]*"""
 SENTENCE = re.compile(
-    rf".+?(?:[.!?…।॥؟۔]+{CLOSING}(?=\s|$)|[。！？]+{CLOSING}|(?<=[{WIDE}])[.!?]+{CLOSING}(?=[{WIDE}])|\n|$)\s*", re.DOTALL
+    rf".+?(?:[.!?…।॥؟۔]+{CLOSING}(?=\s|$)|[。！？]+{CLOSING}|(?<=[{WIDE}])[.!?]+{CLOSING}(?=[{WIDE}])|\n|$)\s*",
+    re.DOTALL,
 )
 BREATH = re.compile(rf"[,;:，、；：](?=\s|[{WIDE}])|[，、；：]")
 SPEAKER = re.compile(r"\[SPEAKER(\d{1,3})\]")
@@ -53,14 +54,18 @@ def chunks(text: str, chunking: Chunking) -> list[str]:
 def _turns(text: str) -> list[str]:
     """A text before each [SPEAKERn]; the marks stay at the heads."""
     starts = [0, *(found.start() for found in SPEAKER.finditer(text)), len(text)]
-    return [text[start:end] for start, end in zip(starts, starts[1:], strict=False) if text[start:end].strip()]
+    return [
+        text[start:end] for start, end in zip(starts, starts[1:], strict=False) if text[start:end].strip()
+    ]
 
 
 def _within_turn(turn: str, chunking: Chunking) -> Iterator[str]:
     """The chunks of one speaker's text."""
     tag = found[0] + " " if (found := SPEAKER.match(turn)) else ""
     room = Chunking(max(chunking.characters - len(tag), 1), chunking.sentences)
-    for number, chunk in enumerate(_packed(turn.removeprefix(tag.strip()), room) if tag else _packed(turn, room)):
+    for number, chunk in enumerate(
+        _packed(turn.removeprefix(tag.strip()), room) if tag else _packed(turn, room)
+    ):
         yield tag + chunk.lstrip() if number or tag else chunk
 
 

@@ -24,7 +24,15 @@ ABBREVIATIONS = {
 ENDING = {
     **{"etc": "et cetera", "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited"},
     **{"Corp": "Corporation", "Co": "Company", "Dept": "Department", "dept": "department"},
-    **{"Ave": "Avenue", "Rd": "Road", "Blvd": "Boulevard", "Ln": "Lane", "Pkwy": "Parkway", "Sq": "Square", "Ter": "Terrace"},
+    **{
+        "Ave": "Avenue",
+        "Rd": "Road",
+        "Blvd": "Boulevard",
+        "Ln": "Lane",
+        "Pkwy": "Parkway",
+        "Sq": "Square",
+        "Ter": "Terrace",
+    },
     **{"Ct": "Court", "Pl": "Place", "Univ": "University", "Assn": "Association", "Bros": "Brothers"},
 }
 WHOLE = r"(?:\.(?P<end>(?=\s*$|\s+[A-Z]))?)"

@@ -32,7 +32,9 @@ def plain_text(text: str, full_stops: bool = True) -> str:
     text, code is read as it stands, and the cells of a table's row are parted by commas. A block that ends
     in a letter or a digit gets a full stop, unless full_stops is False.
     """
-    text = emoji.replace_emoji(KEYCAP.sub(r"\1 ", text), lambda found, _: found if found[0] in PRINTED_SIGNS else " ")
+    text = emoji.replace_emoji(
+        KEYCAP.sub(r"\1 ", text), lambda found, _: found if found[0] in PRINTED_SIGNS else " "
+    )
     text = _without_definitions(TASK.sub(r"\1", FOOTNOTE.sub("", text)))
     source = PRODUCT.sub(r"\\*", _without_tables(text))
     lines = (line.strip() for line in _blocks(READER.parse(source)))

@@ -22,7 +22,8 @@ ELEMENTS = (
     "|link|base|noscript|template|slot|output|progress|meter"
 )
 TAG = re.compile(
-    rf"<(?P<close>/?)(?P<name>{ELEMENTS}|[a-z]+:[\w-]+)(?P<attributes>(?:{ATTRIBUTE}|\s+[a-z-]{{1,20}})*?)\s*/?>", re.IGNORECASE
+    rf"<(?P<close>/?)(?P<name>{ELEMENTS}|[a-z]+:[\w-]+)(?P<attributes>(?:{ATTRIBUTE}|\s+[a-z-]{{1,20}})*?)\s*/?>",
+    re.IGNORECASE,
 )
 # Any other element shows itself by its attributes or by its end.
 OTHER_TAG = re.compile(
@@ -36,9 +37,53 @@ UNSEEN = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 SUB = re.compile(rf"<sub\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>.*?</sub\s*>", re.DOTALL | re.IGNORECASE)
-SAY_AS = re.compile(rf"<say-as\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>(?P<words>.*?)</say-as\s*>", re.DOTALL | re.IGNORECASE)
+SAY_AS = re.compile(
+    rf"<say-as\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>(?P<words>.*?)</say-as\s*>", re.DOTALL | re.IGNORECASE
+)
 BLOCKS = frozenset(
-    ["speak", "p", "s", "div", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ul", "ol", "dl", "dt", "dd", "tr", "table", "caption", "blockquote", "section", "article", "header", "footer", "title", "body", "main", "aside", "nav", "figure", "figcaption", "pre", "address", "form", "fieldset", "legend", "option", "button", "details", "summary", "hr"]
+    [
+        "speak",
+        "p",
+        "s",
+        "div",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "li",
+        "ul",
+        "ol",
+        "dl",
+        "dt",
+        "dd",
+        "tr",
+        "table",
+        "caption",
+        "blockquote",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "title",
+        "body",
+        "main",
+        "aside",
+        "nav",
+        "figure",
+        "figcaption",
+        "pre",
+        "address",
+        "form",
+        "fieldset",
+        "legend",
+        "option",
+        "button",
+        "details",
+        "summary",
+        "hr",
+    ]
 )
 
 
@@ -73,7 +118,9 @@ def _spoken(found: re.Match[str]) -> str:
 
 
 def _attribute(found: re.Match[str], name: str) -> str:
-    value = re.search(rf"""\b{name}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", found["attributes"], re.IGNORECASE)
+    value = re.search(
+        rf"""\b{name}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", found["attributes"], re.IGNORECASE
+    )
     return html.unescape(value[1] or value[2] or value[3] or "") if value else ""
 
 

@@ -130,7 +130,11 @@ def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
     follows. Anything else, such as "Note: …", "He said: …" or "Tell me: why?", is spoken as it stands.
     """
     lead = LEAD.match(text.lstrip()) if strip_instruction else None
-    if lead is None or len(lead[1].split()) > MAX_INSTRUCTION_WORDS or not INSTRUCTION.match(lead[1].rstrip()):
+    if (
+        lead is None
+        or len(lead[1].split()) > MAX_INSTRUCTION_WORDS
+        or not INSTRUCTION.match(lead[1].rstrip())
+    ):
         return text
     rest = without_quotes(lead.string[lead.end() :].strip())
     return rest if has_words(rest) else text

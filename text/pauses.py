@@ -30,7 +30,9 @@ def parted(text: str) -> list[str | float]:
     texts, marks = MARK.split(text)[::2], MARK.findall(text)
     seconds = [_seconds(mark) for mark in marks]
     if sum(seconds) > MAX_TOTAL_SECONDS:
-        raise _invalid(f"The pauses last {sum(seconds):g} s together; at most {MAX_TOTAL_SECONDS:g} s are kept.")
+        raise _invalid(
+            f"The pauses last {sum(seconds):g} s together; at most {MAX_TOTAL_SECONDS:g} s are kept."
+        )
     parts: list[str | float] = [texts[0]]
     for pause, following in zip(seconds, texts[1:], strict=True):
         parts += [pause, following]

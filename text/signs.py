@@ -10,10 +10,25 @@ PARTS = {sign: unicodedata.normalize("NFKC", sign).replace("\u2044", "/") for si
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "0123456789n", "⁺") | {ord("⁻"): "-"}
 LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 SIGNS = {
-    **{"&": "and", "@": "at", "+": "plus", "=": "equals", "÷": "divided by", "×": "times", "±": "plus or minus"},
+    **{
+        "&": "and",
+        "@": "at",
+        "+": "plus",
+        "=": "equals",
+        "÷": "divided by",
+        "×": "times",
+        "±": "plus or minus",
+    },
     **{"≤": "is less than or equal to", "≥": "is greater than or equal to", "≠": "is not equal to"},
     **{"≈": "is about", "∞": "infinity", "∑": "the sum of", "∫": "the integral of", "∂": "partial"},
-    **{"√": "the square root of", "∛": "the cube root of", "∆": "delta", "∇": "nabla", "∈": "in", "∴": "therefore"},
+    **{
+        "√": "the square root of",
+        "∛": "the cube root of",
+        "∆": "delta",
+        "∇": "nabla",
+        "∈": "in",
+        "∴": "therefore",
+    },
     **{"→": "to", "⇒": "so", "←": "from", "%": "percent", "‰": "per mille", "§": "section", "¶": "paragraph"},
     **{"©": "copyright", "™": "", "®": "", "№": "number ", "°": "degrees", "℅": "care of", "−": "minus"},
     **{"•": ",", "·": "", "|": ",", "\\": ",", "_": "", "^": "", "~": "", "*": "", "`": "", "#": ""},
@@ -27,7 +42,9 @@ LETTERS = str.maketrans({
     **{"ß": "ss", "ẞ": "SS", "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th", "ı": "i", "ŋ": "ng", "Ŋ": "Ng"},
     **{"µ": "micro", "ə": "e", "ſ": "s"},
 })  # fmt: skip
-LATIN = re.compile(r"(?:LATIN|MODIFIER) (SMALL|CAPITAL|LETTER SMALL|LETTER CAPITAL) (?:LETTER |LIGATURE )?([A-Z]{1,2})\b")
+LATIN = re.compile(
+    r"(?:LATIN|MODIFIER) (SMALL|CAPITAL|LETTER SMALL|LETTER CAPITAL) (?:LETTER |LIGATURE )?([A-Z]{1,2})\b"
+)
 GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?([A-Z]+)\b")
 COMPARED = {"<=": "≤", ">=": "≥", "!=": "≠", "==": "=", "->": "→", "=>": "→"}
 

@@ -51,6 +51,8 @@ async def create_chat_completion(
         events = answer_events(answer, stream, await begun(stream, request), state.kept_audio, include_usage)
         return PiecewiseResponse(with_failure_told(events), stream, EVENT_STREAM)
     again = None if options.seed is not None else partial(cloner.stream, spoken.text, voices, options)
-    takes = Attempts(stream, again, spoken.text, state.verifier(body.verify), state.request_defaults.max_attempts)
+    takes = Attempts(
+        stream, again, spoken.text, state.verifier(body.verify), state.request_defaults.max_attempts
+    )
     speech, quality = await while_connected(request, takes, takes.best)
     return await run_in_threadpool(whole_answer, answer, speech, quality, state.kept_audio)

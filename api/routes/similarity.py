@@ -41,7 +41,9 @@ async def compare_speakers(
     else:
         with blamed_on("voice"):
             second = await run_in_threadpool(_recording_of, voices, owner, voice or "")
-    return SimilarityResult.of(await run_in_threadpool(voices.verifier.similarity, first, second, SAMPLE_RATE))
+    return SimilarityResult.of(
+        await run_in_threadpool(voices.verifier.similarity, first, second, SAMPLE_RATE)
+    )
 
 
 async def _samples(upload: UploadFile, param: str, most: int) -> np.ndarray:

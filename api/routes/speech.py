@@ -91,7 +91,9 @@ def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, o
     with blamed_on("input"):
         stream = speak()
     again = speak if body.seed is None else None
-    takes = Attempts(stream, again, body.input, state.verifier(body.verify), state.request_defaults.max_attempts)
+    takes = Attempts(
+        stream, again, body.input, state.verifier(body.verify), state.request_defaults.max_attempts
+    )
     return BegunSpeech(stream, takes, used)
 
 

@@ -74,7 +74,9 @@ async def create_translation(
     return await answer(form, job, seconds, request, state.transcriber)
 
 
-async def listen(form: TranslationForm, request: Request, state: ServerState) -> tuple[TranscriptionJob, float]:
+async def listen(
+    form: TranslationForm, request: Request, state: ServerState
+) -> tuple[TranscriptionJob, float]:
     """Begin to listen to the file; how long it is, in seconds."""
     check_recogniser(form.model, state.transcriber)
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)

@@ -84,7 +84,10 @@ class SoundOfVoice(RequestBody):
         default=None, ge=-MAX_SEMITONES, le=MAX_SEMITONES, description="Semitones up, at the same speed."
     )
     volume: float | None = Field(
-        default=None, ge=MIN_VOLUME_DB, le=MAX_VOLUME_DB, description="dB louder; peaks stay below full scale."
+        default=None,
+        ge=MIN_VOLUME_DB,
+        le=MAX_VOLUME_DB,
+        description="dB louder; peaks stay below full scale.",
     )
 
     def delivery(self, instructions: str | None) -> Delivery:

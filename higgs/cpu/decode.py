@@ -117,8 +117,12 @@ class CompiledDecode:
         logits_of(x, self._norm, self._head, self._epsilon, room, self._logits.numpy()[part])
 
     def read(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int, cache: PanelCache) -> None:
-        """Embeddings [S, H] of up to PREFILL_CHUNK positions from `start` on to the only row of a cache; audio where
-        mask [S]."""
+        """Write the keys and values of up to PREFILL_CHUNK positions to the only row of a cache.
+
+        Args:
+            embeddings: [S, H], at positions from `start` on.
+            mask: [S], true where a position is audio.
+        """
         order = mask.int().argsort(stable=True)
         x, positions = embeddings[order].numpy(), (order + start).numpy()
         streams = np.zeros(len(x), np.int64)

@@ -72,9 +72,7 @@ class ModelRunner:
         self._rule = DelayRule(config, rows, device)
         self._position = torch.zeros(rows, dtype=torch.int64, device=device)
         self._column = torch.zeros(rows, dtype=torch.int64, device=device)
-        self._recent = torch.zeros(
-            rows, MAX_WINDOW, config.num_codebooks, dtype=torch.int64, device=device
-        )
+        self._recent = torch.zeros(rows, MAX_WINDOW, config.num_codebooks, dtype=torch.int64, device=device)
         self._buckets = Buckets(rows, cache.capacity, exact=device.type == "cpu")
         self._graphs = Graphs(self._write_step)
         # Pinned, or the copy would wait for the device; two, since a step is taken while the next one runs.

@@ -22,7 +22,9 @@ def lines_of(records: list[logging.LogRecord]) -> list[dict[str, object]]:
 
 
 def test_a_line_says_what_became_of_a_request(caplog: pytest.LogCaptureFixture) -> None:
-    record = RequestContext("req_1", "POST", route="/v1/audio/speech", status=200, whole=True, seconds=1.23456)
+    record = RequestContext(
+        "req_1", "POST", route="/v1/audio/speech", status=200, whole=True, seconds=1.23456
+    )
     record.first_audio = 0.25
     with caplog.at_level(logging.INFO), request_context(record):
         note_error("model_error")

@@ -64,7 +64,9 @@ def test_a_loud_voice_is_held_below_full_scale(decibels: float) -> None:
     assert level(spoken((1, 0, decibels), [recording()])) > level(recording()) + 3
 
 
-@pytest.mark.parametrize("sound", [(MIN_SPEED, 0, 0), (MAX_SPEED, -7, 0), (1, 12, 6), (1.5, 3, 20), (1, 0, -6)])
+@pytest.mark.parametrize(
+    "sound", [(MIN_SPEED, 0, 0), (MAX_SPEED, -7, 0), (1, 12, 6), (1.5, 3, 20), (1, 0, -6)]
+)
 def test_pieces_give_the_samples_of_the_whole(sound: Sound) -> None:
     pieces = np.split(recording(), [7_680, 7_680, 7_681, 23_040, 53_760])
     np.testing.assert_array_equal(spoken(sound, pieces), spoken(sound, [recording()]))

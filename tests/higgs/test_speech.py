@@ -40,7 +40,9 @@ def stream(path: Callable[..., torch.Tensor], seed: int | None) -> Iterator[Spee
 
     options = SamplingOptions(temperature=0, ras_window=0, seed=seed)
     with closing(Engine(tiny_model(), slots=1, path=given)) as engine:
-        yield SpeechStream(engine, load_codec(str(NATIVE), "cpu"), [SpeechSegment([TextChunk(PROMPT, 40)])], options)
+        yield SpeechStream(
+            engine, load_codec(str(NATIVE), "cpu"), [SpeechSegment([TextChunk(PROMPT, 40)])], options
+        )
 
 
 def test_a_model_that_ends_at_once_is_asked_again_with_another_seed() -> None:

@@ -30,7 +30,11 @@ class SpokenForm:
 
 
 def spoken_forms(name: str = "spoken_forms.tsv") -> list[SpokenForm]:
-    rows = (line.split("\t") for line in (LISTS / name).read_text("utf-8").splitlines() if not line.startswith("#"))
+    rows = (
+        line.split("\t")
+        for line in (LISTS / name).read_text("utf-8").splitlines()
+        if not line.startswith("#")
+    )
     return [
         SpokenForm(kind, written.replace("\\n", "\n"), tuple(spoken.split(" | ")))
         for kind, written, spoken in rows

@@ -171,7 +171,9 @@ def test_one_voice_leaves_the_tags_to_the_model_unless_that_reads_words_only() -
     assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "plain", Chunking(90), voices=1) == [
         (0, "[SPEAKER0] Hi. [SPEAKER1] Ho.")
     ]
-    assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "english", Chunking(90), voices=1) == [(0, "Hi. Ho.")]
+    assert spoken_parts("[SPEAKER0] Hi. [SPEAKER1] Ho.", "english", Chunking(90), voices=1) == [
+        (0, "Hi. Ho.")
+    ]
 
 
 def test_pauses_part_what_is_spoken() -> None:

@@ -10,7 +10,9 @@ from tests.text.spoken_forms import SpokenForm, spoken_forms
 from text.normalise import speakable
 
 
-@pytest.mark.parametrize("form", [*spoken_forms(), *spoken_forms("held_out.tsv")], ids=lambda form: form.written)
+@pytest.mark.parametrize(
+    "form", [*spoken_forms(), *spoken_forms("held_out.tsv")], ids=lambda form: form.written
+)
 def test_written_forms_are_read_as_a_reader_reads_them(form: SpokenForm) -> None:
     spoken = speakable(form.written, "english")
     assert form.allows(spoken), spoken

@@ -15,7 +15,9 @@ from text.markdown import plain_text
 from text.markup import text_of
 from text.normalise import speakable, spoken_parts
 
-WORDS = st.sampled_from(["Anna", "yes", "Chapter", "one", "hello", "x", "b", "break", "say", "Zoë", "naïve", "7", "42"])
+WORDS = st.sampled_from(
+    ["Anna", "yes", "Chapter", "one", "hello", "x", "b", "break", "say", "Zoë", "naïve", "7", "42"]
+)
 MARKS = st.sampled_from(
     [*"*_~#>|`-+=:.,!?()[]'\"\\/ \n", "\n\n", "]: ", "[", "**", "__", "~~", "~~~", "---", "|---|", "- ", "1. ", "2) ", "> ",
      "    ", "\t", "[^", "[x] ", ": ", "</b>", "<p>", "<b>", "<br/>", "< ", " > ", "&amp;", "👍"]
@@ -45,7 +47,9 @@ def test_all_words_are_spoken_in_their_order(text: str) -> None:
 @given(st.lists(WORDS, min_size=1, max_size=12).map(" ".join))
 def test_speech_markup_is_silent_and_its_words_are_said(text: str) -> None:
     """SSML and HTML around each word; what is said is the words."""
-    marked = "".join(f'<s><emphasis level="strong">{word}</emphasis></s> <prosody rate="slow"/>' for word in text.split())
+    marked = "".join(
+        f'<s><emphasis level="strong">{word}</emphasis></s> <prosody rate="slow"/>' for word in text.split()
+    )
     document = f'<?xml version="1.0"?><speak version="1.1" xml:lang="en"><!-- x --><p>{marked}</p></speak>'
     assert words(speakable(document, "plain")) == words(text)
 
@@ -92,7 +96,10 @@ def test_one_letter_of_another_alphabet_is_read_in_english_ones(letter: str) -> 
     assert spoken.count(" and ") == 1
 
 
-@given(st.text(st.characters(codec="latin-1") | st.sampled_from("łŒœŠšŽžπΣαβγħŧ½²√÷≤")), st.sampled_from(["plain", "english"]))
+@given(
+    st.text(st.characters(codec="latin-1") | st.sampled_from("łŒœŠšŽžπΣαβγħŧ½²√÷≤")),
+    st.sampled_from(["plain", "english"]),
+)
 def test_no_text_breaks_the_reading(text: str, reading: str) -> None:
     try:
         assert speakable(text, reading)  # type: ignore[arg-type]
@@ -100,7 +107,10 @@ def test_no_text_breaks_the_reading(text: str, reading: str) -> None:
         assert refused.code == "text_empty"
 
 
-@pytest.mark.parametrize("unit", ["<", "<b ", "<!--", "[a]: ", "`", "```", "|a", "a_", "$5-", "1/", "A.", "<sub ", "a.b-", "1-1", "1 h "])
+@pytest.mark.parametrize(
+    "unit",
+    ["<", "<b ", "<!--", "[a]: ", "`", "```", "|a", "a_", "$5-", "1/", "A.", "<sub ", "a.b-", "1-1", "1 h "],
+)
 def test_long_texts_take_no_time(unit: str) -> None:
     import time
 

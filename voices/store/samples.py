@@ -10,7 +10,9 @@ from voices.store.profiles import no_voice, packed, unpacked
 from voices.store.tables import VoiceProfile, VoiceSample
 
 MAX_SAMPLES = 2
-MAX_TOTAL_SECONDS = 60.0  # of all recordings of a voice: what a prompt of 8,192 positions holds beside a long text
+MAX_TOTAL_SECONDS = (
+    60.0  # of all recordings of a voice: what a prompt of 8,192 positions holds beside a long text
+)
 
 
 class Samples:
@@ -64,7 +66,9 @@ def check_room(profile: VoiceProfile) -> None:
     """InvalidRequest (voice_samples_full) if a voice has more recordings, or longer ones, than are kept."""
     seconds = profile.end_seconds - profile.start_seconds + sum(kept.seconds for kept in profile.samples)
     if len(profile.samples) > MAX_SAMPLES or seconds > MAX_TOTAL_SECONDS:
-        most = f"A voice has up to {MAX_SAMPLES} recordings beside its first, of {MAX_TOTAL_SECONDS:g} s in all."
+        most = (
+            f"A voice has up to {MAX_SAMPLES} recordings beside its first, of {MAX_TOTAL_SECONDS:g} s in all."
+        )
         raise InvalidRequest(f"{most} Delete one, or send less.", code="voice_samples_full")
 
 
