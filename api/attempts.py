@@ -59,7 +59,7 @@ def quality_of(speech: Speech, text: str) -> SpeechQuality:
 
 
 def speech_issues_in(speech: Speech, text: str) -> tuple[SpeechIssue, ...]:
-    """What its sound says is wrong, by the length of what is spoken of the text, as a whole and chunk by chunk."""
+    """What its sound says is wrong; whether it is too short, as a whole and chunk by chunk."""
     texts = spoken_texts(speech, text)
     found = find_speech_issues(speech.as_spoken, " ".join(spoken.text for spoken in texts))
     parts = texts if len(texts) > 1 else ()

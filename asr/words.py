@@ -35,8 +35,8 @@ def word_error_rate(said: str, heard: str) -> float:
 def unheard_sentences(said: Sequence[Sequence[str]], heard: Sequence[str]) -> list[int]:
     """Which sentences, as their words, were not spoken as far as a recogniser can tell.
 
-    A word that it took for another was spoken all the same: only where far fewer words are heard than stand there
-    were they left out. A sentence is missing when two thirds of it are.
+    A word that it took for another was spoken all the same: only where far fewer words are heard than stand
+    there were they left out. A sentence is missing when two thirds of it are.
     """
     words = [word for sentence in said for word in sentence]
     owner = [number for number, sentence in enumerate(said) for _ in sentence]

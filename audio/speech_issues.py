@@ -94,7 +94,7 @@ def wrong_length(seconds: float, text: str) -> Iterator[SpeechIssue]:
 
 
 def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[SpeechIssue]:
-    """Texts, each with the seconds where its speech begins and ends, that are too short to hold their words."""
+    """Which texts, each with the seconds where it begins and ends, are spoken too fast to be whole."""
     for text, start, end in texts:
         if end - start < sum(map(_letters, text)) / MAX_SPEED:
             yield SpeechIssue(

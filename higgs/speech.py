@@ -114,7 +114,7 @@ class SpeechStream:
         self._submit(0, admitted=False)
 
     def _submit(self, index: int, admitted: bool = True, take: int = 0) -> bool:
-        """Give the engine a piece; False if there are no columns left for it. take: how often it was given."""
+        """Give the engine a piece, for the take-th time; False if there are no columns left for it."""
         columns = self._pieces[index].max_steps
         if self._longest is not None:
             columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken[:index]))

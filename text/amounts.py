@@ -119,8 +119,9 @@ def _money(found: re.Match[str]) -> str:
     fields = found.groupdict()
     land = f"{LANDS[fields['land']]} " if fields.get("land") else ""
     last = fields.get("last")
-    spoken = spoken_money(last or found["amount"], found["sign"], fields.get("large"), land,
-                          single=bool(fields.get("article")))  # fmt: skip
+    spoken = spoken_money(
+        last or found["amount"], found["sign"], fields.get("large"), land, single=bool(fields.get("article"))
+    )
     before = (fields.get("article") or "") + ("minus " if fields.get("minus") else "")
     return before + (f"{_said(found['amount'])} to {spoken}" if last else spoken)
 
@@ -163,17 +164,25 @@ CODE = "|".join(CURRENCIES)
 RATE = "|".join(sorted(RATES, key=len, reverse=True))
 AMOUNTS = (
     rule(r"(?<![\w)])[-−](?=\.?\d)", "minus "),
-    rule(rf"(?P<article>\b[Aa]n?\s)?{LAND}(?:(?<![\w)])(?P<minus>[-−]))?(?P<sign>{SIGNS})\s?(?P<amount>{AMOUNT})"
-         rf"(?:{DASH}(?P=sign)?(?P<last>{DECIMAL}))?{MAGNITUDE}", _money),
+    rule(
+        rf"(?P<article>\b[Aa]n?\s)?{LAND}(?:(?<![\w)])(?P<minus>[-−]))?(?P<sign>{SIGNS})\s?(?P<amount>{AMOUNT})"
+        rf"(?:{DASH}(?P=sign)?(?P<last>{DECIMAL}))?{MAGNITUDE}",
+        _money,
+    ),
     rule(rf"(?<![\w.])(?P<amount>{AMOUNT})\s?(?P<sign>{SIGNS})(?!\w)", _money),
     rule(rf"\b(?P<code>{CODE})\s?(?P<amount>{DECIMAL}){MAGNITUDE}", _currency),
     rule(rf"(?<![\w.])(?P<amount>{DECIMAL}){MAGNITUDE}\s?(?P<code>{CODE})\b", _currency),
     rule(r"""(?<![\w.])(\d{1,2})['′]\s?(\d{1,2})(?:"|″|''|′′)""", _feet),
-    rule(r"(?<![\w.])(\d{1,3})\s?h\s?(\d{1,2})\s?m(?:in)?\b",
-         lambda found: f"{found[1]} hr {found[2]} min"),
-    rule(rf"(?<![\w.,/])(?:(?P<first>{DECIMAL})(?:{DASH}|(?P<over>/)))?(?P<amount>{AMOUNT})(?:\s?|(?P<hyphen>-))(?P<unit>{UNIT})"
-         r"(?P<power>[²³]|\^[23])?(?![\w/²³^]|-\d)", _unit),
-    rule(rf"(?<![\w.])(?P<first>{DECIMAL})\s?[-–—]\s?(?={DECIMAL}\s?%)", lambda found: f"{found['first']} to "),
-)  # fmt: skip
+    rule(r"(?<![\w.])(\d{1,3})\s?h\s?(\d{1,2})\s?m(?:in)?\b", lambda found: f"{found[1]} hr {found[2]} min"),
+    rule(
+        rf"(?<![\w.,/])(?:(?P<first>{DECIMAL})(?:{DASH}|(?P<over>/)))?"
+        rf"(?P<amount>{AMOUNT})(?:\s?|(?P<hyphen>-))(?P<unit>{UNIT})"
+        r"(?P<power>[²³]|\^[23])?(?![\w/²³^]|-\d)",
+        _unit,
+    ),
+    rule(
+        rf"(?<![\w.])(?P<first>{DECIMAL})\s?[-–—]\s?(?={DECIMAL}\s?%)", lambda found: f"{found['first']} to "
+    ),
+)
 # Behind AMOUNTS: "km/h" is one unit.
 RATED = (rule(rf"(?<=[a-z])/({RATE})\b(?!/)", _rate),)

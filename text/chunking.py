@@ -1,9 +1,10 @@
-"""Where a text is cut: behind sentences, in any script, so that each chunk is what a model speaks well in one go."""
+"""Where a text is cut: behind sentences, in any script, into what a model speaks well in one go."""
 # ruff: noqa: RUF001 (full-width punctuation is the matter here)
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 WIDE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # letters that are written without spaces
 WIDE_LETTER = re.compile(f"[{WIDE}\\uac00-\\ud7af]")
@@ -39,8 +40,8 @@ def chunks(text: str, chunking: Chunking) -> list[str]:
 
     Cuts fall before a [SPEAKERn], else behind sentences; within a longer sentence behind a comma or the like,
     else between words, and only a longer word is cut itself. The chunks hold all the words of the text, in
-    order, and the line breaks between its sentences. A turn of a speaker that is longer than a chunk calls its
-    speaker in each.
+    order, and the line breaks between its sentences. A turn of a speaker that is longer than a chunk calls
+    its speaker in each.
     """
     found: list[str] = []
     for turn in _turns(text):
@@ -54,9 +55,7 @@ def chunks(text: str, chunking: Chunking) -> list[str]:
 def _turns(text: str) -> list[str]:
     """A text before each [SPEAKERn]; the marks stay at the heads."""
     starts = [0, *(found.start() for found in SPEAKER.finditer(text)), len(text)]
-    return [
-        text[start:end] for start, end in zip(starts, starts[1:], strict=False) if text[start:end].strip()
-    ]
+    return [text[start:end] for start, end in pairwise(starts) if text[start:end].strip()]
 
 
 def _within_turn(turn: str, chunking: Chunking) -> Iterator[str]:

@@ -105,23 +105,31 @@ DATES = (
     rule(rf"\b{ISO_DAY}\b(?!-)", _written_date),
     rule(r"(?<![\w/.])(\d{1,2})/([0-2]?\d|3[01])/(\d{4}|\d\d)(?![\w/])", _slashed),
     rule(r"(?<![\w.])(0?[1-9]|[12]\d|3[01])\.(0?[1-9]|1[0-2])\.(\d{4})(?![\w]|\.\d)", _dotted),
-    rule(rf"(?P<the>\b[Tt]he\s)?(?<![\w.,:/$-])(?P<day>[12]?\d|3[01])(?:st|nd|rd|th)?\s(?:of\s)?"
-         rf"(?P<month>{MONTH})(?![a-z])(?:,?\s(?P<year>1\d{{3}}|20\d\d)\b)?", _day_first),
-    rule(rf"\b(?P<month>{MONTH})\s(?P<day>[12]?\d|3[01])(?:st|nd|rd|th)?"
-         rf"(?:{DASH}(?P<last>[12]?\d|3[01])(?:st|nd|rd|th)?)?(?![\w:]|[.,]\d)", _day_of_month),
+    rule(
+        rf"(?P<the>\b[Tt]he\s)?(?<![\w.,:/$-])(?P<day>[12]?\d|3[01])(?:st|nd|rd|th)?\s(?:of\s)?"
+        rf"(?P<month>{MONTH})(?![a-z])(?:,?\s(?P<year>1\d{{3}}|20\d\d)\b)?",
+        _day_first,
+    ),
+    rule(
+        rf"\b(?P<month>{MONTH})\s(?P<day>[12]?\d|3[01])(?:st|nd|rd|th)?"
+        rf"(?:{DASH}(?P<last>[12]?\d|3[01])(?:st|nd|rd|th)?)?(?![\w:]|[.,]\d)",
+        _day_of_month,
+    ),
     rule(r"(?<![\w/.])24/7(?![\w/])", "twenty-four seven"),
     rule(r"(?<![\w/.])9/11(?![\w/])", "nine eleven"),
     rule(r"(?<![\w/.])(?<!\d\s)(1?\d)/(2[1-9]|3[01])(?![\w/])", _slashed_day),
     rule(r"\b(\d{1,4})\s?(BCE?|CE|AD)\b", lambda found: f"{said(found[1])} {' '.join(found[2])}"),
-)  # fmt: skip
+)
 TIMES = (
-    rule(rf"(?:(?<=\d)|(?<=\d[apAP][mM])|(?<=\d\s[apAP][mM])){DASH}(?=\d{{1,2}}(?::[0-5]\d|\s?[apAP]\.?[mM]\b))",
-         " to "),
+    rule(
+        rf"(?:(?<=\d)|(?<=\d[apAP][mM])|(?<=\d\s[apAP][mM])){DASH}(?=\d{{1,2}}(?::[0-5]\d|\s?[apAP]\.?[mM]\b))",
+        " to ",
+    ),
     rule(rf"(?<![\d:]){CLOCK}:(?P<second>[0-5]\d)(?![\d:])", _clock),
     rule(rf"\b(?P<hour>[01]?\d|2[0-4])(?::(?P<minute>[0-5]\d))?{HALF}", _clock),
     rule(rf"(?<![\d:]){CLOCK}\s?(?:h|hrs?|hours|Uhr)\b", _hours),
     rule(rf"(?<![\d:]){CLOCK}(?![\d:])", _clock),
-)  # fmt: skip
+)
 PHONE = r"(?:\+?1[ .-])?\(?\b\d{3}\)?[ .-]\d{3}[.-]\d{4}\b|(?<![\d-])\d{3}-\d{4}\b(?!-)"
 FOREIGN_PHONE = r"(?<![\w+])\+(\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6})(?![\d-])"
 
@@ -135,7 +143,9 @@ CODES = (
     rule(r"(?<![\w.-])\d+(?:-\d+){2,}(?![\w-])", lambda found: digits(found[0])),
     rule(PHONE, lambda found: digits(found[0])),
     rule(FOREIGN_PHONE, _foreign),
-    rule(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w]|\.\d)",
-         lambda found: " dot ".join(digits(part) for part in found[0].split("."))),
+    rule(
+        r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w]|\.\d)",
+        lambda found: " dot ".join(digits(part) for part in found[0].split(".")),
+    ),
     rule(r"(?<=[Cc]all\s)\d{3}\b|(?<=[Dd]ial\s)\d{3}\b", lambda found: digits(found[0])),
-)  # fmt: skip
+)

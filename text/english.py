@@ -36,8 +36,16 @@ ENDING = {
     **{"Ct": "Court", "Pl": "Place", "Univ": "University", "Assn": "Association", "Bros": "Brothers"},
 }
 WHOLE = r"(?:\.(?P<end>(?=\s*$|\s+[A-Z]))?)"
-DIRECTIONS = {"N": "North", "S": "South", "E": "East", "W": "West",
-              "NW": "Northwest", "NE": "Northeast", "SW": "Southwest", "SE": "Southeast"}  # fmt: skip
+DIRECTIONS = {
+    "N": "North",
+    "S": "South",
+    "E": "East",
+    "W": "West",
+    "NW": "Northwest",
+    "NE": "Northeast",
+    "SW": "Southwest",
+    "SE": "Southeast",
+}
 # After "Plan B." a sentence begins; after "J." a name.
 OPENERS = (
     "(?:The|Then|This|That|These|Those|There|It|He|She|They|We|You|And|But|So|Or|If|In|On|At|As|For|Now|Not|No|Yes|What|When"
@@ -63,25 +71,44 @@ ADDRESSES = (
     rule(r"(?<=[a-z]\s)St\b\.?", "Street"),
     rule(r"\b(NW|NE|SW|SE)\b", lambda found: DIRECTIONS[found[1]]),
     rule(r"(?<=\d\s)([NSEW])\.?(?=\s(?:[A-Z][a-z]|\d+(?:st|nd|rd|th)))", lambda found: DIRECTIONS[found[1]]),
-)  # fmt: skip
+)
 SHORTENED = (
     # "No. 3 dogs" counts none of them; "No. 3" is the third.
     rule(r"(?:^|(?<=[.!?]\s))No\.\s(?=\d+\s[a-z]{2,}s\b)(?!\d+\s(?:is|was|has|does|vs)\b)", "No, "),
     rule(r"\b[Nn]os?\.\s?(?=\d)", "number "),
-    rule(rf"\b({'|'.join(map(re.escape, ABBREVIATIONS))})\.(?![A-Za-z])", lambda found: ABBREVIATIONS[found[1]]),
+    rule(
+        rf"\b({'|'.join(map(re.escape, ABBREVIATIONS))})\.(?![A-Za-z])", lambda found: ABBREVIATIONS[found[1]]
+    ),
     rule(r"\b(Mr|Mrs|Ms|Dr|Prof)(?=\s[A-Z])", lambda found: ABBREVIATIONS[found[1]]),
     rule(rf"\b({'|'.join(ENDING)}){WHOLE}", lambda found: ENDING[found[1]] + _full_stop(found)),
     rule(r"\b(Ph)\.?D\b\.?(?P<end>(?=\s*$))?", lambda found: "P H D" + _full_stop(found)),
     # U.S. is no end of a sentence, but at the end of the text.
-    rule(r"\b((?:[A-Z]\.\s?)*[A-Z]\.[A-Z])\.(?P<end>(?=\s*$))?",
-         lambda found: " ".join(re.findall("[A-Z]", found[0])) + _full_stop(found)),
-    rule(rf"\b(?:[A-Z]\. ?)+(?=[A-Z][a-z])(?!{OPENERS}\b)", lambda found: " ".join(re.findall("[A-Z]", found[0])) + " "),
+    rule(
+        r"\b((?:[A-Z]\.\s?)*[A-Z]\.[A-Z])\.(?P<end>(?=\s*$))?",
+        lambda found: " ".join(re.findall("[A-Z]", found[0])) + _full_stop(found),
+    ),
+    rule(
+        rf"\b(?:[A-Z]\. ?)+(?=[A-Z][a-z])(?!{OPENERS}\b)",
+        lambda found: " ".join(re.findall("[A-Z]", found[0])) + " ",
+    ),
     rule(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda found: f"{' '.join(found[1])} and {' '.join(found[2])}"),
-)  # fmt: skip
+)
 RULES = (
-    *LINKS, *FRACTIONS, *DATES, *CODES, *TIMES, *DECADES, *ADDRESSES, *SHORTENED, *AMOUNTS, *RATED,
-    *MATHEMATICS, *NAMES, *ROMAN, *NUMBERS,
-)  # fmt: skip
+    *LINKS,
+    *FRACTIONS,
+    *DATES,
+    *CODES,
+    *TIMES,
+    *DECADES,
+    *ADDRESSES,
+    *SHORTENED,
+    *AMOUNTS,
+    *RATED,
+    *MATHEMATICS,
+    *NAMES,
+    *ROMAN,
+    *NUMBERS,
+)
 
 
 def english_words(text: str) -> str:

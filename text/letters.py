@@ -2,22 +2,36 @@
 
 import re
 
-from text.rules import rule
+from text.rules import rule, words_in
 
-NAMES = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", (
-    *("ay", "bee", "see", "dee", "ee", "eff", "gee", "aitch", "eye", "jay", "kay", "ell", "em"),
-    *("en", "oh", "pee", "cue", "ar", "ess", "tee", "you", "vee", "double you", "ex", "why", "zee"),
-), strict=True))  # fmt: skip
+NAMES = dict(
+    zip(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        (
+            *("ay", "bee", "see", "dee", "ee", "eff", "gee", "aitch", "eye", "jay", "kay", "ell", "em"),
+            *("en", "oh", "pee", "cue", "ar", "ess", "tee", "you", "vee", "double you", "ex", "why", "zee"),
+        ),
+        strict=True,
+    )
+)
 # Short words that people write in capitals for emphasis; any other three capitals are an initialism.
-WORDS = frozenset(
-    ["AM", "AN", "AS", "AT", "BE", "BY", "DO", "GO", "HE", "HI", "IF", "IN", "IS", "IT", "ME", "MY", "NO", "OF", "OH", "ON", "OR", "SO", "TO", "UP", "US", "WE", "AH", "HA", "HO", "YO", "ACT", "ADD", "AGE", "AGO", "AID", "AIM", "AIR", "ALL", "AND", "ANY", "ARE", "ARM", "ART", "ASK", "ATE", "BAD", "BAG", "BAR", "BED", "BET", "BIG", "BIT", "BOX", "BOY", "BUS", "BUT", "BUY", "CAN", "CAR", "CAT", "COW", "CRY", "CUP", "CUT", "DAD", "DAY", "DID", "DIE", "DIG", "DOG", "DRY", "DUE", "EAR", "EAT", "EGG", "END", "EYE", "FAR", "FAT", "FEW", "FIT", "FIX", "FLY", "FOR", "FOX", "FUN", "GAS", "GET", "GOD", "GOT", "GUN", "GUY", "HAD", "HAS", "HAT", "HER", "HEY", "HID", "HIM", "HIS", "HIT", "HOT", "HOW", "HUG", "ICE", "ILL", "INK", "ITS", "JOB", "JOY", "KEY", "KID", "LAW", "LAY", "LED", "LEG", "LET", "LIE", "LOT", "LOW", "MAD", "MAN", "MAP", "MAY", "MEN", "MET", "MIX", "MOM", "MUD", "NET", "NEW", "NOR", "NOT", "NOW", "NUT", "ODD", "OFF", "OIL", "OLD", "ONE", "OUR", "OUT", "OWE", "OWN", "PAY", "PEN", "PET", "PIG", "PIN", "POT", "PUT", "RAN", "RAT", "RAW", "RED", "RID", "RUN", "SAD", "SAT", "SAW", "SAY", "SEA", "SEE", "SET", "SHE", "SIT", "SIX", "SKY", "SON", "SUN", "TAX", "TEA", "TEN", "THE", "TIE", "TIP", "TOO", "TOP", "TOY", "TRY", "TWO", "USE", "VAN", "WAR", "WAS", "WAY", "WET", "WHO", "WHY", "WIN", "WON", "YES", "YET", "YOU", "ZOO", "WOW", "UGH", "YEP", "NOPE", "RAM", "ROM", "LAN", "WAN", "SIM", "GIF", "PIN", "ZIP", "BIN", "VAT", "RAF", "FAQ"]
-) - {"RAF", "FAQ"}  # fmt: skip
+WORDS = words_in(
+    "AM AN AS AT BE BY DO GO HE HI IF IN IS IT ME MY NO OF OH ON OR SO TO UP US WE AH HA HO YO ACT ADD "
+    "AGE AGO AID AIM AIR ALL AND ANY ARE ARM ART ASK ATE BAD BAG BAR BED BET BIG BIN BIT BOX BOY BUS BUT "
+    "BUY CAN CAR CAT COW CRY CUP CUT DAD DAY DID DIE DIG DOG DRY DUE EAR EAT EGG END EYE FAR FAT FEW FIT "
+    "FIX FLY FOR FOX FUN GAS GET GIF GOD GOT GUN GUY HAD HAS HAT HER HEY HID HIM HIS HIT HOT HOW HUG ICE "
+    "ILL INK ITS JOB JOY KEY KID LAN LAW LAY LED LEG LET LIE LOT LOW MAD MAN MAP MAY MEN MET MIX MOM MUD "
+    "NET NEW NOR NOT NOW NUT ODD OFF OIL OLD ONE OUR OUT OWE OWN PAY PEN PET PIG PIN POT PUT RAM RAN RAT "
+    "RAW RED RID ROM RUN SAD SAT SAW SAY SEA SEE SET SHE SIM SIT SIX SKY SON SUN TAX TEA TEN THE TIE TIP "
+    "TOO TOP TOY TRY TWO UGH USE VAN VAT WAN WAR WAS WAY WET WHO WHY WIN WON WOW YES YET YOU ZIP ZOO"
+)
 # Two letters that are a word only between other words in capitals: the US, IT people, ON AIR.
 TWO_LETTERS_ALONE = frozenset({"US", "IT", "AM", "OR", "IN", "ME", "OH", "AN", "AS", "HI", "PA", "MA"})
 # With a vowel and four letters or more, and yet spelled.
-SPELLED = frozenset(
-    ["IEEE", "ISBN", "ISSN", "IMDB", "IMAP", "OAUTH", "HTTPS", "ASCII", "UTF", "ICBM", "AFAIK", "IIRC", "EULA", "USAF", "UEFI", "USDA", "UCLA", "UNHCR", "EBITDA", "ESPN", "IUPAC", "ISDN", "IMHO", "OECD", "NAACP", "AARP", "ASPCA", "BASF", "AMD", "IOT", "AWS", "UAE", "UCL", "CEOS", "CPUS"]
-) - {"ASCII", "EULA", "CEOS", "CPUS"}  # fmt: skip
+SPELLED = words_in(
+    "IEEE ISBN ISSN IMDB IMAP HTTPS AFAIK IIRC USAF UEFI USDA UCLA UNHCR EBITDA ESPN IUPAC ISDN IMHO OECD "
+    "NAACP AARP ASPCA BASF"
+)
 VOWEL = re.compile(r"[AEIOUY]")
 
 

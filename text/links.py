@@ -3,7 +3,7 @@
 import re
 
 from text.numbers import digits
-from text.rules import rule
+from text.rules import rule, words_in
 
 TLDS = (
     "com|org|net|edu|gov|io|ai|dev|app|info|biz|me|tv|xyz|tech|cloud|online|site|shop|blog|wiki|news"
@@ -19,22 +19,27 @@ LINK = re.compile(
     rf"|(?<![\w@.])(?:[a-z0-9-]+\.)+(?:co|com|org|ac|gov)\.(?:{TLDS})\b(?:/[\w./-]*\w)?(?!\w)"
     r"|\blocalhost:\d{2,5}\b(?:/[\w./-]*\w)?"
 )
-SPELLED = ("uk", "de", "fr", "es", "nl", "eu", "ch", "ca", "au", "jp", "cn", "br", "ru", "us", "nz", "za", "io", "ai", "tv",
-           "edu", "html", "htm", "php", "pdf", "css", "js", "ts", "xml", "csv", "tsv", "txt", "png", "jpg", "gif", "svg",
-           "mp", "api", "py", "rs", "cpp", "md", "gz", "db", "sql", "yml", "ini", "cfg", "exe", "dll", "sh", "wav")  # fmt: skip
+SPELLED = words_in(
+    "uk de fr es nl eu ch ca au jp cn br ru us nz za io ai tv edu html htm php pdf css js ts xml csv tsv "
+    "txt png jpg gif svg mp api py rs cpp md gz db sql yml ini cfg exe dll sh wav"
+)
 EXTENSIONS = (
     "py|js|ts|tsx|jsx|rs|go|c|h|cpp|java|rb|php|sh|html?|css|xml|json|ya?ml|toml|ini|cfg|conf|md|txt|csv|tsv|sql|db"
     "|pdf|docx?|xlsx?|pptx?|png|jpe?g|gif|svg|webp|bmp|ico|mp3|mp4|wav|flac|ogg|opus|webm|mov|avi|mkv"
     "|zip|tar|gz|bz2|7z|rar|exe|dll|so|bin|iso|log|lock|env|bak|tmp"
 )
-LINK_SIGNS = {".": " dot ", "/": " slash ", "@": " at ", "-": " dash ", "_": " underscore ", "+": " plus ",
-              ":": " colon ", "~": " tilde ", "%": " percent ", "=": " equals ", "&": " and ", "#": " hash "}  # fmt: skip
+LINK_SIGNS = {
+    **{".": " dot ", "/": " slash ", "@": " at ", "-": " dash ", "_": " underscore ", "+": " plus "},
+    **{":": " colon ", "~": " tilde ", "%": " percent ", "=": " equals ", "&": " and ", "#": " hash "},
+}
 
 LINKS = (
     (LINK, lambda found: _dictated(found[0])),
-    rule(rf"(?<![\w@.])((?:[\w-]+\.)*[\w-]+)\.({EXTENSIONS})\b(?!\.\w|\()",
-         lambda found: f"{found[1].replace('.', ' dot ')} dot {_part(found[2])}"),
-)  # fmt: skip
+    rule(
+        rf"(?<![\w@.])((?:[\w-]+\.)*[\w-]+)\.({EXTENSIONS})\b(?!\.\w|\()",
+        lambda found: f"{found[1].replace('.', ' dot ')} dot {_part(found[2])}",
+    ),
+)
 NAMES = (
     rule(r"\b([A-Za-z]\w*)\(\)", r"\1"),
     rule(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])", " "),

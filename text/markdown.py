@@ -1,4 +1,4 @@
-"""Markdown → the plain text in it, a line to a block, each ending as a sentence does; emoji go, words stay."""
+"""Markdown → the plain text in it, a line to a block, each ending as a sentence; emoji go, words stay."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,8 +7,8 @@ import emoji
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-# Tables and links' definitions are read here: markdown-it drops cells that no header stands above, and takes "[Anna]: Yes" for
-# a definition. Indented lines are text, whatever the indentation.
+# Tables and links' definitions are read here: markdown-it drops cells that no header stands above, and takes
+# "[Anna]: Yes" for a definition. Indented lines are text, whatever the indentation.
 READER = MarkdownIt("commonmark", {"html": False}).enable("strikethrough").disable(["code", "reference"])
 PRODUCT = re.compile(r"(?<=\d)\*(?=\d)|(?<=\b\w)\*(?=\w\b)")  # 2*3*4 and a*b emphasise nothing
 KEYCAP = re.compile("([0-9#*])\ufe0f?\u20e3")
@@ -16,7 +16,8 @@ PRINTED_SIGNS = "©®™"  # what Unicode counts as emoji, and readers as print
 FOOTNOTE = re.compile(r"\[\^[\w-]{1,30}\]:?")
 TASK = re.compile(r"^(\s*(?:[-*+]|\d+[.)])\s+)\[[ xX]\]\s+", re.MULTILINE)
 DEFINITION = re.compile(
-    r"^ {0,3}\[(?P<label>[^\[\]\n]{1,200})\]:[ \t]+<?(?:https?://|www\.|mailto:|[./#])\S*>?(?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ \t]*$\n?",
+    r"^ {0,3}\[(?P<label>[^\[\]\n]{1,200})\]:[ \t]+<?(?:https?://|www\.|mailto:|[./#])\S*>?"
+    r"(?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ \t]*$\n?",
     re.MULTILINE,
 )
 REFERENCE = re.compile(r"\[(?P<text>[^\[\]\n]{1,500})\](?:\[(?P<label>[^\[\]\n]{0,200})\])?")

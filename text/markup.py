@@ -1,8 +1,8 @@
 """HTML and SSML → the text in it: no tag is read aloud, and no word of the text is lost.
 
-Of SSML, <speak>, <p>, <s>, <break>, <sub alias> and <say-as> are understood (https://www.w3.org/TR/speech-synthesis11);
-of other elements, and of HTML's, the words within are kept; <break> is left to text.pauses. What is no element of
-either, such as <name>, is a word in angle brackets and stays.
+Of SSML (https://www.w3.org/TR/speech-synthesis11), <speak>, <p>, <s>, <break>, <sub alias> and <say-as> are
+understood; of other elements, and of HTML's, the words within are kept. <break> is left to text.pauses. What
+is no element of either, such as <name>, is a word in angle brackets and stays.
 """
 
 import html

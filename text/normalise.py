@@ -100,8 +100,8 @@ def speakable(text: str, reading: Reading = "verbatim", *, normalised: bool = Tr
 def spoken_length(text: str, reading: Reading, *, normalised: bool = True) -> int:
     """How long a text is as it is spoken, before any work of the model's; see length_of.
 
-    What nobody says counts nothing: markup, pauses, tags, the addresses of links; numbers count as their words
-    where the reading writes them. 0 where nothing is to be spoken.
+    What nobody says counts nothing: markup, pauses, tags, the addresses of links; numbers count as their
+    words where the reading writes them. 0 where nothing is to be spoken.
     """
     try:
         spoken = speakable(SPEAKER.sub(" ", without_pauses(text)), reading, normalised=normalised)

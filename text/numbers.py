@@ -86,16 +86,20 @@ def _minuses(found: re.Match[str]) -> str:
 
 BEFORE_DECADES = r"(?:the|[Hh]is|[Hh]er|[Tt]heir|[Mm]y|[Yy]our|[Oo]ur|[Mm]id|[Ee]arly|[Ll]ate)[\s-]|')"
 DECADES = (
-    rule(rf"(?:(?<=')|(?:(?<=\s)|\b)(?P<before>{BEFORE_DECADES})(?P<decade>[2-9]0)'?s\b",
-         lambda found: (found["before"] or "").strip("'") + _decade(found)),
+    rule(
+        rf"(?:(?<=')|(?:(?<=\s)|\b)(?P<before>{BEFORE_DECADES})(?P<decade>[2-9]0)'?s\b",
+        lambda found: (found["before"] or "").strip("'") + _decade(found),
+    ),
     rule(r"(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0)'?s\b", _decade),
-)  # fmt: skip
+)
 NUMBERS = (
     rule(r"(?:\d[\d.,]*\s?[-−–]\s?)+\d[\d.,]*(?=\s?=)", _minuses),
     rule(rf"({DECIMAL})\s?%", lambda found: f"{said(found[1])} percent"),
     rule(rf"\b({WHOLE})(?:st|nd|rd|th)\b", lambda found: ordinal(found[1])),
-    rule(rf"(?<![\w.,$-])({DECIMAL})\s?(k|K|M|bn)\b(?<!\b[48]K)",
-         lambda found: f"{said(found[1])} {LARGE[found[2].lower()]}"),
+    rule(
+        rf"(?<![\w.,$-])({DECIMAL})\s?(k|K|M|bn)\b(?<!\b[48]K)",
+        lambda found: f"{said(found[1])} {LARGE[found[2].lower()]}",
+    ),
     rule(r"(?<![\w.])(\d+(?:\.\d+)?)[eE]([+-]?)(\d+)\b", _power_of_ten),
     rule(r"(?<![\w/.])(?P<whole>\d{1,3})[\s-](?P<above>\d)/(?P<below>\d{1,2})(?![\w/])", _mixed),
     rule(r"(?<![\w/.])(\d{1,4})/(\d{1,4})(?![\w/])", lambda found: fraction(found[1], found[2])),
@@ -109,4 +113,4 @@ NUMBERS = (
     rule(r"(?<=[A-Za-z])-?(?=\d)|(?<=\d)(?=[A-Za-z])", " "),
     rule(r"(?<![\d.,])(?:1[1-9]|20)\d\d(?!\d|[.,]\d)", lambda found: year(found[0])),
     rule(r"\d+(?:[.,]\d+)*", lambda found: said(found[0])),
-)  # fmt: skip
+)

@@ -9,9 +9,9 @@ NUMERAL = r"(?=[IVXLC])(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 # What is numbered, and not the last of its name.
 NUMBERED = (
-    r"(?:World War|Super Bowl|[Cc]hapter|[Pp]art|[Vv]olume|[Vv]ol\.|[Aa]ct|[Ss]cene|[Ss]ection|[Bb]ook|[Tt]itle"
-    r"|[Aa]rticle|[Pp]hase|[Ss]tage|[Tt]ype|[Cc]lass|[Gg]rade|[Ll]evel|[Ee]pisode|[Ss]eason|[Aa]ppendix"
-    r"|[Ff]igure|[Tt]able|[Rr]ound|[Mm]ark|[Tt]ier|[Cc]ategory|[Ss]chedule|[Ss]tep|[Uu]nit|[Ll]esson)"
+    r"(?:World War|Super Bowl|[Cc]hapter|[Pp]art|[Vv]olume|[Vv]ol\.|[Aa]ct|[Ss]cene|[Ss]ection|[Bb]ook"
+    r"|[Tt]itle|[Aa]rticle|[Pp]hase|[Ss]tage|[Tt]ype|[Cc]lass|[Gg]rade|[Ll]evel|[Ee]pisode|[Ss]eason"
+    r"|[Aa]ppendix|[Ff]igure|[Tt]able|[Rr]ound|[Mm]ark|[Tt]ier|[Cc]ategory|[Ss]chedule|[Ss]tep|[Uu]nit|[Ll]esson)"
 )
 RULERS = (
     r"(?:Henry|Charles|George|Edward|James|Elizabeth|Mary|William|Louis|Philip|Peter|Nicholas|Frederick|Richard"
@@ -43,4 +43,4 @@ ROMAN = (
     rule(rf"\b({RULERS})\s(I)\b{NOT_SPEAKING}", _nth),
     rule(rf"\b({NUMERAL})(?:th)?(?=\scentur(?:y|ies)\b)", lambda found: ordinal(str(value(found[1])))),
     rule(r"\b([A-Z][a-z]+)\s(?=[IVX]{2})((?:X{0,3})(?:IX|IV|V?I{0,3}))\b", _number),
-)  # fmt: skip
+)

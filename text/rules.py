@@ -14,6 +14,11 @@ def rule(pattern: str, spoken: str | Callable[[re.Match[str]], str], flags: int 
     return re.compile(pattern, flags), spoken
 
 
+def words_in(text: str) -> frozenset[str]:
+    """A list of words, as it reads best in a source."""
+    return frozenset(text.split())
+
+
 def applied(text: str, rules: Iterable[Rule]) -> str:
     """The text after each rule in turn."""
     for pattern, spoken in rules:

@@ -36,12 +36,16 @@ SIGNS = {
     **{"€": "euro", "£": "pound", "¥": "yen", "₹": "rupee", "¢": "cent", "$": "dollar"},
 }
 # Signs that are silent, or a breath, stand without space around them.
-TABLE = str.maketrans({sign: spoken if spoken in ("", ",") else f" {spoken} " for sign, spoken in SIGNS.items()}
-                      | {sign: " " for sign in "_~^*`<>[]{}"})  # fmt: skip
-LETTERS = str.maketrans({
-    **{"ß": "ss", "ẞ": "SS", "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th", "ı": "i", "ŋ": "ng", "Ŋ": "Ng"},
-    **{"µ": "micro", "ə": "e", "ſ": "s"},
-})  # fmt: skip
+TABLE = str.maketrans(
+    {sign: spoken if spoken in ("", ",") else f" {spoken} " for sign, spoken in SIGNS.items()}
+    | {sign: " " for sign in "_~^*`<>[]{}"}
+)
+LETTERS = str.maketrans(
+    {
+        **{"ß": "ss", "ẞ": "SS", "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th", "ı": "i", "ŋ": "ng", "Ŋ": "Ng"},
+        **{"µ": "micro", "ə": "e", "ſ": "s"},
+    }
+)
 LATIN = re.compile(
     r"(?:LATIN|MODIFIER) (SMALL|CAPITAL|LETTER SMALL|LETTER CAPITAL) (?:LETTER |LIGATURE )?([A-Z]{1,2})\b"
 )
@@ -49,9 +53,11 @@ GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?([A-Z]+)\b")
 COMPARED = {"<=": "≤", ">=": "≥", "!=": "≠", "==": "=", "->": "→", "=>": "→"}
 
 FRACTIONS = (
-    rule(f"(\\d?)([{''.join(PARTS)}])",
-         lambda found: f"{found[1]} {PARTS[found[2]]}" if found[1] else PARTS[found[2]]),
-)  # fmt: skip
+    rule(
+        f"(\\d?)([{''.join(PARTS)}])",
+        lambda found: f"{found[1]} {PARTS[found[2]]}" if found[1] else PARTS[found[2]],
+    ),
+)
 MATHEMATICS = (
     rule("|".join(map(re.escape, COMPARED)), lambda found: f" {COMPARED[found[0]]} "),
     rule(r"(?<=[\w)])(?:²|\^2\b)", " squared "),
@@ -68,7 +74,7 @@ MATHEMATICS = (
     rule(r"\b([A-Za-z])\s?[-−]\s?(?=\w+\s?=)", r"\1 minus "),
     rule(r"\bw/o\b", "without"),
     rule(r"\bw/(?=\s?\w)", "with "),
-)  # fmt: skip
+)
 
 
 def signs_as_words(text: str) -> str:

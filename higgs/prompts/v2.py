@@ -15,10 +15,12 @@ from higgs.model.tokenizer import Tokenizer, Tokens
 from higgs.prompts.tags import Tags
 
 INSTRUCTION = "Generate audio following instruction."
-DIALOGUE_INSTRUCTION = """You are an AI assistant designed to convert text into speech.
-If the user's message includes a [SPEAKER*] tag, do not read out the tag and generate speech for the following text, \
-using the specified voice.
-If no speaker tag is present, select a suitable voice on your own."""
+DIALOGUE_INSTRUCTION = (
+    "You are an AI assistant designed to convert text into speech.\n"
+    "If the user's message includes a [SPEAKER*] tag, do not read out the tag and generate speech for the "
+    "following text, using the specified voice.\n"
+    "If no speaker tag is present, select a suitable voice on your own."
+)
 VOICES_IN_TURN = ("feminine", "masculine")
 QUIET_ROOM = "Audio is recorded from a quiet room."
 
@@ -117,7 +119,9 @@ def _exchange(said: Reference, tag: str = "") -> list[Turn]:
 def _dialogue_turn(scene: str | None, speakers: Sequence[str]) -> Turn:
     described = (f"{name}: {VOICES_IN_TURN[number % 2]}" for number, name in enumerate(speakers))
     description = "\n\n".join(filter(None, [scene, "\n".join(described)]))
-    return Turn("system", (f"{DIALOGUE_INSTRUCTION}\n\n<|scene_desc_start|>\n{description}\n<|scene_desc_end|>",))
+    return Turn(
+        "system", (f"{DIALOGUE_INSTRUCTION}\n\n<|scene_desc_start|>\n{description}\n<|scene_desc_end|>",)
+    )
 
 
 def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Turn:

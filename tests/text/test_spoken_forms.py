@@ -1,7 +1,7 @@
-"""What is read of money, dates, units, initialisms, markup and so on: one test for each written form of the lists.
+"""What is read of money, dates, units, initialisms, markup and so on: a test for each form of the lists.
 
-Kind of fault: words that are read wrongly, or markup that is read aloud. spoken_forms.tsv was worked on; held_out.tsv was
-written before it was measured (86 of 89 then).
+Kind of fault: words that are read wrongly, or markup that is read aloud. spoken_forms.tsv was worked on;
+held_out.tsv was written before it was measured (86 of 89 then).
 """
 
 import pytest

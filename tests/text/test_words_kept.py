@@ -1,7 +1,9 @@
 """No word of a text is lost, and no markup is read aloud.
 
-Kind of fault: a reader of Markdown, HTML or SSML that takes words for its own marks ("[Anna]: Yes" was a link's definition).
+Kind of fault: a reader of Markdown, HTML or SSML that takes words for its own marks ("[Anna]: Yes" was a
+link's definition).
 """
+# ruff: noqa: RUF001 (phonetic letters that look alike)
 
 import re
 
@@ -19,11 +21,38 @@ WORDS = st.sampled_from(
     ["Anna", "yes", "Chapter", "one", "hello", "x", "b", "break", "say", "Zoë", "naïve", "7", "42"]
 )
 MARKS = st.sampled_from(
-    [*"*_~#>|`-+=:.,!?()[]'\"\\/ \n", "\n\n", "]: ", "[", "**", "__", "~~", "~~~", "---", "|---|", "- ", "1. ", "2) ", "> ",
-     "    ", "\t", "[^", "[x] ", ": ", "</b>", "<p>", "<b>", "<br/>", "< ", " > ", "&amp;", "👍"]
-)  # fmt: skip
+    [
+        *"*_~#>|`-+=:.,!?()[]'\"\\/ \n",
+        "\n\n",
+        "]: ",
+        "[",
+        "**",
+        "__",
+        "~~",
+        "~~~",
+        "---",
+        "|---|",
+        "- ",
+        "1. ",
+        "2) ",
+        "> ",
+        "    ",
+        "\t",
+        "[^",
+        "[x] ",
+        ": ",
+        "</b>",
+        "<p>",
+        "<b>",
+        "<br/>",
+        "< ",
+        " > ",
+        "&amp;",
+        "👍",
+    ]
+)
 TEXTS = st.lists(WORDS | MARKS, min_size=1, max_size=30).map("".join)
-# What isn't said: a picture's and a link's address, a language behind ```, a footnote's mark, a ticked box, a tag, an entity.
+# What isn't said: addresses of links, languages behind ```, marks of footnotes, ticked boxes, tags, entities.
 UNSAID = re.compile(r"\]\(|`|\[\^|\[[xX ]\]|</?(?:b|p|br)/?>|&amp;")
 
 
@@ -77,15 +106,17 @@ def test_speech_markup_is_silent_and_its_words_are_said(text: str) -> None:
         ("1️⃣ First © 2024", "1 First © 2024."),
         ("Done[^1].\n\n[^1]: A note.", "Done.\nA note."),
     ],
-)  # fmt: skip
+)
 def test_markup_is_not_read_aloud(written: str, read: str) -> None:
     assert speakable(written, "plain") == read
 
 
 def test_breaks_of_a_strength_are_pauses() -> None:
-    assert spoken_parts("<speak>One.<break strength='strong'/>Two.<break/>Three.</speak>", "plain", Chunking(90), voices=1) == [
+    assert spoken_parts(
+        "<speak>One.<break strength='strong'/>Two.<break/>Three.</speak>", "plain", Chunking(90), voices=1
+    ) == [
         *((0, "One."), 0.75, (0, "Two."), 0.5, (0, "Three.")),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("letter", [*"πµßłøΩæœđðþıŁØβ", "ŋ", "ĳ", "ﬁ"])
