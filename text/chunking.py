@@ -15,6 +15,7 @@ SENTENCE = re.compile(
     re.DOTALL,
 )
 BREATH = re.compile(rf"[,;:，、；：](?=\s|[{WIDE}])|[，、；：]")
+TAG = re.compile(r"<\|[^|>]*\|>")
 SPEAKER = re.compile(r"\[SPEAKER(\d{1,3})\]")
 
 
@@ -31,7 +32,8 @@ class Chunking:
 
 
 def length_of(text: str) -> int:
-    """Characters, those of Chinese, Japanese and Korean as three."""
+    """Characters that are spoken: those of Chinese, Japanese and Korean as three, tags of models as none."""
+    text = TAG.sub("", text)
     return len(text) + (WIDE_LETTERS_WORTH - 1) * len(WIDE_LETTER.findall(text))
 
 

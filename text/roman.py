@@ -5,7 +5,7 @@ import re
 from text.numbers import ordinal, said
 from text.rules import rule
 
-NUMERAL = r"(?=[IVXLC])(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+NUMERAL = r"(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])"
 VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 # What is numbered, and not the last of its name.
 NUMBERED = (
@@ -42,5 +42,5 @@ ROMAN = (
     rule(rf"\b({RULERS})\s(?!I\b)(?!X\b)({NUMERAL})\b", _nth),
     rule(rf"\b({RULERS})\s(I)\b{NOT_SPEAKING}", _nth),
     rule(rf"\b({NUMERAL})(?:th)?(?=\scentur(?:y|ies)\b)", lambda found: ordinal(str(value(found[1])))),
-    rule(r"\b([A-Z][a-z]+)\s(?=[IVX]{2})((?:X{0,3})(?:IX|IV|V?I{0,3}))\b", _number),
+    rule(r"\b([A-Z][a-z]+)\s(?=[IVX]{2})((?:X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVX]))\b", _number),
 )

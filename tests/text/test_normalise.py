@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from errors import InvalidRequest
 from text.chunking import Chunking, chunks
-from text.normalise import speakable, spoken_part, spoken_parts
+from text.normalise import speakable, spoken_length, spoken_part, spoken_parts
 
 # Outputs of boson-multimodal's examples/generation.py for these transcripts.
 NORMALISED = {
@@ -20,6 +20,7 @@ NORMALISED = {
     "《书》、【注】：好！": "<书>,[注]:好!",
     "It is 20°C (68°F) today": "It is 20 degrees Celsius 68 degrees Fahrenheit today.",
     "Ha [laugh] [music]": "Ha <SE>[Laughter]</SE> <SE>[Music]</SE>",
+    "[humming start] mm [humming end]": "<SE_s>[Humming]</SE_s> mm <SE_e>[Humming]</SE_e>",
     "[sing start] la [sing end]": "<SE_s>[Singing]</SE_s> la <SE_e>[Singing]</SE_e>",
     "  two   words \n\n\n  next\tline ": "two words\nnext line.",
 }
@@ -201,3 +202,49 @@ def test_a_speaker_without_a_voice_is_refused() -> None:
     with pytest.raises(InvalidRequest) as caught:
         spoken_parts("[SPEAKER0] [SPEAKER1]", "plain", Chunking(90), voices=2)
     assert caught.value.code == "text_empty"
+
+
+@pytest.mark.parametrize(
+    "text", ["你好，世界。（是的）", "क्या हाल है।", "It is 20°C (68°F) today", "Wait — what…", "Hello there"]
+)
+def test_v3_reads_a_text_as_it_stands(text: str) -> None:
+    """Kind of fault: boson's table for v2 took v3's parentheses and put a full stop behind every text."""
+    assert speakable(text, "plain", normalised=False) == text
+
+
+def test_v3_gets_no_markdown_no_control_characters_and_no_marks_of_prompts() -> None:
+    text = "# A *title*\n\nIt\x07 is <|eot_id|>(so)"
+    assert speakable(text, "plain", normalised=False) == "A title\nIt is  (so)"
+
+
+def test_the_manner_of_a_turn_opens_each_of_its_chunks_but_those_with_their_own() -> None:
+    """Kind of fault: what was asked for at the head of a text was forgotten after its first chunk."""
+    sad, slow, laugh = "<|emotion:sadness|>", "<|prosody:speed_slow|>", "<|sfx:laughter|>"
+    text = f"{sad}{slow}{laugh}One. Two. [pause 1s] Three. {laugh}Four. {slow}Five. [SPEAKER1] Six."
+    spoken = spoken_parts(
+        text, "plain", Chunking(60, 1), voices=2, normalised=False, manners=frozenset({sad, slow})
+    )
+    assert spoken == [
+        (0, f"{sad}{slow}{laugh}One."),
+        (0, f"{sad}{slow}Two."),
+        1.0,
+        (0, f"{sad}{slow}Three."),
+        (0, f"{sad}{slow}{laugh}Four."),
+        (0, f"{slow}Five."),
+        (1, "Six."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Hello.", "Hello."),
+        ("12", "twelve."),
+        ("[SPEAKER0] <p>Hi</p> [pause 2s] [page](http://a.org/long/path) <SE>[Cough]</SE>", "Hi. page ."),
+        ("<|emotion:sadness|>", ""),
+        ("9" * 40, " ".join(["nine"] * 40) + "."),
+    ],
+)
+def test_the_length_of_a_text_is_that_of_what_is_said(text: str, spoken: str) -> None:
+    assert spoken_length(text, "english") == pytest.approx(len(spoken), abs=3)
+    assert spoken_length("你好", "plain") == 7

@@ -131,6 +131,7 @@ def test_one_letter_of_another_alphabet_is_read_in_english_ones(letter: str) -> 
     st.text(st.characters(codec="latin-1") | st.sampled_from("łŒœŠšŽžπΣαβγħŧ½²√÷≤")),
     st.sampled_from(["plain", "english"]),
 )
+@example("Part Chicago, Henry IVory, Louis IIX, Chapter IC", "english")
 def test_no_text_breaks_the_reading(text: str, reading: str) -> None:
     try:
         assert speakable(text, reading)  # type: ignore[arg-type]
