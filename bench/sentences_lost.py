@@ -34,8 +34,20 @@ GOAL, FLOOR = 0.95, 0.85
 WORKER = ROOT / "bench" / "whisper_worker.py"
 
 
+# A recogniser writes either of the two for one sound.
+CONTRACTIONS = {"'s": " is", "'re": " are", "'ll": " will", "'ve": " have", "'m": " am", "n't": " not"}
+
+
+def compared(text: str) -> list[str]:
+    """The words of a text as they sound: numbers and initialisms spoken, contractions in full."""
+    joined = " ".join(words_of(english_words(text)))
+    for short, full in CONTRACTIONS.items():
+        joined = joined.replace(short, full)
+    return joined.split()
+
+
 def spoken_words(speech: Speech) -> list[str]:
-    return words_of(" ".join(english_words(part.text) for part in speech.texts))
+    return compared(" ".join(part.text for part in speech.texts))
 
 
 def share_heard(said: list[str], heard: list[str]) -> float:
@@ -50,7 +62,7 @@ def heard_by_whisper(python: str, speeches: list[np.ndarray]) -> list[list[str]]
         for name, samples in zip(names, speeches, strict=True):
             Path(name).write_bytes(encode_audio(samples, "wav").data)
         lines = subprocess.run([python, WORKER, *names], check=True, capture_output=True, text=True).stdout
-    return [words_of(english_words(json.loads(line)["heard"])) for line in lines.splitlines()]
+    return [compared(json.loads(line)["heard"]) for line in lines.splitlines()]
 
 
 def spoken(cloner: VoiceCloner, seeds: int) -> list[tuple[str, str, int, Speech]]:
@@ -78,7 +90,7 @@ def main() -> None:
     if arguments.judge:
         heard = heard_by_whisper(arguments.judge, samples)
     else:
-        heard = [words_of(english_words(" ".join(words_heard(each)))) for each in samples]
+        heard = [compared(" ".join(words_heard(each))) for each in samples]
     words = found = 0.0
     low = []
     for (text, voice, seed, speech), listened in zip(speeches, heard, strict=True):

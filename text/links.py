@@ -5,10 +5,6 @@ import re
 from text.numbers import digits
 from text.rules import rule, words_in
 
-TLDS = (
-    "com|org|net|edu|gov|io|ai|dev|app|info|biz|me|tv|xyz|tech|cloud|online|site|shop|blog|wiki|news"
-    "|uk|de|fr|es|it|nl|eu|ch|at|ca|au|jp|cn|in|br|ru|pl|se|no|fi|dk|be|us|nz|ie|za|mx|kr"
-)
 # Alone behind a dot these are words as often: "end.it was" is a missing space.
 GENERIC_TLDS = "com|org|net|edu|gov|io|ai|dev|app|info|biz|xyz"
 # A URL ends before the marks of the sentence it stands in; a query may be anything.
@@ -16,7 +12,7 @@ LINK = re.compile(
     r"(?:(?:https?|ftp)://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]'*]"
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
     rf"|(?<![\w@.])(?:[a-z0-9-]+\.)+(?:{GENERIC_TLDS})\b(?::\d{{2,5}})?(?:/[\w./-]*\w)?(?!\w)"
-    rf"|(?<![\w@.])(?:[a-z0-9-]+\.)+(?:co|com|org|ac|gov)\.(?:{TLDS})\b(?:/[\w./-]*\w)?(?!\w)"
+    rf"|(?<![\w@.])(?:[a-z0-9-]+\.)+(?:co|com|org|ac|gov|edu)\.[a-z]{{2}}\b(?:/[\w./-]*\w)?(?!\w)"
     r"|\blocalhost:\d{2,5}\b(?:/[\w./-]*\w)?"
 )
 SPELLED = words_in(

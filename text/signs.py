@@ -72,6 +72,8 @@ MATHEMATICS = (
     rule(r"\b([CFJ])#", r"\1 sharp"),
     rule(r"(?<!\w)#(?=[A-Za-z])", " hashtag "),
     rule(r"\b([A-Za-z])\s?[-−]\s?(?=\w+\s?=)", r"\1 minus "),
+    rule(r"(?<=\w)\(s\)", "s"),
+    rule(r"\([cC]\)(?=\s\d{4}|\s[A-Z])", "copyright"),
     rule(r"\bw/o\b", "without"),
     rule(r"\bw/(?=\s?\w)", "with "),
 )

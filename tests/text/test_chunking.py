@@ -47,7 +47,7 @@ def test_chinese_and_japanese_are_cut_behind_sentences_and_count_as_three() -> N
     assert "".join(found) == text and all(chunk.endswith("。") for chunk in found)
     assert {len(chunk) for chunk in found} == {7 * len(sentence), 5 * len(sentence)}
     # As boson's table leaves it for v2.
-    assert chunks("你好.今天很好.", Chunking(12)) == ["你好.", "今天很好."]
+    assert chunks("你好.今天很好.", Chunking(13)) == ["你好.", "今天很好."]
     assert chunks("好" * 30 + "，" + "好" * 30, Chunking(120)) == ["好" * 30 + "，", "好" * 30]
 
 
