@@ -1,26 +1,32 @@
 """Speech that is looked at before it goes out and, where asked, listened to; a bad take is made again."""
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from api.request_context import note_retry
 from api.schemas.chat import FaultFound, SpeechQuality
 from api.streaming import Cancellable
 from asr.transcriber import Transcriber
 from asr.words import unheard_sentences, words_of, wrong_words
-from audio.reference import SAMPLE_RATE
-from audio.speech_issues import SpeechIssue, find_speech_issues, short_texts, unheard
-from errors import Cancelled, Overloaded
+from audio.frames import SAMPLE_RATE
+from audio.speech_issues import SpeechIssue, find_speech_issues, short_texts, speech_issues_in, unheard
+from audio.speech_track import SpeechTrack
+from errors import Cancelled, VoiceServerError
 from higgs.speech import Speech, SpokenText
 from text.chunking import SENTENCE, has_words
 from text.english import english_words
 from text.normalise import speakable, without_tags
 from text.pauses import without_pauses
 
+log = logging.getLogger(__name__)
+
 # The model's own marks: of speakers, of sounds, of the manner of speaking.
 MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
+# What a fault of the sound weighs against wrong words: as much as one word in five.
+FAULT_WEIGHT = 0.2
 # Of a recogniser of English alone, a text of other letters can't be checked.
 LATIN_SHARE = 0.8
 
@@ -30,6 +36,7 @@ class Attempt:
     """One speech, its faults, and what a verifier heard in it.
 
     misheard: more words are wrong than can be the verifier's own mistakes.
+    unheard: why the verifier, who was asked, heard nothing.
     """
 
     speech: Speech
@@ -37,41 +44,58 @@ class Attempt:
     heard: str | None = None
     word_error_rate: float | None = None
     misheard: bool = False
+    unheard: str | None = None
 
     @property
     def good(self) -> bool:
         return not self.faults and not self.misheard
 
+    @property
+    def badness(self) -> tuple[bool, float]:
+        """What the least bad of several has least of: wrong words come first, then faults of the sound."""
+        return self.misheard, (self.word_error_rate or 0.0) + FAULT_WEIGHT * len(self.faults)
+
     def quality(self, takes: int) -> SpeechQuality:
         """What the answer says of it; takes: how many were made."""
-        faults = [
-            FaultFound(kind=fault.kind, start=fault.start, end=fault.end, message=fault.message)
-            for fault in self.faults
-        ]
-        return SpeechQuality(
-            takes=takes, faults=faults, heard=self.heard, word_error_rate=self.word_error_rate
+        return quality(
+            self.faults,
+            takes=takes,
+            heard=self.heard,
+            word_error_rate=self.word_error_rate,
+            note=self.unheard,
         )
 
 
-def quality_of(speech: Speech, text: str) -> SpeechQuality:
-    """What is wrong with speech that has gone out already."""
-    return Attempt(speech, speech_issues_in(speech, text)).quality(takes=1)
+def quality_of(track: SpeechTrack, text: str, texts: tuple[SpokenText, ...] = ()) -> SpeechQuality:
+    """What is wrong with speech that has gone out already, by what was taken down of its sound.
+
+    texts: what of the text the model was asked to speak, and where it did.
+    """
+    track.close()
+    spoken = spoken_texts(texts, text, track.samples / SAMPLE_RATE)
+    return quality([*speech_issues_in(track, joined(spoken)), *short_chunks(spoken)], takes=1)
 
 
-def speech_issues_in(speech: Speech, text: str) -> tuple[SpeechIssue, ...]:
-    """What its sound says is wrong; whether it is too short, as a whole and chunk by chunk."""
-    texts = spoken_texts(speech, text)
-    found = find_speech_issues(speech.as_spoken, " ".join(spoken.text for spoken in texts))
-    parts = texts if len(texts) > 1 else ()
-    return (*found, *short_texts((part.text, part.start, part.end) for part in parts))
+def quality(faults: Iterable[SpeechIssue], **found: Any) -> SpeechQuality:
+    """What an answer says of its speech."""
+    return SpeechQuality(faults=[FaultFound(**vars(fault)) for fault in faults], **found)
 
 
-def spoken_texts(speech: Speech, text: str) -> tuple[SpokenText, ...]:
-    """What was spoken, as the model was asked to: no link's address is in it, no tag and no pause."""
-    if speech.texts:
-        return speech.texts
-    spoken = without_tags(speakable(without_pauses(text), "plain"))
-    return (SpokenText(spoken, 0.0, len(speech.as_spoken) / SAMPLE_RATE),)
+def spoken_texts(texts: tuple[SpokenText, ...], text: str, seconds: float) -> tuple[SpokenText, ...]:
+    """What was spoken, as the model was asked to, else what is to be of the text: no link's address is in it,
+    no tag and no pause."""
+    if texts:
+        return texts
+    return (SpokenText(without_tags(speakable(without_pauses(text), "plain")), 0.0, seconds),)
+
+
+def short_chunks(texts: tuple[SpokenText, ...]) -> list[SpeechIssue]:
+    """Which of several texts are spoken too fast to be whole."""
+    return list(short_texts((text.text, text.start, text.end) for text in texts)) if len(texts) > 1 else []
+
+
+def joined(texts: tuple[SpokenText, ...]) -> str:
+    return " ".join(text.text for text in texts)
 
 
 def sentences_of(texts: tuple[SpokenText, ...]) -> list[SpokenText]:
@@ -111,19 +135,23 @@ class Attempts:
         self._cancelled = False
 
     def best(self) -> tuple[Speech, SpeechQuality]:
-        """The first good take or, where none is, the one with the fewest faults and wrong words.
+        """The first good take or, where none is, the one with the fewest wrong words and faults.
 
-        Errors as of SpeechStream.speech and Listener.listen.
+        Speech that is there is never lost: where a further take fails, or the queue or the recogniser is
+        full, the best so far goes out. Errors as of SpeechStream.speech for the first take.
         """
         takes = [self._judged(self._first)]
-        while self._again and not takes[-1].good and len(takes) < self._most:
+        while self._again and not takes[-1].good and not takes[-1].unheard and len(takes) < self._most:
             try:
                 stream = self._again()
-            except Overloaded:
+                note_retry()
+                takes.append(self._judged(stream))
+            except Cancelled:
+                raise
+            except VoiceServerError as error:
+                log.warning("a further take failed: %s", error)
                 break
-            note_retry()
-            takes.append(self._judged(stream))
-        best = min(takes, key=lambda take: (len(take.faults), take.word_error_rate or 0.0))
+        best = min(takes, key=lambda take: take.badness)
         return best.speech, best.quality(len(takes))
 
     def cancel(self) -> None:
@@ -133,17 +161,23 @@ class Attempts:
     def _judged(self, stream: Speaking) -> Attempt:
         self._wait_for(stream)
         speech = stream.speech()
-        faults = speech_issues_in(speech, self._text)
+        spoken = spoken_texts(speech.texts, self._text, len(speech.as_spoken) / SAMPLE_RATE)
+        faults = (*find_speech_issues(speech.as_spoken, joined(spoken)), *short_chunks(spoken))
         if self._verifier is None or not checkable(self._text, self._verifier):
             return Attempt(speech, faults)
-        return self._listened_to(speech, faults, self._verifier)
+        try:
+            return self._listened_to(speech, faults, self._verifier)
+        except Cancelled:
+            raise
+        except VoiceServerError as error:
+            return Attempt(speech, faults, unheard=f"The speech was not verified: {error.message}")
 
     def _listened_to(self, speech: Speech, faults: tuple[SpeechIssue, ...], verifier: Transcriber) -> Attempt:
         job = verifier.listen(speech.as_spoken, SAMPLE_RATE)
         self._wait_for(job)
-        transcript = job.transcript(len(speech.as_spoken) / SAMPLE_RATE)
+        transcript = job.transcript()
         english = transcript.language == "en"
-        sentences = sentences_of(spoken_texts(speech, self._text))
+        sentences = sentences_of(spoken_texts(speech.texts, self._text, len(speech.as_spoken) / SAMPLE_RATE))
         said_each = [words_said(sentence.text, english) for sentence in sentences]
         said, heard = [word for words in said_each for word in words], words_heard(transcript.text, english)
         wrong = wrong_words(said, heard)

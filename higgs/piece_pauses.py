@@ -19,8 +19,8 @@ class PiecePauses:
         self._ends: list[tuple[int, int]] = []
         self._after_pause = False
 
-    def note_end(self, position: int, pause: int) -> None:
-        """A piece ends at this sample, and so many of silence follow before the next."""
+    def note(self, position: int, pause: int) -> None:
+        """A piece ends at this sample and another follows; so many of silence stand between them."""
         if pause:
             self._ends.append((position, pause))
 

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import torch
 
-from audio.delivery import Delivery, delivered
-from errors import InvalidRequest
-from higgs.codecs.base import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
+from audio.delivery import Delivery, delivered, filters
+from audio.frames import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
+from errors import InvalidRequest, PayloadTooLarge
 from higgs.prompts.tags import Tags
-from higgs.prompts.v2 import QUIET_ROOM, Prompt, Reference
+from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.speech import SpeechSegment, TextChunk
 from text.chunking import SPEAKER, Chunking
 from text.normalise import Reading, plain_scene, spoken_length, spoken_parts, without_tags
@@ -91,6 +91,8 @@ class Prompts(Protocol):
         speakers: Sequence[str],
     ) -> Prompt: ...
 
+    def text_positions(self, text: str, scene: str | None) -> int: ...
+
     def supports_instructions(self, scene: str) -> bool: ...
 
 
@@ -102,6 +104,7 @@ class Planner:
     trained_on_conversations: it can be told how to speak, reads several recordings of a voice, and goes on
     from what was said before, as far as its prompts have a place for them.
     positions: of a prompt and its speech together; max_frames_per_byte: see Settings.
+    max_spoken_characters: of a text as it is read out, where "9999" has 41; each takes time to be spoken.
     """
 
     prompts: Prompts
@@ -110,6 +113,7 @@ class Planner:
     trained_on_conversations: bool
     positions: int
     max_frames_per_byte: float
+    max_spoken_characters: int
 
     def segments(
         self, text: str, voices: Sequence[VoiceReference | None], options: SpeechOptions
@@ -127,6 +131,7 @@ class Planner:
             manners=self.prompts.tags.manners,
         )
         spoken = [part for part in parts if isinstance(part, tuple)]
+        self._check_length(sum(len(text) for _, text in spoken))
         pieces = iter(self._pieces(spoken, voices, options, speakers))
         sounds = [
             options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices
@@ -136,9 +141,8 @@ class Planner:
             if sound is None:
                 found.append(SpeechSegment([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
             else:
-                found.append(
-                    SpeechSegment([next(pieces) for _ in group], filter=partial(delivered, sound=sound))
-                )
+                filter = partial(delivered, sound=sound) if filters(*sound) else iter
+                found.append(SpeechSegment([next(pieces) for _ in group], filter=filter))
         return found
 
     def _speakers(self, text: str, voices: Sequence[VoiceReference | None]) -> list[str]:
@@ -148,8 +152,14 @@ class Planner:
         return named if casts else []
 
     def spoken_length(self, text: str) -> int:
-        """How long a text is as this model speaks it, before any other work; see audio.text.spoken_length."""
+        """How long a text is as this model speaks it; see text.normalise.spoken_length."""
         return spoken_length(text, self.reading, normalised=self.prompts.normalised)
+
+    def _check_length(self, characters: int) -> None:
+        if characters > self.max_spoken_characters:
+            message = f"The text has {characters} characters when it is read out, numbers in words;"
+            message += f" at most {self.max_spoken_characters} are spoken in one request. Send it in parts."
+            raise PayloadTooLarge(message, code="text_too_long")
 
     def _pieces(
         self,
@@ -161,12 +171,17 @@ class Planner:
         """A piece for each part; one that its voice has spoken before goes on from there."""
         found: list[TextChunk] = []
         last: dict[int, int] = {}
+        around: dict[int, int] = {}  # positions of a speaker's prompts beside those of their texts
         for number, (speaker, text) in enumerate(spoken):
             voice = voices[speaker]
             references = [self._reference(voice)] if voice else []
             scene = self._scene(voice, options)
             prompt = partial(self.prompts.speech, text, references, scene, speakers=speakers)
-            piece = self._piece(prompt(before=None), text)
+            positions = self.prompts.text_positions(text, scene)
+            if speaker not in around:
+                around[speaker] = len(prompt(before=None)) - positions
+            lazy = LazyPrompt(around[speaker] + positions, partial(prompt, before=None))
+            piece = self._piece(lazy, text)
             if self.trained_on_conversations and speaker in last:
                 said = spoken[last[speaker]][1]
                 continuation_prompt = partial(self._continuation_prompt, piece, prompt, said)
@@ -186,21 +201,21 @@ class Planner:
     def _reference(self, voice: VoiceReference) -> Reference:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
-    def _piece(self, prompt: Prompt, text: str) -> TextChunk:
+    def _piece(self, prompt: LazyPrompt, text: str) -> TextChunk:
         """A prompt for a text, with the columns that fit beside it, if those needed do."""
         length = len(text.encode())
         pause = SENTENCE_PAUSE if self.chunking.sentences and ENDED.search(text) else 0
         needed = max(int(MAX_SPEAKING_RATE * length), FIRST_FRAME)
         budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
         columns = min(budget, max(self.positions - len(prompt), needed))
-        return TextChunk(prompt, columns, without_tags(text).strip(), pause)
+        return TextChunk(prompt, columns, needed, without_tags(text).strip(), pause)
 
     def _continuation_prompt(
         self, piece: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
     ) -> Prompt:
         """The prompt that goes on from what was said, if there is room for it."""
         longer = prompt(before=Reference(codes, said))
-        return longer if len(longer) + piece.max_steps <= self.positions else piece.prompt
+        return longer if len(longer) + piece.max_steps <= self.positions else piece.prompt.made()
 
     def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
         """The description of the scene, and behind it how to speak."""

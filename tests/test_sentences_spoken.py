@@ -1,7 +1,7 @@
 """The bundled model speaks every sentence of a text, in its own voice and in a clone, heard by pocketsphinx.
 
-Kind of fault: speech that ends behind a short sentence, with finish_reason stop. bench.sentences_lost is the large form of
-this, with a better recogniser.
+Kind of fault: speech that ends behind a short sentence, with finish_reason stop. bench.sentences_lost is the
+large form of this, with a better recogniser.
 """
 
 from collections.abc import Iterator

@@ -38,6 +38,7 @@ GENERATION = {
     "ras_win_max_num_repeat": 2,
     "piece_characters": 90,
     "piece_sentences": 1,
+    "reference_seconds": 10.0,
 }
 
 

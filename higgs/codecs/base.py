@@ -11,13 +11,9 @@ import torch
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.codecs.vocoder.codec import MODEL_TYPE as VOCODER_MODEL_TYPE
 from higgs.codecs.vocoder.codec import VocoderCodec
+from higgs.codecs.vocoder.v2.codec import MODEL_TYPE as VOCODER_2_MODEL_TYPE
+from higgs.codecs.vocoder.v2.codec import VocoderCodec2
 from higgs.model.weights import find, read_json
-
-SAMPLE_RATE = 24_000
-FRAME_RATE = 25
-HOP = SAMPLE_RATE // FRAME_RATE
-CODEBOOKS = 8
-CODEBOOK_SIZE = 1024
 
 
 class CodecDecoder(Protocol):
@@ -55,8 +51,11 @@ def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
     StartError if it can't be had. The bundled model's codec runs on the CPU whatever the device.
     """
     folder = find(name)
-    if read_json(folder / "config.json").get("model_type") == VOCODER_MODEL_TYPE:
+    model_type = read_json(folder / "config.json").get("model_type")
+    if model_type == VOCODER_MODEL_TYPE:
         return VocoderCodec.load(folder)
+    if model_type == VOCODER_2_MODEL_TYPE:
+        return VocoderCodec2.load(folder)
     return WaveformCodec.load(folder, device)
 
 

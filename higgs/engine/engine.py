@@ -9,13 +9,13 @@ failed.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from errors import Cancelled, InvalidRequest, ModelError
+from errors import Cancelled, InvalidRequest, ModelError, ShuttingDown
 from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
 from higgs.engine.kv_cache import slots_that_fit
@@ -23,7 +23,7 @@ from higgs.engine.model_runner import Path, StepOutput
 from higgs.engine.prefill import CacheUse
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
-from higgs.engine.scheduler import Scheduler
+from higgs.engine.scheduler import Place, Scheduler
 from higgs.engine.wait_estimator import WaitEstimator
 from higgs.model.transformer import HiggsModel
 from higgs.prompts.v2 import Prompt
@@ -75,7 +75,7 @@ class Engine:
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
 
-    def check(self, prompt: Prompt, max_steps: int) -> None:
+    def check(self, prompt: Sized, max_steps: int) -> None:
         """InvalidRequest if a prompt and so many columns don't fit into the engine."""
         if max_steps <= self._codebooks:
             raise InvalidRequest(f"max_steps is {max_steps}; no frame is complete before 9 columns.")
@@ -86,18 +86,32 @@ class Engine:
                 code="context_length_exceeded",
             )
 
+    def reserve(self) -> Place:
+        """Hold a place for a request that is still being made ready. Overloaded if the queue is full."""
+        with self._changed:
+            self._scheduler.reserve(self._wait_estimate.seconds_to_a_slot)
+        return Place(self._unreserve)
+
     def submit(
-        self, prompt: Prompt, options: SamplingOptions, max_steps: int, *, admitted: bool = False
+        self,
+        prompt: Prompt,
+        options: SamplingOptions,
+        max_steps: int,
+        *,
+        admitted: bool = False,
+        place: Place | None = None,
     ) -> Generation:
         """Queue a request for at most max_steps columns, which hold up to max_steps - 8 frames.
 
-        InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`: a
-        later part of one that waited already."""
+        InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`, a
+        later part of one that waited already, or has a `place`, which it takes."""
         self.check(prompt, max_steps)
         generation = Generation(prompt, options, max_steps, self._forget)
         with self._changed:
             if self._closed:
-                raise Cancelled("The server is shutting down.")
+                raise ShuttingDown()
+            if place is not None:
+                place.release()  # nobody else can take it before the lock is left
             self._scheduler.add(generation, admitted, self._wait_estimate.seconds_to_a_slot)
             self._changed.notify()
         return generation
@@ -140,6 +154,15 @@ class Engine:
             self._changed.notify()
         self._thread.join()
 
+    @property
+    def failed(self) -> bool:
+        """Whether its thread died, so that nothing will be spoken any more."""
+        return not self._closed and not self._thread.is_alive()
+
+    def _unreserve(self) -> None:
+        with self._changed:
+            self._scheduler.reserved -= 1
+
     def _forget(self, generation: Generation) -> None:
         """Take a cancelled request out of the queue; one in work is dropped before the next step."""
         with self._changed:
@@ -157,7 +180,7 @@ class Engine:
         with self._changed:
             left = self._scheduler.drain()
         for generation in left:
-            generation.fail(Cancelled("The server is shutting down."))
+            generation.fail(ShuttingDown())
 
     @contextmanager
     def _harming(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:

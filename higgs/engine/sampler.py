@@ -10,12 +10,14 @@ from higgs.model.config import HiggsConfig
 MAX_WINDOW = 32  # columns that repetition-aware sampling can look back
 FEW = 64  # likeliest codes; a stream with a larger top_k makes the whole batch sort all
 
+GREEDY_BELOW = 1e-5  # temperature, by which logits could not be divided in float32
+
 
 @dataclass(frozen=True)
 class SamplingOptions:
     """How codes are drawn, per codebook: temperature, then top-k, then top-p, then a look at repetitions.
 
-    temperature: 0 takes the likeliest code.
+    temperature: 0, or below GREEDY_BELOW, takes the likeliest code.
     top_k:       None for no limit.
     ras_window, ras_repeats: repetition-aware sampling. A code that stands `ras_repeats` times or more in the
         last `ras_window` columns of its codebook is drawn again from the plain distribution; 0 turns it off.
@@ -67,7 +69,7 @@ class Sampler:
 
     def start(self, stream: int, options: SamplingOptions, seed: int, columns: int) -> None:
         """Begin a stream of up to `columns` columns."""
-        greedy = options.temperature == 0
+        greedy = options.temperature < GREEDY_BELOW
         limit = 1 if greedy else min(options.top_k or self.codebook_size, self.codebook_size)
         self.temperature[stream] = 1.0 if greedy else options.temperature
         self.top_k[stream] = self.limits[stream] = limit

@@ -24,6 +24,7 @@ from higgs.prompts.v2 import PromptBuilder
 from higgs.prompts.v3 import TaskPromptBuilder
 
 PIECE_CHARACTERS = 300  # where generation_config.json names no other
+REFERENCE_SECONDS = 30.0
 PUBLISHED_CODEC = "bosonai/higgs-audio-v2-tokenizer"
 
 TO_NATIVE = {
@@ -57,6 +58,7 @@ class Checkpoint:
     codec:            the folder of its codec.
     piece_characters: longest text that it speaks well in one go.
     piece_sentences:  most sentences that it speaks in one go; None for any number.
+    reference_seconds: longest recording of a voice that it follows.
     licence:          of the weights, as far as they say.
     """
 
@@ -67,6 +69,7 @@ class Checkpoint:
     codec: Path
     piece_characters: int
     piece_sentences: int | None
+    reference_seconds: float
     licence: str | None
 
     def prompts(self, unknown_tags: UnknownTags) -> PromptBuilder | TaskPromptBuilder:
@@ -92,14 +95,16 @@ def load_checkpoint(
     if dtype is None:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     model = load_model(folder, device, dtype)
+    generation = load_generation(folder)
     return Checkpoint(
         folder=folder,
         model=model,
         tokenizer=load_tokenizer(folder),
         defaults=load_defaults(folder, model.config.generation),
         codec=find_codec(folder, codec, model.config.generation),
-        piece_characters=int(load_generation(folder).get("piece_characters") or PIECE_CHARACTERS),
-        piece_sentences=load_generation(folder).get("piece_sentences"),
+        piece_characters=int(generation.get("piece_characters") or PIECE_CHARACTERS),
+        piece_sentences=generation.get("piece_sentences"),
+        reference_seconds=float(generation.get("reference_seconds", REFERENCE_SECONDS)),
         licence=licence_of(folder, model.config.generation),
     )
 

@@ -61,12 +61,19 @@ class TaskPromptBuilder:
         heard = len(ids)
         prefix = heard + len(columns)
         ids += [self._tokens["<|ref_audio|>"]] * len(columns)
-        ids += [self._tokens["<|text|>"], *self._text(self.tags.told(scene or "") + text)]
+        ids += [self._tokens["<|text|>"], *self._told(text, scene)]
         audio_columns = torch.zeros(len(ids), self._config.num_codebooks, dtype=torch.int64)
         audio_columns[heard:prefix] = columns
         mask = torch.zeros(len(ids), dtype=torch.bool)
         mask[heard:prefix] = True
         return Prompt(torch.tensor(ids), audio_columns, mask, prefix)
+
+    def text_positions(self, text: str, scene: str | None) -> int:
+        """How many positions of a prompt are this text. InvalidRequest if the model can't read it."""
+        return len(self._told(text, scene))
+
+    def _told(self, text: str, scene: str | None) -> list[int]:
+        return self._text(self.tags.told(scene or "") + text)
 
     def supports_instructions(self, scene: str) -> bool:
         """Whether a description of the scene says something of the manner of speaking; see Tags.told."""

@@ -1,6 +1,7 @@
 """Health, models, request ids and errors, over real HTTP."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from fastapi import APIRouter
 from starlette.types import Message
 
-from app import create_app
+from app import address_of, create_app, load
 from settings import Settings
 from tests.live import ROOT, free_port
 from tests.tiny_server import TinyServer, serving
@@ -44,7 +45,7 @@ def test_a_model_is_found_by_its_names(tiny_server: TinyServer, name: str) -> No
 
 
 def test_an_unknown_model_is_404(tiny_server: TinyServer) -> None:
-    response = httpx.get(f"{tiny_server.url}/v1/models/openai/gpt-audio")
+    response = httpx.get(f"{tiny_server.url}/v1/models/openai/gpt-4o")
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
 
@@ -101,16 +102,43 @@ def test_a_body_over_the_limit_is_refused_though_it_names_no_length(tiny_server:
         (["--model", "/no/such/folder"], "no folder /no/such/folder"),
         (["--prot", "1"], "Valid flags: --host"),
         (["--model", "{tiny}", "--codec", "/no/codec"], "no folder /no/codec"),
+        (["--port", "{busy}"], "Another program uses port {busy}; stop it, or choose another port"),
+        (["--host", "192.0.2.1"], "--host takes an address of this machine"),
     ],
 )
 def test_a_server_that_can_t_start_says_why_and_exits(
     tiny_model: Path, flags: list[str], remedy: str
 ) -> None:
-    flags = [flag.format(tiny=tiny_model) for flag in flags]
-    command = [sys.executable, "app.py", "--device", "cpu", "--port", str(free_port()), *flags]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        names = {"tiny": tiny_model, "busy": taken.getsockname()[1]}
+        ended = start([flag.format(**names) for flag in flags])
     assert ended.returncode == 1
-    assert remedy in ended.stderr.splitlines()[-1]
+    assert remedy.format(**names) in ended.stderr.splitlines()[-1]
+
+
+def start(flags: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "app.py", "--device", "cpu", "--port", str(free_port()), *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "localhost"), ("0.0.0.0", "localhost"), ("::", "localhost"), ("192.0.2.7", "192.0.2.7")],
+)
+def test_the_address_is_one_to_click_on(host: str, shown: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert address_of(listening, host) == f"http://{shown}:{port}/"
+
+
+def test_the_log_names_the_address_once_the_model_is_ready(
+    tiny_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = create_app(Settings()).state.server
+    with caplog.at_level("INFO", "app"):
+        load(state, Settings(model=str(tiny_model), device="cpu"), lambda: None, "http://localhost:8000/")
+    state.cloner.close()
+    assert "ready: tiny on cpu; open http://localhost:8000/ in a browser" in caplog.messages
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -133,3 +161,65 @@ def test_a_form_over_the_limit_is_refused_while_it_is_read(named: bool) -> None:
     begun, body = answer
     assert (begun["status"], json.loads(body["body"])["error"]["code"]) == (413, "payload_too_large")
     assert len(left) >= 13  # no more than twice the limit of 3,000 bytes is read
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/v1/models", "/v1/models/tiny", "/metrics", "/web/page.js"]
+)
+def test_head_is_get_without_the_body(tiny_server: TinyServer, path: str) -> None:
+    """Kind: monitors and link checkers ask by HEAD first."""
+    got, head = httpx.get(tiny_server.url + path), httpx.head(tiny_server.url + path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("/v1/audio/speech", b'{"input": [' + b"[]," * 60_000 + b"[]]}", "values"),
+        ("/v1/audio/voices/voice_1", b'{"name": "' + b"a" * 2**20 + b'"}', "KiB"),
+    ],
+)
+def test_json_that_would_hold_up_the_server_is_refused(
+    tiny_server: TinyServer, path: str, body: bytes, says: str
+) -> None:
+    """A kind of fault: a limit for recordings where none may stand, or that millions of values pass."""
+    method = "PATCH" if "voices" in path else "POST"
+    headers = {"content-type": "application/json"}
+    response = httpx.request(method, tiny_server.url + path, content=body, headers=headers, timeout=60)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (413, "payload_too_large")
+    assert says in error["message"]
+
+
+def test_live_and_ready(tiny_model: Path) -> None:
+    """Alive while it loads; not ready then, nor when it ends; neither once the engine's thread is gone."""
+    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
+        server.wait_until_ready()
+        state = server.app.state.server
+
+        def probes() -> list[tuple[int, str]]:
+            found = [httpx.get(f"{server.url}/{name}") for name in ("livez", "readyz")]
+            return [(response.status_code, response.json()["status"]) for response in found]
+
+        assert probes() == [(200, "alive"), (200, "ready")]
+        loaded, state.cloner = state.cloner, None
+        assert probes() == [(200, "alive"), (503, "loading")]
+        state.cloner = loaded
+        engine, loaded.engine = loaded.engine, DeadEngine()
+        assert probes() == [(503, "failed"), (503, "failed")]
+        loaded.engine = engine
+        state.drain.begin()
+        assert probes() == [(200, "alive"), (503, "draining")]
+        refused = httpx.get(f"{server.url}/v1/models")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "shutting_down")
+        assert int(refused.headers["retry-after"]) > 0
+
+
+class DeadEngine:
+    """An engine whose thread died."""
+
+    failed = True
+
+    def close(self) -> None:
+        """There is nothing to stop."""

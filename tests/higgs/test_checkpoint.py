@@ -135,7 +135,7 @@ def test_a_model_of_the_hub_is_taken_from_its_cache_when_offline(native: Path, t
     looking = [
         sys.executable,
         "-c",
-        "import sys; from higgs.checkpoint import find; print(find(sys.argv[1]))",
+        "import sys; from higgs.model.checkpoint import find; print(find(sys.argv[1]))",
     ]
     offline = os.environ | {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     found, other = (

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from audio.frames import CODEBOOK_SIZE, CODEBOOKS, HOP
 from errors import StartError
-from higgs.codecs.base import CODEBOOK_SIZE, CODEBOOKS, HOP, decode, load_codec
+from higgs.codecs.base import decode, load_codec
 from higgs.codecs.higgs_v2.checkpoint import fuse
 from higgs.codecs.higgs_v2.codec import CONTEXT, MAX_WINDOW, WaveformCodec
 from higgs.codecs.higgs_v2.semantic import resample

@@ -12,9 +12,9 @@ SOUND = np.ones(4 * 960, np.float32)
 def split(cuts: list[int]) -> np.ndarray:
     """The sound with pauses behind its first and third frame, given in parts cut at these samples."""
     pauses = PiecePauses()
-    pauses.note_end(960, 100)
-    pauses.note_end(3 * 960, 50)
-    pauses.note_end(3 * 960 + 1, 0)
+    pauses.note(960, 100)
+    pauses.note(3 * 960, 50)
+    pauses.note(3 * 960 + 1, 0)
     parts = np.split(SOUND, sorted(cuts))
     return np.concatenate([heard for part in parts for heard in pauses.around(part)])
 

@@ -1,5 +1,6 @@
 """The bundled model's codec: what it measures, that it streams without a seam, and that the words stay."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
 from errors import StartError
-from higgs.codecs.base import CODEBOOKS, HOP, SAMPLE_RATE, decode
+from higgs.codecs.base import decode
 from higgs.codecs.vocoder.analysis import STEP, analyse
 from higgs.codecs.vocoder.codec import VocoderCodec, encode_clips, voice_codes
 from higgs.codecs.vocoder.network import UNREAD, VOICE_BOOKS, VocoderNetwork
@@ -60,6 +62,17 @@ def test_there_is_no_sound_below_the_voice(hertz: float) -> None:
     at = np.fft.rfftfreq(len(again), 1 / SAMPLE_RATE)
     below, fundamental = power[at < 0.4 * hertz].max(), power[np.abs(at - hertz) < 0.1 * hertz].max()
     assert below < fundamental / 300
+
+
+def test_a_noisy_room_makes_no_voice_hoarse() -> None:
+    """Room and noise read as low voicing; what is spoken in voiced steps must stay periodic all the same."""
+    features = replace(analyse(pulses(120.0)), voicing=np.zeros((100, 4), np.float32))
+    again = synthesise(features)[2400:-2400]
+    power = np.abs(np.fft.rfft(again * np.hanning(len(again)))) ** 2
+    at = np.fft.rfftfreq(len(again), 1 / SAMPLE_RATE)
+    low = (at > 100) & (at < 1000)
+    harmonic = np.abs(at / 120 - np.round(at / 120)) < 0.1
+    assert power[low & harmonic].sum() > 30 * power[low & ~harmonic].sum()
 
 
 def test_features_survive_synthesis() -> None:

@@ -113,3 +113,13 @@ def test_a_sentence_for_which_no_steps_are_left_is_told_as_unspoken(cloner: Voic
     speech = cloner.speak("Hello there. [pause 1s] Bye.", None, SpeechOptions(seed=1, max_steps=20))
     last = speech.texts[-1]
     assert speech.finish_reason == "length" and last.text == "Bye." and last.start == last.end
+
+
+def test_prompts_are_as_long_as_was_said_before_they_were_made(cloner: VoiceCloner) -> None:
+    """Of a voice whose words are known, and of several pieces."""
+    voice = replace(cloner.reference(RECORDING), transcript="Some words.")
+    text = "[SPEAKER0] One sentence stands here. [SPEAKER1] And another. " * 8
+    segments = cloner._planner.segments(text, [voice, None], SHORT)
+    prompts = [piece.prompt for segment in segments for piece in segment.pieces]
+    assert len(prompts) == 16
+    assert [len(prompt) for prompt in prompts] == [len(prompt.made()) for prompt in prompts]

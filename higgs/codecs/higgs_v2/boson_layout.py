@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from audio.frames import SAMPLE_RATE
+
 Tensors = dict[str, torch.Tensor]
 
-SAMPLE_RATE = 24_000
 HUBERT_HEAD_DIM = 64
 RESIDUAL_UNIT = ("snake1", "conv1", "snake2", "conv2")
 NATIVE_PARTS = {

@@ -11,6 +11,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import HiggsAudioV2TokenizerConfig
 
+from audio.frames import HOP, SAMPLE_RATE
 from errors import StartError
 from higgs.codecs.higgs_v2 import boson_layout
 from higgs.codecs.higgs_v2.network import CodecNetwork
@@ -21,8 +22,6 @@ Tensors = dict[str, torch.Tensor]
 NATIVE_MODEL_TYPE = "higgs_audio_v2_tokenizer"
 V3_MODEL_TYPE = "higgs_multimodal_qwen3"
 INNER_CODEC = "tied.embedding.modality_embeddings.0.model."  # where v3's weights hold the codec's
-SAMPLE_RATE = 24_000
-HOP = 960
 
 TRAINING_ONLY = ("decoder_semantic.", "fc_post1.", "fc1.", "semantic_model.masked_spec_embed")
 TRAINING_STATISTICS = (".inited", ".cluster_size", ".embed_avg")

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from higgs.codecs.higgs_v2.checkpoint import HOP, load_network
+from audio.frames import CODEBOOKS, HOP
+from higgs.codecs.higgs_v2.checkpoint import load_network
 from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
-from higgs.codecs.higgs_v2.network import CODEBOOKS, CodecNetwork
+from higgs.codecs.higgs_v2.network import CodecNetwork
 
 CONTEXT = 10  # frames on each side that a frame's samples depend on: the reach of the decoder's convolutions
 MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
