@@ -38,9 +38,9 @@ def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
 
 
 def frame_levels(samples: np.ndarray, frame: int) -> np.ndarray:
-    """The level of each frame in dB of full scale, its offset taken out; the last frame may be shorter.
+    """The level of each frame in dBFS, without its DC offset; the last frame may be shorter.
 
-    Worked out block by block: of an hour at once, the copies would take gigabytes.
+    Computed block by block: for an hour at once, the copies would take gigabytes.
     """
     levels = [np.empty(0)]
     for start in range(0, len(samples), FRAMES_AT_ONCE * frame):

@@ -5,20 +5,18 @@ the words are the right ones only a recogniser can tell.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
+from audio.activity import LOUD_FRAMES, SPEECH_RANGE_DB, STEPS_PER_SECOND, loudness_of, runs
 from audio.frames import SAMPLE_RATE
-from audio.reference import SPEECH_RANGE_DB, STEPS_PER_SECOND
 from audio.speech_track import HOP, SpeechTrack
 
 # Speech stands at -30 to -10 dB; what never comes above -50 nobody would hear beside it.
 INAUDIBLE_DB = -50.0
-LOUD_STEPS = 20  # the loudness is what the loudest 0.2 s reach
 MAX_PAUSE_SECONDS = 2.5  # readers pause up to a second between sentences, two between paragraphs
 
 CLIPPED_SHARE = 0.0005  # of all samples: half a millisecond in each second, heard as crackling
@@ -28,6 +26,8 @@ MAX_SPEED, MIN_SPEED = 25.0, 5.0
 SPARE_SECONDS = 3.0
 # Letters that a character sounds like: digits are said as words, a Chinese or Japanese sign is a syllable.
 DIGIT_LETTERS, SIGN_LETTERS = 4, 3
+
+MAX_QUOTED = 60  # characters of a text in a message
 
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP
 MIN_LOOP, MAX_LOOP = 0.3, 6.0  # seconds of what is repeated
@@ -41,7 +41,7 @@ ALIKE = 0.8
 class SpeechIssue:
     """One thing wrong: its kind, where it is in seconds, and a sentence for people."""
 
-    kind: Literal["silence", "clipping", "loop", "too_short", "too_long"]
+    kind: Literal["silence", "clipping", "loop", "too_short", "too_long", "missing"]
     start: float
     end: float
     message: str
@@ -58,10 +58,10 @@ def find_speech_issues(samples: np.ndarray, text: str) -> list[SpeechIssue]:
 def speech_issues_in(track: SpeechTrack, text: str) -> list[SpeechIssue]:
     """What is wrong with the sound that was taken down, which should say this text."""
     seconds = track.samples / SAMPLE_RATE
-    if track.samples < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_STEPS * 2:
+    if track.samples < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_FRAMES * 2:
         return [SpeechIssue("too_short", 0.0, seconds, "There is hardly any sound.")]
     levels = track.levels
-    loud = float(np.partition(levels, -LOUD_STEPS)[-LOUD_STEPS])
+    loud = loudness_of(levels)
     if loud < INAUDIBLE_DB:
         return [SpeechIssue("silence", 0.0, seconds, "Nothing can be heard.")]
     found = [*silences(levels, loud), *clipping(track), *loops(track.spectra, levels, loud)]
@@ -70,12 +70,9 @@ def speech_issues_in(track: SpeechTrack, text: str) -> list[SpeechIssue]:
 
 def silences(levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
     """Pauses that no reader makes. levels: of each 10 ms, in dB."""
-    sound = np.flatnonzero(levels > loud - SPEECH_RANGE_DB)
-    edges = [-1, *sound.tolist(), len(levels)]
-    for before, after in pairwise(edges):
-        seconds = (after - before - 1) / STEPS_PER_SECOND
+    for first, end in zip(*runs(levels <= loud - SPEECH_RANGE_DB), strict=True):
+        start, seconds = int(first) / STEPS_PER_SECOND, int(end - first) / STEPS_PER_SECOND
         if seconds > MAX_PAUSE_SECONDS:
-            start = (before + 1) / STEPS_PER_SECOND
             yield SpeechIssue("silence", start, start + seconds, f"Nothing is said for {seconds:.1f} s.")
 
 
@@ -94,6 +91,26 @@ def wrong_length(seconds: float, text: str) -> Iterator[SpeechIssue]:
         yield SpeechIssue("too_short", 0.0, seconds, f"{seconds:.1f} s are too short for all of the text.")
     if seconds > letters / MIN_SPEED + SPARE_SECONDS:
         yield SpeechIssue("too_long", 0.0, seconds, f"{seconds:.1f} s are too long for the text alone.")
+
+
+def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[SpeechIssue]:
+    """Which texts, each with the seconds where it begins and ends, are spoken too fast to be whole."""
+    for text, start, end in texts:
+        if end - start < sum(map(_letters, text)) / MAX_SPEED:
+            yield SpeechIssue(
+                "too_short", start, end, f"{end - start:.1f} s are too short for {excerpt(text)}."
+            )
+
+
+def unheard(text: str, start: float, end: float) -> SpeechIssue:
+    """A sentence of which a recogniser heard next to nothing."""
+    return SpeechIssue("missing", start, end, f"{excerpt(text)} was not heard.")
+
+
+def excerpt(text: str) -> str:
+    """A text in quotes, as much of it as a message holds."""
+    line = " ".join(text.split())
+    return f'"{line}"' if len(line) <= MAX_QUOTED else f'"{line[:MAX_QUOTED].rstrip()}…"'
 
 
 def _letters(character: str) -> int:
@@ -133,17 +150,18 @@ def alike(spectra: np.ndarray, energy: np.ndarray, sounding: np.ndarray, lag: in
         return np.zeros(0, bool)
 
     def around(values: np.ndarray) -> np.ndarray:
-        return np.convolve(values, np.ones(width), mode="same")
+        total = np.cumsum(np.pad(values, (width // 2 + 1, width // 2)), dtype=np.float64)
+        return total[width:] - total[:-width]
 
     product = around(np.einsum("ij,ij->i", spectra[:-lag], spectra[lag:]))
-    norm = np.sqrt(around(energy[:-lag]) * around(energy[lag:]))
+    norm = np.sqrt(np.maximum(around(energy[:-lag]) * around(energy[lag:]), 0))
     heard = around((sounding[:-lag] & sounding[lag:]).astype(float)) > width / 2
     return heard & (product > ALIKE * np.maximum(norm, 1e-9))
 
 
 def longest_run(flags: np.ndarray) -> tuple[int, int]:
     """Where the longest run of True begins, and its length."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    starts, ends = runs(flags)
+    lengths = ends - starts
     longest = int(lengths.argmax()) if len(lengths) else 0
     return (int(starts[longest]), int(lengths[longest])) if len(lengths) else (0, 0)

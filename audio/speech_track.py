@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from audio.activity import LevelMeter
 from audio.frames import SAMPLE_RATE
-from audio.reference import FRAME, speech_levels
 
 HOP, WINDOW, BANDS = SAMPLE_RATE // 50, 1024, 24
 FULL_SCALE = 0.999
@@ -27,7 +27,7 @@ class SpeechTrack:
     def __init__(self) -> None:
         self.samples = 0
         self.flat, self.first_flat, self.last_flat = 0, 0, 0
-        self._levels: list[np.ndarray] = []
+        self._meter = LevelMeter()
         self._spectra: list[np.ndarray] = []
         self._held = np.empty(0, np.float32)  # from the first frame on that isn't whole yet
         self._begun = 0  # the number of its first sample
@@ -39,14 +39,12 @@ class SpeechTrack:
     def close(self) -> None:
         """No samples follow: what needs no whole spectrum is taken of the rest."""
         self._note_flat(self._held)
-        if len(self._held) >= FRAME:
-            self._levels.append(speech_levels(self._held))
         self._held = np.empty(0, np.float32)
 
     @property
     def levels(self) -> np.ndarray:
         """As of speech_levels."""
-        return np.concatenate(self._levels)
+        return self._meter.levels
 
     @property
     def spectra(self) -> np.ndarray:
@@ -55,12 +53,12 @@ class SpeechTrack:
 
     def _push(self, samples: np.ndarray) -> None:
         self.samples += len(samples)
+        self._meter.push(samples)
         held = np.concatenate([self._held, samples])
         frames = (len(held) - WINDOW) // HOP + 1
         if frames > 0:
             end = frames * HOP
             self._spectra.append(log_spectra(held[: end - HOP + WINDOW]))
-            self._levels.append(speech_levels(held[: end + HOP // 2]))  # two frames of it to each hop
             self._note_flat(held[: end + CLIPPED_RUN - 1])
             held = held[end:].copy()
             self._begun += end

@@ -1,5 +1,7 @@
 """Faults of speech, made from a real recording whose words are known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -105,3 +107,13 @@ def test_what_is_found_is_the_same_in_whatever_pieces_the_sound_comes(size: int)
     whole.close()
     np.testing.assert_allclose(track.levels, whole.levels, atol=1e-6)
     np.testing.assert_array_equal(track.spectra, whole.spectra)
+
+
+def test_five_minutes_take_little_memory() -> None:
+    """Kind: a check at the end of every answer took twelve times the memory of its sound."""
+    samples = np.tile(recording(), 40)[: 300 * SAMPLE_RATE]
+    tracemalloc.start()
+    find_speech_issues(samples, TEXT * 38)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30 * 2**20
