@@ -4,25 +4,70 @@ The same clock bounds clients who hold something up at any time: a body that doe
 isn't read.
 """
 
+import asyncio
 import logging
 import time
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.drain import Drain
 from api.errors import error_response
 from errors import ShuttingDown
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Those who watch the server are answered while it drains, and hold nothing up.
 WATCHERS = ("/livez", "/readyz", "/health", "/metrics")
-STALLED_SECONDS = 60.0
+STALLED_SECONDS, STALLED_WHILE_DRAINING = 60.0, 5.0
 # A body must come on at this rate on the whole; a telephone's upload is faster.
 BODY_SECONDS, BODY_BYTES_PER_SECOND = 30.0, 4_096
 SENT_AT_ONCE = 65_536  # bytes that must be read within STALLED_SECONDS
 HANG_UP = {"connection": "close"}
+
+
+class Drain:
+    """Whether the server is ending, and how many requests it still answers. For the event loop's thread.
+
+    over: the time of the drain is over, too: whatever is under way breaks off.
+    """
+
+    def __init__(self) -> None:
+        self.active = 0
+        self.over = False
+        self._begun = asyncio.Event()
+
+    @property
+    def begun(self) -> bool:
+        return self._begun.is_set()
+
+    def begin(self) -> None:
+        self._begun.set()
+
+    async def begins_within(self, seconds: float) -> bool:
+        """Wait so long at most; whether the server is ending now."""
+        try:
+            await asyncio.wait_for(self._begun.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def bounded(self, work: Awaitable[T], seconds: float) -> T:
+        """Wait for work of a client's; TimeoutError after so long, or 5 s after the server began to end."""
+        working = asyncio.ensure_future(work)
+        ending = asyncio.ensure_future(self._begun.wait())
+        try:
+            await asyncio.wait({working, ending}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if self.begun and not working.done():
+                await asyncio.wait({working}, timeout=min(seconds, STALLED_WHILE_DRAINING))
+            if not working.done():
+                raise TimeoutError
+            return await working
+        finally:
+            ending.cancel()
+            working.cancel()
 
 
 class DrainGate:

@@ -41,8 +41,7 @@ MAY_IMPORT = {
     "api": {"voices", "api.schemas"} | PYTHON_DOOR,
     "api.middleware": {"api", "api.schemas"} | GROUND,
     "api.routes": {"api", "api.schemas", "api.middleware", "voices"} | PYTHON_DOOR,
-    "app": {"api", "api.schemas", "api.middleware", "api.routes", "serving"} | SERVER,
-    "serving": {"api"} | GROUND,
+    "app": {"api", "api.schemas", "api.middleware", "api.routes"} | SERVER,
     "migrate": {"settings", "voices.store"} | GROUND,
     "bench": {"app", "api", "train"} | SERVER,  # the bundled model is measured beside its teachers
     "train": {"higgs", "text"} | SIGNALS,
