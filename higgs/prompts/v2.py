@@ -199,7 +199,7 @@ class PromptBuilder:
 
     def text_positions(self, text: str, scene: str | None) -> int:
         """How many positions of a prompt are this text. InvalidRequest if the model can't read it."""
-        return len(self._text(text))
+        return len(self._text("user", text))
 
     def supports_instructions(self, scene: str) -> bool:
         """Whether a description of the scene changes how it speaks: this generation reads all of it."""
