@@ -38,7 +38,8 @@ from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.model.checkpoint import Checkpoint, load_checkpoint
 from higgs.prompts.chatml import ChatMLResponse, turns_of
-from higgs.speech import SampleBuffer, Speech, SpeechReport, SpeechSegment, SpeechStream, TextChunk
+from higgs.speech import Speech, SpeechReport, SpeechSegment, SpeechStream, TextChunk
+from higgs.spoken import SampleBuffer
 from settings import Settings, load_settings
 from synthesis.built_in_voices import BuiltInVoices
 from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
