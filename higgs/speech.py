@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
@@ -157,7 +157,7 @@ class SpeechStream:
             else piece.prompt.made()
         )
 
-    def _frames(self, pieces: range, pauses: PiecePauses) -> Iterator[torch.Tensor]:
+    def _frames(self, pieces: range, pauses: PiecePauses) -> Generator[torch.Tensor, None, None]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
         self._last_begun = sys.maxsize
         for index in pieces:
