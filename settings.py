@@ -6,7 +6,7 @@ import re
 from collections.abc import MutableMapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from limits import parse_many
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -15,11 +15,17 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 from errors import StartError
 
 PREFIX = "HIGGS_"
+# What Kubernetes sets in every container beside a service named higgs, or higgs-something.
+SERVICE_VARIABLE = re.compile(
+    r"HIGGS(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
+)
+SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 # Settings under their former names, which keep working.
-RENAMED = {"most_takes": "max_attempts", "columns_per_byte": "max_frames_per_byte"}
+RENAMED = {"max_attempts": "max_attempts", "max_frames_per_byte": "max_frames_per_byte"}
 log = logging.getLogger(__name__)
 
-ORIGIN = re.compile(r"https?://[^/\s*]+")
+# Of a web page, or of an app or extension that shows one: app://obsidian.md.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 
 
 class Settings(BaseSettings):
@@ -48,8 +54,10 @@ class Settings(BaseSettings):
         default=None,
         description="Folder or hub id of the codec. Default: the model folder's own, else the published one.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the model runs; auto: CUDA if there is a GPU."
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Where the model runs: auto (CUDA if there is a GPU), cpu, cuda, or one of them: cuda:1.",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
@@ -67,7 +75,8 @@ class Settings(BaseSettings):
     max_positions: int = Field(
         default=8192,
         ge=256,
-        description="Maximum context length, prompt and speech together; sizes the KV cache.",
+        description="Maximum context length, prompt and speech together; sizes the KV cache. Default:"
+        " less where a GPU's memory is small.",
     )
     reference_cache: int = Field(default=64, ge=1, description="Encoded reference recordings in the cache.")
     max_upload_bytes: int = Field(
@@ -114,12 +123,38 @@ class Settings(BaseSettings):
         default=None,
         description="sqlite, postgresql, mysql or mariadb URL of the voices. Default: SQLite in data_dir.",
     )
+    drain_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds that answers under way may still take when the server is asked to stop.",
+    )
+    max_speech_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Longest speech of one request; unset: 0.2 s per character that may be sent.",
+    )
     max_voice_bytes: int = Field(
         default=50 * 2**20, ge=1, description="Maximum size of a voice upload, in bytes (413 beyond)."
     )
     api_keys: SecretStr | None = Field(
         default=None,
         description="Comma-separated API keys; each request must send one. Default: no key is needed.",
+    )
+    allowed_hosts: str | None = Field(
+        default=None,
+        description="Names by which a server without keys is asked for, beside addresses and names without a"
+        " dot: voice.example.org, *.example.org, several, or *.",
+    )
+    trusted_proxies: str | None = Field(
+        default=None,
+        description="Addresses of proxies whose x-forwarded-for is believed: 127.0.0.1, several, or *.",
+    )
+    max_voices: int = Field(
+        default=1000, ge=1, description="Voices that one key may keep, and as many consents (400 beyond)."
+    )
+    voice_aliases: str | None = Field(
+        default=None,
+        description="Kept voices that speak for OpenAI's: alloy=Anna, nova=voice_0123. Default: none.",
     )
     rate_limit: str | None = Field(
         default=None,
@@ -134,11 +169,24 @@ class Settings(BaseSettings):
         default="info", description="Minimum log level."
     )
 
+    @field_validator("port", mode="before")
+    @classmethod
+    def _is_no_service(cls, value: Any) -> Any:
+        """HIGGS_PORT=tcp://10.0.0.1:8000 is Kubernetes', of a service named higgs, and none of ours."""
+        service = isinstance(value, str) and SERVICE_ADDRESS.fullmatch(value)
+        return cls.model_fields["port"].default if service else value
+
     @field_validator("rate_limit")
     @classmethod
     def _is_a_rate(cls, value: str | None) -> str | None:
         if value is not None:
             parse_many(value)
+        return value
+
+    @field_validator("voice_aliases")
+    @classmethod
+    def _are_pairs(cls, value: str | None) -> str | None:
+        pairs(value)
         return value
 
     @field_validator("cors_origins")
@@ -176,6 +224,17 @@ def database_url(settings: Settings) -> str:
     except OSError as error:
         raise StartError(f"HIGGS_DATA_DIR {folder} can't be made: {error.strerror}; name another.") from error
     return f"sqlite:///{folder / 'voices.db'}"
+
+
+def pairs(value: str | None) -> dict[str, str]:
+    """The pairs of a comma-separated setting: a=b, c=d. ValueError for one that is none."""
+    found = {}
+    for item in listed(value):
+        name, sign, meaning = (part.strip() for part in item.partition("="))
+        if not (name and sign and meaning):
+            raise ValueError(f"{item!r} is no pair such as alloy=Anna")
+        found[name] = meaning
+    return found
 
 
 def listed(value: str | None) -> list[str]:
@@ -217,6 +276,8 @@ def _rename_flags(arguments: Sequence[str]) -> list[str]:
 def _refuse_unknown_variables(environment: MutableMapping[str, str]) -> None:
     valid = [variable(name) for name in Settings.model_fields]
     for name in environment:
+        if SERVICE_VARIABLE.fullmatch(name):
+            continue
         if name.upper().startswith(PREFIX) and name.upper() not in valid:
             near = get_close_matches(name.upper(), valid, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""

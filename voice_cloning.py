@@ -14,9 +14,8 @@ import logging
 import sys
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -28,15 +27,18 @@ from tqdm import tqdm
 
 from audio.decode import decode_audio
 from audio.encode import encode_audio
-from audio.reference import prepare_reference
-from errors import InvalidRequest, StartError, VoiceServerError
-from higgs.codecs.base import FRAME_RATE, SAMPLE_RATE, Codec, load_codec
+from audio.frames import FRAME_RATE, SAMPLE_RATE
+from audio.reference import MAX_SECONDS, prepare_reference
+from concurrency import SingleFlight, on_cancel, raise_if_cancelled
+from errors import InvalidRequest, VoiceServerError
+from higgs.devices import device_of
 from higgs.engine.engine import Ended, Engine, ignored
 from higgs.engine.prefill import CacheUse
 from higgs.engine.sampler import SamplingOptions
-from higgs.model.checkpoint import Checkpoint, load_checkpoint
+from higgs.engine.scheduler import Place
+from higgs.loading import LoadedModel, ModelRequest, load_chosen
 from higgs.prompts.chatml import ChatMLResponse, turns_of
-from higgs.speech import Speech, SpeechSegment, SpeechStream, TextChunk
+from higgs.speech import SampleBuffer, Speech, SpeechReport, SpeechSegment, SpeechStream, TextChunk
 from settings import Settings, load_settings
 from synthesis.built_in_voices import BuiltInVoices
 from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
@@ -44,49 +46,61 @@ from text.normalise import chosen_reading
 
 log = logging.getLogger(__name__)
 
-PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
 TYPICAL_SPEECH = 15  # characters a second, for the progress bar
 WARM_UP_SECONDS = 3
+SPOKEN_FACTOR = 2  # how many times as long as what was sent a text may be as it is read out
+SECONDS_PER_CHARACTER = 0.2  # three times as slow as people speak
+ENCODED_AT_ONCE = 2  # recordings: each takes some 100 MB and the time of the cores that speech needs
 
 
 Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 class VoiceCloner:
-    """A loaded model that clones voices and speaks; safe to use from several threads."""
+    """A loaded model that clones voices and speaks; safe to use from several threads.
 
-    def __init__(self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings) -> None:
+    fallback: why the bundled model is served where the published one was to be; None where it isn't so.
+    """
+
+    def __init__(self, loaded: LoadedModel, settings: Settings, fallback: str | None = None) -> None:
+        checkpoint, model_id = loaded.checkpoint, loaded.model_id
         weight = next(checkpoint.model.parameters())
-        self.model_id = model_id
+        self.model_id, self.fallback = model_id, fallback
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
         self.loaded_at = int(time.time())
-        self._settings = settings
+        self._settings, self._positions = settings, loaded.plan.positions
         self._defaults = checkpoint.defaults
-        self.codec = codec
+        self.codec = loaded.codec
         self.licence = checkpoint.licence
+        self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
         self.built_in_voices = BuiltInVoices.load(checkpoint.folder)
         self._built_in: dict[str, VoiceReference] = {}
-        bundled = model_id == BUNDLED_MODEL.name
+        self.english_only = bundled = model_id == BUNDLED_MODEL.name
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
             self._prompts,
             chosen_reading(settings.reading, english_only=bundled),
             checkpoint.piece_characters,
             trained_on_conversations=not bundled,
-            positions=settings.max_positions,
+            positions=loaded.plan.positions,
             max_frames_per_byte=settings.max_frames_per_byte,
+            max_spoken_characters=SPOKEN_FACTOR * settings.max_text_characters,
         )
         self.engine = Engine(
             checkpoint.model,
-            slots=settings.slots,
-            capacity=settings.max_positions,
+            slots=loaded.plan.slots,
+            capacity=loaded.plan.positions,
             queue_limit=settings.queue_limit,
+            kept_positions=loaded.plan.prefix_positions,
         )
+        seconds = settings.max_speech_seconds or SECONDS_PER_CHARACTER * settings.max_text_characters
+        self._max_columns = FIRST_FRAME + round(seconds * FRAME_RATE)
         self.reference_use = CacheUse()
-        self._references: OrderedDict[bytes, VoiceReference] = OrderedDict()
-        self._looking, self._encoding = threading.Lock(), threading.Lock()
+        self._references: SingleFlight[bytes, VoiceReference] = SingleFlight(
+            settings.reference_cache, ENCODED_AT_ONCE
+        )
 
     @classmethod
     def load(cls, settings: Settings | None = None, ended: Ended = ignored) -> "VoiceCloner":
@@ -95,35 +109,37 @@ class VoiceCloner:
         ended: called by the engine's thread whenever it has come to the end of a text, or a part of one.
         """
         settings = settings or load_settings()
-        device, name = _device_of(settings.device), settings.model
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        if name == "auto":
-            name = PUBLISHED_MODEL if device == "cuda" else "bundled"
-        if name == "bundled":
-            name = str(BUNDLED_MODEL)
-        dtype = None if settings.dtype == "auto" else getattr(torch, settings.dtype)
-        checkpoint = load_checkpoint(name, codec=settings.codec, device=device, dtype=dtype)
-        model_id = Path(name).resolve().name if Path(name).expanduser().is_dir() else name
-        cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings)
+        loaded, fallback = load_chosen(_request(settings), BUNDLED_MODEL)
+        cloner = cls(loaded, settings, fallback)
         cloner._warm_up()
         cloner.engine.count_from_now(ended)
-        if cloner.licence:
-            log.info("%s stands under this licence: %s", model_id, cloner.licence)
         return cloner
 
     def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
         """Make a recording a voice: any container, 1 s or more of sound. InvalidAudio says why it can't be.
 
-        Encoded recordings are kept by their content; one that many ask for at once is encoded once.
+        Of a longer one than max_reference_seconds a part is used, and the transcript of all is left out.
+        Codes are kept by content. Cancelled if the work under way is called off.
         """
         key = hashlib.sha256(audio).digest()
-        voice = self._kept(key)
-        self.reference_use.note(voice is not None)
-        if voice is None:
-            with self._encoding:
-                voice = self._kept(key) or self._encode(key, audio)
-        return replace(voice, transcript=transcript)
+        self.reference_use.note(key in self._references)
+        voice = self._references.get(key, lambda: self._encode(audio))
+        return replace(voice, transcript=None if voice.trimmed else transcript)
+
+    @contextmanager
+    def admitted(self) -> Iterator[Place]:
+        """Hold a place in the queue while a request is made ready; it is given up if that is called off.
+
+        Overloaded if the queue is full.
+        """
+        place = self.engine.reserve()
+        on_cancel(place.release)
+        try:
+            yield place
+        finally:
+            place.release()
 
     def built_in(self, name: str | None) -> VoiceReference | None:
         """The model's voice of a name; None names its default. None where it has no such voice."""
@@ -139,12 +155,16 @@ class VoiceCloner:
         return self.stream(text, voice, options).speech()
 
     def stream(
-        self, text: str, voice: Voices = None, options: SpeechOptions = SpeechOptions()
+        self,
+        text: str,
+        voice: Voices = None,
+        options: SpeechOptions = SpeechOptions(),
+        place: Place | None = None,
     ) -> SpeechStream:
         """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
 
         [pause 0.5s] in it is silence (see audio.pauses). InvalidRequest: nothing to speak, too long, or
-        options out of range. Overloaded: the queue is full.
+        options out of range. Overloaded: the queue is full, and no `place` in it was held.
         """
         text = self._prompts.tags.with_pauses(text)
         voices = [v or self.built_in(None) for v in (voice if isinstance(voice, list) else [voice])]
@@ -152,7 +172,9 @@ class VoiceCloner:
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
-        return SpeechStream(self.engine, self.codec, segments, sampling, options.max_steps)
+        raise_if_cancelled()
+        longest = min(options.max_steps or self._max_columns, self._max_columns)
+        return SpeechStream(self.engine, self.codec, segments, sampling, longest, place)
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""
@@ -179,9 +201,7 @@ class VoiceCloner:
         sampling = SamplingOptions(
             temperature, top_k, top_p, max(ras_win_len or 0, 0), ras_win_max_num_repeat, seed
         )
-        piece = TextChunk(
-            prompt, max(min(max_new_tokens, self._settings.max_positions - len(prompt)), FIRST_FRAME)
-        )
+        piece = TextChunk(prompt, max(min(max_new_tokens, self._positions - len(prompt)), FIRST_FRAME))
         speech = SpeechStream(self.engine, self.codec, [SpeechSegment([piece])], sampling).speech()
         usage = {
             "prompt_tokens": len(prompt),
@@ -200,23 +220,12 @@ class VoiceCloner:
         """Cancel what is under way and let the model go."""
         self.engine.close()
 
-    def _kept(self, key: bytes) -> VoiceReference | None:
-        with self._looking:
-            if key in self._references:
-                self._references.move_to_end(key)
-            return self._references.get(key)
-
-    def _encode(self, key: bytes, audio: bytes) -> VoiceReference:
-        used = prepare_reference(decode_audio(audio))
+    def _encode(self, audio: bytes) -> VoiceReference:
+        used = prepare_reference(decode_audio(audio), self.max_reference_seconds)
+        raise_if_cancelled()
         codes = self.codec.encode(used.samples)
-        voice = VoiceReference(
-            codes, None, used.source_seconds, used.start_seconds, used.end_seconds, used.trimmed
-        )
-        with self._looking:
-            self._references[key] = voice
-            while len(self._references) > self._settings.reference_cache:
-                self._references.popitem(last=False)
-        return voice
+        part = used.source_seconds, used.start_seconds, used.end_seconds
+        return VoiceReference(codes, None, *part, trimmed=used.trimmed)
 
     def _warm_up(self) -> None:
         """Walk every path once, so that the first requests do not pay for it: words are spoken, a recording
@@ -253,43 +262,50 @@ _loading = threading.Lock()
 _load_default = cache(VoiceCloner.load)
 
 
-def _device_of(wanted: str) -> str:
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise StartError("HIGGS_DEVICE is cuda, but PyTorch finds no CUDA device; set it to cpu or auto.")
-    return "cuda" if there and wanted != "cpu" else "cpu"
+def _request(settings: Settings) -> ModelRequest:
+    return ModelRequest(
+        settings.model,
+        settings.codec,
+        device_of(settings.device),
+        None if settings.dtype == "auto" else getattr(torch, settings.dtype),
+        settings.slots,
+        settings.max_positions,
+        exact_positions="max_positions" in settings.model_fields_set,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speak a text in the voice of a recording.")
-    parser.add_argument("recording", type=Path, help="1-30 s of one voice, in any sound or video format")
+    parser.add_argument("recording", type=Path, help="5 to 10 s of one voice, in any sound or video format")
     parser.add_argument("text", help="what to say")
     parser.add_argument("-o", "--output", type=Path, default=Path("out.wav"), help="WAV file to write")
     parser.add_argument("--transcript", help="the words spoken in the recording; makes the clone better")
     parser.add_argument("--seed", type=int, help="the same seed gives the same audio")
     arguments = parser.parse_args()
     try:
-        speech = _speak_with_progress(arguments)
-        arguments.output.write_bytes(encode_audio(speech.samples, "wav").data)
+        samples, speech = _speak_with_progress(arguments)
+        arguments.output.write_bytes(encode_audio(samples, "wav").data)
     except (VoiceServerError, OSError) as error:
         sys.exit(f"{parser.prog}: {error}")
-    seconds = len(speech.samples) / SAMPLE_RATE
+    seconds = len(samples) / SAMPLE_RATE
     print(f"{arguments.output}: {seconds:.2f} s, seed {speech.seed}, finish_reason {speech.finish_reason}")
 
 
-def _speak_with_progress(arguments: argparse.Namespace) -> Speech:
+def _speak_with_progress(arguments: argparse.Namespace) -> tuple[np.ndarray, SpeechReport]:
     recording = arguments.recording.read_bytes()
     cloner = VoiceCloner.load()
     voice = cloner.reference(recording, arguments.transcript)
     stream = cloner.stream(arguments.text, voice, SpeechOptions(seed=arguments.seed))
+    heard = SampleBuffer()
     layout = "{desc} |{bar:30}| {n:.1f} s of speech in {elapsed}"
     with tqdm(desc="speaking", total=len(arguments.text) / TYPICAL_SPEECH, bar_format=layout) as progress:
         for piece in stream:
+            heard.append(piece)
             progress.total = max(progress.total, progress.n + len(piece) / SAMPLE_RATE)
             progress.update(len(piece) / SAMPLE_RATE)
         progress.total = progress.n
         progress.refresh()
-    return stream.finished()
+    return heard.samples, stream.finished()
 
 
 if __name__ == "__main__":

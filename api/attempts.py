@@ -1,26 +1,32 @@
 """Speech that is looked at before it goes out and, where asked, listened to; a bad take is made again."""
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from api.request_context import note_retry
 from api.schemas.chat import FaultFound, SpeechQuality
 from api.streaming import Cancellable
 from asr.transcriber import Transcriber
 from asr.words import words_of, wrong_words
-from audio.reference import SAMPLE_RATE
-from audio.speech_issues import SpeechIssue, find_speech_issues
-from errors import Cancelled, Overloaded
+from audio.frames import SAMPLE_RATE
+from audio.speech_issues import SpeechIssue, find_speech_issues, speech_issues_in
+from audio.speech_track import SpeechTrack
+from errors import Cancelled, VoiceServerError
 from higgs.speech import Speech
 from text.english import english_words
 from text.normalise import speakable
 from text.pauses import without_pauses
 
+log = logging.getLogger(__name__)
+
 # The model's own marks: of speakers, of sounds, of the manner of speaking.
 MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
 TAG = re.compile(r"<[^>]*>")
+# What a fault of the sound weighs against wrong words: as much as one word in five.
+FAULT_WEIGHT = 0.2
 # Of a recogniser of English alone, a text of other letters can't be checked.
 LATIN_SHARE = 0.8
 
@@ -30,6 +36,7 @@ class Attempt:
     """One speech, its faults, and what a verifier heard in it.
 
     misheard: more words are wrong than can be the verifier's own mistakes.
+    unheard: why the verifier, who was asked, heard nothing.
     """
 
     speech: Speech
@@ -37,30 +44,42 @@ class Attempt:
     heard: str | None = None
     word_error_rate: float | None = None
     misheard: bool = False
+    unheard: str | None = None
 
     @property
     def good(self) -> bool:
         return not self.faults and not self.misheard
 
+    @property
+    def badness(self) -> tuple[bool, float]:
+        """What the least bad of several has least of: wrong words come first, then faults of the sound."""
+        return self.misheard, (self.word_error_rate or 0.0) + FAULT_WEIGHT * len(self.faults)
+
     def quality(self, takes: int) -> SpeechQuality:
         """What the answer says of it; takes: how many were made."""
-        faults = [
-            FaultFound(kind=fault.kind, start=fault.start, end=fault.end, message=fault.message)
-            for fault in self.faults
-        ]
-        return SpeechQuality(
-            takes=takes, faults=faults, heard=self.heard, word_error_rate=self.word_error_rate
+        return quality(
+            self.faults,
+            takes=takes,
+            heard=self.heard,
+            word_error_rate=self.word_error_rate,
+            note=self.unheard,
         )
 
 
-def quality_of(speech: Speech, text: str) -> SpeechQuality:
-    """What is wrong with speech that has gone out already."""
-    return Attempt(speech, speech_issues_in(speech, text)).quality(takes=1)
+def quality_of(track: SpeechTrack, text: str) -> SpeechQuality:
+    """What is wrong with speech that has gone out already, by what was taken down of its sound."""
+    track.close()
+    return quality(speech_issues_in(track, spoken_of(text)), takes=1)
 
 
-def speech_issues_in(speech: Speech, text: str) -> tuple[SpeechIssue, ...]:
-    """What its sound says is wrong, by the length of what is spoken of the text."""
-    return tuple(find_speech_issues(speech.as_spoken, TAG.sub(" ", without_pauses(text))))
+def quality(faults: Iterable[SpeechIssue], **found: Any) -> SpeechQuality:
+    """What an answer says of its speech."""
+    return SpeechQuality(faults=[FaultFound(**vars(fault)) for fault in faults], **found)
+
+
+def spoken_of(text: str) -> str:
+    """What of a text takes time to be spoken."""
+    return TAG.sub(" ", without_pauses(text))
 
 
 class Speaking(Cancellable, Protocol):
@@ -90,19 +109,23 @@ class Attempts:
         self._cancelled = False
 
     def best(self) -> tuple[Speech, SpeechQuality]:
-        """The first good take or, where none is, the one with the fewest faults and wrong words.
+        """The first good take or, where none is, the one with the fewest wrong words and faults.
 
-        Errors as of SpeechStream.speech and Listener.listen.
+        Speech that is there is never lost: where a further take fails, or the queue or the recogniser is
+        full, the best so far goes out. Errors as of SpeechStream.speech for the first take.
         """
         takes = [self._judged(self._first)]
-        while self._again and not takes[-1].good and len(takes) < self._most:
+        while self._again and not takes[-1].good and not takes[-1].unheard and len(takes) < self._most:
             try:
                 stream = self._again()
-            except Overloaded:
+                note_retry()
+                takes.append(self._judged(stream))
+            except Cancelled:
+                raise
+            except VoiceServerError as error:
+                log.warning("a further take failed: %s", error)
                 break
-            note_retry()
-            takes.append(self._judged(stream))
-        best = min(takes, key=lambda take: (len(take.faults), take.word_error_rate or 0.0))
+        best = min(takes, key=lambda take: take.badness)
         return best.speech, best.quality(len(takes))
 
     def cancel(self) -> None:
@@ -112,15 +135,20 @@ class Attempts:
     def _judged(self, stream: Speaking) -> Attempt:
         self._wait_for(stream)
         speech = stream.speech()
-        faults = speech_issues_in(speech, self._text)
+        faults = tuple(find_speech_issues(speech.as_spoken, spoken_of(self._text)))
         if self._verifier is None or not checkable(self._text, self._verifier):
             return Attempt(speech, faults)
-        return self._listened_to(speech, faults, self._verifier)
+        try:
+            return self._listened_to(speech, faults, self._verifier)
+        except Cancelled:
+            raise
+        except VoiceServerError as error:
+            return Attempt(speech, faults, unheard=f"The speech was not verified: {error.message}")
 
     def _listened_to(self, speech: Speech, faults: tuple[SpeechIssue, ...], verifier: Transcriber) -> Attempt:
         job = verifier.listen(speech.as_spoken, SAMPLE_RATE)
         self._wait_for(job)
-        transcript = job.transcript(len(speech.as_spoken) / SAMPLE_RATE)
+        transcript = job.transcript()
         english = transcript.language == "en"
         said, heard = words_said(self._text, english), words_heard(transcript.text, english)
         wrong = wrong_words(said, heard)

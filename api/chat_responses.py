@@ -24,8 +24,9 @@ from api.schemas.chat import (
     VoiceUsed,
 )
 from api.streaming import base64_pieces, sse
-from audio.encode import encode_audio, encode_pieces
-from higgs.speech import Speech, SpeechStream
+from audio.encode import FlacRecorder, encode_audio, encode_pieces
+from audio.speech_track import SpeechTrack
+from higgs.speech import Speech, SpeechReport, SpeechStream
 from text.pauses import without_pauses
 
 DONE = b"data: [DONE]\n\n"
@@ -39,15 +40,26 @@ class Answer:
     text: str
     format: AudioFormat
     voice: VoiceUsed
+    owner: str
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     audio_id: str = field(default_factory=lambda: f"audio_{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
 
+class WatchedStream:
+    """A speech on its way, and what is taken down of it for the end of the answer; its samples go."""
+
+    def __init__(self, stream: SpeechStream) -> None:
+        self.stream, self.track, self.flac = stream, SpeechTrack(), FlacRecorder()
+        stream.watch(self.track.push)
+        stream.watch(self.flac.write)
+
+
 def whole_answer(answer: Answer, speech: Speech, quality: SpeechQuality, kept: KeptAudio) -> ChatResponse:
     """The answer as one chat completion."""
     data = base64.b64encode(encode_audio(speech.samples, answer.format).data).decode("ascii")
-    expires_at = kept.keep(answer.audio_id, speech.as_spoken, without_pauses(answer.text))
+    flac = encode_audio(speech.as_spoken, "flac").data
+    expires_at = kept.keep(answer.owner, answer.audio_id, flac, without_pauses(answer.text))
     audio = MessageAudio(id=answer.audio_id, data=data, expires_at=expires_at, transcript=answer.text)
     return ChatResponse(
         id=answer.id,
@@ -63,7 +75,7 @@ def whole_answer(answer: Answer, speech: Speech, quality: SpeechQuality, kept: K
 
 def answer_events(
     answer: Answer,
-    stream: SpeechStream,
+    watched: WatchedStream,
     samples: Iterable[np.ndarray],
     kept: KeptAudio,
     include_usage: bool,
@@ -84,17 +96,17 @@ def answer_events(
     yield chunk({"audio": {"id": answer.audio_id, "transcript": answer.text}})
     for data in base64_pieces(encode_pieces(samples, answer.format)):
         yield chunk({"audio": {"data": data}})
-    speech = stream.finished()
-    expires_at = kept.keep(answer.audio_id, speech.as_spoken, without_pauses(answer.text))
+    speech = watched.stream.finished()
+    expires_at = kept.keep(answer.owner, answer.audio_id, watched.flac.close(), without_pauses(answer.text))
     yield chunk({"audio": {"expires_at": expires_at}})
-    quality = quality_of(speech, answer.text).model_dump()
+    quality = quality_of(watched.track, answer.text).model_dump()
     yield chunk({}, speech.finish_reason, seed=speech.seed, quality=quality)
     if include_usage:
         yield sse({**base, "choices": [], "usage": usage_of(speech).model_dump()})
     yield DONE
 
 
-def usage_of(speech: Speech) -> Usage:
+def usage_of(speech: Speech | SpeechReport) -> Usage:
     prompt = speech.prompt_text_tokens + speech.prompt_audio_tokens
     return Usage(
         prompt_tokens=prompt,

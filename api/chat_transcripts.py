@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import numpy as np
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from api.chat_responses import DONE
@@ -17,8 +16,10 @@ from api.schemas.transcription import TextChatResponse, TextChoice, TextMessage
 from api.state import ServerState
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
 from api.transcript_formats import usage_of
+from asr.transcriber import TranscriptionJob
 from asr.transcript import Heard, Segment
-from audio.decode import SAMPLE_RATE, decode_audio, decode_base64_audio
+from audio.decode import MAX_SECONDS, decode_audio, decode_base64_audio
+from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
 
 
@@ -27,29 +28,36 @@ async def transcript_answer(
 ) -> TextChatResponse | Response:
     """The transcript as the answer's content, whole or in chunks window by window."""
     data, path = _recording(body)
-    with blamed_on(path):
-        samples = await run_in_threadpool(_decoded, data, state.limits.upload_bytes)
-    seconds = len(samples) / SAMPLE_RATE
-    job = state.transcriber.listen(samples, SAMPLE_RATE)
+
+    def decode(seconds: float) -> np.ndarray:
+        return decode_audio(
+            decode_base64_audio(data, max_bytes=state.limits.upload_bytes), max_seconds=seconds
+        )
+
+    job = state.transcriber.listen_to(decode, SAMPLE_RATE, MAX_SECONDS)
     base: dict[str, Any] = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": model}
     if not body.stream:
-        transcript = await while_connected(request, job, lambda: job.transcript(seconds))
+        with blamed_on(path):
+            transcript = await while_connected(request, job, job.transcript)
         choice = TextChoice(message=TextMessage(content=transcript.text))
-        return TextChatResponse(**base, choices=[choice], usage=_usage(list(transcript.segments), seconds))
+        return TextChatResponse(
+            **base, choices=[choice], usage=_usage(list(transcript.segments), job.seconds)
+        )
     parts = iter(job)
-    first = await while_connected(request, job, lambda: next(parts, None))
+    with blamed_on(path):
+        first = await while_connected(request, job, lambda: next(parts, None))
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-    events = _chunks(base, first, parts, seconds, wants_usage)
+    events = _chunks(base, first, parts, job, wants_usage)
     return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
 
 
 def _recording(body: ChatRequest) -> tuple[str, str]:
     """The base64 data of the recording that comes last, and where it stands."""
     found = [
-        (part.input_audio.data, f"messages[{position}].content[{index}].input_audio.data")
+        (recording[0], f"messages[{position}].content[{index}].{recording[1]}")
         for position, message in enumerate(body.messages)
         for index, part in enumerate(message.content)
-        if part.input_audio is not None and message.role == "user"
+        if (recording := part.recording) is not None and message.role == "user"
     ]
     if not found:
         message = 'modalities ["text"] answers with the words of an input_audio; no user message has one.'
@@ -57,12 +65,12 @@ def _recording(body: ChatRequest) -> tuple[str, str]:
     return found[-1]
 
 
-def _decoded(data: str, upload_bytes: int) -> np.ndarray:
-    return decode_audio(decode_base64_audio(data, max_bytes=upload_bytes))
-
-
 def _chunks(
-    base: dict[str, Any], first: Heard | None, parts: Iterator[Heard], seconds: float, wants_usage: bool
+    base: dict[str, Any],
+    first: Heard | None,
+    parts: Iterator[Heard],
+    job: TranscriptionJob,
+    wants_usage: bool,
 ) -> Iterator[bytes]:
     base = base | {"object": "chat.completion.chunk"} | ({"usage": None} if wants_usage else {})
 
@@ -78,7 +86,7 @@ def _chunks(
         yield chunk({"content": text})
     yield chunk({}, "stop")
     if wants_usage:
-        yield sse({**base, "choices": [], "usage": _usage(segments, seconds).model_dump()})
+        yield sse({**base, "choices": [], "usage": _usage(segments, job.seconds).model_dump()})
     yield DONE
 
 

@@ -2,7 +2,8 @@
 
 import errno
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,11 +14,14 @@ from starlette.exceptions import HTTPException
 
 from api.request_context import note_error
 from api.schemas.chat import ErrorDetail
+from api.schemas.fields import UNSUPPORTED
 from errors import (
+    MAX_QUOTED,
     Conflict,
     InvalidRequest,
     ModelError,
     PayloadTooLarge,
+    ShuttingDown,
     StoreUnavailable,
     Unauthorized,
     UnsupportedMedia,
@@ -28,7 +32,15 @@ log = logging.getLogger(__name__)
 
 # EFBIG: a limit on the size of files.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CODES = {404: "not_found", 405: "method_not_allowed", 413: PayloadTooLarge.default_code}
+MAX_MESSAGE = 600
+LONG_WORD = re.compile(rf"(\S{{{MAX_QUOTED + 5}}})\S+")  # a quotation of full length is left as it is
+CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: PayloadTooLarge.default_code,
+    503: ShuttingDown.default_code,
+}
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -50,9 +62,7 @@ def blamed_on(path: str) -> Iterator[None]:
 def error_response(error: Exception) -> JSONResponse:
     """The HTTP answer to an error, which is noted; an unforeseen one is logged too, and answered 500 without
     details."""
-    if _disk_is_full(error):
-        log.error("the disk is full", exc_info=error)
-        error = StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
+    error = _full_disk_told(error)
     if isinstance(error, HTTPException):
         kind = InvalidRequest if error.status_code < 500 else VoiceServerError
         param = "body" if error.status_code == 413 else None
@@ -63,24 +73,45 @@ def error_response(error: Exception) -> JSONResponse:
         )
     if isinstance(error, RequestValidationError):
         error = _invalid_request(error)
-    elif not isinstance(error, VoiceServerError):
-        log.error("unforeseen error", exc_info=error)
-        error = ModelError("The server failed on this request; its log says why.", code="internal_error")
+    error = foreseen(error)
     note_error(error.code)
     body = _body(error.message, error.type, error.param, error.code)
     return JSONResponse(body, error.status, _headers(error))
 
 
-def error_detail(error: VoiceServerError) -> ErrorDetail:
+def readable(message: str) -> str:
+    """A message without what nobody can read in it: the rest of a very long word, and half an emoji.
+
+    Messages quote what a client sent, and a client may have sent a recording where a name belongs.
+    """
+    message = LONG_WORD.sub(r"\1…", message.encode("utf-8", "replace").decode())
+    return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
+
+
+def foreseen(error: Exception) -> VoiceServerError:
+    """The error, or, for one that nobody foresaw and that is logged, one without details."""
+    if isinstance(error, VoiceServerError):
+        return error
+    log.error("unforeseen error", exc_info=error)
+    return ModelError("The server failed on this request; its log says why.", code="internal_error")
+
+
+def error_detail(error: Exception) -> ErrorDetail:
     """The error of one part of an answer, such as an item of a batch; it is noted as others are."""
+    error = foreseen(_full_disk_told(error))
     note_error(error.code)
-    return ErrorDetail(message=error.message, type=error.type, param=error.param, code=error.code)
+    param = None if error.param is None else readable(error.param)
+    return ErrorDetail(message=readable(error.message), type=error.type, param=param, code=error.code)
 
 
-def _disk_is_full(error: Exception) -> bool:
-    """Also where the disk was to take an upload: FastAPI then says that the body can't be parsed."""
+def _full_disk_told(error: Exception) -> Exception:
+    """The error, or what to tell of a full disk; also of one that was to take an upload, where FastAPI says
+    that the body can't be parsed."""
     cause = error.__cause__ if isinstance(error, HTTPException) else error
-    return isinstance(cause, OSError) and cause.errno in DISK_FULL
+    if not isinstance(cause, OSError) or cause.errno not in DISK_FULL:
+        return error
+    log.error("the disk is full", exc_info=error)
+    return StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:
@@ -100,20 +131,31 @@ def _headers(error: VoiceServerError) -> dict[str, str]:
 
 
 def _body(message: str, type: str, param: str | None, code: str | None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": type, "param": param, "code": code}}
+    param = None if param is None else readable(param)
+    return {"error": {"message": readable(message), "type": type, "param": param, "code": code}}
 
 
 def _invalid_request(error: RequestValidationError) -> VoiceServerError:
     """The first problem of a body as one error; a body that isn't JSON at all was sent as something else."""
     issue = error.errors()[0]
-    kind, param = issue["type"], field_path(issue["loc"][1:])
-    if kind == "json_invalid":
+    if issue["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {issue['ctx']['error']}.", code="invalid_json")
-    if param is None and isinstance(issue["input"], bytes):
+    if len(issue["loc"]) == 1 and isinstance(issue["input"], bytes):
         return UnsupportedMedia("Send the body as JSON, with the header content-type: application/json.")
+    return invalid_field({**issue, "loc": issue["loc"][1:]})
+
+
+def invalid_field(issue: Mapping[str, Any]) -> InvalidRequest:
+    """A problem that pydantic found, as an error; its `loc` counts from the body."""
+    kind, param = issue["type"], field_path(issue["loc"])
     if kind == "missing":
         what = f"the field {param!r}" if param else "a JSON body"
         return InvalidRequest(f"The request needs {what}.", code="missing_required_parameter", param=param)
+    if kind == UNSUPPORTED:
+        return InvalidRequest(issue["msg"], code=UNSUPPORTED, param=param)
+    if kind == "string_unicode":
+        message = f"{param or 'The body'} holds half a character (a lone surrogate); send whole ones."
+        return InvalidRequest(message, code="invalid_value", param=param)
     code = "invalid_type" if kind.endswith("_type") else "invalid_value"
     message = issue["msg"].removeprefix("Value error, ")
     return InvalidRequest(f"{param or 'The body'}: {message}.", code=code, param=param)

@@ -8,7 +8,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from api.request_context import RequestContext
-from higgs.codecs.base import FRAME_RATE
+from audio.frames import FRAME_RATE
 from higgs.engine.request import Generation
 from voice_cloning import VoiceCloner
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from api.state import ServerState
 from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
-from audio.decode import SAMPLE_RATE
+from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest, NotFound
 from voices.library import VoiceLibrary
 from voices.onboarding import Onboarding, VoiceOrder

@@ -1,14 +1,15 @@
 """The words of recordings that are to be cloned, recognised once and kept."""
 
 import hashlib
-import threading
-from collections import OrderedDict
 
 from asr.transcriber import Transcriber
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
+from concurrency import SingleFlight
 from voice_cloning import VoiceReference
 
 MAX_KEPT = 256
+AT_ONCE = 8  # recordings that are made ready to be listened to, one of them at a time
 
 
 class ReferenceTranscripts:
@@ -16,22 +17,16 @@ class ReferenceTranscripts:
 
     def __init__(self, transcriber: Transcriber) -> None:
         self._listener = transcriber
-        self._words: OrderedDict[bytes, str | None] = OrderedDict()
-        self._working = threading.Lock()
+        self._words: SingleFlight[bytes, str | None] = SingleFlight(MAX_KEPT, AT_ONCE)
 
     def of(self, recording: bytes, voice: VoiceReference) -> str | None:
         """The words of the part of this recording that became the voice; None where there are none.
 
-        A recording that many ask for at once is listened to once. Errors as of Listener.listen.
+        A recording that many ask for at once is listened to once, and holds up no other. Errors as of
+        Listener.listen; Cancelled if the work under way is called off meanwhile.
         """
         key = hashlib.sha256(recording).digest()
-        with self._working:
-            if key not in self._words:
-                self._words[key] = self._heard(recording, voice)
-            self._words.move_to_end(key)
-            while len(self._words) > MAX_KEPT:
-                self._words.popitem(last=False)
-            return self._words[key]
+        return self._words.get(key, lambda: self._heard(recording, voice))
 
     def _heard(self, recording: bytes, voice: VoiceReference) -> str | None:
         start, end = (int(seconds * SAMPLE_RATE) for seconds in (voice.start_seconds, voice.end_seconds))

@@ -1,15 +1,18 @@
 """What the app holds for its routes: the model's cloner, once it is loaded, and the limits of a request."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
+import anyio
 from fastapi import Depends, Request
 
+from api.drain import Drain
 from api.kept_audio import KeptAudio
 from api.metrics import Metrics
 from api.reference_transcripts import ReferenceTranscripts
 from asr.transcriber import Transcriber
-from errors import Loading, StartError
+from errors import EngineFailed, Loading, StartError
 from voice_cloning import VoiceCloner
 from voices.library import VoiceLibrary
 
@@ -35,14 +38,22 @@ class RequestDefaults:
 
 @dataclass
 class ServerState:
-    """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once."""
+    """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once.
+
+    voice_aliases: names of OpenAI's voices → ids or names of the kept ones that speak for them.
+    workers: threads for what may wait long: for the model, the recogniser, a recording. The default threads
+             are left to what is short.
+    """
 
     limits: Limits
     request_defaults: RequestDefaults
     transcriber: Transcriber
+    workers: anyio.CapacityLimiter
+    voice_aliases: Mapping[str, str] = field(default_factory=dict)
+    drain: Drain = field(default_factory=Drain)
     cloner: VoiceCloner | None = None
     voices: VoiceLibrary | None = None
-    failure: StartError | None = None
+    failure: StartError | EngineFailed | None = None
     kept_audio: KeptAudio = field(default_factory=KeptAudio)
     reference_transcripts: ReferenceTranscripts = field(init=False)
     metrics: Metrics = field(init=False)
@@ -51,22 +62,37 @@ class ServerState:
         self.reference_transcripts = ReferenceTranscripts(self.transcriber)
         self.metrics = Metrics(lambda: self.cloner)
 
+    @property
+    def dead(self) -> str | None:
+        """Why nothing will ever be spoken here: the model can't be loaded, or failed for good; else None."""
+        if self.failure is not None:
+            return self.failure.message
+        if self.cloner is not None and self.cloner.engine.failed is not None:
+            return self.cloner.engine.failed.message
+        return None
+
     def verifier(self, asked: bool | None) -> Transcriber | None:
         """Who listens to speech before it goes out, if the request, or else the setting, wants it."""
         return self.transcriber if (self.request_defaults.verify if asked is None else asked) else None
 
+    @property
+    def model_names(self) -> list[str]:
+        """The ids of the models that are served: the voice, once it is loaded, and the recogniser."""
+        return [*([self.cloner.model_id] if self.cloner else []), *self.transcriber.names]
 
-def server_state(request: Request) -> ServerState:
+
+# These are coroutines so that they take no thread: with a full pool they would wait for one.
+async def server_state(request: Request) -> ServerState:
     return request.app.state.server
 
 
-def _loaded_cloner(state: Annotated[ServerState, Depends(server_state)]) -> VoiceCloner:
+async def _loaded_cloner(state: Annotated[ServerState, Depends(server_state)]) -> VoiceCloner:
     if state.cloner is None:
         raise Loading("The model is still being loaded; ask again in a moment.")
     return state.cloner
 
 
-def _opened_voices(state: Annotated[ServerState, Depends(server_state)]) -> VoiceLibrary:
+async def _opened_voices(state: Annotated[ServerState, Depends(server_state)]) -> VoiceLibrary:
     if state.voices is None:
         raise Loading("The model is still being loaded; ask again in a moment.")
     return state.voices

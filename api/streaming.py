@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
+import anyio
 import anyio.to_thread
 import numpy as np
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.errors import error_response
 from api.request_context import note_first_audio
+from concurrency import Cancellation, cancelled_by
 from errors import ModelError
 from higgs.speech import SpeechStream
 
@@ -32,16 +33,29 @@ class Cancellable(Protocol):
     def cancel(self) -> None: ...
 
 
-async def while_connected(request: Request, stream: Cancellable, work: Callable[[], T]) -> T:
-    """Do work that waits for this stream, in a thread; if the client leaves meanwhile, cancel the stream."""
-    working = asyncio.ensure_future(run_in_threadpool(work))
+async def while_connected(request: Request, stream: Cancellable | None, work: Callable[[], T]) -> T:
+    """Do work that may take long, in a thread; if the client leaves meanwhile, call it off.
+
+    stream: what the work waits for, which is cancelled then. Work that makes something ready sees it by
+            `raise_if_cancelled`.
+    """
+    cancellation = Cancellation()
+    if stream is not None:
+        cancellation.on_cancel(stream.cancel)
+
+    def wanted() -> T:
+        with cancelled_by(cancellation):
+            return work()
+
+    workers = request.app.state.server.workers
+    working = asyncio.ensure_future(anyio.to_thread.run_sync(wanted, limiter=workers))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         gone.cancel()
         if not working.done():
-            stream.cancel()
+            cancellation.cancel()
     return await working
 
 
@@ -78,20 +92,21 @@ class PiecewiseResponse(StreamingResponse):
         self, pieces: Iterator[bytes], stream: Cancellable, media_type: str, headers: Mapping[str, str] = {}
     ) -> None:
         unbuffered = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-        super().__init__(_from_thread(pieces), media_type=media_type, headers={**unbuffered, **headers})
-        self._stream = stream
+        super().__init__((), media_type=media_type, headers={**unbuffered, **headers})
+        self._pieces, self._stream = pieces, stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.body_iterator = _from_thread(self._pieces, scope["app"].state.server.workers)
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._stream.cancel()
 
 
-async def _from_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _from_thread(pieces: Iterator[bytes], workers: anyio.CapacityLimiter) -> AsyncIterator[bytes]:
     """The pieces, each waited for in a thread that is left to itself when the response is over."""
     while True:
-        piece = await anyio.to_thread.run_sync(next, pieces, None, abandon_on_cancel=True)
+        piece = await anyio.to_thread.run_sync(next, pieces, None, abandon_on_cancel=True, limiter=workers)
         if piece is None:
             return
         yield piece
@@ -107,7 +122,12 @@ def with_failure_told(events: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from events
     except Exception as error:
-        yield b"data: " + bytes(error_response(error).body) + b"\n\n"
+        yield failure_event(error)
+
+
+def failure_event(error: Exception) -> bytes:
+    """An error as the last event of a stream."""
+    return b"data: " + bytes(error_response(error).body) + b"\n\n"
 
 
 def base64_pieces(pieces: Iterable[bytes]) -> Iterator[str]:

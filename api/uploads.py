@@ -8,7 +8,7 @@ from errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
 FORM = "multipart/form-data"
 
 
-def require_form(request: Request) -> None:
+async def require_form(request: Request) -> None:
     """Refuse a body of another kind, which would otherwise look like a form without fields."""
     if not request.headers.get("content-type", "").startswith(FORM):
         raise UnsupportedMedia(f"Send a form with the file in it, as {FORM}.")

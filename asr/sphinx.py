@@ -1,4 +1,4 @@
-"""pocketsphinx: English words with nothing to download, in a process of its own."""
+"""pocketsphinx: an English recogniser that needs no download, run in a process of its own."""
 
 import json
 import math
@@ -16,18 +16,18 @@ from errors import ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES_PER_SECOND = 100
-# "<sil>", "[NOISE]" and "<s>" are no words; "the(2)" is "the", pronounced the second way.
+# "<sil>", "[NOISE]" and "<s>" are not words; "the(2)" is the second pronunciation of "the".
 NO_WORD = re.compile(r"[<\[+]")
 VARIANT = re.compile(r"\(\d+\)$")
 PAUSE_SECONDS = 0.5  # a longer pause begins a new segment
 
 
 class Sphinx:
-    """A recogniser of English. It knows no punctuation and no capitals, and takes no prompt."""
+    """An English recogniser, without punctuation, capitals or prompts."""
 
     name = "pocketsphinx"
     translates = False
-    expected_wer = 0.5  # it mishears a tenth of a clear speaker's words, and far more of unusual voices
+    expected_wer = 0.5  # a clear speaker's WER is 0.1, unusual voices' far higher
 
     def __init__(self) -> None:
         self.languages = {"en": "english"}
@@ -35,7 +35,7 @@ class Sphinx:
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
-        """As of Recogniser; ModelError if its process is gone."""
+        """See Recogniser. Raises ModelError if the process has died."""
         utterance = (np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes()
         assert self._process.stdin and self._process.stdout
         try:
@@ -64,7 +64,7 @@ def words(answer: list[tuple[str, int, int, float]]) -> list[Word]:
 
 
 def segments(words: list[Word]) -> tuple[Segment, ...]:
-    """The words in stretches between pauses."""
+    """Group words into segments, cut at pauses."""
     if not words:
         return ()
     pairs = enumerate(pairwise(words), 1)

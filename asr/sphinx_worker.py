@@ -1,7 +1,7 @@
-"""The process in which pocketsphinx listens: `python -m asr.sphinx_worker`.
+"""The process that runs pocketsphinx: `python -m asr.sphinx_worker`.
 
-pocketsphinx holds Python's lock for as long as it decodes, which would stop the engine in a process they
-share. On stdin come utterances, each its length in bytes (uint32) and 16-bit samples at 16 kHz; for each one
+pocketsphinx holds the GIL while it decodes, which would stall an engine in the same process. On stdin come
+utterances, each its length in bytes (uint32) and 16-bit samples at 16 kHz; for each one
 line of JSON goes to stdout: a list of [word, first frame, last frame, probability], 100 frames a second.
 """
 
@@ -14,11 +14,11 @@ from typing import Any
 from pocketsphinx import Config, Decoder
 
 LENGTH = struct.Struct("<I")
-LATER_THAN_SPEECH = 5  # niceness: those who speak to someone go first
+NICENESS = 5  # speech synthesis goes first
 
 
 def main() -> None:
-    os.nice(LATER_THAN_SPEECH)
+    os.nice(NICENESS)
     decoder = Decoder(Config(samprate=16_000, loglevel="FATAL"))
     while header := sys.stdin.buffer.read(LENGTH.size):
         (length,) = LENGTH.unpack(header)
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def words(decoder: Decoder, utterance: bytes) -> list[list[Any]]:
-    # What was learnt of the noise of one recording would change what is heard in the next.
+    # Forget the noise estimate, or one recording would change the result of the next.
     decoder.reinit_feat()
     decoder.start_utt()
     decoder.process_raw(utterance, full_utt=True)

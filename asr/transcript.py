@@ -1,4 +1,4 @@
-"""What was said and when: the words, segments and transcripts that every recogniser gives."""
+"""Words, segments and transcripts: the results that every recogniser gives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,12 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
-SAMPLE_RATE = 16_000  # what recognisers hear
+SAMPLE_RATE = 16_000  # Hz, the input of every recogniser
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word, when it is said (seconds), and how sure the recogniser is (0..1)."""
+    """A word with its start and end in seconds and its probability, 0 to 1."""
 
     text: str
     start: float
@@ -21,11 +21,14 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of speech in seconds; `words` are empty where none were asked for.
+    """A segment of speech, from `start` to `end` in seconds.
 
-    text: with the space before it, in languages that have one, so that texts are joined as they are.
-    mean_log_probability: of the tokens or words. no_speech_probability: 0 where the recogniser doesn't tell.
-    tokens: ids in the recogniser's own vocabulary, if it has one. temperature: that of the sampling.
+    text: begins with a space in languages that use one, so that texts can be joined as they are.
+    words: empty unless asked for.
+    tokens: ids in the recogniser's vocabulary, if it has one.
+    mean_log_probability: over the tokens or words.
+    no_speech_probability: 0 where the recogniser gives none.
+    temperature: of the sampling.
     """
 
     text: str
@@ -38,7 +41,7 @@ class Segment:
     temperature: float = 0.0
 
     def later(self, seconds: float) -> "Segment":
-        """The same, so many seconds later."""
+        """The segment shifted by `seconds`."""
         words = tuple(
             replace(word, start=word.start + seconds, end=word.end + seconds) for word in self.words
         )
@@ -47,7 +50,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """All that was said in a recording of so many seconds. language: its ISO 639 code."""
+    """The transcript of a recording of `seconds`; `language` is an ISO 639 code."""
 
     language: str
     seconds: float
@@ -64,11 +67,13 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Task:
-    """How to listen.
+    """What to transcribe, and how.
 
-    language: ISO 639 code of what is spoken; None: the recogniser finds out. translate: into English.
-    prompt: words that may come, or what was said before. words: whether to say when each word is spoken.
-    temperature: 0 takes the likeliest words, and others only where those come out badly.
+    language: ISO 639 code; None to detect it.
+    translate: translate into English.
+    prompt: words to expect, or the text before.
+    words: return word times.
+    temperature: of the sampling; 0 is greedy, with higher temperatures as fallbacks.
     """
 
     language: str | None = None
@@ -80,7 +85,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Heard:
-    """What a recogniser heard in one window. Recognisers count times from the window's start."""
+    """The result for one window. A recogniser's times count from the window's start."""
 
     language: str
     segments: tuple[Segment, ...]
@@ -91,10 +96,11 @@ class Heard:
 
 
 class Recogniser(Protocol):
-    """One loaded recogniser of speech.
+    """A loaded speech recogniser.
 
-    languages: code → English name of each. translates: whether other languages can come out in English.
-    trust: the share of wrong words up to which it can be the recogniser's own mistake.
+    languages: ISO 639 code → English name.
+    translates: can translate into English.
+    expected_wer: the word error rate that may be its own fault.
     """
 
     @property
@@ -110,7 +116,7 @@ class Recogniser(Protocol):
     def expected_wer(self) -> float: ...
 
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
-        """The words in mono float32 samples (N,) at 16 kHz, 30 s at most."""
+        """Transcribe mono float32 samples (N,) at 16 kHz, 30 s at most."""
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Free its resources."""

@@ -1,7 +1,7 @@
 """Whisper through transformers: many languages, punctuation, and translation into English.
 
 Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022); the thresholds at which
-a window is heard again at a higher temperature, or taken for silence, are those of its section 4.5.
+a window is decoded again at a higher temperature, or taken for silence, are those of its section 4.5.
 """
 
 import math
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import WhisperForConditionalGeneration, WhisperProcessor
-from transformers.models.whisper.tokenization_whisper import LANGUAGES, _combine_tokens_into_words
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
+from asr.token_words import token_words
 from asr.transcript import SAMPLE_RATE, Heard, Segment, Task, Word
 from errors import InvalidRequest
 
@@ -32,8 +33,8 @@ class Whisper:
     expected_wer = 0.25
 
     def __init__(self, name: str, device: str) -> None:
-        """name: a folder or hub id. Raises OSError or ValueError where there is no such checkpoint."""
-        dtype = torch.float16 if device == "cuda" else torch.float32
+        """Load a folder or hub id. Raises OSError or ValueError if there is no such checkpoint."""
+        dtype = torch.float32 if device == "cpu" else torch.float16
         self.name = Path(name).name
         self._processor: Any = WhisperProcessor.from_pretrained(name)
         model: Any = WhisperForConditionalGeneration.from_pretrained(name, dtype=dtype)
@@ -48,7 +49,7 @@ class Whisper:
 
     @torch.inference_mode()
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
-        """As of Recogniser. InvalidRequest: the prompt holds one of Whisper's own tokens."""
+        """See Recogniser. Raises InvalidRequest if the prompt contains one of Whisper's special tokens."""
         language, no_speech = self._language_and_silence(samples)
         language = task.language or language
         found = self._generate(samples, task, language)
@@ -62,7 +63,7 @@ class Whisper:
         self._model.cpu()
 
     def _language_and_silence(self, samples: np.ndarray) -> tuple[str, float]:
-        """The likeliest language, and how likely nobody speaks: what Whisper says right after its start."""
+        """The likeliest language, and the probability of no speech: Whisper's first prediction."""
         features = self._features(samples, padding="max_length")["input_features"]
         start = torch.tensor([[self._generation.decoder_start_token_id]], device=self._model.device)
         logits = self._model(features, decoder_input_ids=start).logits[0, -1].float()
@@ -154,9 +155,8 @@ class Whisper:
         tokenizer = self._processor.tokenizer
         spoken = [index for index, token in enumerate(tokens) if token < tokenizer.eos_token_id]
         ends = [float(segment["start"]), *segment["token_timestamps"].tolist()]
-        ids, name = [tokens[index] for index in spoken], LANGUAGES.get(language, "english")
-        texts, _, groups = _combine_tokens_into_words(tokenizer, ids, name)
-        for text, group in zip(texts, groups, strict=True):
+        ids = [tokens[index] for index in spoken]
+        for text, group in token_words(ids, tokenizer.decode, language):
             first, last = spoken[group[0]], spoken[group[-1]]
             sure = float(likelihoods[first : last + 1].mean().exp())
             yield Word(text.strip(), ends[first], ends[last + 1], sure)

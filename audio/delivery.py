@@ -10,7 +10,8 @@ import av
 import av.filter
 import numpy as np
 
-SAMPLE_RATE = 24_000
+from audio.frames import SAMPLE_RATE
+
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
 MAX_SEMITONES = 12.0
 MIN_VOLUME_DB, MAX_VOLUME_DB = -40.0, 20.0

@@ -9,9 +9,10 @@ import av
 import numpy as np
 import soxr
 
+from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
 
-SAMPLE_RATE = 24_000
+BLOCK = 10 * SAMPLE_RATE  # samples encoded at once
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,12 @@ class Encoder:
         self._held = np.empty(0, np.float32)
         self._written = 0
 
-    def write(self, samples: np.ndarray, *, last: bool = False) -> None:
+    def write(self, samples: np.ndarray) -> None:
+        """In blocks, so that no second whole of the samples is made."""
+        for start in range(0, len(samples), BLOCK):
+            self._write(samples[start : start + BLOCK])
+
+    def _write(self, samples: np.ndarray, *, last: bool = False) -> None:
         clipped = np.clip(samples, -1.0, 1.0).astype(np.float32)
         if self._format.rate != SAMPLE_RATE:
             clipped = self._resampler.resample_chunk(clipped, last=last)
@@ -119,7 +125,7 @@ class Encoder:
 
     def close(self) -> None:
         """Write what is still held, and the end of the file."""
-        self.write(np.empty(0, np.float32), last=True)
+        self._write(np.empty(0, np.float32), last=True)
         self._container.mux(self._stream.encode(None))
         self._container.close()
 
@@ -131,6 +137,22 @@ class Encoder:
         frame.sample_rate, frame.pts = self._format.rate, self._written
         self._written += len(samples)
         self._container.mux(self._stream.encode(frame))
+
+
+class FlacRecorder:
+    """Samples (n,) at 24 kHz that become a FLAC file as they come."""
+
+    def __init__(self) -> None:
+        self._output = BytesIO()
+        self._encoder = Encoder(self._output, FORMATS["flac"], OPTIONS)
+
+    def write(self, samples: np.ndarray) -> None:
+        self._encoder.write(samples)
+
+    def close(self) -> bytes:
+        """The file, when all is written."""
+        self._encoder.close()
+        return self._output.getvalue()
 
 
 class Pipe(RawIOBase):

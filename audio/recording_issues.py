@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from audio.activity import STEP, STEPS_PER_SECOND
+from audio.frames import SAMPLE_RATE
 from audio.pitch import FLOOR_HZ, pitch_track
-from audio.reference import SAMPLE_RATE, STEP, STEPS_PER_SECOND
 
 PITCH_RATE = 8_000
 PITCH_CHUNK = 10 * PITCH_RATE

@@ -1,7 +1,7 @@
 """The best stretch of a long recording to make a voice of: speech of one voice, not clipped, of steady level.
 
 The recording is cut into phrases at its pauses. Each phrase counts with its seconds, for or against; the
-stretch of at most 30 s with the highest count is taken, whole phrases only.
+stretch with the highest count, no longer than the model follows, is taken, whole phrases only.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio import activity
+from audio.activity import SPEECH_RANGE_DB, STEP, STEPS_PER_SECOND, loudness_of, speech_levels
+from audio.frames import SAMPLE_RATE
 from audio.loudness import at_usual_loudness
 from audio.music import is_music
 from audio.recording_issues import (
@@ -22,16 +25,13 @@ from audio.recording_issues import (
 from audio.reference import (
     KEPT_AFTER,
     KEPT_BEFORE,
-    LOUD_FRAMES,
     MAX_SECONDS,
-    SAMPLE_RATE,
+    MIN_VOICE_SECONDS,
     SILENCE_DB,
-    SPEECH_RANGE_DB,
-    STEP,
-    STEPS_PER_SECOND,
+    no_voice,
     prepare_reference,
-    speech_levels,
 )
+from audio.voice_activity import SPOKEN, WINDOW_SECONDS, speech_probabilities
 from errors import InvalidAudio
 
 MIN_SECONDS = 2.0
@@ -42,9 +42,7 @@ PAUSE_FRAMES, CLICK_FRAMES = 25, 10
 
 CLIPPED, CLIPPED_BEYOND_USE = 0.01, 0.15
 OFF_LEVEL_DB = 8.0
-UNVOICED = 0.1
-NO_VOICE = 0.05
-STEADY_SOUND_DB = 2.5
+NO_VOICE = 0.3  # of a phrase's time: noise, tones and music between what is said
 NOISY_DB = 15.0
 STRAY_SECONDS = 1.7  # at the border of two speakers' phrases a window of the model belongs to both
 # What a second of a phrase counts, by its worst fault; pauses cost what they are longer than a second.
@@ -57,9 +55,10 @@ SecondSpeaker = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 @dataclass(frozen=True)
 class ReferenceSelection:
-    """Samples ready for the codec at a usual loudness (float32 mono 24 kHz, 1 to 30 s), and whence they came.
+    """Samples ready for the codec at a usual loudness (float32 mono 24 kHz), and whence they came.
 
     start_seconds, end_seconds: the used part of the recording, of source_seconds.
+    whole: whether all that is said in the recording is in that part.
     findings: what a listener should know; empty for a good recording.
     """
 
@@ -67,6 +66,7 @@ class ReferenceSelection:
     start_seconds: float
     end_seconds: float
     source_seconds: float
+    whole: bool
     findings: tuple[RecordingIssue, ...]
 
 
@@ -74,14 +74,14 @@ class ReferenceSelection:
 class Phrases:
     """The phrases of a recording, one per row.
 
-    first, end: frames of 10 ms; level in dB; clipped, voiced: shares; pitch: median in Hz, NaN if unvoiced.
+    first, end: frames of 10 ms; level in dB; clipped, spoken: shares; pitch: median in Hz, NaN if unvoiced.
     """
 
     first: np.ndarray
     end: np.ndarray
     level: np.ndarray
     clipped: np.ndarray
-    voiced: np.ndarray
+    spoken: np.ndarray
     pitch: np.ndarray
 
     @property
@@ -89,8 +89,12 @@ class Phrases:
         return (self.end - self.first) / STEPS_PER_SECOND
 
 
-def select_reference(samples: np.ndarray, second_speaker: SecondSpeaker | None = None) -> ReferenceSelection:
-    """Choose from mono float32 samples (N,) at 24 kHz, at least 2 s, and say what was found.
+def select_reference(
+    samples: np.ndarray,
+    second_speaker: SecondSpeaker | None = None,
+    max_seconds: float = MAX_SECONDS,
+) -> ReferenceSelection:
+    """Choose at most max_seconds of mono float32 samples (N,) at 24 kHz, at least 2 s; say what was found.
 
     Without second_speaker two voices are told by their pitch.
     Raises InvalidAudio: audio_too_short, audio_silent, audio_not_finite, audio_no_speech, audio_clipped.
@@ -98,38 +102,34 @@ def select_reference(samples: np.ndarray, second_speaker: SecondSpeaker | None =
     seconds = len(samples) / SAMPLE_RATE
     if seconds < MIN_SECONDS:
         raise _too_short(f"The recording is {seconds:.2f} s long; at least {MIN_SECONDS:g} s are needed")
-    prepare_reference(samples)  # refuses what holds no sound at all
+    prepare_reference(samples)  # refuses what holds no sound or no voice at all
     levels = speech_levels(samples)
-    loud = float(np.partition(levels, -LOUD_FRAMES)[-LOUD_FRAMES])
-    pitches = pitches_of(samples, len(levels))
-    phrases = phrases_of(samples, levels, pitches, loud)
-    _refuse_without_voice(phrases, levels)
+    loud = loudness_of(levels)
+    phrases = phrases_of(samples, levels, loud)
+    if not len(phrases.first) or phrases.spoken @ phrases.seconds < MIN_VOICE_SECONDS:
+        raise no_voice("the recording")
     if second_speaker is None:
         other = second_voice(phrases.pitch, phrases.seconds).astype(float)
     else:
         spans = zip(phrases.first * STEP, phrases.end * STEP, strict=True)
         other = second_speaker([samples[begin:stop] for begin, stop in spans])
-    first, last = best_window(phrases, worths(phrases, other > 0.5))
+    first, last = best_window(phrases, worths(phrases, other > 0.5), max_seconds)
     chosen = slice(first, last + 1)
     start = max(int(phrases.first[first]) * STEP - KEPT_BEFORE, 0)
     end = min(int(phrases.end[last]) * STEP + KEPT_AFTER, len(samples))
     hum = hum_of(samples, loud)
     findings = _findings(samples[start:end], phrases, chosen, other, loud, hum)
-    used = prepare_reference(at_usual_loudness(samples[start:end]))
+    used = prepare_reference(at_usual_loudness(samples[start:end]), max_seconds)
     offset = start / SAMPLE_RATE
+    left_out = float(np.delete(phrases.seconds * phrases.spoken, np.arange(first, last + 1)).sum())
     return ReferenceSelection(
-        used.samples, offset + used.start_seconds, offset + used.end_seconds, seconds, findings
+        used.samples,
+        offset + used.start_seconds,
+        offset + used.end_seconds,
+        seconds,
+        left_out < MIN_VOICE_SECONDS and not used.trimmed,
+        findings,
     )
-
-
-def _refuse_without_voice(phrases: Phrases, levels: np.ndarray) -> None:
-    if not len(phrases.first):
-        raise _no_speech("It holds clicks only")
-    inside = [levels[a:b] for a, b in zip(phrases.first, phrases.end, strict=True)]
-    if np.concatenate(inside).std() < STEADY_SOUND_DB:
-        raise _no_speech("It holds one steady sound, such as a hum, noise or music")
-    if np.average(phrases.voiced, weights=phrases.seconds) < NO_VOICE:
-        raise _no_speech("No voice was heard in it, only noise or whispering")
 
 
 def _findings(
@@ -174,20 +174,21 @@ def _two_voices(both_used: bool) -> str:
     return f"Two voices were heard; {used}."
 
 
-def phrases_of(samples: np.ndarray, levels: np.ndarray, pitches: np.ndarray, loud: float) -> Phrases:
+def phrases_of(samples: np.ndarray, levels: np.ndarray, loud: float) -> Phrases:
     """Cut a recording, whose loudest frames have the level `loud`, into its phrases and measure each."""
     floor = float(np.quantile(levels, 0.1))
     threshold = max(loud - SPEECH_RANGE_DB, min(floor + ABOVE_FLOOR_DB, loud - BELOW_LOUD_DB), SILENCE_DB)
-    first, end = runs(levels >= threshold)
+    first, end = phrase_runs(levels >= threshold)
     clipped = clipped_share(samples, levels > loud - BELOW_LOUD_DB)
     spans = [slice(*span) for span in zip(first, end, strict=True)]
+    pitches, spoken = pitches_of(samples, len(levels)), spoken_steps(samples, len(levels))
     voiced = [~np.isnan(pitches[span]) for span in spans]
     return Phrases(
         first,
         end,
         np.array([10 * np.log10(np.mean(10 ** (levels[span] / 10))) for span in spans]),
         np.array([clipped[span].mean() for span in spans]),
-        np.array([there.mean() for there in voiced]),
+        np.array([spoken[span].mean() for span in spans]),
         np.array(
             [
                 np.median(pitches[span][there]) if there.any() else np.nan
@@ -197,10 +198,16 @@ def phrases_of(samples: np.ndarray, levels: np.ndarray, pitches: np.ndarray, lou
     )
 
 
-def runs(loud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def spoken_steps(samples: np.ndarray, steps: int) -> np.ndarray:
+    """Of each 10 ms, whether somebody speaks."""
+    probabilities = speech_probabilities(samples, SAMPLE_RATE)
+    windows = (np.arange(steps) / STEPS_PER_SECOND / WINDOW_SECONDS).astype(int)
+    return probabilities[np.minimum(windows, len(probabilities) - 1)] > SPOKEN
+
+
+def phrase_runs(loud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First and end frame of each run of loud frames; short pauses are bridged, clicks left out."""
-    edges = np.diff(np.concatenate([[0], loud.astype(np.int8), [0]]))
-    first, end = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)
+    first, end = activity.runs(loud)
     apart = first[1:] - end[:-1] >= PAUSE_FRAMES
     first, end = first[np.concatenate([[True], apart])], end[np.concatenate([apart, [True]])]
     whole = end - first >= CLICK_FRAMES
@@ -210,21 +217,21 @@ def runs(loud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def worths(phrases: Phrases, other: np.ndarray) -> np.ndarray:
     """What a second of each phrase counts."""
     clipped = phrases.clipped > CLIPPED
-    fit = (phrases.voiced >= UNVOICED) & ~clipped & ~other
+    fit = (phrases.spoken >= NO_VOICE) & ~clipped & ~other
     judges = fit if fit.any() else np.ones_like(fit)
     usual = np.median(np.repeat(phrases.level, np.where(judges, phrases.end - phrases.first, 0)))
     fit &= np.abs(phrases.level - usual) <= OFF_LEVEL_DB
     return np.select([other, clipped, ~fit], [OTHER_VOICE, CLIPPED_WORTH, UNFIT], GOOD)
 
 
-def best_window(phrases: Phrases, worth: np.ndarray) -> tuple[int, int]:
-    """The first and last phrase of the best stretch of at most 30 s, or of one longer phrase."""
+def best_window(phrases: Phrases, worth: np.ndarray, max_seconds: float) -> tuple[int, int]:
+    """The first and last phrase of the best stretch of at most max_seconds, or of one longer phrase."""
     gaps = np.concatenate([[0.0], (phrases.first[1:] - phrases.end[:-1]) / STEPS_PER_SECOND])
     total = np.cumsum(worth * phrases.seconds)
     pauses = np.cumsum(np.maximum(gaps - 1, 0) * PAUSE_WORTH)
     best, chosen = -np.inf, (0, 0)
     for first in range(len(gaps)):
-        ends = phrases.end[first:] - phrases.first[first] <= MAX_SECONDS * STEPS_PER_SECOND
+        ends = phrases.end[first:] - phrases.first[first] <= max_seconds * STEPS_PER_SECOND
         lasts = slice(first, first + max(int(ends.sum()), 1))
         before = total[first] - worth[first] * phrases.seconds[first] + pauses[first]
         counts = total[lasts] + pauses[lasts] - before
@@ -233,9 +240,5 @@ def best_window(phrases: Phrases, worth: np.ndarray) -> tuple[int, int]:
     return chosen
 
 
-def _no_speech(finding: str) -> InvalidAudio:
-    return InvalidAudio(f"{finding}; send a recording of someone speaking.", code="audio_no_speech")
-
-
 def _too_short(finding: str) -> InvalidAudio:
-    return InvalidAudio(f"{finding}; 5 to 30 s are best.", code="audio_too_short")
+    return InvalidAudio(f"{finding}; 5 to 15 s are best.", code="audio_too_short")

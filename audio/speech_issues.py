@@ -7,20 +7,18 @@ the words are the right ones only a recogniser can tell.
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
-from audio.reference import SAMPLE_RATE, SPEECH_RANGE_DB, STEPS_PER_SECOND, speech_levels
+from audio.activity import LOUD_FRAMES, SPEECH_RANGE_DB, STEPS_PER_SECOND, loudness_of, runs
+from audio.frames import SAMPLE_RATE
+from audio.speech_track import HOP, SpeechTrack
 
 # Speech stands at -30 to -10 dB; what never comes above -50 nobody would hear beside it.
 INAUDIBLE_DB = -50.0
-LOUD_STEPS = 20  # the loudness is what the loudest 0.2 s reach
 MAX_PAUSE_SECONDS = 2.5  # readers pause up to a second between sentences, two between paragraphs
 
-FULL_SCALE = 0.999
-CLIPPED_RUN = 3  # samples: a single peak that touches full scale is not flat
 CLIPPED_SHARE = 0.0005  # of all samples: half a millisecond in each second, heard as crackling
 
 # Nobody says more than 25 letters a second, and the slowest readers say 5; some silence is always added.
@@ -29,7 +27,6 @@ SPARE_SECONDS = 3.0
 # Letters that a character sounds like: digits are said as words, a Chinese or Japanese sign is a syllable.
 DIGIT_LETTERS, SIGN_LETTERS = 4, 3
 
-HOP, WINDOW, BANDS = SAMPLE_RATE // 50, 1024, 24
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP
 MIN_LOOP, MAX_LOOP = 0.3, 6.0  # seconds of what is repeated
 REPEATED_SECONDS = 3.0  # how long it goes on after the first time: people repeat a word, not that long
@@ -50,35 +47,38 @@ class SpeechIssue:
 
 def find_speech_issues(samples: np.ndarray, text: str) -> list[SpeechIssue]:
     """What is wrong with mono float32 samples (N,) at 24 kHz that should say this text."""
-    if len(samples) < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_STEPS * 2:
-        return [SpeechIssue("too_short", 0.0, len(samples) / SAMPLE_RATE, "There is hardly any sound.")]
-    levels = speech_levels(samples)
-    loud = float(np.partition(levels, -LOUD_STEPS)[-LOUD_STEPS])
+    track = SpeechTrack()
+    track.push(samples)
+    track.close()
+    return speech_issues_in(track, text)
+
+
+def speech_issues_in(track: SpeechTrack, text: str) -> list[SpeechIssue]:
+    """What is wrong with the sound that was taken down, which should say this text."""
+    seconds = track.samples / SAMPLE_RATE
+    if track.samples < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_FRAMES * 2:
+        return [SpeechIssue("too_short", 0.0, seconds, "There is hardly any sound.")]
+    levels = track.levels
+    loud = loudness_of(levels)
     if loud < INAUDIBLE_DB:
-        return [SpeechIssue("silence", 0.0, len(samples) / SAMPLE_RATE, "Nothing can be heard.")]
-    found = [*silences(levels, loud), *clipping(samples), *loops(samples, levels, loud)]
-    return [*found, *wrong_length(len(samples) / SAMPLE_RATE, text)]
+        return [SpeechIssue("silence", 0.0, seconds, "Nothing can be heard.")]
+    found = [*silences(levels, loud), *clipping(track), *loops(track.spectra, levels, loud)]
+    return [*found, *wrong_length(seconds, text)]
 
 
 def silences(levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
     """Pauses that no reader makes. levels: of each 10 ms, in dB."""
-    sound = np.flatnonzero(levels > loud - SPEECH_RANGE_DB)
-    edges = [-1, *sound.tolist(), len(levels)]
-    for before, after in pairwise(edges):
-        seconds = (after - before - 1) / STEPS_PER_SECOND
+    for first, end in zip(*runs(levels <= loud - SPEECH_RANGE_DB), strict=True):
+        start, seconds = int(first) / STEPS_PER_SECOND, int(end - first) / STEPS_PER_SECOND
         if seconds > MAX_PAUSE_SECONDS:
-            start = (before + 1) / STEPS_PER_SECOND
             yield SpeechIssue("silence", start, start + seconds, f"Nothing is said for {seconds:.1f} s.")
 
 
-def clipping(samples: np.ndarray) -> Iterator[SpeechIssue]:
+def clipping(track: SpeechTrack) -> Iterator[SpeechIssue]:
     """Peaks cut flat at full scale."""
-    full = np.abs(samples) >= FULL_SCALE
-    flat = np.lib.stride_tricks.sliding_window_view(full, CLIPPED_RUN).all(axis=1)
-    share = flat.mean()
+    share = track.flat / track.samples
     if share > CLIPPED_SHARE:
-        where = np.flatnonzero(flat)
-        start, end = int(where[0]) / SAMPLE_RATE, int(where[-1] + CLIPPED_RUN) / SAMPLE_RATE
+        start, end = track.first_flat / SAMPLE_RATE, track.last_flat / SAMPLE_RATE
         yield SpeechIssue("clipping", start, end, f"{share:.2%} of the samples are cut off at full scale.")
 
 
@@ -99,12 +99,11 @@ def _letters(character: str) -> int:
     return SIGN_LETTERS if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def loops(samples: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
+def loops(spectra: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
     """The stretch that repeats itself longest, or a sound that is held, if either goes on for 3 s.
 
     Two moments are alike where their spectra, a third of a second around each, correlate.
     """
-    spectra = log_spectra(samples)
     sounding = levels[:: STEPS_PER_SECOND // FRAMES_PER_SECOND][: len(spectra)] > loud - SPEECH_RANGE_DB
     spectra = spectra[: len(sounding)]
     spectra = (spectra - spectra[sounding].mean(axis=0)) * sounding[:, None]
@@ -129,27 +128,18 @@ def alike(spectra: np.ndarray, energy: np.ndarray, sounding: np.ndarray, lag: in
         return np.zeros(0, bool)
 
     def around(values: np.ndarray) -> np.ndarray:
-        return np.convolve(values, np.ones(width), mode="same")
+        total = np.cumsum(np.pad(values, (width // 2 + 1, width // 2)), dtype=np.float64)
+        return total[width:] - total[:-width]
 
-    product = around((spectra[:-lag] * spectra[lag:]).sum(axis=1))
-    norm = np.sqrt(around(energy[:-lag]) * around(energy[lag:]))
+    product = around(np.einsum("ij,ij->i", spectra[:-lag], spectra[lag:]))
+    norm = np.sqrt(np.maximum(around(energy[:-lag]) * around(energy[lag:]), 0))
     heard = around((sounding[:-lag] & sounding[lag:]).astype(float)) > width / 2
     return heard & (product > ALIKE * np.maximum(norm, 1e-9))
 
 
 def longest_run(flags: np.ndarray) -> tuple[int, int]:
     """Where the longest run of True begins, and its length."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    starts, ends = runs(flags)
+    lengths = ends - starts
     longest = int(lengths.argmax()) if len(lengths) else 0
     return (int(starts[longest]), int(lengths[longest])) if len(lengths) else (0, 0)
-
-
-def log_spectra(samples: np.ndarray) -> np.ndarray:
-    """The spectrum of each 20 ms in 24 mel bands up to 8 kHz, in dB (frames, 24)."""
-    frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
-    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32))))
-    mels = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 1)
-    edges = np.round(700 * (10 ** (mels / 2595) - 1) * WINDOW / SAMPLE_RATE).astype(int)
-    bands = [power[:, low : max(high, low + 1)].mean(axis=1) for low, high in pairwise(edges)]
-    return 10 * np.log10(np.stack(bands, axis=1) + 1e-8)

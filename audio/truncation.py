@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 import av
 
+from audio import mp3
+
 # A size of at least 1 GiB is what live recorders write before they know it; no request is that large.
 PLACEHOLDER = 2**30
 COMMENTS = re.compile(rb"LIST(....)INFO", re.DOTALL)
 DECLARED_LENGTH = {"flac", "aiff", "au"}
 ISO_BOXES = {b"moov", b"mdat", b"moof"}
-MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-MPEG1_RATES = (44_100, 48_000, 32_000)
+# Some encoders leave out the last bytes of the last frame; a file that was cut mostly misses more.
+MISSING_BYTES = 3
 
 
 def ends_early(data: bytes) -> bool:
@@ -129,8 +130,9 @@ class Ending:
 
 def judge_ending(ending: Ending, data: bytes, decoded_seconds: float) -> bool:
     """Whether the decoded sound falls short of what the file said, or broke off in the middle of a frame."""
-    last = ending.last_packet
-    broken = ending.last_failed or ending.cut_off or mp3_frame_bytes(last) > len(last)
+    missing_bytes = mp3.frame_bytes(ending.last_packet) - len(ending.last_packet)
+    whole_but_bytes = 0 < missing_bytes <= MISSING_BYTES and not ending.cut_off
+    broken = not whole_but_bytes and (ending.last_failed or ending.cut_off or missing_bytes > 0)
     promised = promised_seconds(ending, data)
     if promised is None:
         return broken
@@ -141,29 +143,6 @@ def judge_ending(ending: Ending, data: bytes, decoded_seconds: float) -> bool:
 def promised_seconds(ending: Ending, data: bytes) -> float | None:
     """The length that a header declares, or None where FFmpeg only estimates one from the bit rate."""
     name, duration = ending.container.format.name, ending.container.duration
-    if not duration or not (name in DECLARED_LENGTH or (name == "mp3" and has_frame_count(data))):
-        return None
-    return duration / av.time_base
-
-
-def has_frame_count(data: bytes) -> bool:
-    """Whether the first MPEG frame, behind an ID3v2 tag, is a Xing, Info or VBRI header."""
-    start = 0
-    if data[:3] == b"ID3" and len(data) >= 10:
-        size = sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
-        start = 10 + size
-    head = data[start : start + 64]
-    return any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
-
-
-def mp3_frame_bytes(packet: bytes) -> int:
-    """The length in bytes that a Layer III frame header gives for its frame; 0 where it is none."""
-    if len(packet) < 4 or packet[0] != 0xFF or packet[1] & 0xE6 != 0xE2:
-        return 0
-    version, bitrate, rate = packet[1] >> 3 & 3, packet[2] >> 4, packet[2] >> 2 & 3
-    if version == 1 or bitrate == 15 or rate == 3:
-        return 0
-    mpeg1 = version == 3
-    kbps = (MPEG1_KBPS if mpeg1 else MPEG2_KBPS)[bitrate]
-    sample_rate = MPEG1_RATES[rate] // {3: 1, 2: 2, 0: 4}[version]
-    return (144_000 if mpeg1 else 72_000) * kbps // sample_rate + (packet[2] >> 1 & 1)
+    if name == "mp3":
+        return mp3.declared_seconds(data)
+    return duration / av.time_base if duration and name in DECLARED_LENGTH else None

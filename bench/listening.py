@@ -7,8 +7,8 @@ import soxr
 from pocketsphinx import Config, Decoder
 
 from asr.words import words_of
+from audio.frames import SAMPLE_RATE
 
-SAMPLE_RATE = 24_000
 RECOGNISER_RATE = 16_000
 WINDOW = 1024
 BANDS = 24

@@ -28,8 +28,8 @@ import torch
 
 from asr.words import words_of, wrong_words
 from audio.encode import encode_audio
+from audio.frames import SAMPLE_RATE
 from bench.quality_voices import Clip, Voice, of_length, people, pseudo_speakers
-from higgs.codecs.base import SAMPLE_RATE
 from higgs.codecs.vocoder.analysis import analyse
 from settings import load_settings
 from speakers.encoder import weights_file

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from higgs.codecs.base import SAMPLE_RATE
+from audio.frames import SAMPLE_RATE
 
 # Resampling moves who speaks: a clip played at these speeds is another speaker's (bundled-voice.md).
 SHIFTS = (1.0, 0.87, 1.15)

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from transformers import HiggsAudioV2TokenizerConfig
 
+from audio.frames import SAMPLE_RATE
 from bench.serve import Answer
 from bench.subject import DEVICE, default_model, model_named, options_named, some_prompt
-from higgs.codecs.base import SAMPLE_RATE, Codec, load_codec
+from higgs.codecs.base import Codec, load_codec
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from higgs.engine.engine import Engine

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
-from higgs.codecs.base import FRAME_RATE
+from audio.frames import FRAME_RATE
 
 MAX_CHUNK = 128  # frames
 RESERVE = 0.15  # seconds left to play at which what is there is handed out

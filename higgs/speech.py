@@ -1,5 +1,6 @@
 """From the engine's codes to samples, piece by piece or as a whole."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +10,16 @@ from typing import Literal
 import numpy as np
 import torch
 
+from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
+from audio.quiet_ends import DeadSound, faded, without_quiet_end
 from errors import ModelError
-from higgs.codecs.base import CODEBOOKS, HOP, Codec
+from higgs.codecs.base import Codec
 from higgs.engine.engine import Engine
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
-from higgs.playback import playback_chunks
-from higgs.prompts.v2 import Prompt
+from higgs.engine.scheduler import Place
+from higgs.playback import MAX_CHUNK, playback_chunks
+from higgs.prompts.v2 import LazyPrompt, Prompt
 
 FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
@@ -40,15 +44,50 @@ class Speech:
 
 
 @dataclass(frozen=True)
+class SpeechReport:
+    """What a speech cost and how it ended; see Speech."""
+
+    finish_reason: Literal["stop", "length"]
+    prompt_text_tokens: int
+    prompt_audio_tokens: int
+    completion_audio_tokens: int
+    seed: int
+
+
+class SampleBuffer:
+    """Samples that are appended to one array, which grows by half when it is full: no list of pieces stands
+    beside the whole when they are joined."""
+
+    def __init__(self) -> None:
+        self._samples = np.empty(SAMPLE_RATE, np.float32)
+        self._length = 0
+
+    def append(self, samples: np.ndarray) -> None:
+        end = self._length + len(samples)
+        if end > len(self._samples):
+            grown = np.empty(max(end, len(self._samples) * 3 // 2), np.float32)
+            grown[: self._length] = self._samples[: self._length]
+            self._samples = grown
+        self._samples[self._length : end] = samples
+        self._length = end
+
+    @property
+    def samples(self) -> np.ndarray:
+        return self._samples[: self._length]
+
+
+@dataclass(frozen=True)
 class TextChunk:
     """What is spoken in one go: a prompt, and the columns that its speech may take.
 
+    min_frames: frames that the text takes at least; quiet behind fewer is no good end.
     follows:    the number of the piece that its voice spoke before, if it is to go on from there.
     continuation_prompt:   the prompt instead of the other, made with the codes (8, T) of that piece.
     """
 
-    prompt: Prompt
+    prompt: Prompt | LazyPrompt
     max_steps: int
+    min_frames: int = 0
     previous: int | None = None
     continuation_prompt: Callable[[torch.Tensor], Prompt] | None = None
 
@@ -73,6 +112,7 @@ class SpeechStream:
     options:   of the first piece; the others take the seeds that follow its own. Without a seed, a model that
                ends before it speaks is asked again with another.
     longest:   columns in all; None for no other bound than the pieces' own.
+    place:     held in the queue for the first piece.
     """
 
     def __init__(
@@ -82,6 +122,7 @@ class SpeechStream:
         segments: Sequence[SpeechSegment],
         options: SamplingOptions,
         longest: int | None = None,
+        place: Place | None = None,
     ) -> None:
         self._pieces = [piece for segment in segments for piece in segment.pieces]
         for piece in self._pieces:
@@ -92,11 +133,13 @@ class SpeechStream:
         self._cancelled = False
         self._spoken: list[Generation] = []
         self._codes: list[torch.Tensor] = []
-        self._as_spoken: list[np.ndarray] = []
-        self._heard: list[np.ndarray] = []
-        self._submit(0, admitted=False)
+        self._last_begun = 0  # samples of the segment before those of its last piece
+        self._dead: dict[int, Literal["stop", "length"]] = {}  # pieces that were stopped in dead sound
+        self._watchers: list[Callable[[np.ndarray], None]] = []
+        self._samples_spoken = 0
+        self._submit(0, admitted=False, place=place)
 
-    def _submit(self, index: int, admitted: bool = True) -> bool:
+    def _submit(self, index: int, admitted: bool = True, place: Place | None = None) -> bool:
         """Give the engine a piece; False if there are no columns left for it."""
         columns = self._pieces[index].max_steps
         if self._longest is not None:
@@ -107,7 +150,7 @@ class SpeechStream:
         seed = None if first is None else (first + index) % 2**63
         options, prompt = replace(self._options, seed=seed), self._prompt(self._pieces[index])
         with self._changing:
-            generation = self._engine.submit(prompt, options, columns, admitted=admitted)
+            generation = self._engine.submit(prompt, options, columns, admitted=admitted, place=place)
             self._spoken[index:] = [generation]
             if self._cancelled:
                 generation.cancel()
@@ -116,24 +159,29 @@ class SpeechStream:
     def _prompt(self, piece: TextChunk) -> Prompt:
         """The prompt that goes on from the piece before, if that came to a good end."""
         if piece.previous is None or piece.continuation_prompt is None:
-            return piece.prompt
+            return piece.prompt.made()
         codes, before = self._codes[piece.previous], self._spoken[piece.previous]
         return (
             piece.continuation_prompt(codes)
             if before.finish_reason == "stop" and codes.numel()
-            else piece.prompt
+            else piece.prompt.made()
         )
 
-    def _frames(self, pieces: Iterable[int]) -> Iterator[torch.Tensor]:
+    def _frames(self, pieces: range) -> Iterator[torch.Tensor]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
+        self._last_begun = sys.maxsize
         for index in pieces:
             if index and not self._submit(index):
                 return
+            if index == pieces[-1]:
+                self._last_begun = sum(codes.shape[1] for codes in self._codes[pieces[0] :]) * HOP
             codes = [NO_CODES]
-            for frames in self._spoken[index] if index else self._first_frames():
-                codes.append(frames)
-                yield frames
-            self._codes.append(torch.cat(codes, dim=1))
+            try:
+                for frames in self._spoken[index] if index else self._first_frames():
+                    codes.append(frames)
+                    yield frames
+            finally:
+                self._codes.append(torch.cat(codes, dim=1))
 
     def _first_frames(self) -> Iterator[torch.Tensor]:
         """The codes of the first piece, by another seed if the model ends at once and none was asked for."""
@@ -148,18 +196,41 @@ class SpeechStream:
                 yield from frames
                 return
 
-    def _samples(self, pieces: Iterable[int], at_once: bool) -> Iterator[np.ndarray]:
-        """What the model speaks, decoded as one stretch of sound."""
+    def _samples(self, pieces: range, at_once: bool) -> Iterator[np.ndarray]:
+        """What the model speaks, decoded as one stretch of sound; it ends where its last piece is dead.
+
+        at_once: nobody hears it before its end, so that pieces need not be small; the codec's memory grows
+        with them, so that they are not large either.
+        """
         decoder, frames = self._codec.decoder(), self._frames(pieces)
-        if at_once:
-            pushed = iter([(torch.cat([NO_CODES, *frames], dim=1), True)])
-        else:
-            first = max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
-            growing = playback_chunks(frames, first, decoder.ahead)
-            pushed = chain(((codes, False) for codes in growing), [(NO_CODES, True)])
-        for codes, last in pushed:
-            self._as_spoken.append(decoder.push(codes, last))
-            yield self._as_spoken[-1]
+        first = MAX_CHUNK if at_once else max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
+        growing = playback_chunks(frames, first, decoder.ahead)
+        dead_sound, given = DeadSound(), 0
+        for codes, last in chain(((codes, False) for codes in growing), [(NO_CODES, True)]):
+            samples = faded(decoder.push(codes, last), given)
+            end = dead_sound.push(samples, self._last_begun)
+            if end is not None and not last:
+                end = -(-end // HOP) * HOP
+                samples = samples[: max(end - given, 0)]
+            given += len(samples)
+            self._samples_spoken += len(samples)
+            for watch in self._watchers:
+                watch(samples)
+            yield samples
+            if end is not None and not last:
+                growing.close()
+                frames.close()
+                return self._stop_dead(pieces[-1], end, dead_sound.sounding)
+
+    def _stop_dead(self, index: int, end: int, sounding: int) -> None:
+        """Stop the last piece of a segment, which has been quiet for long; samples of the segment.
+
+        Its end is as good as any where its text can have been spoken by then.
+        """
+        self._spoken[index].cancel()
+        self._codes[index] = self._codes[index][:, : (end - self._last_begun) // HOP]
+        spoken = (sounding - self._last_begun) // HOP
+        self._dead[index] = "stop" if spoken >= self._pieces[index].min_frames else "length"
 
     def _sound(self, at_once: bool) -> Iterator[np.ndarray]:
         """What is heard: filtered, and with the pauses."""
@@ -167,38 +238,43 @@ class SpeechStream:
         for segment in self._segments:
             pieces = range(begun, begun + len(segment.pieces))
             begun = pieces.stop
-            yield from segment.filter(self._samples(pieces, at_once))
+            yield from segment.filter(without_quiet_end(self._samples(pieces, at_once)))
             if len(self._codes) < begun:
                 return
             yield np.zeros(segment.silence, np.float32)
 
     def speech(self) -> Speech:
         """Wait for the whole. Cancelled, or ModelError if the model failed or ended without a frame."""
-        self._heard += self._sound(at_once=True)
-        if not any(map(len, self._as_spoken)):
+        as_spoken, heard, count = SampleBuffer(), SampleBuffer(), 0
+        changed = any(segment.silence or segment.filter is not iter for segment in self._segments)
+        self.watch(as_spoken.append)
+        for samples in self._sound(at_once=True):
+            count += len(samples)
+            if changed:
+                heard.append(samples)
+        if not self._samples_spoken:
             raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
-        return self.finished()
+        samples = heard.samples if changed else as_spoken.samples[:count]
+        return Speech(samples, as_spoken.samples, **vars(self.finished()))
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Samples float32 (n,) at 24 kHz, in pieces that grow. Errors as of `speech`."""
-        for samples in self._sound(at_once=False):
-            self._heard.append(samples)
-            yield samples
+        """Samples float32 (n,) at 24 kHz, in pieces that grow; they are not kept. Errors as of `speech`."""
+        return self._sound(at_once=False)
 
-    def finished(self) -> Speech:
-        """All that was heard once the iteration is over, with what it cost."""
+    def watch(self, watcher: Callable[[np.ndarray], None]) -> None:
+        """Show this all samples as the model speaks them, piece by piece, before they are heard."""
+        self._watchers.append(watcher)
+
+    def finished(self) -> SpeechReport:
+        """How it ended and what it cost, once all was heard."""
         prompts = [generation.prompt for generation in self._spoken]
-        whole = len(self._spoken) == len(self._pieces) and all(
-            s.finish_reason == "stop" for s in self._spoken
-        )
-        as_spoken = np.concatenate(self._as_spoken)
-        return Speech(
-            samples=np.concatenate(self._heard),
-            as_spoken=as_spoken,
+        reasons = [self._dead.get(number, s.finish_reason) for number, s in enumerate(self._spoken)]
+        whole = len(reasons) == len(self._pieces) and all(reason == "stop" for reason in reasons)
+        return SpeechReport(
             finish_reason="stop" if whole else "length",
             prompt_text_tokens=sum(prompt.text_tokens for prompt in prompts),
             prompt_audio_tokens=sum(prompt.audio_tokens for prompt in prompts),
-            completion_audio_tokens=len(as_spoken) // HOP,
+            completion_audio_tokens=self._samples_spoken // HOP,
             seed=self.seed,
         )
 

@@ -1,4 +1,4 @@
-"""The voice encoder of Resemblyzer: 1.6 s of speech become a voiceprint of 256 numbers, alike for a speaker.
+"""Resemblyzer's speaker encoder: 1.6 s of speech → an embedding of 256 numbers, similar for one speaker.
 
 Wan, Wang, Papir and Moreno, "Generalized end-to-end loss for speaker verification" (2018). The weights are
 those that the package brings, and the features are its own; the package itself isn't imported, since it would
@@ -25,7 +25,7 @@ BATCH = 32
 
 
 def weights_file() -> Path | None:
-    """The package's weights; None where it isn't installed."""
+    """The weights in the installed package; None if it isn't installed."""
     found = find_spec(PACKAGE)
     folders = found.submodule_search_locations if found else None
     path = Path(folders[0]) / "pretrained.pt" if folders else None
@@ -49,7 +49,7 @@ class SpeakerEncoder(nn.Module):
 
     @torch.inference_mode()
     def embeddings(self, windows: np.ndarray) -> np.ndarray:
-        """Windows of float32 samples (N, 25600) at 16 kHz → voiceprints (N, 256), positive, of length 1."""
+        """Windows of float32 samples (N, 25600) at 16 kHz → embeddings (N, 256) of unit norm."""
         spectrograms = self._spectrograms(torch.from_numpy(windows))
         prints = []
         for part in spectrograms.split(BATCH):

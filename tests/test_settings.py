@@ -63,6 +63,20 @@ def test_every_setting_is_documented() -> None:
     assert all(field.description for field in Settings.model_fields.values())
 
 
+def test_what_kubernetes_sets_for_a_service_of_this_name_is_none_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A kind of fault: names in the environment that others choose."""
+    service = {"PORT": "tcp://10.0.0.1:80", "SERVICE_HOST": "10.0.0.1", "SERVICE_PORT": "80"}
+    service |= {"SERVICE_PORT_HTTP": "80", "PORT_80_TCP": "tcp://10.0.0.1:80", "PORT_80_TCP_PROTO": "tcp"}
+    service |= {"PORT_80_TCP_PORT": "80", "PORT_80_TCP_ADDR": "10.0.0.1", "VOICE_SERVICE_HOST": "10.0.0.2"}
+    service |= {"VOICE_PORT": "tcp://10.0.0.2:80", "MODEL_PORT_80_TCP": "tcp://10.0.0.2:80"}
+    for name, value in service.items():
+        monkeypatch.setenv(f"HIGGS_{name}", value)
+    assert load_settings().port == 8000
+    assert load_settings(["--port", "9002"]).port == 9002
+
+
 def test_former_names_keep_working_with_one_line_of_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

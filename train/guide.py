@@ -9,11 +9,13 @@ seen. So the positions of the text tell the sounds that begin at them and two an
 columns of audio find them where they look. Without it, one phone in thirty was misread.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from higgs.model.transformer import HiggsModel, Rows, rotate, route
+from higgs.model.transformer import Attention, HiggsModel, Layer, Rows, rotate, route
 from train.reading import SOUNDS
 
 LAYERS, HEAD = (2, 3), 0  # the first follows the reading, the second what is spoken of it
@@ -48,8 +50,9 @@ def guided_forward(
     positions = torch.arange(embeddings.shape[1], device=embeddings.device).expand(embeddings.shape[:2])
     rows = Rows.from_mask(mask)
     cos, sin = backbone.rotary(positions)
-    x, middle, losses = embeddings, embeddings, []
-    for index, layer in enumerate(backbone.layers):
+    x, middle = embeddings, embeddings
+    losses: list[torch.Tensor] = []
+    for index, layer in enumerate(cast(list[Layer], backbone.layers)):
         if index == PRONOUNCED:
             middle = x
         if letters is not None and index in LAYERS:
@@ -61,7 +64,7 @@ def guided_forward(
 
 
 def guide_loss(
-    attention: torch.nn.Module, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, letters: torch.Tensor
+    attention: Attention, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, letters: torch.Tensor
 ) -> torch.Tensor:
     """-ln of the share of one head's attention [B, S, S] that falls on the letters, averaged over guided
     rows."""

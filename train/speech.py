@@ -16,7 +16,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from higgs.codecs.vocoder.analysis import SAMPLE_RATE, STEP, STEPS_PER_FRAME, analyse
+from audio.frames import SAMPLE_RATE
+from higgs.codecs.vocoder.analysis import STEP, STEPS_PER_FRAME, analyse
 
 VOICES = ("slt", "rms", "awb", "kal16")
 SHARES = (0.33, 0.31, 0.26, 0.10)

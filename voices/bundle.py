@@ -1,4 +1,4 @@
-"""A voice as one file, to be carried to another server: a ZIP of `voice.json` and `reference.flac`."""
+"""A voice as one file for another server: a ZIP of `voice.json` and `reference.flac`."""
 
 import json
 import math
@@ -63,7 +63,7 @@ class Bundle:
             ValueError,
             TypeError,
         ) as error:
-            message = f"The file is no exported voice: {error}. Send one as the export route gives it."
+            message = f"The file is not an exported voice: {error}. Send a file from the export route."
             raise InvalidRequest(message, code="voice_file_invalid") from error
 
 
@@ -84,12 +84,12 @@ def _checked(described: Any) -> dict[str, Any]:
     names = [field.name for field in fields(Bundle) if field.name not in ("flac", "samples")]
     values = {name: described[name] for name in names}
     if not isinstance(values["name"], str) or not isinstance(values["transcript"], str | None):
-        raise ValueError("its name or transcript is no text")
+        raise ValueError("its name or transcript is not a string")
     if not isinstance(values["delivery"], dict):
-        raise ValueError("its delivery is none")
+        raise ValueError("its delivery is not an object")
     times = [float(values[f"{kind}_seconds"]) for kind in ("source", "start", "end")]
     if not all(map(math.isfinite, times)) or not 0 <= times[1] < times[2] <= times[0]:
-        raise ValueError("its times make no sense")
+        raise ValueError("start_seconds and end_seconds are not within source_seconds")
     return values
 
 

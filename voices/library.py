@@ -10,6 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from uuid import uuid4
 
@@ -19,16 +20,24 @@ import torch
 from audio.decode import decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
+from audio.frames import FRAME_RATE, SAMPLE_RATE
 from audio.reference import prepare_reference
 from audio.reference_selection import select_reference
-from errors import InvalidRequest
-from higgs.codecs.base import SAMPLE_RATE, Codec
+from errors import InvalidRequest, StoreUnavailable
+from higgs.codecs.base import Codec
 from higgs.prompts.v2 import Reference
 from speakers.verifier import SpeakerVerifier
 from synthesis.planner import VoiceReference
 from voice_cloning import VoiceCloner
 from voices.bundle import Bundle
-from voices.onboarding import MAX_UPLOAD_SECONDS, Onboarding, VoiceOrder, new_voice_id, place_among
+from voices.onboarding import (
+    MAX_UPLOAD_SECONDS,
+    Onboarding,
+    VoiceOrder,
+    named_freely,
+    new_voice_id,
+    place_among,
+)
 from voices.store.profiles import name_taken, packed
 from voices.store.samples import check_room
 from voices.store.tables import VoiceProfile, VoiceSample
@@ -37,6 +46,7 @@ from voices.store.voice_store import VoiceStore
 # What tells the words of samples at 24 kHz.
 Listen = Callable[[np.ndarray], str | None]
 
+UNNOTICED_SECONDS = 0.5  # by which a reference may be shorter than its recording, and hold all its words
 MAX_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of sound
 
 
@@ -56,19 +66,27 @@ class VoiceLibrary:
         return None if profile is None else (profile, self.reference(profile))
 
     def reference(self, profile: VoiceProfile) -> VoiceReference:
-        """Codes of this model's codec: those kept or, where another made them, new ones of the recording."""
-        sample = self.store.profiles.sample(profile.owner, profile.id)
-        codes = torch.from_numpy(sample.codes)
-        if sample.codec != self._codec:
-            codes = self._cloner.reference(sample.flac).codes
-            self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
+        """Codes of this model's codec: those kept or, where another made them, new ones of the recording.
+
+        Of a recording that was made for a model that follows longer ones, the first part is used; the words,
+        which are those of all of it, are then left out.
+        """
+        kept, codec = self.store.profiles.codes(profile.owner, profile.id)
+        codes = torch.from_numpy(kept)
+        if codec != self._codec:
+            codes = self._cloner.reference(self.store.profiles.sample(profile.owner, profile.id).flac).codes
+            with suppress(StoreUnavailable):  # a full disk keeps no voice from speaking
+                self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
+        codes = codes[:, : int(self._cloner.max_reference_seconds * FRAME_RATE)]
+        seconds = codes.shape[1] / FRAME_RATE
+        trimmed = seconds < profile.end_seconds - profile.start_seconds - UNNOTICED_SECONDS
         return VoiceReference(
             codes,
-            profile.transcript,
+            None if trimmed else profile.transcript,
             profile.source_seconds,
             profile.start_seconds,
-            profile.end_seconds,
-            trimmed=False,
+            profile.start_seconds + seconds if trimmed else profile.end_seconds,
+            trimmed,
             delivery=delivery_of(profile),
             more=tuple(map(self._known, profile.samples)),
         )
@@ -78,7 +96,8 @@ class VoiceLibrary:
         codes = torch.from_numpy(self.store.samples.codes(sample))
         if sample.codec != self._codec:
             codes = self._cloner.reference(self.store.samples.recording(sample)).codes
-            self.store.samples.set_codes(sample, codes.numpy(), self._codec)
+            with suppress(StoreUnavailable):
+                self.store.samples.set_codes(sample, codes.numpy(), self._codec)
         return Reference(codes, sample.transcript)
 
     def add_sample(
@@ -91,8 +110,9 @@ class VoiceLibrary:
         """
         self.store.profiles.get(owner, voice_id)
         with place_among(self._places):
-            chosen = select_reference(decode_audio(upload, max_seconds=MAX_UPLOAD_SECONDS))
-            words = words or listen(chosen.samples)
+            samples = decode_audio(upload, max_seconds=MAX_UPLOAD_SECONDS)
+            chosen = select_reference(samples, max_seconds=self._cloner.max_reference_seconds)
+            words = (words if chosen.whole else None) or listen(chosen.samples)
             if not words:
                 message = "No words were understood in the recording; send them as ref_text."
                 raise InvalidRequest(message, code="missing_required_parameter", param="ref_text")
@@ -151,8 +171,12 @@ class VoiceLibrary:
         return profile
 
     def onboard(self, order: VoiceOrder) -> "Onboarding":
-        """Begin to make a voice. Conflict: the name is taken; NotFound: there is no such consent."""
-        if self.store.profiles.taken(order.owner, order.user_id, order.name):
+        """Begin to make a voice. Conflict: the name is taken; NotFound: there is no such consent;
+        InvalidRequest (voices_full): the owner keeps as many as may be kept."""
+        self.store.check_room(order.owner)
+        if order.numbered:
+            order = named_freely(order, self.store)
+        elif self.store.profiles.taken(order.owner, order.user_id, order.name):
             raise name_taken(order.name)
         if order.consent_id is not None:
             self.store.consents.get(order.owner, order.consent_id)

@@ -10,11 +10,13 @@ from uuid import uuid4
 
 import numpy as np
 
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
 from audio.delivery import Delivery
 from audio.encode import encode_audio
+from audio.frames import SAMPLE_RATE
+from audio.recording_issues import RecordingIssue
 from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
-from errors import Cancelled, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
+from errors import Cancelled, Conflict, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import Speech, SpeechStream
 from speakers.verifier import SAME_SPEAKER, SpeakerVerifier
 from synthesis.planner import VoiceReference
@@ -43,15 +45,18 @@ def place_among(places: threading.Semaphore) -> Iterator[None]:
 class VoiceOrder:
     """A voice to be made: whose it is and its name, the uploaded file, and a text to try it with, if any.
 
+    numbered: a name that is taken gets a number.
     delivery: how the voice speaks where nobody says.
     verify_consent: the consent's recording must be of the same speaker.
     listen: tells the words of samples at 24 kHz, where the transcript is to be recognised.
+    hear: tells what is wrong with samples at 24 kHz that should say the sample text.
     """
 
     owner: str
     user_id: str
     name: str
     upload: bytes
+    numbered: bool = False
     file_name: str = ""
     transcript: str | None = None
     delivery: Delivery = Delivery()
@@ -59,6 +64,7 @@ class VoiceOrder:
     verify_consent: bool = False
     sample_text: str | None = None
     listen: Callable[[np.ndarray], str | None] | None = None
+    hear: Callable[[np.ndarray, str], RecordingIssue | None] | None = None
 
 
 class Onboarding:
@@ -88,6 +94,7 @@ class Onboarding:
         self._changing = threading.Lock()
         self._cancelled = False
         self._speaking: SpeechStream | None = None
+        self._findings: list[RecordingIssue] = []
 
     def __iter__(self) -> Iterator[list[Step]]:
         """Overloaded if as many others are under way as are done at once."""
@@ -124,10 +131,11 @@ class Onboarding:
         samples = yield from self._step(
             "read", lambda: decode_audio(order.upload, max_seconds=MAX_UPLOAD_SECONDS)
         )
-        chosen = yield from self._step("choose", lambda: select_reference(samples, self._second_speaker()))
+        chosen = yield from self._step("choose", lambda: self._chosen(samples))
+        self._findings += chosen.findings
         if order.verify_consent:
             yield from self._step("verify", lambda: self._check_consent(chosen.samples))
-        words, listen = order.transcript, order.listen
+        words, listen = self._words(chosen), order.listen
         if words is None and listen is not None:
             words = yield from self._step("listen", lambda: listen(chosen.samples))
         flac = encode_audio(chosen.samples, "flac").data
@@ -136,8 +144,7 @@ class Onboarding:
         text = order.sample_text
         if text is not None:
             self.sample = yield from self._step("speak", lambda: self._speak(text, voice, chosen.samples))
-        profile = self._profile(chosen, flac, voice)
-        yield from self._step("keep", lambda: self._keep(profile))
+        yield from self._step("keep", lambda: self._keep(lambda: self._profile(chosen, flac, voice)))
 
     def _step(self, name: str, work: Callable[[], Result]) -> Generator[list[Step], None, Result]:
         """Do one step's work; it is noted, and given to whoever iterates, when it begins and when it ends."""
@@ -161,6 +168,19 @@ class Onboarding:
         """The steps begun so far: name, state (running, completed or failed), started_at and seconds."""
         return [dict(step) for step in self._steps]
 
+    def _chosen(self, samples: np.ndarray) -> ReferenceSelection:
+        """The best stretch of the samples, and no more of it than the model follows."""
+        return select_reference(samples, self._second_speaker(), self._cloner.max_reference_seconds)
+
+    def _words(self, chosen: ReferenceSelection) -> str | None:
+        """The words that were given, if they are those of the part that was chosen."""
+        words = self._order.transcript
+        if words is None or chosen.whole:
+            return words
+        message = "Only a part of the recording was used, so the words given for all of it were left out."
+        self._findings.append(RecordingIssue("words_left_out", message))
+        return None
+
     def _second_speaker(self) -> SecondSpeaker | None:
         """Who tells two voices, where there is a model for it."""
         if not self._judge.installed:
@@ -181,8 +201,8 @@ class Onboarding:
             raise InvalidAudio(message, code="consent_other_speaker")
 
     def _speak(self, text: str, voice: VoiceReference, reference: np.ndarray) -> Speech:
-        """Let the voice say the text, and compare it with the reference where there is a model for it: before
-        speed and pitch are changed."""
+        """Let the voice say the text, and listen to it before speed and pitch are changed: whether it is
+        understood, and like the reference, where there is a model for it."""
         with self._changing:
             if self._cancelled:
                 raise Cancelled("The onboarding was cancelled.")
@@ -190,13 +210,30 @@ class Onboarding:
         speech = self._speaking.speech()
         if self._judge.installed:
             self.similarity = self._judge.similarity(reference, speech.as_spoken, SAMPLE_RATE)
+            if self.similarity < SAME_SPEAKER:
+                message = (
+                    f"Its trial sounds little like the recording: their similarity is {self.similarity:.2f},"
+                )
+                message += f" of two recordings of one speaker mostly {SAME_SPEAKER:g} or more."
+                self._findings.append(RecordingIssue("unlike", message))
+        misheard = self._order.hear(speech.as_spoken, text) if self._order.hear else None
+        if misheard is not None:
+            self._findings.append(misheard)
         return speech
 
-    def _keep(self, profile: VoiceProfile) -> None:
+    def _keep(self, make: Callable[[], VoiceProfile]) -> None:
+        """Keep the voice, under another number if its name may have one and was taken meanwhile."""
         now = time.time()
         last = self._steps[-1] | {"state": "completed", "seconds": now - self._steps[-1]["started_at"]}
-        self._store.keep(profile, [*self._steps[:-1], last])
-        self.profile = profile
+        while self.profile is None:
+            profile = make()
+            try:
+                self._store.keep(profile, [*self._steps[:-1], last])
+                self.profile = profile
+            except Conflict:
+                if not self._order.numbered:
+                    raise
+                self._order = named_freely(self._order, self._store)
 
     def _end(self, state: SessionState, error: VoiceServerError) -> None:
         """Note the end in the session, if the store can take it; the next start sweeps it otherwise."""
@@ -230,7 +267,7 @@ class Onboarding:
             source_seconds=chosen.source_seconds,
             start_seconds=chosen.start_seconds,
             end_seconds=chosen.end_seconds,
-            findings=[asdict(finding) for finding in chosen.findings],
+            findings=[asdict(finding) for finding in self._findings],
             similarity=self.similarity,
             **asdict(order.delivery),
             samples=[],
@@ -238,6 +275,11 @@ class Onboarding:
             flac=flac,
             codes=packed(voice.codes.numpy()),
         )
+
+
+def named_freely(order: VoiceOrder, store: VoiceStore) -> VoiceOrder:
+    """The order with a number behind its name, if that is taken."""
+    return replace(order, name=store.profiles.free_name(order.owner, order.user_id, order.name))
 
 
 def new_voice_id() -> str:

@@ -171,7 +171,11 @@ async function hearOriginal() {
 async function showVoices(chosen = $("voice").value) {
   const list = await (await ask("/v1/audio/voices?limit=100")).json();
   $("voice").replaceChildren(
-    ...list.data.map((voice) => new Option(voice.name, voice.id, false, voice.id === chosen)),
+    ...list.data.map((voice) => {
+      const option = new Option(voice.name, voice.id, false, voice.id === chosen);
+      option.toggleAttribute("data-built-in", voice.built_in);
+      return option;
+    }),
   );
   chooseVoice();
   const kept = list.data.filter((voice) => !voice.built_in);
@@ -179,13 +183,16 @@ async function showVoices(chosen = $("voice").value) {
   drawGallery($("gallery"), $("voice-card"), kept, showVoices);
 }
 
-const chooseVoice = () => ($("compare").disabled = $("voice").value === "default");
+const chooseVoice = () =>
+  ($("compare").disabled = $("voice").selectedOptions[0]?.hasAttribute("data-built-in") ?? true);
 
 async function watch() {
   try {
     const health = await (await fetch("/health")).json();
     const queue = health.waiting ? `${health.waiting} waiting` : "nobody waits";
     tell("server", health.status === "ready" ? `${health.model} on ${health.device}, ${queue}` : health.status);
+    $("notice").textContent = [health.fallback, health.license_notice].filter(Boolean).join(" ");
+    $("notice").hidden = !$("notice").textContent;
     if (health.status === "ready" && !$("voice").options.length) await telling("server", showVoices);
   } catch {
     tell("server", "The server can't be reached.", true);

@@ -11,6 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import error_response
 from api.request_context import UNKNOWN_ROUTE, RequestContext, note_error, request_context
 
+CHEAP = ("/", "/health", "/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json")
+CHEAP_BELOW = ("/web/", "/v1/models")
+# Where JSON may hold a recording; everywhere else it is short.
+RECORDINGS_IN_JSON = ("/v1/chat/completions", "/v1/audio/speech", "/v1/audio/speech/batch")
+MAX_VALUES = 50_000  # of a body in JSON; parsed in some 30 ms
+VALUE_MARKS = (b",", b"[", b"{")
 SANE_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
@@ -49,6 +55,31 @@ class RequestContextMiddleware:
                     observe(record)
 
 
+class HeadAsGet:
+    """Answer HEAD as GET without the body, where a GET costs nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        cheap = path in CHEAP or path.startswith(CHEAP_BELOW)
+        if scope["type"] != "http" or scope["method"] != "HEAD" or not cheap:
+            return await self.app(scope, receive, send)
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        # The server itself must go on to know that this is a HEAD, and whoever logs it which route it took.
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self.app(as_get, receive, send_without_body)
+        finally:
+            scope["route"] = as_get.get("route")
+
+
 class LastResort:
     """Answer errors that nobody foresaw; one that breaks an answer off breaks the connection off, too."""
 
@@ -67,37 +98,55 @@ class LastResort:
             await self.app(scope, receive, send_and_see)
         except Exception as error:
             if started:
-                note_error(getattr(error.__cause__, "code", None) or "internal_error")
+                codes = (getattr(known, "code", None) for known in (error, error.__cause__))
+                note_error(next(filter(None, codes), "internal_error"))
                 raise
             await error_response(error)(scope, receive, send)
 
 
 class BodyLimit:
-    """Refuse a body of more than `limit` bytes with 413 while it is read, whatever its headers say.
+    """Refuse a body that is too large with 413 while it is read, whatever its headers say.
+
+    limit: bytes of a form, or of JSON where a recording may stand; plain_limit: of any other.
+
+    Of JSON the values are counted too, by the marks that part them: a recording is one value, however long,
+    but millions of small ones would hold up the event loop for seconds, and a thread would not help, since
+    Python's parser lets no other thread run.
 
     What is left of a body not far over the limit is read and dropped first: a client that is still
     sending would otherwise meet a closed connection instead of the answer.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, plain_limit: int) -> None:
         self.app = app
-        self.limit = limit
+        self.limit, self.plain_limit = limit, plain_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = 0
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
+        recordings = form or scope["path"] in RECORDINGS_IN_JSON
+        limit = self.limit if recordings else self.plain_limit
+        received = values = 0
 
         async def receive_within_limit() -> Message:
-            nonlocal received
+            nonlocal received, values
             message = await receive()
-            received += len(message.get("body", b""))
-            if received <= self.limit:
+            body = message.get("body", b"")
+            received += len(body)
+            values += 0 if form else sum(map(body.count, VALUE_MARKS))
+            if received <= limit and values <= MAX_VALUES:
                 return message
-            while message.get("more_body", False) and received <= 2 * self.limit:
+            while message.get("more_body", False) and received <= 2 * limit:
                 message = await receive()
                 received += len(message.get("body", b""))
-            largest = f"{self.limit / 2**20:.0f} MiB"
-            raise HTTPException(
-                413, f"The body is larger than {largest}; send a shorter recording or an MP3."
-            )
+            if values > MAX_VALUES:
+                raise HTTPException(413, f"The body holds more than {MAX_VALUES} values; send less in it.")
+            what = "send a shorter recording or an MP3" if recordings else "send less in it"
+            raise HTTPException(413, f"The body is larger than {_size(limit)}; {what}.")
 
         await self.app(scope, receive_within_limit, send)
+
+
+def _size(limit: int) -> str:
+    return f"{limit / 2**20:.0f} MiB" if limit >= 2**20 else f"{limit / 2**10:.0f} KiB"

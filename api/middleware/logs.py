@@ -14,7 +14,7 @@ log = logging.getLogger("requests")
 LogFormat = Literal["text", "json"]
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Asked every few seconds by those who watch the server.
-WATCHED = ("/health", "/metrics")
+WATCHED = ("/health", "/livez", "/readyz", "/metrics")
 
 
 def set_up_logs(level: str, format: LogFormat) -> None:

@@ -11,7 +11,8 @@ from api.middleware.auth import Owner
 from api.schemas.voices import SimilarityResult
 from api.state import State, Voices
 from api.uploads import require_form, uploaded_bytes
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
 from audio.reference import prepare_reference
 from errors import InvalidRequest
 from voices.library import VoiceLibrary

@@ -2,40 +2,58 @@
 
 import asyncio
 import base64
+import json
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from functools import partial
+from itertools import islice
+from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
 
-from api.errors import error_detail
+from api.errors import error_detail, invalid_field
 from api.middleware.auth import Owner
+from api.middleware.rate_limits import charge
 from api.routes.speech import begin_speech
 from api.schemas.speech import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
 from api.state import Cloner, State
 from api.streaming import while_connected
 from audio.encode import encode_audio
-from errors import VoiceServerError
 
 router = APIRouter()
+
+Item = SpeechRequest | ValidationError
 
 AT_ONCE = 8  # items of one batch that speak or wait in the queue together
 
 
-@router.post("/v1/audio/speech/batch")
+@router.post("/v1/audio/speech/batch", response_model=SpeechResults)
 async def create_speeches(
     body: SpeechBatch, request: Request, cloner: Cloner, state: State, owner: Owner
-) -> SpeechResults:
-    """Speak every item; one that can't be spoken doesn't keep the others from it."""
-    at_once = asyncio.Semaphore(AT_ONCE)
+) -> StreamingResponse:
+    """Speak every item; one that can't be spoken doesn't keep the others from it.
 
-    async def speak(index: int, item: SpeechRequest) -> SpeechResult:
-        async with at_once:
-            try:
-                begun = await run_in_threadpool(begin_speech, item, cloner, state, owner)
-                speech, quality = await while_connected(request, begun.takes, begun.takes.best)
-            except VoiceServerError as error:
-                return SpeechResult(index=index, status="error", error=error_detail(error))
-        encoded = await run_in_threadpool(encode_audio, speech.samples, item.response_format)
+    The answer leaves item by item, so that 64 files need not stand in memory together.
+    """
+
+    charge(request, len(body.items))
+
+    async def speak(index: int, item: Item) -> SpeechResult:
+        if isinstance(item, ValidationError):
+            wrong = error_detail(invalid_field(item.errors(include_url=False)[0]))
+            return SpeechResult(index=index, status="error", error=wrong)
+        try:
+            ready = partial(begin_speech, item, cloner, state, owner)
+            begun = await while_connected(request, None, ready)
+            speech, quality = await while_connected(request, begun.takes, begun.takes.best)
+            encoded = await run_in_threadpool(encode_audio, speech.samples, item.response_format)
+        except Exception as error:  # whatever went wrong with this item, the others are spoken
+            return SpeechResult(index=index, status="error", error=error_detail(error))
         return SpeechResult(
             index=index,
             status="success",
@@ -46,12 +64,44 @@ async def create_speeches(
             quality=quality,
         )
 
-    results = await asyncio.gather(*(speak(index, item) for index, item in enumerate(body.items)))
-    succeeded = sum(result.status == "success" for result in results)
-    return SpeechResults(
-        id=f"speech-batch-{uuid4().hex}",
-        results=results,
-        total=len(results),
-        succeeded=succeeded,
-        failed=len(results) - succeeded,
+    results = in_order(speak, body.items)
+    return StreamingResponse(
+        joined(cloner.model_id, results, await anext(results)), media_type="application/json"
     )
+
+
+async def in_order(
+    speak: Callable[[int, Item], Coroutine[Any, Any, SpeechResult]], items: Sequence[Item]
+) -> AsyncGenerator[SpeechResult, None]:
+    """The results one after the other; at most AT_ONCE are under way, or wait for one before them."""
+    numbered = iter(enumerate(items))
+    waiting: deque[asyncio.Task[SpeechResult]] = deque()
+    try:
+        while True:
+            for index, item in islice(numbered, AT_ONCE - len(waiting)):
+                waiting.append(asyncio.create_task(speak(index, item)))
+            if not waiting:
+                return
+            yield await waiting.popleft()
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+async def joined(
+    model: str, results: AsyncGenerator[SpeechResult, None], first: SpeechResult
+) -> AsyncIterator[bytes]:
+    """SpeechResults as JSON, whose counts come last, when they are known."""
+    counts = Counter([first.status])
+    head = f'{{"id":"speech-batch-{uuid4().hex}","model":{json.dumps(model)},"results":['
+    yield head.encode() + _json(first)
+    async with aclosing(results):
+        async for result in results:
+            counts[result.status] += 1
+            yield b"," + _json(result)
+    succeeded, failed = counts["success"], counts["error"]
+    yield f'],"total":{succeeded + failed},"succeeded":{succeeded},"failed":{failed}}}'.encode()
+
+
+def _json(result: SpeechResult) -> bytes:
+    return result.model_dump_json().encode()

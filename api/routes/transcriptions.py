@@ -6,11 +6,13 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 
 from api import transcript_formats as formats
 from api.errors import blamed_on
+from api.model_names import check_model
+from api.openapi import event_stream
+from api.schemas.events import TranscriptDelta, TranscriptDone
 from api.schemas.transcription import (
     TranscriptionForm,
     TranscriptText,
@@ -22,17 +24,13 @@ from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected,
 from api.uploads import FORM, require_form, uploaded_bytes
 from asr.transcriber import Transcriber, TranscriptionJob
 from asr.transcript import Heard, Segment, Transcript
-from audio.decode import SAMPLE_RATE, decode_audio
-from errors import InvalidRequest, NotFound
+from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
+from errors import InvalidRequest
 
 router = APIRouter()
 
-MAX_SECONDS = 3600.0  # 350 MB of samples
-# What clients of OpenAI's ask for; all mean the one recogniser that is there.
-OPENAI_MODELS = (
-    *("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"),
-    "gpt-4o-mini-transcribe-2025-12-15",
-)
+MAX_SECONDS = 3600.0
 SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", *SUBTITLES.values())}
 Answer = VerboseTranscript | TranscriptText
@@ -43,19 +41,20 @@ Answer = VerboseTranscript | TranscriptText
     dependencies=[Depends(require_form)],
     response_model=Answer,
     response_model_exclude_none=True,
-    responses={200: {"content": CONTENT | {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": CONTENT | event_stream(TranscriptDelta, TranscriptDone)}},
 )
 async def create_transcription(
     form: Annotated[TranscriptionForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
     """Write down what is said in the file."""
     check_timestamps(form)
-    job, seconds = await listen(form, request, state)
+    job = await listen(form, state)
     if not form.stream:
-        return await answer(form, job, seconds, request, state.transcriber)
+        return await answer(form, job, request, state.transcriber)
     parts = iter(job)
-    first = await while_connected(request, job, lambda: next(parts, None))
-    events = transcript_events(chain([first] if first else [], parts), seconds)
+    with blamed_on("file"):
+        first = await while_connected(request, job, lambda: next(parts, None))
+    events = transcript_events(chain([first] if first else [], parts), job)
     return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
 
 
@@ -70,34 +69,31 @@ async def create_translation(
     form: Annotated[TranslationForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
     """Write down in English what is said in the file. pocketsphinx hears English only."""
-    job, seconds = await listen(form, request, state)
-    return await answer(form, job, seconds, request, state.transcriber)
+    job = await listen(form, state)
+    return await answer(form, job, request, state.transcriber)
 
 
-async def listen(
-    form: TranslationForm, request: Request, state: ServerState
-) -> tuple[TranscriptionJob, float]:
-    """Begin to listen to the file; how long it is, in seconds."""
-    check_recogniser(form.model, state.transcriber)
+async def listen(form: TranslationForm, state: ServerState) -> TranscriptionJob:
+    """The file, to be listened to; it is decoded when its turn comes."""
+    check_model(form.model, state.model_names)
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
-    with blamed_on("file"):
-        samples = await run_in_threadpool(decoded, data)
-    return state.transcriber.listen(samples, SAMPLE_RATE, form.task), len(samples) / SAMPLE_RATE
 
+    def decode(seconds: float) -> np.ndarray:
+        return decode_audio(data, max_seconds=seconds)
 
-def decoded(data: bytes) -> np.ndarray:
-    return decode_audio(data, max_seconds=MAX_SECONDS)
+    return state.transcriber.listen_to(decode, SAMPLE_RATE, MAX_SECONDS, form.task)
 
 
 async def answer(
-    form: TranslationForm, job: TranscriptionJob, seconds: float, request: Request, transcriber: Transcriber
+    form: TranslationForm, job: TranscriptionJob, request: Request, transcriber: Transcriber
 ) -> Answer | Response:
     """The transcript in the format asked for."""
 
     def work() -> Answer | Response:
-        return formatted(form, job.transcript(seconds), transcriber)
+        return formatted(form, job.transcript(), transcriber)
 
-    return await while_connected(request, job, work)
+    with blamed_on("file"):
+        return await while_connected(request, job, work)
 
 
 def formatted(form: TranslationForm, transcript: Transcript, transcriber: Transcriber) -> Answer | Response:
@@ -114,7 +110,7 @@ def formatted(form: TranslationForm, transcript: Transcript, transcriber: Transc
             return PlainTextResponse(formats.vtt(transcript), media_type=SUBTITLES["vtt"])
 
 
-def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]:
+def transcript_events(parts: Iterator[Heard], job: TranscriptionJob) -> Iterator[bytes]:
     """OpenAI's events of a transcript: its text window by window, and in the end all of it."""
     segments: list[Segment] = []
     text = ""
@@ -124,16 +120,8 @@ def transcript_events(parts: Iterator[Heard], seconds: float) -> Iterator[bytes]
         text += delta
         if delta:
             yield sse({"type": "transcript.text.delta", "delta": delta})
-    usage = formats.usage_of(segments, seconds).model_dump()
+    usage = formats.usage_of(segments, job.seconds).model_dump()
     yield sse({"type": "transcript.text.done", "text": text, "usage": usage})
-
-
-def check_recogniser(name: str, transcriber: Transcriber) -> None:
-    """Raise NotFound unless the name means the recogniser: its own, or one of OpenAI's."""
-    if name not in (*OPENAI_MODELS, *transcriber.names):
-        known = ", ".join((*transcriber.names, *OPENAI_MODELS))
-        message = f"The model {name!r} does not listen here; ask for one of {known}."
-        raise NotFound(message, code="model_not_found", param="model")
 
 
 def check_timestamps(form: TranscriptionForm) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from api.errors import blamed_on, error_detail
 from api.middleware.auth import Owner
+from api.middleware.rate_limits import charge
 from api.onboarding_progress import consent_check, finished, ordered
 from api.routes.voices import FIELDS
 from api.schemas.voices import BatchAnswer, BatchResult, Voice, VoiceChange
@@ -18,7 +19,7 @@ from api.state import State, Voices
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_validation import delivery, transcript, user_name, voice_name
 from audio.delivery import Delivery
-from errors import InvalidRequest
+from errors import Cancelled, InvalidRequest
 from voices.bundle import Bundle
 from voices.library import VoiceLibrary, delivery_of
 from voices.onboarding import VoiceOrder
@@ -46,6 +47,7 @@ async def create_voices(
     if names and len(names) != len(audio_samples):
         message = f"There are {len(names)} names for {len(audio_samples)} files; send one for each, or none."
         raise InvalidRequest(message, code="invalid_value", param="names")
+    charge(request, len(audio_samples))
     consent_check(state, voices, "")
     user, results = user_name(user_id, "user_id"), []
     for index, upload in enumerate(audio_samples):
@@ -55,8 +57,11 @@ async def create_voices(
             data = await uploaded_bytes(upload, "audio_samples", state.limits.voice_bytes)
             order = VoiceOrder(owner=owner, user_id=user, name=name, file_name=result.file_name, upload=data)
             result.voice = await _made(voices, order, request)
-        except InvalidRequest as error:
-            error.param = error.param or "audio_samples"
+        except Cancelled:
+            raise
+        except Exception as error:  # whatever went wrong with this file, the others are kept
+            if isinstance(error, InvalidRequest):
+                error.param = error.param or "audio_samples"
             result.error = error_detail(error)
         results.append(result)
     return BatchAnswer(data=results)
@@ -105,7 +110,8 @@ async def import_voice(
         bundle = await run_in_threadpool(Bundle.unpacked, data)
         words, spoken = transcript(bundle.transcript, "file"), described_delivery(bundle)
         chosen = voice_name(bundle.name, "file") if name is None else voice_name(name, "name")
-        worded = replace(bundle, transcript=words)
+        samples = tuple((transcript(said, "file") or "", flac) for said, flac in bundle.samples)
+        worded = replace(bundle, transcript=words, samples=samples)
         kept = await run_in_threadpool(voices.restore, owner, user, chosen, worded, spoken)
     return Voice.of(kept)
 

@@ -12,7 +12,7 @@ from api.schemas.voices import Voice
 from api.state import Cloner, State, Voices
 from api.uploads import require_form, uploaded_bytes
 from api.voice_validation import transcript
-from audio.decode import SAMPLE_RATE
+from audio.frames import SAMPLE_RATE
 
 router = APIRouter(prefix="/v1/audio/voices/{voice_id}/samples")
 

@@ -1,5 +1,6 @@
 """/v1/audio/voices: keep a voice, and list, name, hear and delete the kept ones."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.onboarding_progress import consent_check, finished, listening, ordered
 from api.schemas.chat import OPENAI_VOICES, SoundOfVoice, SpeechFormat
+from api.schemas.foreign import PROMPTED_VOICE
 from api.schemas.voices import Voice, VoiceChange, VoiceDeleted, VoiceList, VoiceOption
 from api.state import Cloner, State, Voices
 from api.streaming import while_connected
@@ -35,7 +37,21 @@ FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("", dependencies=[Depends(require_form)])
+async def refuse_description(request: Request) -> None:
+    """OpenAI makes voices of descriptions, too, in JSON or in a form; say that it can't be done here."""
+    is_json = request.headers.get("content-type", "").startswith("application/json")
+    try:
+        body = await request.json() if is_json else await request.form()
+    except (ValueError, RecursionError):
+        return  # what is no JSON is refused as such
+    if isinstance(body, Mapping):
+        asked = [name for name in ("prompt", "script_hint", "speaker_embedding") if body.get(name)]
+        asked += ["type"] if body.get("type") == "prompt" else []
+        if asked:
+            raise InvalidRequest(PROMPTED_VOICE, code="unsupported", param=asked[0])
+
+
+@router.post("", dependencies=[Depends(refuse_description), Depends(require_form)])
 async def create_voice(
     request: Request,
     voices: Voices,
@@ -85,6 +101,7 @@ async def create_voice(
 def list_voices(
     cloner: Cloner,
     voices: Voices,
+    state: State,
     owner: Owner,
     after: After = None,
     limit: Limit = 20,
@@ -96,7 +113,7 @@ def list_voices(
     data = own + [Voice.of(profile) for profile in page.rows]
     named = [(voice.id, voice.name) for voice in data] + [(name, name) for name in aliases]
     options = [VoiceOption(id=id, name=name) for id, name in named]
-    return VoiceList(data=data, has_more=page.has_more, voices=options)
+    return VoiceList(data=data, has_more=page.has_more, voices=options, aliases=dict(state.voice_aliases))
 
 
 @router.get("/{voice_id}")

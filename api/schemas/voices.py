@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas.chat import ErrorDetail, Instructions, RequestBody, SoundOfVoice
+from api.schemas.chat import ErrorDetail, Instructions, SoundOfVoice
+from api.schemas.fields import RequestBody
 from speakers.verifier import MODEL, SAME_SPEAKER
 from voices.library import delivery_of
 from voices.store.tables import SessionState, VoiceConsent, VoiceProfile, VoiceSample
@@ -14,7 +15,11 @@ Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9
 
 
 class RecordingIssue(BaseModel):
-    """Something wrong with a recording: clipping, hum, noise, music or two_voices, and words for people."""
+    """Something to know about a voice, for programs by name and for people in words.
+
+    Of its recording: clipping, hum, noise, music, two_voices, or words_left_out where ref_text tells of more
+    than was used. Of its trial: misheard, or unlike the recording.
+    """
 
     name: str
     message: str
@@ -166,12 +171,16 @@ class VoiceOption(BaseModel):
 
 
 class VoiceList(BaseModel):
-    """`voices` is where Open WebUI looks: those of `data` and, on the first page, OpenAI's names."""
+    """`voices` is where Open WebUI looks: those of `data` and, on the first page, OpenAI's names.
+
+    aliases: of those names, the ones that a kept voice speaks for, and its id or name; as the server is set.
+    """
 
     object: Literal["list"] = "list"
     data: list[Voice]
     has_more: bool
     voices: list[VoiceOption]
+    aliases: dict[str, str] = {}
 
 
 class BatchResult(BaseModel):
@@ -194,7 +203,7 @@ class VoiceChange(SoundOfVoice):
     Null for speed, pitch or volume leaves these to the model again.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid")  # a change that is not made must not look as if it were
 
     name: str | None = None
     ref_text: str | None = None

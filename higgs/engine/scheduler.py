@@ -4,7 +4,9 @@ Requests wait in a queue, are read (prefilled) one at a time, and then speak in 
 The rows are dense: when one leaves, the last moves into its place, so that a step computes the first n rows.
 """
 
+import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from errors import Overloaded
@@ -12,8 +14,25 @@ from errors import Overloaded
 Request = TypeVar("Request")
 
 
+class Place:
+    """A place in the queue, held for a request that is still being made ready: taken once, or released."""
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back: Callable[[], None] | None = give_back
+        self._changing = threading.Lock()
+
+    def release(self) -> None:
+        """Give the place up, for somebody else or for the request itself; once."""
+        with self._changing:
+            give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
+
+
 class Scheduler(Generic[Request]):
     """Holds each request in one place: `waiting`, `reading` or `rows`.
+
+    reserved: places of requests that are still being made ready; see Place.
 
     slots:       requests that may speak at once.
     queue_limit: requests that may be here beside these.
@@ -26,6 +45,7 @@ class Scheduler(Generic[Request]):
         self.waiting: deque[Request] = deque()
         self.reading: Request | None = None
         self.rows: list[Request] = []
+        self.reserved = 0
 
     @property
     def idle(self) -> bool:
@@ -37,11 +57,20 @@ class Scheduler(Generic[Request]):
         Overloaded, with the seconds after which to try again, if the queue is full."""
         if admitted:
             return self.waiting.appendleft(request)
-        inside = len(self.waiting) + len(self.rows) + (self.reading is not None)
-        if inside >= self.slots + self.queue_limit:
-            message = f"{len(self.waiting)} requests are waiting already; try again in {retry_after} s."
-            raise Overloaded(message, retry_after=retry_after)
+        self._check_room(retry_after)
         self.waiting.append(request)
+
+    def reserve(self, retry_after: int = 1) -> None:
+        """Hold a place for a request that is still being made ready. Overloaded as of `add`."""
+        self._check_room(retry_after)
+        self.reserved += 1
+
+    def _check_room(self, retry_after: int) -> None:
+        inside = len(self.waiting) + len(self.rows) + (self.reading is not None) + self.reserved
+        if inside >= self.slots + self.queue_limit:
+            waiting = len(self.waiting) + self.reserved
+            message = f"{waiting} requests are waiting already; try again in {retry_after} s."
+            raise Overloaded(message, retry_after=retry_after)
 
     def remove(self, request: Request) -> bool:
         """Take a request out of the queue; False if it is not there (any more)."""

@@ -1,6 +1,6 @@
 """Streams that have lost their way: silence without end, and loops."""
 
-from higgs.codecs.base import FRAME_RATE
+from audio.frames import FRAME_RATE
 
 MEMORY = 2 * FRAME_RATE  # frames; a loop of a longer period is not noticed
 PATIENCE = 5 * FRAME_RATE  # frames without anything new until a stream counts as stuck

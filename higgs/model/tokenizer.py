@@ -1,9 +1,12 @@
 """A model's tokenizer, as its prompts use it: texts of the caller's in, ids out."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Protocol
 
 from errors import InvalidRequest, StartError
+
+TEXTS_KEPT = 256
 
 
 class Tokenizer(Protocol):
@@ -19,10 +22,15 @@ class Tokenizer(Protocol):
 
 
 class Tokens:
-    """Ids of texts, and of the marks that a prompt is built with; StartError if the tokenizer lacks one."""
+    """Ids of texts, and of the marks that a prompt is built with; StartError if the tokenizer lacks one.
+
+    A long text is spoken in many prompts, all of which begin with the same words of the voice: what was
+    tokenised lately is kept.
+    """
 
     def __init__(self, tokenizer: Tokenizer, marks: Iterable[str]) -> None:
         self._tokenizer = tokenizer
+        self._encoded = lru_cache(TEXTS_KEPT)(self._tokenize)
         self._marks = {name: self._id(name) for name in sorted(marks)}
 
     def __getitem__(self, mark: str) -> int:
@@ -30,7 +38,10 @@ class Tokens:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text of our own, nothing added."""
-        return self._tokenizer.encode(text, add_special_tokens=False)
+        return list(self._encoded(text))
+
+    def _tokenize(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
     def of_text(self, text: str) -> list[int]:
         """The ids of a caller's text. InvalidRequest if it holds a mark, or what the model can't read."""

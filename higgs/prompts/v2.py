@@ -4,7 +4,7 @@ The text is ChatML with Llama 3's marks. Audio is a run of positions: the column
 applied, between two marks. Ids and columns equal those that boson-multimodal makes of a ChatMLSample.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,6 +67,10 @@ class Prompt:
     def __len__(self) -> int:
         return len(self.input_ids)
 
+    def made(self) -> "Prompt":
+        """Itself; see LazyPrompt."""
+        return self
+
     @property
     def audio_tokens(self) -> int:
         return int(self.audio_mask.sum())
@@ -74,6 +78,20 @@ class Prompt:
     @property
     def text_tokens(self) -> int:
         return len(self) - self.audio_tokens
+
+
+class LazyPrompt:
+    """A prompt of so many positions that is made when its turn comes: those of a long text would take
+    megabytes, and time before the first of them is spoken."""
+
+    def __init__(self, positions: int, make: Callable[[], Prompt]) -> None:
+        self._positions, self._make = positions, make
+
+    def __len__(self) -> int:
+        return self._positions
+
+    def made(self) -> Prompt:
+        return self._make()
 
 
 def speech_turns(
@@ -150,6 +168,10 @@ class PromptBuilder:
         *voice, last = speech_turns(text, references, scene)
         said = [] if before is None else _exchange(before)
         return self.build([*voice, *said, last], len(voice))
+
+    def text_positions(self, text: str, scene: str | None) -> int:
+        """How many positions of a prompt are this text. InvalidRequest if the model can't read it."""
+        return len(self._text(text))
 
     def supports_instructions(self, scene: str) -> bool:
         """Whether a description of the scene changes how it speaks: this generation reads all of it."""

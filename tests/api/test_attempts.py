@@ -9,7 +9,8 @@ import pytest
 from api.attempts import Attempts, checkable, quality_of, words_heard, words_said
 from api.request_context import RequestContext, request_context
 from asr.transcriber import Transcriber, load_recogniser
-from errors import Cancelled, Overloaded
+from audio.speech_track import SpeechTrack
+from errors import Cancelled, ModelError, Overloaded
 from higgs.speech import Speech
 from tests.api.test_chat import answer, refusal, said
 from tests.audio.media import recording
@@ -82,9 +83,50 @@ def test_whoever_leaves_is_not_listened_for(transcriber: Transcriber) -> None:
 
 
 def test_tags_don_t_make_a_text_longer() -> None:
-    short = Spoken(recording()[:24_000]).speech()
-    assert not quality_of(short, "<|emotion:contemplation|><|prosody:expressive_high|>Oh no.").faults
-    assert [fault.kind for fault in quality_of(short, WORDS).faults] == ["too_short"]
+    text = "<|emotion:contemplation|><|prosody:expressive_high|>Oh no."
+    assert not quality_of(track_of(recording()[:24_000]), text).faults
+    found = quality_of(track_of(recording()[:24_000]), WORDS).faults
+    assert [fault.kind for fault in found] == ["too_short"]
+
+
+class Failing(Spoken):
+    """A take whose model fails while it is spoken."""
+
+    def speech(self) -> Speech:
+        raise ModelError("The model failed.")
+
+
+def test_what_was_spoken_is_not_lost_when_a_further_take_fails(transcriber: Transcriber) -> None:
+    """A kind of loss: work that is done goes with the error of work that comes after it."""
+    half = np.concatenate([recording()[:72_000], NOISE[:30_000]])
+    speech, quality = Attempts(Spoken(half, 7), lambda: Failing(NOISE), WORDS, transcriber, 3).best()
+    assert (speech.seed, quality.takes) == (7, 1)
+
+
+def test_speech_goes_out_unheard_where_the_recogniser_is_full() -> None:
+    """The same loss: the speech is there, and only nobody can listen to it now. The answer says so."""
+    full = Transcriber(lambda: load_recogniser("pocketsphinx", "cpu"), most_waiting=0)
+    others = iter([Spoken(recording(), 1)])
+    speech, quality = Attempts(Spoken(recording(), 5), lambda: next(others), WORDS, full, 3).best()
+    full.close()
+    assert (speech.seed, quality.takes, quality.heard) == (5, 1, None)
+    assert quality.note is not None and "not verified" in quality.note
+
+
+def test_a_pause_is_better_than_other_words(transcriber: Transcriber) -> None:
+    """A kind of wrong choice: faults were counted before words, whatever they weigh."""
+    clip = recording()
+    paused = np.concatenate([clip[:72_000], np.zeros(3 * 24_000, np.float32), clip[72_000:]])
+    others = iter([Spoken(NOISE, 1)])
+    speech, quality = Attempts(Spoken(paused, 0), lambda: next(others), WORDS, transcriber, 2).best()
+    assert (speech.seed, quality.takes) == (0, 2)
+    assert [fault.kind for fault in quality.faults] == ["silence"]
+
+
+def track_of(samples: np.ndarray) -> SpeechTrack:
+    track = SpeechTrack()
+    track.push(samples)
+    return track
 
 
 def test_words_are_compared_as_they_are_spoken(transcriber: Transcriber) -> None:

@@ -18,6 +18,8 @@ from tests.tiny_server import TinyServer
 SECONDS = 92 * 0.04  # of 100 columns, 8 of which the delay takes
 REQUEST: dict[str, Any] = {"model": "tiny", "input": "Hello world.", "voice": "alloy"}
 SAMPLING: dict[str, Any] = {"seed": 1, "temperature": 0, "max_tokens": 100}
+# How a stream is cut hangs on the machine's speed, and a waveform codec rounds each cut its own way.
+CHUNKING = 2 / 32_768
 TYPES = {
     "mp3": ("audio/mpeg", b"ID3"),
     "opus": ("audio/ogg", b"OggS"),
@@ -94,7 +96,7 @@ def test_events_of_a_speech(tiny_server: TinyServer) -> None:
     assert done["usage"]["total_tokens"] == done["usage"]["input_tokens"] + 92
     data = base64.b64decode("".join(event["audio"] for event in deltas), validate=True)
     np.testing.assert_allclose(
-        decoded(data, "audio/pcm"), spoken(tiny_server, response_format="pcm"), atol=2 / 32_768
+        decoded(data, "audio/pcm"), spoken(tiny_server, response_format="pcm"), atol=CHUNKING
     )
 
 
@@ -109,7 +111,8 @@ def test_a_recording_is_cloned_whatever_the_voice_is_called(tiny_server: TinySer
     default = spoken(tiny_server)
     cloned = spoken(tiny_server, ref_audio=RECORDING)
     assert post(tiny_server, ref_audio=RECORDING).headers["x-voice-used"] == "clone"
-    np.testing.assert_array_equal(cloned, spoken(tiny_server, ref_audio=RECORDING, voice="clone"))
+    again = spoken(tiny_server, ref_audio=RECORDING, voice="clone")
+    np.testing.assert_allclose(cloned, again, atol=CHUNKING)
     with_words = spoken(tiny_server, ref_audio="data:audio/wav;base64," + RECORDING, ref_text="The words.")
     assert not np.array_equal(cloned, default) and not np.array_equal(cloned, with_words)
 
@@ -121,7 +124,17 @@ def test_the_seed_that_was_drawn_gives_the_same_audio_again(
     drawn = post(tiny_server, seed=None, temperature=1, response_format="pcm", **fields)
     seed = int(drawn.headers["x-seed"])
     again = post(tiny_server, seed=seed, temperature=1, response_format="pcm", **fields)
-    assert again.content == drawn.content and int(again.headers["x-seed"]) == seed
+    np.testing.assert_allclose(pcm_of(again), pcm_of(drawn), atol=CHUNKING)
+    assert int(again.headers["x-seed"]) == seed
+
+
+def pcm_of(response: httpx.Response) -> np.ndarray:
+    """The samples of an answer in PCM, whether it came as events or as bytes."""
+    data = response.content
+    if response.headers["content-type"].startswith("text/event-stream"):
+        events = events_of(response.text)[:-1]
+        data = base64.b64decode("".join(event["audio"] for event in events), validate=True)
+    return decoded(data, "audio/pcm")
 
 
 @pytest.mark.parametrize("model", ["higgs-audio", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"])
@@ -133,7 +146,7 @@ def test_an_untouched_client_is_served(client: OpenAI, model: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "code", "param"),
     [
-        ({"model": "whisper-1"}, 404, "model_not_found", "model"),
+        ({"model": "gpt-4o"}, 404, "model_not_found", "model"),
         ({"input": ""}, 400, "text_empty", "input"),
         ({"input": "👍"}, 400, "text_empty", "input"),
         ({"input": None}, 400, "invalid_type", "input"),
@@ -183,3 +196,12 @@ def test_a_file_that_breaks_off_is_no_whole_response(endless_server: TinyServer)
     ):
         for _ in response.iter_raw():
             endless_server.app.state.server.cloner.close()
+
+
+@pytest.mark.parametrize("temperature", [1e-39, 1e-6])
+def test_a_temperature_too_small_to_divide_by_takes_the_likeliest(
+    tiny_server: TinyServer, temperature: float
+) -> None:
+    """A kind of fault: a value within its limits that becomes infinite on the way."""
+    cold = spoken(tiny_server, input="Hello.", temperature=temperature)
+    np.testing.assert_array_equal(cold, spoken(tiny_server, input="Hello.", temperature=0))

@@ -6,6 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from errors import StoreUnavailable
 from tests.api.test_voices import CLIP, FILE, error_of, keep, new_name, voices_url
 from tests.tiny_server import TinyServer
 
@@ -59,3 +60,25 @@ def test_a_voice_can_be_carried_away_and_brought_back(tiny_server: TinyServer) -
 @pytest.mark.parametrize("data", [b"PK no zip", FILE[1]])
 def test_what_is_no_exported_voice_is_refused(tiny_server: TinyServer, data: bytes) -> None:
     assert error_of(send_import(tiny_server, data)) == (400, "voice_file_invalid", "file")
+
+
+def test_a_store_that_is_away_for_one_file_costs_that_file_only(tiny_server: TinyServer) -> None:
+    """A kind of loss: one of many fails with an error of another class, and the results of all go."""
+    store = tiny_server.app.state.server.voices.store
+    keep_voice, kept = store.keep, []
+
+    def away_once(*voice: Any) -> None:
+        kept.append(voice)
+        if len(kept) == 2:
+            raise StoreUnavailable("The store of voices can't be used now.")
+        keep_voice(*voice)
+
+    store.keep = away_once
+    try:
+        names = [new_name(), new_name(), new_name()]
+        response = send_batch(tiny_server, [("a.mp3", CLIP)] * 3, names=names)
+    finally:
+        store.keep = keep_voice
+    results = response.json()["data"]
+    assert [one["voice"] and one["voice"]["name"] for one in results] == [names[0], None, names[2]]
+    assert results[1]["error"]["code"] == "voice_store_unavailable"

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from audio.delivery import MAX_SPEED, MIN_SPEED, SAMPLE_RATE, Delivery, delivered
+from audio.delivery import MAX_SPEED, MIN_SPEED, Delivery, delivered
+from audio.frames import SAMPLE_RATE
 from audio.pitch import median_pitch
 from tests.audio import media
 

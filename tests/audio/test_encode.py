@@ -9,8 +9,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
 from audio.encode import FORMATS, encode_audio, encode_pieces
+from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
 from tests.audio.media import recording
 from tests.audio.test_decode import likeness

@@ -7,8 +7,8 @@ import pytest
 
 from audio.decode import decode_audio
 from audio.encode import encode_audio
+from audio.frames import HOP, SAMPLE_RATE
 from audio.loudness import TARGET_LUFS, measured
-from audio.reference import HOP, SAMPLE_RATE
 from audio.reference_selection import ReferenceSelection, select_reference
 from errors import InvalidAudio
 from tests.audio.media import recording
@@ -39,6 +39,11 @@ def melody() -> np.ndarray:
     notes = (262.0, 330.0, 392.0, 523.0, 440.0, 349.0, 294.0, 392.0) * 2
     partials = [tuple((0.2 / k**1.5, k * note) for k in range(1, 8)) for note in notes]
     return np.concatenate([tones(*one, seconds=0.5) * decay for one in partials]).astype(np.float32)
+
+
+def chord() -> np.ndarray:
+    """Three notes held, each with its overtones."""
+    return tones(*((0.03 / k, k * note) for k in range(1, 5) for note in (262.0, 330.0, 392.0)))
 
 
 def another_voice() -> np.ndarray:
@@ -83,6 +88,21 @@ def test_of_five_minutes_a_clean_stretch_is_taken() -> None:
     assert start - 1 <= chosen.start_seconds and chosen.end_seconds <= start + len(good) / SAMPLE_RATE + 1
     assert chosen.end_seconds - chosen.start_seconds > 20
     assert "clipping" not in names_of(chosen)
+
+
+@pytest.mark.parametrize("longest", [6.0, 10.0, 20.0])
+def test_no_more_is_taken_than_the_model_follows(longest: float) -> None:
+    """Kind: a model babbles in the voice of a recording that is longer than what it was taught."""
+    source = np.concatenate([CLIP, PAUSE] * 4)
+    chosen = select_reference(source, max_seconds=longest)
+    check_shape(chosen, source)
+    assert longest / 2 <= chosen.end_seconds - chosen.start_seconds <= longest and not chosen.whole
+
+
+def test_it_says_whether_all_that_is_said_was_taken() -> None:
+    surrounded = np.concatenate([noise(0.002, 3), CLIP, PAUSE, PAUSE, PAUSE])
+    assert select_reference(surrounded).whole
+    assert not select_reference(np.concatenate([CLIP, PAUSE] * 6)).whole
 
 
 def test_only_one_of_two_voices_is_taken_and_said_so() -> None:
@@ -133,7 +153,7 @@ def humming(hertz: float) -> np.ndarray:
         (humming(50), "hum", "50 Hz"),
         (humming(60), "hum", "60 Hz"),
         (CLIP + noise(0.1, len(CLIP) / SAMPLE_RATE)[: len(CLIP)], "noise", "dB below the speech"),
-        (melody(), "music", "music or singing"),
+        (CLIP + chord()[: len(CLIP)], "music", "music or singing"),
     ],
 )
 def test_what_is_wrong_is_said_by_name(source: np.ndarray, name: str, words: str) -> None:
@@ -151,6 +171,7 @@ def test_what_is_wrong_is_said_by_name(source: np.ndarray, name: str, words: str
         (tones((0.1, 50.0), (0.05, 150.0)), "audio_no_speech"),
         (tones((0.3, 440.0)), "audio_no_speech"),
         (noise(0.1), "audio_no_speech"),
+        (melody(), "audio_no_speech"),
         (noise(0.1) * (np.sin(4 * np.pi * time_of(8)) > 0), "audio_no_speech"),
         (clipped(8), "audio_clipped"),
         (np.where(np.arange(len(CLIP)) == 9, np.nan, CLIP), "audio_not_finite"),

@@ -1,9 +1,13 @@
 """Faults of speech, made from a real recording whose words are known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from audio.speech_issues import SAMPLE_RATE, find_speech_issues
+from audio.frames import SAMPLE_RATE
+from audio.speech_issues import find_speech_issues, speech_issues_in
+from audio.speech_track import SpeechTrack
 from tests.audio.media import recording
 from tests.live import ROOT
 
@@ -84,3 +88,32 @@ def test_too_short_and_too_long() -> None:
 def test_digits_and_chinese_signs_take_longer_than_letters() -> None:
     assert kinds(recording(), "19 95 2001 17 4711 365 24 60 60 1789") == []
     assert kinds(recording(), "今天天气很暖和,所以我们坐火车去城里看我的姐姐。") == []
+
+
+@pytest.mark.parametrize("size", [1, 7, 480, 1_023, 5_000, 240_000])
+def test_what_is_found_is_the_same_in_whatever_pieces_the_sound_comes(size: int) -> None:
+    """Of pieces of a sample, too, and of flat peaks that two pieces share."""
+    clip = with_stretch_repeated(6)
+    clip[30_000:30_300] = clip[70_000:70_400:2][0] = 1.0
+    clip[4_999:5_003] = 1.0
+    clip = clip[: 4 * SECOND] if size == 1 else clip
+    track = SpeechTrack()
+    for start in range(0, len(clip), size):
+        track.push(clip[start : start + size])
+    track.close()
+    assert speech_issues_in(track, TEXT) == find_speech_issues(clip, TEXT) != []
+    whole = SpeechTrack()
+    whole.push(clip)
+    whole.close()
+    np.testing.assert_allclose(track.levels, whole.levels, atol=1e-6)
+    np.testing.assert_array_equal(track.spectra, whole.spectra)
+
+
+def test_five_minutes_take_little_memory() -> None:
+    """Kind: a check at the end of every answer took twelve times the memory of its sound."""
+    samples = np.tile(recording(), 40)[: 300 * SAMPLE_RATE]
+    tracemalloc.start()
+    find_speech_issues(samples, TEXT * 38)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30 * 2**20

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from higgs.codecs.base import CODEBOOKS, decode
+from audio.frames import CODEBOOKS
+from higgs.codecs.base import decode
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
 from tests.tiny_codec import NATIVE

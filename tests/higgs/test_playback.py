@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio.frames import FRAME_RATE
 from bench.serve import Answer
-from higgs.codecs.base import FRAME_RATE
 from higgs.playback import MAX_CHUNK, playback_chunks
 
 FIRST, AT_ONCE = 8, 4

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
+import numpy as np
 import pytest
 import torch
 
+from audio.frames import HOP, SAMPLE_RATE
 from errors import ModelError
 from higgs.codecs.base import load_codec
 from higgs.engine.engine import Engine
@@ -65,3 +67,51 @@ def test_the_first_piece_of_a_stream_brings_sound() -> None:
     """The codec holds back ten frames, so a piece of eight would bring none."""
     with stream(LateSpeaker(silent=0), seed=1) as speaking:
         assert len(next(iter(speaking))) > 0
+
+
+LOUD_STEPS = 30
+
+
+class FadingSpeaker:
+    """A path that speaks for 30 columns and then goes on in ever new codes."""
+
+    def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
+        step = int(positions[0]) - len(PROMPT)
+        codes = torch.full((len(columns), CONFIG.num_codebooks), 5 if step < LOUD_STEPS else 100 + step % 800)
+        return torch.nn.functional.one_hot(codes, CONFIG.codebook_size).float()
+
+
+class PlainCodec:
+    """A codec whose first code says whether a frame sounds: 5 does, all others are silent."""
+
+    ahead = 0
+
+    def decoder(self) -> "PlainCodec":
+        return self
+
+    def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
+        return np.repeat((codes[0] == 5).numpy(), HOP).astype(np.float32) / 2
+
+    def encode(self, waveform: np.ndarray) -> torch.Tensor:
+        return torch.zeros(8, len(waveform) // HOP, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(("min_frames", "reason"), [(20, "stop"), (60, "length")])
+def test_dead_sound_ends_a_stream_and_is_not_heard(min_frames: int, reason: str) -> None:
+    """Kind: a model goes on in silence behind its text, up to the last column."""
+    options = SamplingOptions(temperature=0, ras_window=0, seed=1)
+
+    def spoken(engine: Engine) -> SpeechStream:
+        segments = [SpeechSegment([TextChunk(PROMPT, 900, min_frames)])]
+        return SpeechStream(engine, PlainCodec(), segments, options)
+
+    with closing(Engine(tiny_model(), slots=1, path=lambda model, cache: FadingSpeaker())) as engine:
+        whole = spoken(engine).speech()
+        stream = spoken(engine)
+        pieces = list(stream)
+    sounding = int((whole.samples != 0).sum()) // HOP
+    assert LOUD_STEPS - 8 <= sounding <= LOUD_STEPS + 1
+    np.testing.assert_array_equal(np.concatenate(pieces), whole.samples)
+    assert 0.3 <= len(whole.samples) / SAMPLE_RATE - sounding / 25 <= 0.4
+    assert whole.finish_reason == stream.finished().finish_reason == reason
+    assert whole.completion_audio_tokens == stream.finished().completion_audio_tokens == sounding + 76

@@ -10,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
 from errors import StartError
-from higgs.codecs.base import CODEBOOKS, HOP, SAMPLE_RATE, decode
+from higgs.codecs.base import decode
 from higgs.codecs.vocoder.analysis import STEP, analyse
 from higgs.codecs.vocoder.codec import VocoderCodec, encode_clips, voice_codes
 from higgs.codecs.vocoder.network import UNREAD, VOICE_BOOKS, VocoderNetwork

@@ -87,3 +87,13 @@ def test_a_scene_and_instructions_reach_a_model_that_was_trained_on_them(cloner:
     assert whispered.prompt_text_tokens == plain.prompt_text_tokens + len("Whisper.\n")
     outside = cloner.speak("Hello.", None, replace(SHORT, scene="A street."))
     assert outside.prompt_text_tokens == plain.prompt_text_tokens + len("A street.") - len(QUIET_ROOM)
+
+
+def test_prompts_are_as_long_as_was_said_before_they_were_made(cloner: VoiceCloner) -> None:
+    """Of a voice whose words are known, and of several pieces."""
+    voice = replace(cloner.reference(RECORDING), transcript="Some words.")
+    text = "[SPEAKER0] One sentence stands here. [SPEAKER1] And another. " * 8
+    segments = cloner._planner.segments(text, [voice, None], SHORT)
+    prompts = [piece.prompt for segment in segments for piece in segment.pieces]
+    assert len(prompts) == 16
+    assert [len(prompt) for prompt in prompts] == [len(prompt.made()) for prompt in prompts]

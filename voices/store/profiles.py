@@ -1,20 +1,22 @@
 """The kept voices of each owner: add, find, list, edit, delete."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from types import MappingProxyType
 
 import numpy as np
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
-from errors import Conflict, InvalidRequest, NotFound
+from audio.frames import CODEBOOKS
+from errors import Conflict, InvalidRequest, NotFound, quoted
 from voices.store.database import Database
 from voices.store.paging import Page, page
 from voices.store.tables import VoiceProfile
 
-CODEBOOKS = 8
 CODE_TYPE = np.dtype("<u2")
 MAX_LISTED = 3
 
@@ -47,7 +49,7 @@ class Profiles:
             named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MAX_LISTED)).all()
         if len(named) > 1:
             ids = ", ".join(profile.id for profile in named)
-            message = f"Several voices are named {name!r}; name one by its id, such as {ids}."
+            message = f"Several voices are named {quoted(name)}; name one by its id, such as {ids}."
             raise InvalidRequest(message, code="voice_ambiguous")
         return named[0] if named else None
 
@@ -56,6 +58,15 @@ class Profiles:
         with self._database.reading() as session:
             same = _of(owner).where(VoiceProfile.user_id == user_id, VoiceProfile.name == name)
             return session.scalar(same) is not None
+
+    def free_name(self, owner: str, user_id: str, name: str) -> str:
+        """This name if the user has no voice of it, or with the first number that makes it a new one."""
+        base = re.sub(r" \d+$", "", name)
+        alike = select(VoiceProfile.name).filter_by(owner=owner, user_id=user_id)
+        with self._database.reading() as session:
+            taken = set(session.scalars(alike.where(VoiceProfile.name.startswith(base, autoescape=True))))
+        names = chain([name], (f"{base} {number}" for number in count(2)))
+        return next(each for each in names if each not in taken)
 
     def page(
         self, owner: str, *, after: str | None, limit: int, user_id: str | None = None
@@ -67,12 +78,23 @@ class Profiles:
             return page(session, chosen, VoiceProfile, cursor, limit)
 
     def sample(self, owner: str, voice_id: str) -> Sample:
-        options = undefer(VoiceProfile.flac), undefer(VoiceProfile.codes)
+        profile = self._with(owner, voice_id, VoiceProfile.flac, VoiceProfile.codes)
+        return Sample(profile.flac, unpacked(profile.codes), profile.codec)
+
+    def codes(self, owner: str, voice_id: str) -> tuple[np.ndarray, str]:
+        """Codes int64 (8, T) of a voice's reference and their codec; its FLAC, a hundred times as large, is
+        not read."""
+        profile = self._with(owner, voice_id, VoiceProfile.codes)
+        return unpacked(profile.codes), profile.codec
+
+    def _with(self, owner: str, voice_id: str, *columns: InstrumentedAttribute[bytes]) -> VoiceProfile:
+        """The voice with these columns, which are not read otherwise."""
+        options = map(undefer, columns)
         with self._database.reading() as session:
             profile = session.scalar(_of(owner).where(VoiceProfile.id == voice_id).options(*options))
         if profile is None:
             raise no_voice(voice_id)
-        return Sample(profile.flac, unpacked(profile.codes), profile.codec)
+        return profile
 
     def change(
         self,
@@ -118,12 +140,12 @@ def unpacked(data: bytes) -> np.ndarray:
 
 
 def name_taken(name: str) -> Conflict:
-    message = f"There is a voice named {name!r} already; choose another name, or delete that voice first."
+    message = f"There is a voice named {quoted(name)} already; choose another name, or delete that one first."
     return Conflict(message, code="voice_name_taken")
 
 
 def no_voice(voice_id: str) -> NotFound:
-    return NotFound(f"There is no voice {voice_id!r}.", code="voice_not_found")
+    return NotFound(f"There is no voice {quoted(voice_id)}.", code="voice_not_found")
 
 
 def _of(owner: str) -> Select[VoiceProfile]:

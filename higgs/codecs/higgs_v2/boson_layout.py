@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from audio.frames import SAMPLE_RATE
+
 Tensors = dict[str, torch.Tensor]
 
-SAMPLE_RATE = 24_000
 HUBERT_HEAD_DIM = 64
 RESIDUAL_UNIT = ("snake1", "conv1", "snake2", "conv2")
 NATIVE_PARTS = {
@@ -39,6 +40,18 @@ def to_native(tensors: Tensors, strides: int) -> Tensors:
             name = name.replace(ours, native)
         renamed[name] = tensor
     return renamed
+
+
+def count_strides(tensors: Tensors) -> int:
+    """How many strides the DAC has: its decoder is a convolution, a block a stride, a Snake, a convolution.
+
+    Raises:
+        KeyError: There is no decoder.
+    """
+    layers = {int(name.split(".")[2]) for name in tensors if name.startswith("decoder_2.model.")}
+    if not layers:
+        raise KeyError("decoder_2.model.0.weight")
+    return max(layers) - 2
 
 
 def acoustic_names(boson: str, native: str, strides: int, block: list[str]) -> dict[str, str]:

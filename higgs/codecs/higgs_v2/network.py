@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import HiggsAudioV2TokenizerConfig
 
+from audio.frames import CODEBOOKS
 from higgs.codecs.higgs_v2.dac import DacDecoder, DacEncoder
 from higgs.codecs.higgs_v2.quantizer import ResidualQuantizer
 from higgs.codecs.higgs_v2.semantic import SemanticEncoder, build_hubert, resample
 
-CODEBOOKS = 8
 HUBERT_MARGIN = 160  # samples at 16 kHz on each side, so that a HuBERT frame stands for each 20 ms
 
 

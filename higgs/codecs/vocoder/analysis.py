@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio.frames import SAMPLE_RATE
 from higgs.codecs.vocoder import pitch
-from higgs.codecs.vocoder.bands import FFT, NARROW, SAMPLE_RATE, Bands
+from higgs.codecs.vocoder.bands import FFT, NARROW, Bands
 
 STEP = 240
 STEPS_PER_FRAME = 4

@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-SAMPLE_RATE = 24_000
+from audio.frames import SAMPLE_RATE
+
 FFT = 1024
 BINS = FFT // 2 + 1
 HERTZ = np.arange(BINS) * SAMPLE_RATE / FFT

@@ -6,8 +6,9 @@ phase, noise and overlaps are carried from piece to piece, so that any split giv
 
 import numpy as np
 
+from audio.frames import SAMPLE_RATE
 from higgs.codecs.vocoder.analysis import STEP, Features
-from higgs.codecs.vocoder.bands import BINS, FFT, HERTZ, NARROW, SAMPLE_RATE, Bands
+from higgs.codecs.vocoder.bands import BINS, FFT, HERTZ, NARROW, Bands
 
 VOICED_AT = 0.5
 NOISE_SEED = 20_250_101

@@ -1,0 +1,177 @@
+"""A crowd on real HTTP: who is refused and when, what a client that leaves gives back, who needs a thread."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from fastapi import APIRouter
+
+from settings import Settings
+from tests.api.test_chat import NOT_AUDIO, RECORDING, ask, said
+from tests.tiny_server import TinyServer, ready, write_endless_model
+
+WAIT = 60
+CLONE = {"voice": "clone", "format": "wav"}
+
+
+class HeldCodec:
+    """A codec that encodes nothing until it is let go; it counts those that wait."""
+
+    def __init__(self, codec: Any) -> None:
+        self._codec, self.begun, self.let_go = codec, threading.Event(), threading.Event()
+
+    def encode(self, waveform: np.ndarray) -> torch.Tensor:
+        self.begun.set()
+        assert self.let_go.wait(WAIT)
+        return self._codec.encode(waveform)
+
+    def decoder(self) -> Any:
+        return self._codec.decoder()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def small_server(tmp_path: Path) -> Iterator[TinyServer]:
+    """One request speaks, for ever, and one may wait."""
+    settings = Settings(
+        model=str(write_endless_model(tmp_path / "tiny")),
+        device="cpu",
+        slots=1,
+        queue_limit=1,
+        max_frames_per_byte=1e6,
+        max_speech_seconds=1e6,
+        data_dir=tmp_path,
+    )
+    with ready(settings) as server:
+        yield server
+
+
+@contextmanager
+def speaking(server: TinyServer) -> Iterator[None]:
+    """Somebody listens to an endless stream meanwhile."""
+    body = {"model": "tiny", "input": "A long text. " * 300, "response_format": "pcm"}
+    with httpx.stream("POST", f"{server.url}/v1/audio/speech", json=body, timeout=WAIT) as response:
+        next(response.iter_bytes())
+        yield
+
+
+def test_a_full_queue_is_told_before_a_recording_is_read(small_server: TinyServer) -> None:
+    """A kind of fault: the work of a request is done, and only then is there no room for it."""
+    with speaking(small_server), speaking_next(small_server):
+        for fields in ({"audio": CLONE}, {"audio": CLONE, "stream": True}):
+            response = ask(small_server, said("Hello.", NOT_AUDIO), **fields)
+            assert (response.status_code, response.json()["error"]["code"]) == (429, "overloaded")
+            assert int(response.headers["retry-after"]) > 0
+        speech = {"model": "tiny", "input": "Hello.", "ref_audio": NOT_AUDIO}
+        assert httpx.post(f"{small_server.url}/v1/audio/speech", json=speech).status_code == 429
+    refused = ask(small_server, said("Hello.", NOT_AUDIO), audio=CLONE)
+    assert refused.json()["error"]["code"] == "audio_undecodable", "with room it is read"
+
+
+@contextmanager
+def speaking_next(server: TinyServer) -> Iterator[None]:
+    """Somebody waits for the only slot meanwhile, and then leaves."""
+    engine = server.app.state.server.cloner.engine
+    body = {"model": "tiny", "input": "Next.", "stream": False}
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(httpx.post, f"{server.url}/v1/audio/speech", json=body, timeout=15)
+        wait_for(lambda: engine.waiting == 1)
+        yield
+        with pytest.raises(httpx.TimeoutException):
+            waiting.result(WAIT)
+    wait_for(lambda: engine.waiting == 0)
+
+
+def test_a_client_that_leaves_while_its_recording_waits_frees_its_place(small_server: TinyServer) -> None:
+    """A kind of fault: only what has begun to speak notices that nobody listens any more."""
+    cloner = small_server.app.state.server.cloner
+    engine, codec = cloner.engine, HeldCodec(cloner.codec)
+    cloner.codec = codec
+    with ThreadPoolExecutor(2) as pool:
+        for number, waiting in enumerate((RECORDING, RECORDING), 1):
+            pool.submit(left_after_a_second, small_server, waiting)
+            wait_for(lambda number=number: engine._scheduler.reserved == number)
+        assert codec.begun.wait(WAIT)
+        assert ask(small_server, said("Hello."), stream=True).status_code == 429
+        wait_for(lambda: engine._scheduler.reserved == 0)
+        with speaking(small_server):  # while the codec still works on the recording of those who left
+            codec.let_go.set()
+
+
+def left_after_a_second(server: TinyServer, recording: str) -> None:
+    with pytest.raises(httpx.TimeoutException):
+        ask(server, said("Hello.", recording), audio=CLONE, timeout=1)
+
+
+def test_what_is_trivial_needs_no_thread(small_server: TinyServer) -> None:
+    """A kind of fault: the thread pool is a hidden queue, in front of every other."""
+    over = threading.Event()
+    blocking = APIRouter()
+
+    @blocking.get("/blocked")
+    def block() -> None:
+        over.wait(WAIT)
+
+    small_server.app.include_router(blocking)
+    with ThreadPoolExecutor(40) as pool:
+        for _ in range(40):  # AnyIO's threads for everybody
+            pool.submit(httpx.get, f"{small_server.url}/blocked", timeout=WAIT)
+        try:
+            time.sleep(1)
+            for path in ("/health", "/livez", "/readyz", "/metrics", "/v1/models", "/v1/models/tiny"):
+                assert httpx.get(small_server.url + path, timeout=10).status_code == 200, path
+            with speaking(small_server):
+                pass
+        finally:
+            over.set()
+
+
+def test_a_text_that_grows_when_it_is_read_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    """4,096 nines are 20,479 characters to speak, which took 24 GB."""
+    settings = Settings(
+        model=str(tiny_model), device="cpu", data_dir=tmp_path, reading="english", max_speech_seconds=2
+    )
+    with ready(settings) as server:
+        url, body = f"{server.url}/v1/audio/speech", {"model": "tiny", "response_format": "wav"}
+        streamed = httpx.post(url, json=body | {"input": "9" * 4_096}, timeout=WAIT)
+        whole = httpx.post(url, json=body | {"input": "9" * 4_096, "stream": False}, timeout=WAIT)
+        chat = ask(server, said("9" * 4_096))
+        long = httpx.post(url, json=body | {"input": "A word. " * 300}, timeout=WAIT)
+    for response, param in ((streamed, "input"), (whole, "input"), (chat, "messages[0].content")):
+        error = response.json()["error"]
+        assert (response.status_code, error["code"], error["param"]) == (413, "text_too_long", param)
+    assert long.status_code == 200 and len(long.content) <= 2 * 24_000 * 2 + 44 + 8_000
+
+
+def test_the_words_of_a_recording_are_limited_wherever_they_stand(tiny_server: TinyServer) -> None:
+    """A kind of fault: a field without a limit beside one that has one."""
+    words = "word " * 401
+    found = [
+        ask(tiny_server, said("Hello.", RECORDING), audio=CLONE | {"ref_text": words}),
+        ask(tiny_server, said(words), said("", RECORDING, role="assistant"), said("Hello."), audio=CLONE),
+        httpx.post(
+            f"{tiny_server.url}/v1/audio/speech",
+            json={"model": "tiny", "input": "Hello.", "ref_audio": RECORDING, "ref_text": words},
+        ),
+    ]
+    errors = [response.json()["error"] for response in found]
+    assert [(error["code"], error["param"]) for error in errors] == [
+        ("text_too_long", "audio.ref_text"),
+        ("text_too_long", "messages[0].content"),
+        ("text_too_long", "ref_text"),
+    ]
+    assert all(response.status_code == 413 for response in found)

@@ -1,0 +1,152 @@
+"""The end of the process, on SIGTERM: a real server in a process of its own, on a tiny model."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live import ROOT, free_port
+from tests.tiny_server import write_endless_model
+
+PATIENT, IMPATIENT = 120, 2  # HIGGS_DRAIN_SECONDS
+WAIT = 180
+ENDLESS = {"model": "tiny", "input": "Hello.", "response_format": "pcm"}
+
+
+@contextmanager
+def process(
+    model: Path, folder: Path, drain_seconds: int = IMPATIENT
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server whose speech goes on for ever, ready; its URL."""
+    port = free_port()
+    settings = {"MODEL": model, "PORT": port, "DEVICE": "cpu", "DATA_DIR": folder, "SLOTS": 2}
+    settings |= {"DRAIN_SECONDS": drain_seconds, "COLUMNS_PER_BYTE": 1e6}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
+    environment |= {f"HIGGS_{name}": str(value) for name, value in settings.items()}
+    server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while status(f"{url}/readyz") != 200:
+            assert server.poll() is None
+            time.sleep(0.1)
+        yield url, server
+    finally:
+        server.kill()
+        server.wait()
+
+
+def status(url: str) -> int:
+    try:
+        return httpx.get(url, timeout=WAIT).status_code
+    except httpx.TransportError:
+        return 0
+
+
+@pytest.fixture(scope="module")
+def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_endless_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def raw_request(url: str, body: bytes, sent: bytes) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+    head = f"POST /v1/audio/speech HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n"
+    connection.sendall(f"{head}content-type: application/json\r\n\r\n".encode() + sent)
+    return connection
+
+
+def test_what_is_under_way_is_finished_and_what_is_new_refused(endless_model: Path, tmp_path: Path) -> None:
+    """Streams end whole within the drain's seconds; new requests get 503 and Retry-After; probes answer."""
+    with process(endless_model, tmp_path, PATIENT) as (url, server):
+        received, begun = bytearray(), threading.Event()
+
+        def listen() -> None:
+            body = ENDLESS | {"max_tokens": 600}
+            with httpx.stream("POST", f"{url}/v1/audio/speech", json=body, timeout=WAIT) as response:
+                for part in response.iter_bytes():
+                    received.extend(part)
+                    begun.set()
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        assert begun.wait(WAIT)
+        server.send_signal(signal.SIGTERM)
+        wait_for(lambda: status(f"{url}/readyz") == 503)
+        refused = httpx.post(f"{url}/v1/audio/speech", json=ENDLESS)
+        probes = [status(f"{url}/{name}") for name in ("livez", "health")]
+        assert server.wait(WAIT) == 0
+        listener.join()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "shutting_down")
+    assert int(refused.headers["retry-after"]) > 0
+    assert probes == [200, 200]
+    assert len(received) == (600 - 8) * 960 * 2
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_cannot_be_finished_is_told_so(endless_model: Path, tmp_path: Path) -> None:
+    """An endless stream of events ends with the error, and a whole answer is 503, not 499; the exit is 0."""
+    with process(endless_model, tmp_path) as (url, server):
+        ends: list[bytes | int] = []
+
+        def stream() -> None:
+            body = ENDLESS | {"stream_format": "sse"}
+            ends.append(
+                httpx.post(f"{url}/v1/audio/speech", json=body, timeout=WAIT).content.split(b"\n\n")[-2]
+            )
+
+        def whole() -> None:
+            body = ENDLESS | {"stream": False}
+            ends.append(httpx.post(f"{url}/v1/audio/speech", json=body, timeout=WAIT).status_code)
+
+        clients = [threading.Thread(target=ask) for ask in (stream, whole)]
+        for client in clients:
+            client.start()
+        wait_for(lambda: "higgs_speaking_requests 2.0" in httpx.get(f"{url}/metrics").text)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(WAIT) == 0
+        for client in clients:
+            client.join()
+    (event,) = [end for end in ends if isinstance(end, bytes)]
+    assert json.loads(event.removeprefix(b"data: "))["error"]["code"] == "shutting_down"
+    assert 503 in ends
+
+
+@pytest.mark.parametrize("kind", ["half a body", "unread answer"])
+def test_no_client_holds_the_end_up(endless_model: Path, tmp_path: Path, kind: str) -> None:
+    body = json.dumps(ENDLESS).encode()
+    with process(endless_model, tmp_path) as (url, server):
+        connection = raw_request(url, body, body if kind == "unread answer" else body[:10])
+        if kind == "unread answer":
+            wait_for(lambda: "higgs_speaking_requests 1.0" in httpx.get(f"{url}/metrics").text)
+        else:
+            time.sleep(0.5)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(WAIT) == 0
+        connection.close()
+
+
+def test_a_second_signal_ends_it_at_once(endless_model: Path, tmp_path: Path) -> None:
+    body = json.dumps(ENDLESS).encode()
+    with process(endless_model, tmp_path) as (url, server):
+        connection = raw_request(url, body, body)
+        wait_for(lambda: "higgs_speaking_requests 1.0" in httpx.get(f"{url}/metrics").text)
+        server.send_signal(signal.SIGTERM)
+        wait_for(lambda: status(f"{url}/readyz") == 503)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(WAIT) == 128 + signal.SIGTERM
+        connection.close()

@@ -1,0 +1,54 @@
+"""What is read of the database, and what is given back to it where something fails."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import event
+
+from errors import NotFound
+from tests.voices.test_store import CODES, profile
+from voices.store.database import LOCKS, _alone
+from voices.store.voice_store import VoiceStore
+
+
+def test_codes_are_read_without_the_recording(store: VoiceStore) -> None:
+    """A kind of waste: a megabyte is fetched for each request that needs a few kilobytes of it."""
+    kept = profile("Codes alone")
+    store.keep(kept)
+    statements: list[str] = []
+    engine = store._database._engine
+    event.listen(engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
+    codes, codec = store.profiles.codes("me", kept.id)
+    np.testing.assert_array_equal(codes, CODES)
+    assert codec == "one" and not any("flac" in statement for statement in statements)
+    with pytest.raises(NotFound):
+        store.profiles.codes("you", kept.id)
+
+
+class LockedConnection:
+    """What the lock of migrations uses of a connection; it notes what it is asked."""
+
+    class dialect:
+        name = "postgresql"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def execute(self, statement: Any) -> None:
+        self.asked.append(str(statement))
+
+    def commit(self) -> None:
+        self.asked.append("commit")
+
+    def rollback(self) -> None:
+        self.asked.append("rollback")
+
+
+def test_a_migration_that_fails_leaves_its_lock() -> None:
+    """A kind of fault: what is taken is given back only where all goes well."""
+    connection: Any = LockedConnection()
+    with pytest.raises(ZeroDivisionError), _alone(connection):
+        raise ZeroDivisionError
+    take, leave = LOCKS["postgresql"]
+    assert connection.asked == [take, "commit", "rollback", leave, "commit"]
