@@ -1,5 +1,5 @@
-"""Where a codec loses the sound: recordings as they are, their features, the network without quantising,
-and its codes, each judged by words, naturalness and likeness to the recording.
+"""Where a codec loses the sound: recordings as they are, their features alone, the network without
+quantising, and its codes, each judged by words, naturalness and likeness to the recording.
 
     make judges && python -m bench.ladder [--codec models/higgs-small/codec] [--voices ../shared/voices]
 
