@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
@@ -20,7 +20,8 @@ from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.piece_pauses import PiecePauses
 from higgs.playback import MAX_CHUNK, playback_chunks
-from higgs.prompts.v2 import LazyPrompt, Prompt
+from higgs.prompts.v2 import Prompt
+from higgs.segments import SpeechSegment, TextChunk
 
 FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
@@ -90,38 +91,6 @@ class SampleBuffer:
         return self._samples[: self._length]
 
 
-@dataclass(frozen=True)
-class TextChunk:
-    """What is spoken in one go: a prompt, and the columns that its speech may take.
-
-    text:       the words in it.
-    pause:      samples of silence behind it, where another follows in the same stretch.
-    min_frames: frames that the text takes at least; quiet behind fewer is no good end.
-    follows:    the number of the piece that its voice spoke before, if it is to go on from there.
-    continuation_prompt:   the prompt instead of the other, made with the codes (8, T) of that piece.
-    """
-
-    prompt: Prompt | LazyPrompt
-    max_steps: int
-    min_frames: int = 0
-    text: str = ""
-    pause: int = 0
-    previous: int | None = None
-    continuation_prompt: Callable[[torch.Tensor], Prompt] | None = None
-
-
-@dataclass(frozen=True)
-class SpeechSegment:
-    """Pieces that are one stretch of sound, and `silence` behind it, in samples.
-
-    filter: makes of the samples, piece by piece, those that are heard.
-    """
-
-    pieces: Sequence[TextChunk]
-    silence: int = 0
-    filter: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter
-
-
 class SpeechStream:
     """Speech on its way: take it whole with `speech`, or iterate once; `cancel` from any thread.
 
@@ -187,7 +156,7 @@ class SpeechStream:
             else piece.prompt.made()
         )
 
-    def _frames(self, pieces: range, pauses: PiecePauses) -> Iterator[torch.Tensor]:
+    def _frames(self, pieces: range, pauses: PiecePauses) -> Generator[torch.Tensor, None, None]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
         self._last_begun = sys.maxsize
         for index in pieces:
