@@ -77,7 +77,6 @@ class VoiceCloner:
         self.licence = checkpoint.licence
         self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
         self.built_in_voices = BuiltInVoices.load(checkpoint.folder)
-        self._built_in: dict[str, VoiceReference] = {}
         self.english_only = bundled = model_id == BUNDLED_MODEL.name
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
@@ -144,12 +143,7 @@ class VoiceCloner:
 
     def built_in(self, name: str | None) -> VoiceReference | None:
         """The model's voice of a name; None names its default. None where it has no such voice."""
-        found = self.built_in_voices.default if name is None else self.built_in_voices.find(name)
-        if found is None:
-            return None
-        if found.id not in self._built_in:
-            self._built_in[found.id] = self.reference(found.recording, found.transcript)
-        return self._built_in[found.id]
+        return self.built_in_voices.reference(name, self.reference)
 
     def speak(self, text: str, voice: Voices = None, options: SpeechOptions = SpeechOptions()) -> Speech:
         """Speak a text in a voice, the model's own where None. Errors as of `stream`."""
