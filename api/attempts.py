@@ -164,9 +164,11 @@ class Attempts:
         speech = stream.speech()
         spoken = spoken_texts(speech.texts, self._text, len(speech.as_spoken) / SAMPLE_RATE)
         faults = (*find_speech_issues(speech.as_spoken, joined(spoken)), *short_chunks(spoken))
-        if self._verifier is None or not checkable(self._text, self._verifier):
+        if self._verifier is None:
             return Attempt(speech, faults)
         try:
+            if not checkable(self._text, self._verifier):
+                return Attempt(speech, faults)
             return self._listened_to(speech, faults, self._verifier)
         except Cancelled:
             raise

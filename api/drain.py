@@ -29,10 +29,14 @@ HANG_UP = {"connection": "close"}
 
 
 class Drain:
-    """Whether the server is ending, and how many requests it still answers. For the event loop's thread."""
+    """Whether the server is ending, and how many requests it still answers. For the event loop's thread.
+
+    over: the time of the drain is over, too: whatever is under way breaks off.
+    """
 
     def __init__(self) -> None:
         self.active = 0
+        self.over = False
         self._begun = asyncio.Event()
 
     @property
