@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio import pitch
 from audio.frames import SAMPLE_RATE
-from higgs.codecs.vocoder import pitch
 
 STEP = 240
 STEPS_PER_FRAME = 4
