@@ -79,7 +79,9 @@ def test_an_upload_becomes_a_voice_that_speaks(tiny_server: TinyServer) -> None:
     assert body["success"] is True and body["voice_id"].startswith("voice_")
     assert (body["voice_name"], body["sample_text"]) == (name, WORDS)
     assert seconds_of(body["sample_audio"]) > 0.3
-    assert body["used"]["end"] > body["used"]["start"] >= 0 and body["findings"] == []
+    assert body["used"]["end"] > body["used"]["start"] >= 0
+    # The tiny model's weights are drawn by chance: nobody understands it.
+    assert [finding["name"] for finding in body["findings"]][-1] == "misheard"
     assert (body["likeness"] is None) == (weights_file() is None)
     status = httpx.get(url(tiny_server, f"status/{body['voice_id']}")).json()
     assert status["likeness"] == body["likeness"]
@@ -155,7 +157,7 @@ def test_the_part_that_was_used_and_what_was_found_is_said(tiny_server: TinyServ
     seconds = len(clip) / 24_000
     assert body["used"]["start"] > seconds and body["used"]["end"] < 3 * seconds + 3
     body = clone(tiny_server, float_wav(np.clip(clip * 2.5, -1, 1)))
-    assert [finding["name"] for finding in body["findings"]] == ["clipping"]
+    assert body["findings"][0]["name"] == "clipping"
 
 
 TONE = (0.3 * np.sin(2 * np.pi * 440 / 24_000 * np.arange(5 * 24_000))).astype(np.float32)
