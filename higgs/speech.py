@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
@@ -20,22 +20,15 @@ from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.piece_pauses import PiecePauses
 from higgs.playback import MAX_CHUNK, playback_chunks
-from higgs.prompts.v2 import LazyPrompt, Prompt
+from higgs.prompts.v2 import Prompt
+from higgs.segments import SpeechSegment, TextChunk
+from higgs.spoken import SampleBuffer, SpokenText
 
 FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
 NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
 MAX_SEEDS = 4  # seeds that are tried where the model ends before it speaks
 SEEDS_APART = 1_000_003  # those of one piece, so that no other piece has them
-
-
-@dataclass(frozen=True)
-class SpokenText:
-    """A text that was spoken in one go, and where it stands in Speech.as_spoken, in seconds."""
-
-    text: str
-    start: float
-    end: float
 
 
 @dataclass(frozen=True)
@@ -66,60 +59,6 @@ class SpeechReport:
     completion_audio_tokens: int
     seed: int
     texts: tuple[SpokenText, ...] = ()
-
-
-class SampleBuffer:
-    """Samples that are appended to one array, which grows by half when it is full: no list of pieces stands
-    beside the whole when they are joined."""
-
-    def __init__(self) -> None:
-        self._samples = np.empty(SAMPLE_RATE, np.float32)
-        self._length = 0
-
-    def append(self, samples: np.ndarray) -> None:
-        end = self._length + len(samples)
-        if end > len(self._samples):
-            grown = np.empty(max(end, len(self._samples) * 3 // 2), np.float32)
-            grown[: self._length] = self._samples[: self._length]
-            self._samples = grown
-        self._samples[self._length : end] = samples
-        self._length = end
-
-    @property
-    def samples(self) -> np.ndarray:
-        return self._samples[: self._length]
-
-
-@dataclass(frozen=True)
-class TextChunk:
-    """What is spoken in one go: a prompt, and the columns that its speech may take.
-
-    text:       the words in it.
-    pause:      samples of silence behind it, where another follows in the same stretch.
-    min_frames: frames that the text takes at least; quiet behind fewer is no good end.
-    follows:    the number of the piece that its voice spoke before, if it is to go on from there.
-    continuation_prompt:   the prompt instead of the other, made with the codes (8, T) of that piece.
-    """
-
-    prompt: Prompt | LazyPrompt
-    max_steps: int
-    min_frames: int = 0
-    text: str = ""
-    pause: int = 0
-    previous: int | None = None
-    continuation_prompt: Callable[[torch.Tensor], Prompt] | None = None
-
-
-@dataclass(frozen=True)
-class SpeechSegment:
-    """Pieces that are one stretch of sound, and `silence` behind it, in samples.
-
-    filter: makes of the samples, piece by piece, those that are heard.
-    """
-
-    pieces: Sequence[TextChunk]
-    silence: int = 0
-    filter: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter
 
 
 class SpeechStream:
@@ -187,7 +126,7 @@ class SpeechStream:
             else piece.prompt.made()
         )
 
-    def _frames(self, pieces: range, pauses: PiecePauses) -> Iterator[torch.Tensor]:
+    def _frames(self, pieces: range, pauses: PiecePauses) -> Generator[torch.Tensor, None, None]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
         self._last_begun = sys.maxsize
         for index in pieces:

@@ -14,7 +14,7 @@ from audio.frames import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
 from errors import InvalidRequest, PayloadTooLarge
 from higgs.prompts.tags import Tags
 from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
-from higgs.speech import SpeechSegment, TextChunk
+from higgs.segments import SpeechSegment, TextChunk
 from text.chunking import SPEAKER, Chunking
 from text.normalise import Reading, plain_scene, spoken_length, spoken_parts, without_tags
 

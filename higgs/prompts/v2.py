@@ -199,7 +199,7 @@ class PromptBuilder:
 
     def text_positions(self, text: str, scene: str | None) -> int:
         """How many positions of a prompt are this text. InvalidRequest if the model can't read it."""
-        return len(self._text(text))
+        return len(self._text("user", text))
 
     def supports_instructions(self, scene: str) -> bool:
         """Whether a description of the scene changes how it speaks: this generation reads all of it."""
@@ -248,8 +248,8 @@ class PromptBuilder:
 
     def _text(self, role: str, text: str) -> list[int]:
         text = self.tags.resolve(text)
-        spoken = role == "user" and self._pronunciations is not None
-        return self._tokens.of_text(self._pronunciations(text) if spoken else text)
+        pronounced = self._pronunciations if role == "user" else None
+        return self._tokens.of_text(pronounced(text) if pronounced else text)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, nothing added."""
