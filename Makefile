@@ -6,10 +6,10 @@ ARGS ?=
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve migrate test coverage check docs lock train teachers judges golden
+.PHONY: help serve migrate test test-cuda-shapes coverage check docs lock train teachers judges golden
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 18
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -44,6 +44,16 @@ test: .venv/test.stamp  ## install what is needed and run all tests; make test A
 
 coverage: .venv/test.stamp  ## run all tests and list the lines that none of them reached
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+# torch's CUDA build from PyPI (5 GB), in which the CUDA path runs on fake tensors: no GPU is needed.
+.cuda-venv/test.stamp: requirements.txt
+	$(PYTHON) -m venv .cuda-venv
+	env -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null .cuda-venv/bin/python -m pip install --quiet \
+		--disable-pip-version-check -r requirements.txt pytest==9.2.0
+	@touch $@
+
+test-cuda-shapes: .cuda-venv/test.stamp  ## run the CUDA path without a GPU, on fake tensors; ARGS go to pytest
+	.cuda-venv/bin/python -m pytest -q --confcutdir=tests/cuda_shapes tests/cuda_shapes $(ARGS)
 
 check: .venv/test.stamp  ## lint, formatting, types
 	$(BIN)/ruff check .

@@ -43,8 +43,8 @@ from api.routes import (
 from api.serving import DrainingServer
 from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
-from errors import StartError
-from higgs.engine.kv_cache import MAX_SLOTS
+from errors import EngineFailed, StartError
+from higgs.engine.memory import MAX_SLOTS
 from settings import Settings, database_url, listed, load_settings, pairs
 from speakers.encoder import weights_file
 from speakers.verifier import SpeakerVerifier
@@ -59,6 +59,8 @@ SPARE_THREADS = 16
 # How many times as long as the largest recording a body may be: base64 takes 4/3 of it, and a recording up to
 # twice too large is still read, so that the refusal can name its field.
 BODY_FACTOR = 3
+FAILED_SECONDS = 10  # for which a lost engine is still told of by /health, before the process ends
+FAILED_EXIT = 70  # EX_SOFTWARE of sysexits.h
 VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
 # A body without a recording: what JSON writes of a character (\\ud83d\\ude00), and what stands beside a text.
 PLAIN_BODY_BYTES, BYTES_PER_CHARACTER = 2**18, 12
@@ -156,6 +158,7 @@ def load(
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = VoiceLibrary(cloner, store, SpeakerVerifier(weights_file()))
         state.cloner = cloner
+        cloner.engine.when_failed(lambda error: end_soon(state, error, stop))
         where = f"; open {address} in a browser" if address else ""
         log.info("ready: %s on %s%s", cloner.model_id, cloner.device, where)
     except StartError as error:
@@ -200,6 +203,14 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
     return {"proxy_headers": trusted is not None, "forwarded_allow_ips": trusted or ""}
 
 
+def end_soon(state: ServerState, error: EngineFailed, stop: Callable[[], None]) -> None:
+    """The engine works no more: /health says so, and after FAILED_SECONDS the process is stopped."""
+    state.failure = error
+    later = threading.Timer(FAILED_SECONDS, stop)
+    later.daemon = True
+    later.start()
+
+
 def main() -> None:
     try:
         settings = load_settings(sys.argv[1:])
@@ -225,8 +236,12 @@ def main() -> None:
         break_off=lambda: state.cloner and state.cloner.close(),
     )
     server.run(sockets=[listening])
-    if state.failure is not None:
-        sys.exit(f"app.py: {state.failure}")
+    failure = state.failure
+    if isinstance(failure, EngineFailed):
+        print(f"app.py: {failure}", file=sys.stderr)
+        sys.exit(FAILED_EXIT)
+    if failure is not None:
+        sys.exit(f"app.py: {failure}")
 
 
 if __name__ == "__main__":

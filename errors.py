@@ -17,7 +17,10 @@
     ├── NotInstalled            501  an optional part is missing here; the message says how to add it
     ├── Cancelled               499  the client left
     ├── ModelError              500  the model failed while it worked on this request
+    ├── EngineFailed            503  the device is lost, or the model always fails; the process will end
     └── StartError              —    the server can't start; the message names the remedy
+        ├── HubError            —    a model or codec can't be had from the hub
+        └── DoesNotFit          —    the device's memory is too small for the model
 
 The domain raises these; api/errors.py is the one place that turns them into HTTP.
 """
@@ -151,5 +154,18 @@ class ModelError(VoiceServerError):
     default_code = "model_error"
 
 
+class EngineFailed(VoiceServerError):
+    status = 503
+    default_code = "engine_failed"
+
+
 class StartError(VoiceServerError):
     default_code = "start_error"
+
+
+class HubError(StartError):
+    default_code = "hub_unreachable"
+
+
+class DoesNotFit(StartError):
+    default_code = "out_of_memory"

@@ -54,8 +54,10 @@ class Settings(BaseSettings):
         default=None,
         description="Folder or hub id of the codec. Default: the model folder's own, else the published one.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the model runs; auto: CUDA if there is a GPU."
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Where the model runs: auto (CUDA if there is a GPU), cpu, cuda, or one of them: cuda:1.",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
@@ -73,7 +75,8 @@ class Settings(BaseSettings):
     max_positions: int = Field(
         default=8192,
         ge=256,
-        description="Maximum context length, prompt and speech together; sizes the KV cache.",
+        description="Maximum context length, prompt and speech together; sizes the KV cache. Default:"
+        " less where a GPU's memory is small.",
     )
     reference_cache: int = Field(default=64, ge=1, description="Encoded reference recordings in the cache.")
     max_upload_bytes: int = Field(

@@ -30,13 +30,13 @@ from audio.encode import encode_audio
 from audio.frames import FRAME_RATE, SAMPLE_RATE
 from audio.reference import MAX_SECONDS, prepare_reference
 from concurrency import SingleFlight, on_cancel, raise_if_cancelled
-from errors import InvalidRequest, StartError, VoiceServerError
-from higgs.codecs.base import Codec, load_codec
+from errors import InvalidRequest, VoiceServerError
+from higgs.devices import device_of
 from higgs.engine.engine import Ended, Engine, ignored
 from higgs.engine.prefill import CacheUse
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
-from higgs.model.checkpoint import Checkpoint, load_checkpoint
+from higgs.loading import LoadedModel, ModelRequest, load_chosen
 from higgs.prompts.chatml import ChatMLResponse, turns_of
 from higgs.speech import SampleBuffer, Speech, SpeechReport, SpeechSegment, SpeechStream, TextChunk
 from settings import Settings, load_settings
@@ -46,7 +46,6 @@ from text.normalise import chosen_reading
 
 log = logging.getLogger(__name__)
 
-PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
 TYPICAL_SPEECH = 15  # characters a second, for the progress bar
@@ -60,15 +59,20 @@ Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 class VoiceCloner:
-    """A loaded model that clones voices and speaks; safe to use from several threads."""
+    """A loaded model that clones voices and speaks; safe to use from several threads.
 
-    def __init__(self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings) -> None:
+    fallback: why the bundled model is served where the published one was to be; None where it isn't so.
+    """
+
+    def __init__(self, loaded: LoadedModel, settings: Settings, fallback: str | None = None) -> None:
+        checkpoint, model_id = loaded.checkpoint, loaded.model_id
         weight = next(checkpoint.model.parameters())
-        self.model_id, self.loaded_at = model_id, int(time.time())
+        self.model_id, self.fallback = model_id, fallback
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
-        self._settings = settings
+        self.loaded_at = int(time.time())
+        self._settings, self._positions = settings, loaded.plan.positions
         self._defaults = checkpoint.defaults
-        self.codec = codec
+        self.codec = loaded.codec
         self.licence = checkpoint.licence
         self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
         self.built_in_voices = BuiltInVoices.load(checkpoint.folder)
@@ -80,15 +84,16 @@ class VoiceCloner:
             chosen_reading(settings.reading, english_only=bundled),
             checkpoint.piece_characters,
             trained_on_conversations=not bundled,
-            positions=settings.max_positions,
+            positions=loaded.plan.positions,
             max_frames_per_byte=settings.max_frames_per_byte,
             max_spoken_characters=SPOKEN_FACTOR * settings.max_text_characters,
         )
         self.engine = Engine(
             checkpoint.model,
-            slots=settings.slots,
-            capacity=settings.max_positions,
+            slots=loaded.plan.slots,
+            capacity=loaded.plan.positions,
             queue_limit=settings.queue_limit,
+            kept_positions=loaded.plan.prefix_positions,
         )
         seconds = settings.max_speech_seconds or SECONDS_PER_CHARACTER * settings.max_text_characters
         self._max_columns = FIRST_FRAME + round(seconds * FRAME_RATE)
@@ -104,21 +109,12 @@ class VoiceCloner:
         ended: called by the engine's thread whenever it has come to the end of a text, or a part of one.
         """
         settings = settings or load_settings()
-        device, name = _device_of(settings.device), settings.model
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        if name == "auto":
-            name = PUBLISHED_MODEL if device == "cuda" else "bundled"
-        if name == "bundled":
-            name = str(BUNDLED_MODEL)
-        dtype = None if settings.dtype == "auto" else getattr(torch, settings.dtype)
-        checkpoint = load_checkpoint(name, codec=settings.codec, device=device, dtype=dtype)
-        model_id = Path(name).resolve().name if Path(name).expanduser().is_dir() else name
-        cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings)
+        loaded, fallback = load_chosen(_request(settings), BUNDLED_MODEL)
+        cloner = cls(loaded, settings, fallback)
         cloner._warm_up()
         cloner.engine.count_from_now(ended)
-        if cloner.licence:
-            log.info("%s stands under this licence: %s", model_id, cloner.licence)
         return cloner
 
     def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
@@ -205,9 +201,7 @@ class VoiceCloner:
         sampling = SamplingOptions(
             temperature, top_k, top_p, max(ras_win_len or 0, 0), ras_win_max_num_repeat, seed
         )
-        piece = TextChunk(
-            prompt, max(min(max_new_tokens, self._settings.max_positions - len(prompt)), FIRST_FRAME)
-        )
+        piece = TextChunk(prompt, max(min(max_new_tokens, self._positions - len(prompt)), FIRST_FRAME))
         speech = SpeechStream(self.engine, self.codec, [SpeechSegment([piece])], sampling).speech()
         usage = {
             "prompt_tokens": len(prompt),
@@ -268,11 +262,16 @@ _loading = threading.Lock()
 _load_default = cache(VoiceCloner.load)
 
 
-def _device_of(wanted: str) -> str:
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise StartError("HIGGS_DEVICE is cuda, but PyTorch finds no CUDA device; set it to cpu or auto.")
-    return "cuda" if there and wanted != "cpu" else "cpu"
+def _request(settings: Settings) -> ModelRequest:
+    return ModelRequest(
+        settings.model,
+        settings.codec,
+        device_of(settings.device),
+        None if settings.dtype == "auto" else getattr(torch, settings.dtype),
+        settings.slots,
+        settings.max_positions,
+        exact_positions="max_positions" in settings.model_fields_set,
+    )
 
 
 def main() -> None:

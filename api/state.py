@@ -12,7 +12,7 @@ from api.kept_audio import KeptAudio
 from api.metrics import Metrics
 from api.reference_transcripts import ReferenceTranscripts
 from asr.transcriber import Transcriber
-from errors import Loading, StartError
+from errors import EngineFailed, Loading, StartError
 from voice_cloning import VoiceCloner
 from voices.library import VoiceLibrary
 
@@ -53,7 +53,7 @@ class ServerState:
     drain: Drain = field(default_factory=Drain)
     cloner: VoiceCloner | None = None
     voices: VoiceLibrary | None = None
-    failure: StartError | None = None
+    failure: StartError | EngineFailed | None = None
     kept_audio: KeptAudio = field(default_factory=KeptAudio)
     reference_transcripts: ReferenceTranscripts = field(init=False)
     metrics: Metrics = field(init=False)
@@ -67,8 +67,8 @@ class ServerState:
         """Why nothing will ever be spoken here: the model can't be loaded, or failed for good; else None."""
         if self.failure is not None:
             return self.failure.message
-        if self.cloner is not None and self.cloner.engine.failed:
-            return "The model failed for good; the server's log says why. Start it again."
+        if self.cloner is not None and self.cloner.engine.failed is not None:
+            return self.cloner.engine.failed.message
         return None
 
     def verifier(self, asked: bool | None) -> Transcriber | None:

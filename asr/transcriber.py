@@ -212,14 +212,15 @@ def load_recogniser(name: str, device: str) -> Recogniser:
     Args:
         name: "pocketsphinx", a Whisper's folder or hub id, or "auto": whisper-small on CUDA, else
             pocketsphinx.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "cuda:1" or "auto".
 
     Raises:
         ModelError: it can't be loaded; the message names the remedy.
     """
-    device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    there = device != "cpu" and torch.cuda.is_available()
+    device = ("cuda" if device == "auto" else device) if there else "cpu"
     if name == AUTO:
-        name = PUBLISHED if device == "cuda" else Sphinx.name
+        name = Sphinx.name if device == "cpu" else PUBLISHED
     if name == Sphinx.name:
         return Sphinx()
     # Imported late: transformers' Whisper takes seconds and memory that pocketsphinx doesn't need.

@@ -34,7 +34,7 @@ class Whisper:
 
     def __init__(self, name: str, device: str) -> None:
         """Load a folder or hub id. Raises OSError or ValueError if there is no such checkpoint."""
-        dtype = torch.float16 if device == "cuda" else torch.float32
+        dtype = torch.float32 if device == "cpu" else torch.float16
         self.name = Path(name).name
         self._processor: Any = WhisperProcessor.from_pretrained(name)
         model: Any = WhisperForConditionalGeneration.from_pretrained(name, dtype=dtype)

@@ -47,7 +47,7 @@ def guided_forward(
     heads pay to them.
     """
     backbone = model.model
-    positions = torch.arange(embeddings.shape[1]).expand(embeddings.shape[:2])
+    positions = torch.arange(embeddings.shape[1], device=embeddings.device).expand(embeddings.shape[:2])
     rows = Rows.from_mask(mask)
     cos, sin = backbone.rotary(positions)
     x, middle = embeddings, embeddings
@@ -73,7 +73,7 @@ def guide_loss(
     q, k = (torch.nn.functional.linear(x, p.weight[span]) for p in (attention.q_proj, attention.k_proj))
     q, k = (rotate(part[:, :, None].float(), cos, sin)[:, :, 0] for part in (q, k))
     scores = (q @ k.mT).float() * size**-0.5
-    at = torch.arange(x.shape[1])
+    at = torch.arange(x.shape[1], device=x.device)
     scores = scores.masked_fill(at > at[:, None], -torch.inf)
     inside = (at >= letters[..., :1]) & (at <= letters[..., 1:])
     guided = letters[..., 0] >= 0

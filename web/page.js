@@ -186,6 +186,8 @@ async function watch() {
     const health = await (await fetch("/health")).json();
     const queue = health.waiting ? `${health.waiting} waiting` : "nobody waits";
     tell("server", health.status === "ready" ? `${health.model} on ${health.device}, ${queue}` : health.status);
+    $("notice").textContent = [health.fallback, health.license_notice].filter(Boolean).join(" ");
+    $("notice").hidden = !$("notice").textContent;
     if (health.status === "ready" && !$("voice").options.length) await telling("server", showVoices);
   } catch {
     tell("server", "The server can't be reached.", true);

@@ -17,7 +17,11 @@ router = APIRouter()
 
 
 class Health(BaseModel):
-    """Once the status is ready: which model is served on what, and how many requests wait for it."""
+    """Once the status is ready: which model is served on what, and how many requests wait for it.
+
+    `fallback` says why the bundled model is served instead of the published one, `license_notice` what the
+    weights' licence wants shown; both stand there only where there is something to say.
+    """
 
     status: Literal["loading", "ready", "failed"]
     message: str | None = None
@@ -25,13 +29,15 @@ class Health(BaseModel):
     device: str | None = None
     dtype: str | None = None
     waiting: int | None = None
+    fallback: str | None = None
+    license_notice: str | None = None
 
 
 @router.get("/health", response_model=Health, responses={503: {"model": Health}})
 async def health(state: State) -> JSONResponse:
-    """200 once the model is loaded and warm; 503 before, or after its loading failed."""
-    if state.failure is not None:
-        return JSONResponse({"status": "failed", "message": state.failure.message}, 503)
+    """200 once the model is loaded and warm; 503 before, after loading failed, and once it has given up."""
+    if state.dead is not None:
+        return JSONResponse({"status": "failed", "message": state.dead}, 503)
     if state.cloner is None:
         return JSONResponse({"status": "loading"}, 503, {"retry-after": "2"})
     return JSONResponse({"status": "ready", **_details(state.cloner)})
@@ -89,14 +95,22 @@ async def retrieve_model(model: str, cloner: Cloner, state: State) -> ModelCard:
 def _card(cloner: VoiceCloner) -> ModelCard:
     owner, _, _ = cloner.model_id.rpartition("/")
     return ModelCard(
-        id=cloner.model_id, created=cloner.loaded_at, owned_by=owner or "local", license=cloner.licence
+        id=cloner.model_id,
+        created=cloner.loaded_at,
+        owned_by=owner or "local",
+        license=cloner.licence.name if cloner.licence else None,
+        license_notice=cloner.licence.notice if cloner.licence else None,
+        fallback=cloner.fallback,
     )
 
 
 def _details(cloner: VoiceCloner) -> dict[str, Any]:
-    return {
+    details = {
         "model": cloner.model_id,
         "device": cloner.device,
         "dtype": cloner.dtype,
         "waiting": cloner.waiting,
+        "fallback": cloner.fallback,
+        "license_notice": cloner.licence.notice if cloner.licence else None,
     }
+    return {name: value for name, value in details.items() if value is not None}

@@ -24,7 +24,8 @@ from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected,
 from api.uploads import FORM, require_form, uploaded_bytes
 from asr.transcriber import Transcriber, TranscriptionJob
 from asr.transcript import Heard, Segment, Transcript
-from audio.decode import SAMPLE_RATE, decode_audio
+from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
 
 router = APIRouter()

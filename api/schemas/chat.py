@@ -247,13 +247,20 @@ class ChatResponse(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """`license` is an extension: that of the weights, null where they don't say."""
+    """`license` and what follows are extensions.
+
+    license:        of the weights; null where they don't say.
+    license_notice: what it wants shown to users; null for nothing.
+    fallback:       why the bundled model is served instead of the published one; null where it isn't so.
+    """
 
     id: str
     object: Literal["model"] = "model"
     created: int
     owned_by: str
     license: str | None
+    license_notice: str | None = None
+    fallback: str | None = None
 
 
 class ModelList(BaseModel):

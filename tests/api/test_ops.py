@@ -4,6 +4,8 @@ import json
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -13,6 +15,8 @@ from fastapi import APIRouter
 from starlette.types import Message
 
 from app import address_of, create_app, load
+from errors import EngineFailed
+from higgs.model.licence import V2_LICENCE
 from settings import Settings
 from tests.live import ROOT, free_port
 from tests.tiny_server import TinyServer, serving
@@ -29,6 +33,19 @@ def test_health_and_routes_while_the_model_loads(tiny_model: Path) -> None:
     assert (health.status_code, health.json()) == (503, {"status": "loading"})
     assert (models.status_code, models.json()["error"]["code"]) == (503, "model_loading")
     assert int(models.headers["retry-after"]) > 0
+
+
+def test_why_another_model_is_served_and_what_its_licence_wants_is_told(tiny_model: Path) -> None:
+    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
+        server.wait_until_ready()
+        cloner = server.app.state.server.cloner
+        cloner.fallback, cloner.licence = "The hub can't be reached.", V2_LICENCE
+        health = httpx.get(f"{server.url}/health").json()
+        (card,) = httpx.get(f"{server.url}/v1/models").json()["data"]
+    for told in (health, card):
+        assert told["fallback"] == "The hub can't be reached."
+        assert told["license_notice"].startswith("Built with Higgs Materials")
+    assert card["license"] == "Boson Higgs Audio 2 Community License"
 
 
 def test_health_when_ready(tiny_server: TinyServer) -> None:
@@ -163,6 +180,51 @@ def test_a_form_over_the_limit_is_refused_while_it_is_read(named: bool) -> None:
     assert len(left) >= 13  # no more than twice the limit of 3,000 bytes is read
 
 
+LOSING = """
+import app, sys, threading, time
+
+made, create = [], app.create_app
+app.create_app = lambda *given, **named: made.append(create(*given, **named)) or made[-1]
+app.FAILED_SECONDS = 3
+
+def lose() -> None:
+    while not (made and made[0].state.server.cloner):
+        time.sleep(0.05)
+    def lost(*given: object) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    made[0].state.server.cloner.engine._runner._decode_fn = lost
+
+threading.Thread(target=lose, daemon=True).start()
+app.main()
+"""
+
+
+def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None:
+    """Before, /health said 200 while every request from then on was answered 500."""
+    port = free_port()
+    flags = ["--model", str(tiny_model), "--device", "cpu", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOSING, *flags], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        asked = {"model": "higgs-audio", "input": "Hello.", "voice": "default"}
+        statuses: list[int] = []
+        while 503 not in statuses[-1:] or "failed" not in httpx.get(f"{url}/health").text:
+            time.sleep(0.2)
+            with suppress(httpx.TransportError):
+                statuses.append(httpx.post(f"{url}/v1/audio/speech", json=asked, timeout=60).status_code)
+        assert 500 in statuses
+        assert httpx.get(f"{url}/livez").status_code == httpx.get(f"{url}/readyz").status_code == 503
+        health = httpx.get(f"{url}/health")
+        assert (health.status_code, health.json()["status"]) == (503, "failed")
+        assert "started again" in health.json()["message"]
+        assert process.wait(60) == 70
+    finally:
+        process.kill()
+    assert process.stderr is not None and "The device is lost" in process.stderr.read().splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/health", "/v1/models", "/v1/models/tiny", "/metrics", "/web/page.js"]
 )
@@ -219,7 +281,7 @@ def test_live_and_ready(tiny_model: Path) -> None:
 class DeadEngine:
     """An engine whose thread died."""
 
-    failed = True
+    failed = EngineFailed("The engine's thread died.")
 
     def close(self) -> None:
         """There is nothing to stop."""

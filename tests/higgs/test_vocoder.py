@@ -75,6 +75,14 @@ def test_a_noisy_room_makes_no_voice_hoarse() -> None:
     assert power[low & harmonic].sum() > 30 * power[low & ~harmonic].sum()
 
 
+def test_noise_is_as_loud_as_it_was() -> None:
+    """Pieces of noise that overlap share their samples: added by powers, they came out 1.8 dB too loud."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)
+    again = synthesise(analyse(noise))
+    power = [np.square(np.abs(np.fft.rfft(part))[2_000:14_000]).mean() for part in (noise, again)]
+    assert power[1] == pytest.approx(power[0], rel=0.12)
+
+
 def test_features_survive_synthesis() -> None:
     features = analyse(clip())
     again = analyse(synthesise(features))

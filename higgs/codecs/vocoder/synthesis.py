@@ -90,7 +90,8 @@ class Synthesis:
         add it from one step before it."""
         share = np.where(features.voiced[:, None] > VOICED_AT, LOG_NOISE, 0.0)
         log_power = self._bands.log_spectrum(features.envelope) + share + below_voice(features.log_f0)
-        window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(2 * STEP) + 0.5) / (2 * STEP)))
+        # Neighbours share their noise, so their amplitudes add up to one, not their powers.
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(2 * STEP) + 0.5) / (2 * STEP))
         spectrum = np.fft.rfft(noise * window, FFT) * minimum_phase(log_power)
         for step, samples in enumerate(np.fft.irfft(spectrum, FFT)):
             out[step * STEP : step * STEP + FFT] += samples
