@@ -42,7 +42,8 @@ from higgs.speech import SampleBuffer, Speech, SpeechReport, SpeechSegment, Spee
 from settings import Settings, load_settings
 from synthesis.built_in_voices import BuiltInVoices
 from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
-from text.normalise import chosen_reading
+from text.chunking import Chunking
+from text.normalise import SUSTAINED_SOUNDS, chosen_reading
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class VoiceCloner:
         self._planner = Planner(
             self._prompts,
             chosen_reading(settings.reading, english_only=bundled),
-            checkpoint.piece_characters,
+            Chunking(checkpoint.piece_characters, checkpoint.piece_sentences),
             trained_on_conversations=not bundled,
             positions=loaded.plan.positions,
             max_frames_per_byte=settings.max_frames_per_byte,
@@ -163,7 +164,7 @@ class VoiceCloner:
     ) -> SpeechStream:
         """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
 
-        [pause 0.5s] in it is silence (see audio.pauses). InvalidRequest: nothing to speak, too long, or
+        [pause 0.5s] in it is silence (see text.pauses). InvalidRequest: nothing to speak, too long, or
         options out of range. Overloaded: the queue is full, and no `place` in it was held.
         """
         text = self._prompts.tags.with_pauses(text)
@@ -172,9 +173,19 @@ class VoiceCloner:
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
+        if any(sound in text for sound in SUSTAINED_SOUNDS):
+            sampling = replace(sampling, ras_window=0)
         raise_if_cancelled()
         longest = min(options.max_steps or self._max_columns, self._max_columns)
         return SpeechStream(self.engine, self.codec, segments, sampling, longest, place)
+
+    def spoken_length(self, text: str) -> int:
+        """How long a text is as it is spoken, in characters, before any work of the model's.
+
+        Numbers count as their words where the model reads them so, markup, pauses and tags nothing, and each
+        letter of Chinese, Japanese and Korean as three.
+        """
+        return self._planner.spoken_length(self._prompts.tags.with_pauses(text))
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""

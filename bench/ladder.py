@@ -1,5 +1,5 @@
-"""Where a codec loses the sound: recordings as they are, their features alone, the network without quantising,
-and its codes, each judged by words, naturalness and likeness to the recording.
+"""Where a codec loses the sound: recordings as they are, their features alone, the network without
+quantising, and its codes, each judged by words, naturalness and likeness to the recording.
 
     make judges && python -m bench.ladder [--codec models/higgs-small/codec] [--voices ../shared/voices]
 
@@ -16,9 +16,10 @@ import soundfile
 import torch
 
 from asr.words import wrong_words
+from audio.frames import SAMPLE_RATE
 from bench.quality import ROOT, judge, spelled
 from bench.quality_voices import Clip, people, pseudo_speakers
-from higgs.codecs.base import SAMPLE_RATE, Codec, decode, load_codec
+from higgs.codecs.base import Codec, decode, load_codec
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME, Features, analyse
 from higgs.codecs.vocoder.bands import NARROW, WIDE
 from higgs.codecs.vocoder.speaker import absolute, loudness, speaker_of
