@@ -4,6 +4,7 @@
     ├── InvalidRequest          400  the caller sent something that can't be served
     │   ├── InvalidAudio        400  an audio input that can't be read or can't serve as a reference
     │   ├── Unauthorized        401  no API key of this server's
+    │   ├── Forbidden           403  a web page of another site, or a name of this server that is not known
     │   ├── NotFound            404  an unknown model, voice or route
     │   ├── Conflict            409  a name that is taken; trying again will not help
     │   ├── PayloadTooLarge     413  more bytes or characters than a limit allows
@@ -23,6 +24,14 @@
 
 The domain raises these; api/errors.py is the one place that turns them into HTTP.
 """
+
+MAX_QUOTED = 100  # characters of the input that a message repeats
+
+
+def quoted(value: str) -> str:
+    """What a client sent, in quotes for a message: on one line, and no more of it than one can read."""
+    shown = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "…"
+    return ascii(shown) if not shown.isprintable() else repr(shown)
 
 
 class VoiceServerError(Exception):
@@ -57,6 +66,11 @@ class InvalidAudio(InvalidRequest):
 class Unauthorized(InvalidRequest):
     status = 401
     default_code = "invalid_api_key"
+
+
+class Forbidden(InvalidRequest):
+    status = 403
+    default_code = "forbidden"
 
 
 class NotFound(InvalidRequest):

@@ -40,6 +40,7 @@ from higgs.loading import LoadedModel, ModelRequest, load_chosen
 from higgs.prompts.chatml import ChatMLResponse, turns_of
 from higgs.speech import SampleBuffer, Speech, SpeechReport, SpeechSegment, SpeechStream, TextChunk
 from settings import Settings, load_settings
+from synthesis.built_in_voices import BuiltInVoices
 from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
 from text.normalise import chosen_reading
 
@@ -72,7 +73,9 @@ class VoiceCloner:
         self.codec = loaded.codec
         self.licence = checkpoint.licence
         self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
-        bundled = model_id == BUNDLED_MODEL.name
+        self.built_in_voices = BuiltInVoices.load(checkpoint.folder)
+        self._built_in: dict[str, VoiceReference] = {}
+        self.english_only = bundled = model_id == BUNDLED_MODEL.name
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
             self._prompts,
@@ -115,10 +118,8 @@ class VoiceCloner:
     def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
         """Make a recording a voice: any container, 1 s or more of sound. InvalidAudio says why it can't be.
 
-        Of a longer one than max_reference_seconds a part is used; the transcript of all of it is then of no
-        use, and is left out.
-        Encoded recordings are kept by their content; one that many ask for at once is encoded once.
-        Cancelled if the work under way is called off meanwhile.
+        Of a longer one than max_reference_seconds a part is used, and the transcript of all is left out.
+        Codes are kept by content. Cancelled if the work under way is called off.
         """
         key = hashlib.sha256(audio).digest()
         self.reference_use.note(key in self._references)
@@ -138,6 +139,15 @@ class VoiceCloner:
         finally:
             place.release()
 
+    def built_in(self, name: str | None) -> VoiceReference | None:
+        """The model's voice of a name; None names its default. None where it has no such voice."""
+        found = self.built_in_voices.default if name is None else self.built_in_voices.find(name)
+        if found is None:
+            return None
+        if found.id not in self._built_in:
+            self._built_in[found.id] = self.reference(found.recording, found.transcript)
+        return self._built_in[found.id]
+
     def speak(self, text: str, voice: Voices = None, options: SpeechOptions = SpeechOptions()) -> Speech:
         """Speak a text in a voice, the model's own where None. Errors as of `stream`."""
         return self.stream(text, voice, options).speech()
@@ -155,7 +165,8 @@ class VoiceCloner:
         options out of range. Overloaded: the queue is full, and no `place` in it was held.
         """
         text = self._prompts.tags.with_pauses(text)
-        segments = self._planner.segments(text, voice if isinstance(voice, list) else [voice], options)
+        voices = [v or self.built_in(None) for v in (voice if isinstance(voice, list) else [voice])]
+        segments = self._planner.segments(text, voices, options)
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)

@@ -17,7 +17,7 @@ from asr.sphinx import Sphinx
 from asr.transcript import SAMPLE_RATE, Heard, Recogniser, Task, Transcript
 from asr.windows import windows
 from concurrency import one_of
-from errors import Cancelled, InvalidRequest, ModelError, Overloaded
+from errors import Cancelled, InvalidRequest, ModelError, Overloaded, quoted
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,8 @@ class Transcriber:
         code = codes.get(asked, asked.replace("_", "-").partition("-")[0])
         if code not in recogniser.languages:
             known = ", ".join(recogniser.languages)
-            message = f"{recogniser.name} doesn't support the language {task.language!r}, only {known}."
+            unknown = quoted(task.language)
+            message = f"The recogniser {recogniser.name} knows no language {unknown}, but {known}."
             if not recogniser.translates:
                 message += " For others set HIGGS_RECOGNISER to a multilingual Whisper, a folder or hub id."
             raise InvalidRequest(message, code="unsupported_language", param="language")

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import WhisperForConditionalGeneration, WhisperProcessor
-from transformers.models.whisper.tokenization_whisper import LANGUAGES, _combine_tokens_into_words
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
+from asr.token_words import token_words
 from asr.transcript import SAMPLE_RATE, Heard, Segment, Task, Word
 from errors import InvalidRequest
 
@@ -154,9 +155,8 @@ class Whisper:
         tokenizer = self._processor.tokenizer
         spoken = [index for index, token in enumerate(tokens) if token < tokenizer.eos_token_id]
         ends = [float(segment["start"]), *segment["token_timestamps"].tolist()]
-        ids, name = [tokens[index] for index in spoken], LANGUAGES.get(language, "english")
-        texts, _, groups = _combine_tokens_into_words(tokenizer, ids, name)
-        for text, group in zip(texts, groups, strict=True):
+        ids = [tokens[index] for index in spoken]
+        for text, group in token_words(ids, tokenizer.decode, language):
             first, last = spoken[group[0]], spoken[group[-1]]
             sure = float(likelihoods[first : last + 1].mean().exp())
             yield Word(text.strip(), ends[first], ends[last + 1], sure)

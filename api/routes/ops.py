@@ -1,18 +1,16 @@
 """Which model is served, whether it is ready, and how it does: /v1/models, /health and /metrics."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from api.model_names import check_model
 from api.schemas.chat import ModelCard, ModelList
 from api.state import Cloner, State
-from errors import NotFound
 from voice_cloning import VoiceCloner
 
-ALIAS = "higgs-audio"
 TEXT = {"schema": {"type": "string"}}
 
 router = APIRouter()
@@ -88,17 +86,10 @@ async def list_models(cloner: Cloner) -> ModelList:
 
 
 @router.get("/v1/models/{model:path}")
-async def retrieve_model(model: str, cloner: Cloner) -> ModelCard:
-    check_model(model, cloner)
+async def retrieve_model(model: str, cloner: Cloner, state: State) -> ModelCard:
+    """The model that answers to this name on any route, by its own id."""
+    check_model(model, state.model_names)
     return _card(cloner)
-
-
-def check_model(name: str, cloner: VoiceCloner, aliases: Sequence[str] = ()) -> None:
-    """Raise NotFound unless the name means the model: its id, the end of it, higgs-audio, or an alias."""
-    known = (cloner.model_id, cloner.model_id.rpartition("/")[2], ALIAS, *aliases)
-    if name not in known:
-        message = f"The model {name!r} is not served here; ask for {cloner.model_id!r} or {ALIAS!r}."
-        raise NotFound(message, code="model_not_found", param="model")
 
 
 def _card(cloner: VoiceCloner) -> ModelCard:

@@ -19,6 +19,7 @@ from higgs.model.config import HiggsConfig
 from higgs.model.licence import Licence, licence_of
 from higgs.model.transformer import HiggsModel
 from higgs.model.weights import compare, find, find_file, read_json, read_weights
+from higgs.prompts.pronunciation import Pronunciations
 from higgs.prompts.tags import Tags, UnknownTags
 from higgs.prompts.v2 import PromptBuilder
 from higgs.prompts.v3 import TaskPromptBuilder
@@ -74,8 +75,11 @@ class Checkpoint:
 
     def prompts(self, unknown_tags: UnknownTags) -> PromptBuilder | TaskPromptBuilder:
         """What makes the prompts of its generation. StartError if its tokenizer lacks their marks."""
-        builder = PromptBuilder if self.model.config.generation == 2 else TaskPromptBuilder
-        return builder(self.tokenizer, self.model.config, Tags(self.tokenizer, unknown_tags))
+        tags = Tags(self.tokenizer, unknown_tags)
+        if self.model.config.generation != 2:
+            return TaskPromptBuilder(self.tokenizer, self.model.config, tags)
+        pronunciations = Pronunciations.load(self.folder)
+        return PromptBuilder(self.tokenizer, self.model.config, tags, pronunciations)
 
 
 def load_checkpoint(

@@ -12,6 +12,7 @@ import torch
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import apply_delay
 from higgs.model.tokenizer import Tokenizer, Tokens
+from higgs.prompts.pronunciation import Pronunciations
 from higgs.prompts.tags import Tags
 
 INSTRUCTION = "Generate audio following instruction."
@@ -135,9 +136,19 @@ def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Tu
 
 
 class PromptBuilder:
-    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs Audio v2."""
+    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs Audio v2.
 
-    def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
+    pronunciations: of a model that reads phones where they are known.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        config: HiggsConfig,
+        tags: Tags | None = None,
+        pronunciations: Pronunciations | None = None,
+    ) -> None:
+        self._pronunciations = pronunciations
         self._tokens, self._config = Tokens(tokenizer, (*HEARD, *SPOKEN, *STRUCTURE)), config
         self.tags = tags or Tags(tokenizer)
         self._heard, self._spoken = [[self._tokens[name] for name in names] for names in (HEARD, SPOKEN)]
@@ -183,7 +194,11 @@ class PromptBuilder:
             if turn.recipient:
                 ids += self.encode(f"{turn.recipient}<|recipient|>")
             for part in turn.parts:
-                ids += self._text(part) if isinstance(part, str) else self._audio(turn.role, part, columns)
+                ids += (
+                    self._text(turn.role, part)
+                    if isinstance(part, str)
+                    else self._audio(turn.role, part, columns)
+                )
             more = turn.role == "assistant" and turns[number + 1 : number + 2]
             ids += self.encode("<|eom_id|>" if more and more[0].role == turn.role else "<|eot_id|>")
         ids += self.encode("<|start_header_id|>assistant<|end_header_id|>\n\n<|audio_out_bos|>")
@@ -203,8 +218,10 @@ class PromptBuilder:
         begin, audio, end = self._spoken if role == "assistant" else self._heard
         return [begin, *[audio] * len(delayed), end]
 
-    def _text(self, text: str) -> list[int]:
-        return self._tokens.of_text(self.tags.resolve(text))
+    def _text(self, role: str, text: str) -> list[int]:
+        text = self.tags.resolve(text)
+        spoken = role == "user" and self._pronunciations is not None
+        return self._tokens.of_text(self._pronunciations(text) if spoken else text)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, nothing added."""

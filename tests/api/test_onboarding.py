@@ -79,7 +79,9 @@ def test_an_upload_becomes_a_voice_that_speaks(tiny_server: TinyServer) -> None:
     assert body["success"] is True and body["voice_id"].startswith("voice_")
     assert (body["voice_name"], body["sample_text"]) == (name, WORDS)
     assert seconds_of(body["sample_audio"]) > 0.3
-    assert body["used"]["end"] > body["used"]["start"] >= 0 and body["findings"] == []
+    assert body["used"]["end"] > body["used"]["start"] >= 0
+    # The tiny model's weights are drawn by chance: nobody understands it.
+    assert [finding["name"] for finding in body["findings"]][-1] == "misheard"
     assert (body["likeness"] is None) == (weights_file() is None)
     status = httpx.get(url(tiny_server, f"status/{body['voice_id']}")).json()
     assert status["likeness"] == body["likeness"]
@@ -155,7 +157,7 @@ def test_the_part_that_was_used_and_what_was_found_is_said(tiny_server: TinyServ
     seconds = len(clip) / 24_000
     assert body["used"]["start"] > seconds and body["used"]["end"] < 3 * seconds + 3
     body = clone(tiny_server, float_wav(np.clip(clip * 2.5, -1, 1)))
-    assert [finding["name"] for finding in body["findings"]] == ["clipping"]
+    assert body["findings"][0]["name"] == "clipping"
 
 
 TONE = (0.3 * np.sin(2 * np.pi * 440 / 24_000 * np.arange(5 * 24_000))).astype(np.float32)
@@ -181,7 +183,10 @@ def test_what_is_of_no_use_is_refused_by_name(tiny_server: TinyServer, data: byt
 @pytest.mark.parametrize(
     ("fields", "code", "param"),
     [
-        ({"voice_name": "  "}, "invalid_value", "voice_name"),
+        ({"voice_name": "\u200b"}, "invalid_value", "voice_name"),
+        ({"voice_name": "Anna\u202e"}, "invalid_value", "voice_name"),
+        ({"voice_name": "DEFAULT"}, "voice_name_reserved", "voice_name"),
+        ({"user_id": "me\u202e"}, "invalid_value", "user_id"),
         ({"voice_name": "x" * 101}, "invalid_value", "voice_name"),
         ({"voice_name": "bell\x07"}, "invalid_value", "voice_name"),
         ({"voice_name": "alloy"}, "voice_name_reserved", "voice_name"),
@@ -195,7 +200,21 @@ def test_a_field_that_is_wrong_is_named(tiny_server: TinyServer, fields: Body, c
     assert error_of(upload(tiny_server, **fields)) == (400, code, param)
 
 
-@pytest.mark.parametrize("missing", ["audio_file", "user_id", "voice_name"])
+def test_a_recording_alone_becomes_a_voice_of_a_readable_name(tiny_server: TinyServer) -> None:
+    """Kind: what can be left out must not be asked for; two at once get two names."""
+    form = {"audio_file": ("My_Voice.wav", CLIP)}
+
+    def made(_: int) -> Body:
+        return httpx.post(url(tiny_server, "clone"), files=form, timeout=120).json()
+
+    with ThreadPoolExecutor(3) as pool:
+        names = sorted(body["voice_name"] for body in pool.map(made, range(3)))
+    assert names == ["My Voice", "My Voice 2", "My Voice 3"]
+    unnamed = upload(tiny_server, file_name="\u200b.wav", voice_name="").json()
+    assert unnamed["voice_name"].startswith("Voice") and unnamed["sample_text"] == WORDS
+
+
+@pytest.mark.parametrize("missing", ["audio_file"])
 def test_a_field_that_is_missing_is_named(tiny_server: TinyServer, missing: str) -> None:
     form: Body = {"user_id": (None, "me"), "voice_name": (None, new_name()), "audio_file": ("me.wav", CLIP)}
     del form[missing]

@@ -1,6 +1,7 @@
 """Health, models, request ids and errors, over real HTTP."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 from fastapi import APIRouter
 from starlette.types import Message
 
-from app import create_app
+from app import address_of, create_app, load
 from errors import EngineFailed
 from higgs.model.licence import V2_LICENCE
 from settings import Settings
@@ -61,7 +62,7 @@ def test_a_model_is_found_by_its_names(tiny_server: TinyServer, name: str) -> No
 
 
 def test_an_unknown_model_is_404(tiny_server: TinyServer) -> None:
-    response = httpx.get(f"{tiny_server.url}/v1/models/openai/gpt-audio")
+    response = httpx.get(f"{tiny_server.url}/v1/models/openai/gpt-4o")
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
 
@@ -118,16 +119,43 @@ def test_a_body_over_the_limit_is_refused_though_it_names_no_length(tiny_server:
         (["--model", "/no/such/folder"], "no folder /no/such/folder"),
         (["--prot", "1"], "Valid flags: --host"),
         (["--model", "{tiny}", "--codec", "/no/codec"], "no folder /no/codec"),
+        (["--port", "{busy}"], "Another program uses port {busy}; stop it, or choose another port"),
+        (["--host", "192.0.2.1"], "--host takes an address of this machine"),
     ],
 )
 def test_a_server_that_can_t_start_says_why_and_exits(
     tiny_model: Path, flags: list[str], remedy: str
 ) -> None:
-    flags = [flag.format(tiny=tiny_model) for flag in flags]
-    command = [sys.executable, "app.py", "--device", "cpu", "--port", str(free_port()), *flags]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        names = {"tiny": tiny_model, "busy": taken.getsockname()[1]}
+        ended = start([flag.format(**names) for flag in flags])
     assert ended.returncode == 1
-    assert remedy in ended.stderr.splitlines()[-1]
+    assert remedy.format(**names) in ended.stderr.splitlines()[-1]
+
+
+def start(flags: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "app.py", "--device", "cpu", "--port", str(free_port()), *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "localhost"), ("0.0.0.0", "localhost"), ("::", "localhost"), ("192.0.2.7", "192.0.2.7")],
+)
+def test_the_address_is_one_to_click_on(host: str, shown: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert address_of(listening, host) == f"http://{shown}:{port}/"
+
+
+def test_the_log_names_the_address_once_the_model_is_ready(
+    tiny_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = create_app(Settings()).state.server
+    with caplog.at_level("INFO", "app"):
+        load(state, Settings(model=str(tiny_model), device="cpu"), lambda: None, "http://localhost:8000/")
+    state.cloner.close()
+    assert "ready: tiny on cpu; open http://localhost:8000/ in a browser" in caplog.messages
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -195,6 +223,16 @@ def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None
     finally:
         process.kill()
     assert process.stderr is not None and "The device is lost" in process.stderr.read().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/v1/models", "/v1/models/tiny", "/metrics", "/web/page.js"]
+)
+def test_head_is_get_without_the_body(tiny_server: TinyServer, path: str) -> None:
+    """Kind: monitors and link checkers ask by HEAD first."""
+    got, head = httpx.get(tiny_server.url + path), httpx.head(tiny_server.url + path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
 
 
 @pytest.mark.parametrize(
