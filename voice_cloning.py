@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -23,14 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.frames import FRAME_RATE, SAMPLE_RATE
 from audio.reference import MAX_SECONDS, prepare_reference
 from concurrency import SingleFlight, on_cancel, raise_if_cancelled
-from errors import InvalidRequest, VoiceServerError
+from errors import VoiceServerError
 from higgs.devices import device_of
 from higgs.engine.engine import Ended, Engine, ignored
 from higgs.engine.prefill import CacheUse
@@ -38,22 +37,24 @@ from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.loading import LoadedModel, ModelRequest, load_chosen
 from higgs.prompts.chatml import ChatMLResponse, turns_of
-from higgs.speech import SampleBuffer, Speech, SpeechReport, SpeechSegment, SpeechStream, TextChunk
+from higgs.segments import SpeechSegment, TextChunk
+from higgs.speech import Speech, SpeechReport, SpeechStream
 from settings import Settings, load_settings
 from synthesis.built_in_voices import BuiltInVoices
 from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
-from text.normalise import chosen_reading
+from synthesis.progress import heard_with_progress
+from synthesis.warm_up import warm_up
+from text.chunking import Chunking
+from text.normalise import SUSTAINED_SOUNDS, chosen_reading
 
 log = logging.getLogger(__name__)
 
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
 TYPICAL_SPEECH = 15  # characters a second, for the progress bar
-WARM_UP_SECONDS = 3
 SPOKEN_FACTOR = 2  # how many times as long as what was sent a text may be as it is read out
 SECONDS_PER_CHARACTER = 0.2  # three times as slow as people speak
 ENCODED_AT_ONCE = 2  # recordings: each takes some 100 MB and the time of the cores that speech needs
-
 
 Voices = VoiceReference | None | list[VoiceReference | None]
 
@@ -80,7 +81,7 @@ class VoiceCloner:
         self._planner = Planner(
             self._prompts,
             chosen_reading(settings.reading, english_only=bundled),
-            checkpoint.piece_characters,
+            Chunking(checkpoint.piece_characters, checkpoint.piece_sentences),
             trained_on_conversations=not bundled,
             positions=loaded.plan.positions,
             max_frames_per_byte=settings.max_frames_per_byte,
@@ -111,7 +112,7 @@ class VoiceCloner:
             torch.set_num_threads(settings.threads)
         loaded, fallback = load_chosen(_request(settings), BUNDLED_MODEL)
         cloner = cls(loaded, settings, fallback)
-        cloner._warm_up()
+        warm_up(cloner.stream, cloner.codec, cloner.engine.slots)
         cloner.engine.count_from_now(ended)
         return cloner
 
@@ -161,7 +162,7 @@ class VoiceCloner:
     ) -> SpeechStream:
         """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
 
-        [pause 0.5s] in it is silence (see audio.pauses). InvalidRequest: nothing to speak, too long, or
+        [pause 0.5s] in it is silence (see text.pauses). InvalidRequest: nothing to speak, too long, or
         options out of range. Overloaded: the queue is full, and no `place` in it was held.
         """
         text = self._prompts.tags.with_pauses(text)
@@ -170,9 +171,19 @@ class VoiceCloner:
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
+        if any(sound in text for sound in SUSTAINED_SOUNDS):
+            sampling = replace(sampling, ras_window=0)
         raise_if_cancelled()
         longest = min(options.max_steps or self._max_columns, self._max_columns)
         return SpeechStream(self.engine, self.codec, segments, sampling, longest, place)
+
+    def spoken_length(self, text: str) -> int:
+        """How long a text is as it is spoken, in characters, before any work of the model's.
+
+        Numbers count as their words where the model reads them so, markup, pauses and tags nothing, and each
+        letter of Chinese, Japanese and Korean as three.
+        """
+        return self._planner.spoken_length(self._prompts.tags.with_pauses(text))
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""
@@ -224,20 +235,6 @@ class VoiceCloner:
         codes = self.codec.encode(used.samples)
         part = used.source_seconds, used.start_seconds, used.end_seconds
         return VoiceReference(codes, None, *part, trimmed=used.trimmed)
-
-    def _warm_up(self) -> None:
-        """Walk every path once, so that the first requests do not pay for it: words are spoken, a recording
-        is decoded, judged and encoded, and words are spoken in its voice by several at once."""
-        tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(WARM_UP_SECONDS * SAMPLE_RATE))
-        tone = tone.astype(np.float32)
-        options = SpeechOptions(seed=0, max_steps=2 * FRAME_RATE)
-        list(self.stream("Hello.", options=options))
-        voice = VoiceReference.of_codes(self.codec.encode(tone))
-        with suppress(InvalidRequest):  # a tone is no voice, and few positions may not hold one
-            together = [self.stream("Hello.", voice, options) for _ in range(min(self.engine.slots, 8))]
-            for stream in together:
-                list(stream)
-            prepare_reference(decode_audio(encode_audio(tone, "wav").data))
 
 
 def extract_voice_reference(audio_bytes: bytes) -> torch.Tensor:
@@ -294,16 +291,7 @@ def _speak_with_progress(arguments: argparse.Namespace) -> tuple[np.ndarray, Spe
     cloner = VoiceCloner.load()
     voice = cloner.reference(recording, arguments.transcript)
     stream = cloner.stream(arguments.text, voice, SpeechOptions(seed=arguments.seed))
-    heard = SampleBuffer()
-    layout = "{desc} |{bar:30}| {n:.1f} s of speech in {elapsed}"
-    with tqdm(desc="speaking", total=len(arguments.text) / TYPICAL_SPEECH, bar_format=layout) as progress:
-        for piece in stream:
-            heard.append(piece)
-            progress.total = max(progress.total, progress.n + len(piece) / SAMPLE_RATE)
-            progress.update(len(piece) / SAMPLE_RATE)
-        progress.total = progress.n
-        progress.refresh()
-    return heard.samples, stream.finished()
+    return heard_with_progress(stream, len(arguments.text) / TYPICAL_SPEECH), stream.finished()
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def answer_events(
     speech = watched.stream.finished()
     expires_at = kept.keep(answer.owner, answer.audio_id, watched.flac.close(), without_pauses(answer.text))
     yield chunk({"audio": {"expires_at": expires_at}})
-    quality = quality_of(watched.track, answer.text).model_dump()
+    quality = quality_of(watched.track, answer.text, speech.texts).model_dump()
     yield chunk({}, speech.finish_reason, seed=speech.seed, quality=quality)
     if include_usage:
         yield sse({**base, "choices": [], "usage": usage_of(speech).model_dump()})

@@ -16,9 +16,10 @@ import soundfile
 import torch
 
 from asr.words import wrong_words
+from audio.frames import SAMPLE_RATE
 from bench.quality import ROOT, judge, spelled
 from bench.quality_voices import Clip, people, pseudo_speakers
-from higgs.codecs.base import SAMPLE_RATE, Codec, decode, load_codec
+from higgs.codecs.base import Codec, decode, load_codec
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME, Features, analyse
 from higgs.codecs.vocoder.bands import NARROW, WIDE
 from higgs.codecs.vocoder.speaker import absolute, loudness, speaker_of

@@ -28,7 +28,8 @@ from higgs.codecs.higgs_v2.network import CodecNetwork
 from higgs.engine.engine import Engine
 from higgs.engine.sampler import SamplingOptions
 from higgs.prompts.v2 import Prompt
-from higgs.speech import SpeechSegment, SpeechStream, TextChunk
+from higgs.segments import SpeechSegment, TextChunk
+from higgs.speech import SpeechStream
 
 REPEATS = 5
 RATIOS = [8, 5, 4, 2, 3]

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 import torch
 
@@ -14,7 +14,7 @@ RESERVE = 0.15  # seconds left to play at which what is there is handed out
 
 def playback_chunks(
     stream: Iterable[torch.Tensor], first: int, ahead: int, clock: Callable[[], float] = time.monotonic
-) -> Iterator[torch.Tensor]:
+) -> Generator[torch.Tensor, None, None]:
     """Join a stream of codes (8, t) to pieces of at least `first` frames, then twice as many each time, up to
     128. Sooner, but of no less than `first`, where a player that began with the first is about to run dry.
 

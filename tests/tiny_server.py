@@ -18,7 +18,7 @@ from transformers import HiggsAudioV2TokenizerConfig
 from app import create_app, proxy_options
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from settings import Settings
-from tests.tiny import CONFIG, write_tiny_model
+from tests.tiny import CONFIG, SERVED, write_tiny_model
 
 CODEC = {
     "acoustic_model_config": {
@@ -46,7 +46,7 @@ CODEC = {
 
 def write_whole_model(folder: Path) -> Path:
     """A model folder with a codec of the published architecture in it; return it."""
-    write_tiny_model(folder)
+    write_tiny_model(folder, SERVED)
     config = HiggsAudioV2TokenizerConfig.from_dict(CODEC)
     torch.manual_seed(0)
     weights = {name: tensor.contiguous() for name, tensor in CodecNetwork(config).state_dict().items()}

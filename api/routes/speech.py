@@ -162,6 +162,6 @@ def speech_events(
     speech = stream.finished()
     usage = usage_of(speech)
     counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
-    quality = quality_of(track, body.input).model_dump()
+    quality = quality_of(track, body.input, speech.texts).model_dump()
     done = {"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}}
     yield sse({**done, "quality": quality})

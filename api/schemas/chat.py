@@ -205,7 +205,7 @@ class FaultFound(BaseModel):
     """Something wrong with the speech, from start to end in seconds as the model spoke it: before pauses
     and speed."""
 
-    kind: Literal["silence", "clipping", "loop", "too_short", "too_long"]
+    kind: Literal["silence", "clipping", "loop", "too_short", "too_long", "missing"]
     start: float
     end: float
     message: str

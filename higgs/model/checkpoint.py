@@ -60,6 +60,7 @@ class Checkpoint:
 
     codec:            the folder of its codec.
     piece_characters: longest text that it speaks well in one go.
+    piece_sentences:  most sentences that it speaks in one go; None for any number.
     reference_seconds: longest recording of a voice that it follows.
     licence:          of the weights, as far as they say.
     """
@@ -70,6 +71,7 @@ class Checkpoint:
     defaults: SamplingOptions
     codec: Path
     piece_characters: int
+    piece_sentences: int | None
     reference_seconds: float
     licence: Licence | None
 
@@ -108,7 +110,8 @@ def load_checkpoint(
         tokenizer=load_tokenizer(folder),
         defaults=load_defaults(folder, generation),
         codec=its_codec,
-        piece_characters=int(defaults_of.get("piece_characters", PIECE_CHARACTERS)),
+        piece_characters=int(defaults_of.get("piece_characters") or PIECE_CHARACTERS),
+        piece_sentences=defaults_of.get("piece_sentences"),
         reference_seconds=float(defaults_of.get("reference_seconds", REFERENCE_SECONDS)),
         licence=licence_of(folder, generation),
     )

@@ -16,6 +16,13 @@ from higgs.prompts.pronunciation import Pronunciations
 from higgs.prompts.tags import Tags
 
 INSTRUCTION = "Generate audio following instruction."
+DIALOGUE_INSTRUCTION = (
+    "You are an AI assistant designed to convert text into speech.\n"
+    "If the user's message includes a [SPEAKER*] tag, do not read out the tag and generate speech for the "
+    "following text, using the specified voice.\n"
+    "If no speaker tag is present, select a suitable voice on your own."
+)
+VOICES_IN_TURN = ("feminine", "masculine")
 QUIET_ROOM = "Audio is recorded from a quiet room."
 
 HEARD = ("<|audio_bos|>", "<|AUDIO|>", "<|audio_eos|>")
@@ -95,14 +102,22 @@ class LazyPrompt:
 
 
 def speech_turns(
-    text: str, references: Sequence[Reference] = (), scene: str | None = QUIET_ROOM
+    text: str,
+    references: Sequence[Reference] = (),
+    scene: str | None = QUIET_ROOM,
+    speakers: Sequence[str] = (),
 ) -> list[Turn]:
     """The turns that ask for `text` to be spoken, in the form of boson's examples.
 
     A reference with a transcript is an earlier exchange, and so is each further recording of its voice; one
     without stands in the scene's description. With several references the texts carry tags, [SPEAKER0] for
     the first.
+
+    speakers: SPEAKER0, SPEAKER1 …, whom the texts call and who have no references: they get a feminine and a
+        masculine voice in turn, and the instruction of boson's example for dialogues.
     """
+    if speakers and not references:
+        return [_dialogue_turn(scene, speakers), Turn("user", (text,))]
     exchanges: list[Turn] = []
     description: list[str | torch.Tensor] = []
     for speaker, reference in enumerate(references):
@@ -118,6 +133,14 @@ def speech_turns(
 
 def _exchange(said: Reference, tag: str = "") -> list[Turn]:
     return [Turn("user", (tag + (said.transcript or ""),)), Turn("assistant", (said.codes,))]
+
+
+def _dialogue_turn(scene: str | None, speakers: Sequence[str]) -> Turn:
+    described = (f"{name}: {VOICES_IN_TURN[number % 2]}" for number, name in enumerate(speakers))
+    description = "\n\n".join(filter(None, [scene, "\n".join(described)]))
+    return Turn(
+        "system", (f"{DIALOGUE_INSTRUCTION}\n\n<|scene_desc_start|>\n{description}\n<|scene_desc_end|>",)
+    )
 
 
 def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Turn:
@@ -138,8 +161,12 @@ def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Tu
 class PromptBuilder:
     """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs Audio v2.
 
+    normalised: its texts are to be as boson's example makes them; see text.normalise.speakable.
+
     pronunciations: of a model that reads phones where they are known.
     """
+
+    normalised = True
 
     def __init__(
         self,
@@ -159,13 +186,14 @@ class PromptBuilder:
         references: Sequence[Reference] = (),
         scene: str | None = QUIET_ROOM,
         before: Reference | None = None,
+        speakers: Sequence[str] = (),
     ) -> Prompt:
         """The prompt that asks for `text` in the voices of `references`; see speech_turns.
 
         before: what the voice has just said, to go on from: another exchange before the text, as boson's
                 generation.py keeps what was spoken of a long text.
         """
-        *voice, last = speech_turns(text, references, scene)
+        *voice, last = speech_turns(text, references, scene, speakers)
         said = [] if before is None else _exchange(before)
         return self.build([*voice, *said, last], len(voice))
 

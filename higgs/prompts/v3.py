@@ -23,7 +23,12 @@ ENDINGS = ("<|endoftext|>", "<|audio_end|>")  # in no prompt, and in no text of 
 
 
 class TaskPromptBuilder:
-    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs v3."""
+    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs v3.
+
+    normalised: no, it reads texts as they stand.
+    """
+
+    normalised = False
 
     def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
         self._tokens, self._config = Tokens(tokenizer, (*MARKS, *ENDINGS)), config
@@ -35,12 +40,14 @@ class TaskPromptBuilder:
         references: Sequence[Reference] = (),
         scene: str | None = None,
         before: Reference | None = None,
+        speakers: Sequence[str] = (),
     ) -> Prompt:
         """The prompt that asks for `text` in the voice of the one reference, its words known or not.
 
         Args:
             references: None, or one voice, whose further recordings (`Reference.more`) are read, too.
             scene: What it says of the manner of speaking becomes tags; this generation reads no scene.
+            speakers: Changes nothing; this generation speaks in one voice at a time.
             before: The voice of a text that goes on without a reference. With one it changes nothing: how
                 this generation goes on from what was said is not published.
 

@@ -14,7 +14,8 @@ from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.transformer import HiggsModel
-from higgs.speech import MAX_SEEDS, SpeechSegment, SpeechStream, TextChunk
+from higgs.segments import SpeechSegment, TextChunk
+from higgs.speech import MAX_SEEDS, SpeechStream
 from tests.higgs.test_engine import clone_prompt
 from tests.tiny import CONFIG, tiny_model
 from tests.tiny_codec import NATIVE

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from higgs.codecs.base import CODEBOOKS, HOP, SAMPLE_RATE, decode, load_codec
+from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
+from higgs.codecs.base import decode, load_codec
 from higgs.codecs.vocoder.analysis import analyse
 from higgs.codecs.vocoder.bands import WIDE
 from higgs.codecs.vocoder.speaker import speaker_of

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from higgs.codecs.base import CODEBOOKS, FRAME_RATE
+from audio.frames import CODEBOOKS, FRAME_RATE
 from higgs.codecs.vocoder.v2.network import CONTENT_BOOKS, PROSODY_BOOK, READING_BOOK, UNREAD, VOICE_BOOKS
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import apply_delay

@@ -14,7 +14,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, IterableDataset
 
-from higgs.codecs.base import CODEBOOKS
+from audio.frames import CODEBOOKS
 from higgs.codecs.vocoder.v2.network import PROSODY_BOOK, READING_BOOK, VOICE_BOOKS
 from higgs.model.transformer import HiggsModel
 from train.copying import Copying

@@ -1,0 +1,39 @@
+"""Run every path of a model once, so that the first requests don't pay for compilation and first use."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+
+from audio.decode import decode_audio
+from audio.encode import encode_audio
+from audio.frames import FRAME_RATE, SAMPLE_RATE
+from audio.reference import prepare_reference
+from errors import InvalidRequest
+from higgs.codecs.base import Codec
+from higgs.speech import SpeechStream
+from synthesis.planner import SpeechOptions, VoiceReference
+
+TONE_SECONDS = 3
+SPOKEN_FRAMES = 2 * FRAME_RATE
+MAX_STREAMS = 8
+
+
+def warm_up(speak: Callable[..., SpeechStream], codec: Codec, slots: int) -> None:
+    """Speak a word, encode a recording, and speak in its voice in several streams at once.
+
+    Args:
+        speak: VoiceCloner.stream.
+        codec: the model's.
+        slots: requests that the engine can run at once.
+    """
+    tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(TONE_SECONDS * SAMPLE_RATE))
+    tone = tone.astype(np.float32)
+    options = SpeechOptions(seed=0, max_steps=SPOKEN_FRAMES)
+    list(speak("Hello.", options=options))
+    voice = VoiceReference.of_codes(codec.encode(tone))
+    with suppress(InvalidRequest):  # a tone is no voice, and a short context may not hold one
+        streams = [speak("Hello.", voice, options) for _ in range(min(slots, MAX_STREAMS))]
+        for stream in streams:
+            list(stream)
+        prepare_reference(decode_audio(encode_audio(tone, "wav").data))
