@@ -60,15 +60,13 @@ Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 class VoiceCloner:
-    """A loaded model that clones voices and speaks; safe to use from several threads.
-
-    fallback: why the bundled model is served where the published one was to be; None where it isn't so.
-    """
+    """A loaded model that clones voices and speaks; safe to use from several threads."""
 
     def __init__(self, loaded: LoadedModel, settings: Settings, fallback: str | None = None) -> None:
         checkpoint, model_id = loaded.checkpoint, loaded.model_id
         weight = next(checkpoint.model.parameters())
-        self.model_id, self.fallback = model_id, fallback
+        self.model_id = model_id
+        self.fallback = fallback  # why it is the bundled model where `auto` would rather serve another
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
         self.loaded_at = int(time.time())
         self._settings, self._positions = settings, loaded.plan.positions
@@ -77,7 +75,6 @@ class VoiceCloner:
         self.licence = checkpoint.licence
         self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
         self.built_in_voices = BuiltInVoices.load(checkpoint.folder)
-        self._built_in: dict[str, VoiceReference] = {}
         self.english_only = bundled = model_id == BUNDLED_MODEL.name
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
@@ -144,12 +141,7 @@ class VoiceCloner:
 
     def built_in(self, name: str | None) -> VoiceReference | None:
         """The model's voice of a name; None names its default. None where it has no such voice."""
-        found = self.built_in_voices.default if name is None else self.built_in_voices.find(name)
-        if found is None:
-            return None
-        if found.id not in self._built_in:
-            self._built_in[found.id] = self.reference(found.recording, found.transcript)
-        return self._built_in[found.id]
+        return self.built_in_voices.reference(name, self.reference)
 
     def speak(self, text: str, voice: Voices = None, options: SpeechOptions = SpeechOptions()) -> Speech:
         """Speak a text in a voice, the model's own where None. Errors as of `stream`."""

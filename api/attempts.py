@@ -15,7 +15,8 @@ from audio.frames import SAMPLE_RATE
 from audio.speech_issues import SpeechIssue, find_speech_issues, short_texts, speech_issues_in, unheard
 from audio.speech_track import SpeechTrack
 from errors import Cancelled, VoiceServerError
-from higgs.speech import Speech, SpokenText
+from higgs.speech import Speech
+from higgs.spoken import SpokenText
 from text.chunking import SENTENCE, has_words
 from text.english import english_words
 from text.normalise import speakable, without_tags

@@ -139,8 +139,8 @@ class _Body:
                 told = ShuttingDown()
                 headers = {"retry-after": str(told.retry_after)} | HANG_UP
                 raise HTTPException(told.status, told.message, headers) from None
-            message = "The body of the request came too slowly, or not whole."
-            raise HTTPException(408, message, HANG_UP) from None
+            late = "The body of the request came too slowly, or not whole."
+            raise HTTPException(408, late, HANG_UP) from None
         self._bytes += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         return message

@@ -7,10 +7,12 @@ A voice is found by its id or by a name that it answers to. A model without the 
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import StartError
+from synthesis.planner import VoiceReference
 
 TABLE = Path("voices") / "voices.json"
 
@@ -37,6 +39,7 @@ class BuiltInVoices:
         self.voices = tuple(voices)
         self._by_name = {name: voice for voice in voices for name in (voice.id, *voice.answers_to)}
         self.default = self._by_name[default] if default else None
+        self._references: dict[str, VoiceReference] = {}
 
     @classmethod
     def load(cls, folder: Path) -> "BuiltInVoices":
@@ -59,6 +62,18 @@ class BuiltInVoices:
             return cls(voices, table["default"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StartError(f"{path} can't be used ({error!r}). Fetch the model's folder again.") from error
+
+    def reference(
+        self, name: str | None, clone: Callable[[bytes, str], VoiceReference]
+    ) -> VoiceReference | None:
+        """The reference of a voice's name, the default's for None, cloned when it is first needed; None where
+        there is no such voice."""
+        found = self.default if name is None else self.find(name)
+        if found is None:
+            return None
+        if found.id not in self._references:
+            self._references[found.id] = clone(found.recording, found.transcript)
+        return self._references[found.id]
 
     def find(self, name: str) -> BuiltInVoice | None:
         """The voice of an id or a name that it answers to."""

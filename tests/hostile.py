@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,15 @@ Note = Callable[[str, int | str, float], None]
 FORBIDDEN = {500, 502, 504}  # 501 and 503 are said on purpose: not installed, not ready
 
 
+@cache
+def whole(kind: str) -> bytes:
+    return media(*CONTAINERS[kind], samples=CLIP)
+
+
 def broken(number: int) -> bytes:
     """A file of this number: whole but for one to four harms."""
     random = np.random.default_rng(number)
-    data = bytearray(media(*CONTAINERS[KINDS[number % len(KINDS)]], samples=CLIP))
+    data = bytearray(whole(KINDS[number % len(KINDS)]))
     for _ in range(int(random.integers(1, 5))):
         at = int(random.integers(0, max(len(data), 1)))
         span = int(random.integers(1, 64))

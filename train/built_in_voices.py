@@ -34,13 +34,14 @@ class Recipe:
 
 DEFAULT = "hugo"
 RECIPES = (
-    Recipe("hugo", "a man, calm and clear", {"am_michael": 1.0}, 1.0, ("ash", "cedar")),
-    Recipe("milo", "a man, lively", {"am_puck": 0.5, "am_michael": 0.5}, 1.0, ("echo", "verse")),
-    Recipe("arthur", "a man, deep", {"am_fenrir": 0.5, "bm_george": 0.5}, 1.0, ("onyx", "ballad", "fable")),
-    Recipe("clara", "a woman, warm", {"af_sarah": 0.5, "af_aoede": 0.5}, 1.0, ("alloy", "coral", "nova")),
     Recipe(
-        "edith", "a woman, composed", {"bf_isabella": 0.5, "af_heart": 0.5}, 1.0, ("marin", "sage", "shimmer")
+        "hugo", "a man, friendly", {"am_puck": 0.5, "am_michael": 0.5}, 1.0, ("alloy", "ash", "echo", "verse")
     ),
+    Recipe("arthur", "a man, earnest", {"am_fenrir": 0.5, "bm_george": 0.5}, 1.0, ("ballad", "fable")),
+    Recipe("bruno", "a man, deep", {"am_michael": 1.0}, 0.93, ("cedar", "onyx")),
+    Recipe("clara", "a woman, composed", {"bf_emma": 0.6, "af_kore": 0.4}, 0.92, ("coral", "sage")),
+    Recipe("nora", "a woman, warm", {"af_sarah": 0.5, "af_aoede": 0.5}, 0.92, ("nova",)),
+    Recipe("edith", "a woman, bright", {"bf_isabella": 0.5, "af_heart": 0.5}, 1.0, ("marin", "shimmer")),
 )
 
 

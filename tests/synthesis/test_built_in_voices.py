@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from api.schemas.chat import OPENAI_VOICES
+from audio.decode import decode_audio
+from audio.frames import SAMPLE_RATE
 from errors import StartError
 from synthesis.built_in_voices import BuiltInVoices
+from tests.live import BUNDLED_MODEL
 
 ROW = {
     "id": "hugo",
@@ -49,3 +53,12 @@ def test_a_model_without_a_table_has_none(tmp_path: Path) -> None:
 def test_a_damaged_table_stops_the_start_and_names_the_file(tmp_path: Path, table: object) -> None:
     with pytest.raises(StartError, match=r"voices\.json"):
         BuiltInVoices.load(model_folder(tmp_path, table))
+
+
+def test_the_bundled_model_answers_to_every_name_of_openai() -> None:
+    voices = BuiltInVoices.load(BUNDLED_MODEL)
+    assert voices.default is not None and len(voices.voices) >= 4
+    assert {name for name in OPENAI_VOICES if voices.find(name) is None} == set()
+    assert not {voice.id for voice in voices.voices} & {*OPENAI_VOICES, "default", "clone"}
+    for voice in voices.voices:
+        assert 4 < len(decode_audio(voice.recording)) / SAMPLE_RATE < 10

@@ -102,7 +102,7 @@ def delete_voices(url: str) -> None:
 def keep_voice(url: str, name: str) -> str:
     """Keep a voice of the clip; gives its id."""
     files = {"audio_sample": CLIP.read_bytes()}
-    answer = httpx.post(f"{url}/v1/audio/voices", data={"name": name}, files=files, timeout=120)
+    answer = httpx.post(f"{url.rstrip('/')}/v1/audio/voices", data={"name": name}, files=files, timeout=120)
     return str(answer.raise_for_status().json()["id"])
 
 

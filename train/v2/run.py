@@ -42,6 +42,7 @@ GENERATION = {
     "ras_win_len": 0,
     "ras_win_max_num_repeat": 2,
     "piece_characters": 160,
+    "reference_seconds": 30,
 }
 
 

@@ -22,6 +22,7 @@ let recording = null; // { file, clip, sentence }
 let creating = null; // an AbortController
 let transcribing = null; // an AbortController
 let recorder = null;
+let recognised = ""; // the transcript as it was recognised: of the whole recording, and nobody has looked at it
 const view = new ClipView("the recording");
 
 export function wireClone() {
@@ -67,6 +68,7 @@ function clear() {
   transcribing?.abort();
   creating?.abort();
   recording = null;
+  recognised = "";
   view.show(null, { used: null });
   $("clone-form").reset();
   $("issues").replaceChildren();
@@ -101,8 +103,10 @@ async function transcribe() {
     const read = sentence && wordsInCommon(sentence, text) >= SENTENCE_READ;
     // Whoever types meanwhile knows better.
     if ($("transcript").value === before) $("transcript").value = read ? sentence : text;
+    recognised = read ? "" : text;
     tell($("transcript-status"), read ? "The sentence you read; correct it if you said something else." : heard(text));
   } finally {
+    if (mine.signal.aborted) tell($("transcript-status"), "");
     if (transcribing === mine) {
       transcribing = null;
       $("transcribe").disabled = false;
@@ -113,17 +117,21 @@ async function transcribe() {
 const heard = (text) => (text ? "Recognised: correct it where it is wrong." : "No words were recognised.");
 
 async function create() {
+  const pending = Boolean(transcribing);
   transcribing?.abort();
   creating = new AbortController();
   const { signal } = creating;
-  const transcript = $("transcript").value.trim();
   const mine = recording;
+  const transcript = $("transcript").value.trim();
+  // What nobody has corrected is better recognised anew by the server, in the part that it uses.
+  const corrected = transcript && transcript !== recognised.trim();
+  const unknown = transcript ? !corrected : pending || mine.clip?.seconds > WHOLE_SECONDS;
   const fields = {
     audio_file: mine.file,
     user_id: "page",
     voice_name: $("name").value.trim(),
-    ref_text: transcript,
-    transcribe_reference: !transcript && mine.clip?.seconds > WHOLE_SECONDS ? "true" : "",
+    ref_text: corrected ? transcript : "",
+    transcribe_reference: unknown ? "true" : "",
     stream: "true",
   };
   busy(true);
@@ -139,7 +147,7 @@ async function create() {
     if (!answer) throw new ServerError(0);
     const form = Object.fromEntries(Object.entries(fields).filter(([name, value]) => value && name !== "stream"));
     showRequest({ title: "Clone a voice", method: "POST", path: CLONE, form });
-    await created(answer, mine);
+    await created(answer, mine, Boolean(corrected));
   } catch (error) {
     failSteps();
     if (error.name === "AbortError" && recording === mine) tell($("clone-status"), "Cancelled; nothing was saved.");
@@ -158,15 +166,19 @@ function busy(is) {
   $("clone-result").replaceChildren();
 }
 
-async function created(answer, mine) {
+async function created(answer, mine, corrected) {
   const { start, end } = answer.used;
   const whole = end - start > answer.used.seconds - 0.5;
   const used = whole ? "" : ` ${start.toFixed(1)} to ${end.toFixed(1)} s of the recording are used.`;
-  tell($("clone-status"), `Saved “${answer.voice_name}”.${used}`);
+  const check = !whole && corrected ? " Edit its transcript below if it says more than that part." : "";
+  tell($("clone-status"), `Saved “${answer.voice_name}”.${used}${check}`);
   const marked = mine.clip ? recordingIssues(mine.clip) : [];
   showIssues([...marked, ...answer.findings.filter(({ name }) => !marked.some((issue) => issue.name === name))]);
   if (mine.clip) view.show(mine.clip, { used: answer.used });
-  putVoice(await (await ask(voicePath(answer.voice_id))).json());
+  const voice = await (await ask(voicePath(answer.voice_id))).json();
+  putVoice(voice);
+  $("transcript").value = voice.ref_text ?? "";
+  tell($("transcript-status"), "");
   chooseVoice(answer.voice_id);
   const sample = await decodedDataUrl(answer.sample_audio);
   const original = mine.clip?.slice(start, end) ?? (await savedRecording(answer.voice_id));
