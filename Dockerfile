@@ -9,15 +9,16 @@ FROM python:3.11-slim-bookworm
 ARG DEVICE=cpu
 
 WORKDIR /app
-COPY requirements.txt requirements-speakers.txt ./
-# PyPI's torch carries CUDA; the one for a CPU comes from PyTorch's own index, in the version of requirements.txt.
-RUN case "$DEVICE" in \
-      cpu) pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu "$(grep '^torch==' requirements.txt)" ;; \
-      cuda) ;; \
+COPY requirements.lock requirements-cuda.lock ./
+# PyPI's torch carries CUDA; the one for a CPU comes from PyTorch's own index, in the same version. The locks name every
+# package, and pip refuses what isn't as hashed.
+RUN install="pip install --no-cache-dir --no-deps --require-hashes" \
+ && case "$DEVICE" in \
+      cpu) $install --extra-index-url https://download.pytorch.org/whl/cpu -r requirements.lock ;; \
+      cuda) $install -r requirements.lock && $install -r requirements-cuda.lock ;; \
       *) echo "DEVICE is cpu or cuda, not $DEVICE" >&2; exit 1 ;; \
     esac \
- && pip install --no-cache-dir -r requirements.txt \
- && pip install --no-cache-dir --no-deps -r requirements-speakers.txt
+ && python -c 'import torch'
 
 COPY . .
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin higgs && install -d -o higgs -g higgs /data

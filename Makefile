@@ -2,48 +2,97 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# The locks name every package, so pip has no dependencies to look for; what isn't as hashed is refused.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve migrate test check train golden
+.PHONY: help serve migrate test test-cuda-shapes coverage check docs lock train teachers judges golden
 
 help:  ## list the targets
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 18
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 		"Python 3.11 or newer is needed; name one: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 
-# The stamps make pip run only when a requirements file has changed.
-.venv/serve.stamp: requirements.txt requirements-speakers.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-speakers.txt
+# The stamps make pip run only when a lock has changed.
+.venv/serve.stamp: requirements.lock requirements-cuda.lock | $(BIN)/python
+	@echo "Installing the server's packages into .venv: 1 GB, or 5 GB with CUDA. This happens once."
+	$(INSTALL) -r requirements.lock
+	@if $(BIN)/python -c 'import sys; from importlib.metadata import version; sys.exit("+cpu" in version("torch"))'; \
+		then $(INSTALL) -r requirements-cuda.lock; fi
 	@touch $@
 
-.venv/test.stamp: requirements-dev.txt .venv/serve.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/test.stamp: requirements-dev.lock .venv/serve.stamp
+	$(INSTALL) -r requirements-dev.lock
 	@touch $@
 
 serve: .venv/serve.stamp  ## serve on HIGGS_HOST:HIGGS_PORT; make serve ARGS="--port 9000"
 	$(BIN)/python app.py $(ARGS)
 
-migrate: .venv/serve.stamp  ## bring the database of voices up to date; the server does so at start
+migrate: .venv/serve.stamp  ## bring the voice database up to date; the server does so at start
 	$(BIN)/python migrate.py $(ARGS)
 
-# The models of the tests are so small that a second thread costs more than it brings.
-test: export OMP_NUM_THREADS ?= 1
-test: .venv/test.stamp  ## install what is needed and run all tests; ARGS go to pytest
-	$(BIN)/python -m pytest -q $(ARGS)
+# A worker on each core; a file's tests stay together, since they share servers. The tests' models are so small
+# that a second thread costs more than it brings.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+test coverage: export OMP_NUM_THREADS ?= 1
+
+test: .venv/test.stamp  ## install what is needed and run all tests; make test ARGS="tests/api -k voice"
+	$(PYTEST) $(ARGS)
+
+coverage: .venv/test.stamp  ## run all tests and list the lines that none of them reached
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+# torch's CUDA build from PyPI (5 GB), in which the CUDA path runs on fake tensors: no GPU is needed.
+.cuda-venv/test.stamp: requirements.txt
+	$(PYTHON) -m venv .cuda-venv
+	env -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null .cuda-venv/bin/python -m pip install --quiet \
+		--disable-pip-version-check -r requirements.txt pytest==9.2.0
+	@touch $@
+
+test-cuda-shapes: .cuda-venv/test.stamp  ## run the CUDA path without a GPU, on fake tensors; ARGS go to pytest
+	.cuda-venv/bin/python -m pytest -q --confcutdir=tests/cuda_shapes tests/cuda_shapes $(ARGS)
 
 check: .venv/test.stamp  ## lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 
+docs: .venv/serve.stamp  ## write the table of settings in docs/operations.md anew
+	$(BIN)/python .ci/settings_table.py
+
+lock: | $(BIN)/python  ## resolve requirements*.txt into requirements*.lock; ARGS=--upgrade for new versions
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/python .ci/lock.py $(ARGS)
+
+# Teachers and judges have their own environments: what they need is no part of the server.
+TEACHERS := train/work/venv
+KOKORO_JS := kokoro-js@1.2.1
+
+$(TEACHERS)/teachers.stamp: train/requirements.txt
+	$(PYTHON) -m venv $(TEACHERS)
+	$(TEACHERS)/bin/python -m pip install --quiet --disable-pip-version-check -r train/requirements.txt
+	mkdir -p train/work/teachers
+	cd train/work/teachers && tar xzf "$$(npm pack --silent $(KOKORO_JS))" package/voices package/LICENSE
+	@touch $@
+
+teachers: $(TEACHERS)/teachers.stamp  ## let the neural teachers speak (hours; resumable): speech to train on
+	$(TEACHERS)/bin/python -m train.teach $(ARGS)
+
+.judges-venv/judges.stamp: bench/requirements-judges.txt
+	$(PYTHON) -m venv .judges-venv
+	.judges-venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements-judges.txt
+	.judges-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps speechmos==0.0.1.1
+	@touch $@
+
+judges: .judges-venv/judges.stamp  ## make the environment of the judges that bench.quality asks
+
 train: .venv/serve.stamp  ## make the bundled model again from nothing (hours on a CPU)
 	$(BIN)/python -m train.run $(ARGS)
 
-# The reference packages' pins fight with the server's, so they live in an environment of their own.
+# The reference packages' pins conflict with the server's, so they live in an environment of their own.
 .reference-venv/golden.stamp: requirements-reference.txt tests/golden/reference_env.sh
 	sh tests/golden/reference_env.sh
 	@touch $@

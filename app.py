@@ -4,11 +4,14 @@ It listens at once, so that /health can say "loading"; other routes answer 503 u
 A model that can't be loaded stops the process with an error that names the remedy.
 """
 
+import errno
 import logging
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import uvicorn
@@ -17,9 +20,10 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from api.drain import Deadlines, DrainGate
 from api.errors import add_error_handlers
-from api.middleware.auth import ApiKeys, keys_of
-from api.middleware.core import BodyLimit, LastResort, RequestContextMiddleware
+from api.middleware.auth import ApiKeys, RequireKey, keys_of
+from api.middleware.core import BodyLimit, HeadAsGet, LastResort, RequestContextMiddleware
 from api.middleware.logs import log_request, set_up_logs
+from api.middleware.origin import OriginCheck
 from api.middleware.rate_limits import RateLimits, limits_of
 from api.openapi import EVERYWHERE, DocumentedApp, errors
 from api.routes import (
@@ -39,9 +43,9 @@ from api.routes import (
 from api.serving import DrainingServer
 from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
-from errors import StartError
-from higgs.engine.kv_cache import MAX_SLOTS
-from settings import Settings, database_url, listed, load_settings
+from errors import EngineFailed, StartError
+from higgs.engine.memory import MAX_SLOTS
+from settings import Settings, database_url, listed, load_settings, pairs
 from speakers.encoder import weights_file
 from speakers.verifier import SpeakerVerifier
 from voice_cloning import VoiceCloner
@@ -55,6 +59,8 @@ SPARE_THREADS = 16
 # How many times as long as the largest recording a body may be: base64 takes 4/3 of it, and a recording up to
 # twice too large is still read, so that the refusal can name its field.
 BODY_FACTOR = 3
+FAILED_SECONDS = 10  # for which a lost engine is still told of by /health, before the process ends
+FAILED_EXIT = 70  # EX_SOFTWARE of sysexits.h
 VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
 # A body without a recording: what JSON writes of a character (\\ud83d\\ude00), and what stands beside a text.
 PLAIN_BODY_BYTES, BYTES_PER_CHARACTER = 2**18, 12
@@ -62,14 +68,17 @@ PLAIN_BODY_BYTES, BYTES_PER_CHARACTER = 2**18, 12
 READABLE_HEADERS = (
     *("x-request-id", "x-should-retry", "retry-after", "x-voice-used", "x-seed", "x-takes", "x-faults"),
     *("x-word-error-rate", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
-    *("x-ratelimit-reset-requests", "x-instructions-followed"),
+    *("x-ratelimit-reset-requests", "x-instructions-followed", "x-model-used"),
 )
 
 
-def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> FastAPI:
+def create_app(
+    settings: Settings, stop: Callable[[], None] = lambda: None, address: str | None = None
+) -> FastAPI:
     """The ASGI app; it loads its model in the background when it is started.
 
     stop: called if the model can't be loaded, when app.state.server.failure says why.
+    address: where people find it, for the log to say once it is ready.
     """
     state = ServerState(
         Limits(settings.max_upload_bytes, settings.max_voice_bytes, settings.max_text_characters),
@@ -79,11 +88,12 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
         Transcriber.of_setting(settings.recogniser, settings.device, settings.queue_limit),
         # As many may be listened to as may wait to be spoken.
         anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MAX_SLOTS) + SPARE_THREADS),
+        voice_aliases=pairs(settings.voice_aliases),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=load, args=(state, settings, stop), name="load", daemon=True).start()
+        threading.Thread(target=load, args=(state, settings, stop, address), name="load", daemon=True).start()
         yield
         if state.cloner is not None:
             state.cloner.close()
@@ -96,6 +106,8 @@ def create_app(settings: Settings, stop: Callable[[], None] = lambda: None) -> F
         description="OpenAI's audio API: text and a recording in, speech in that voice out.",
         lifespan=lifespan,
         responses=errors(*EVERYWHERE),
+        docs_url=None,  # FastAPI's own load their scripts from elsewhere; see api/routes/page.py
+        redoc_url=None,
     )
     app.state.server = state
     app.include_router(ops.router, responses=errors(404))
@@ -114,9 +126,15 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
     """What every request goes through, from the inside out."""
     largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
     plain = PLAIN_BODY_BYTES + BYTES_PER_CHARACTER * settings.max_text_characters
+    keys = keys_of(settings.api_keys)
     app.add_middleware(BodyLimit, limit=largest, plain_limit=plain)
+    app.add_middleware(RequireKey)
     app.add_middleware(RateLimits, limits=limits_of(settings.rate_limit))
-    app.add_middleware(ApiKeys, keys=keys_of(settings.api_keys))
+    app.add_middleware(ApiKeys, keys=keys)
+    if not keys:
+        hosts = [settings.host, *listed(settings.allowed_hosts)]
+        app.add_middleware(OriginCheck, hosts=hosts, origins=listed(settings.cors_origins))
+    app.add_middleware(HeadAsGet)
     app.add_middleware(LastResort)
     app.add_middleware(DrainGate, drain=state.drain)
     if settings.cors_origins:
@@ -131,14 +149,18 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
     app.add_middleware(RequestContextMiddleware, observers=(log_request, state.metrics.note_request))
 
 
-def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> None:
+def load(
+    state: ServerState, settings: Settings, stop: Callable[[], None], address: str | None = None
+) -> None:
     """Open the store and load and warm the model into the state, or note why not and call stop."""
     try:
-        store = VoiceStore(database_url(settings))
+        store = VoiceStore(database_url(settings), settings.max_voices)
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = VoiceLibrary(cloner, store, SpeakerVerifier(weights_file()))
         state.cloner = cloner
-        log.info("ready: %s on %s", cloner.model_id, cloner.device)
+        cloner.engine.when_failed(lambda error: end_soon(state, error, stop))
+        where = f"; open {address} in a browser" if address else ""
+        log.info("ready: %s on %s%s", cloner.model_id, cloner.device, where)
     except StartError as error:
         state.failure = error
     except Exception as error:
@@ -149,13 +171,55 @@ def load(state: ServerState, settings: Settings, stop: Callable[[], None]) -> No
             stop()
 
 
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket bound to this address. StartError names the remedy where it can't be."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            remedy = f"Another program uses port {port}; stop it, or choose another port (--port {port + 1})."
+        elif error.errno == errno.EACCES:
+            remedy = f"Port {port} needs an administrator's rights; choose one above 1023 (--port 8000)."
+        else:
+            remedy = (
+                f"{error.strerror or error}; --host takes an address of this machine, or 0.0.0.0 for all."
+            )
+        raise StartError(f"Can't listen on {host}:{port}. {remedy}") from error
+    return listening
+
+
+def address_of(listening: socket.socket, host: str) -> str:
+    """Where people on this machine find the server."""
+    shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
+
+
+def proxy_options(settings: Settings) -> dict[str, Any]:
+    """Whose x-forwarded-for uvicorn believes: nobody's where no proxy is set."""
+    trusted = settings.trusted_proxies
+    return {"proxy_headers": trusted is not None, "forwarded_allow_ips": trusted or ""}
+
+
+def end_soon(state: ServerState, error: EngineFailed, stop: Callable[[], None]) -> None:
+    """The engine works no more: /health says so, and after FAILED_SECONDS the process is stopped."""
+    state.failure = error
+    later = threading.Timer(FAILED_SECONDS, stop)
+    later.daemon = True
+    later.start()
+
+
 def main() -> None:
     try:
         settings = load_settings(sys.argv[1:])
+        listening = listening_socket(settings.host, settings.port)
     except StartError as error:
         sys.exit(f"app.py: {error}")
     set_up_logs(settings.log_level, settings.log_format)
-    app = create_app(settings, stop=lambda: setattr(server, "should_exit", True))
+    address = address_of(listening, settings.host)
+    app = create_app(settings, stop=lambda: setattr(server, "should_exit", True), address=address)
     state = app.state.server
     server = DrainingServer(
         uvicorn.Config(
@@ -164,15 +228,20 @@ def main() -> None:
             settings.port,
             log_level=settings.log_level,
             log_config=None,
+            **proxy_options(settings),
             access_log=False,  # it would log addresses with their texts; api/middleware/logs.py logs requests
         ),
         state.drain,
         settings.drain_seconds,
         break_off=lambda: state.cloner and state.cloner.close(),
     )
-    server.run()
-    if state.failure is not None:
-        sys.exit(f"app.py: {state.failure}")
+    server.run(sockets=[listening])
+    failure = state.failure
+    if isinstance(failure, EngineFailed):
+        print(f"app.py: {failure}", file=sys.stderr)
+        sys.exit(FAILED_EXIT)
+    if failure is not None:
+        sys.exit(f"app.py: {failure}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     ├── InvalidRequest          400  the caller sent something that can't be served
     │   ├── InvalidAudio        400  an audio input that can't be read or can't serve as a reference
     │   ├── Unauthorized        401  no API key of this server's
+    │   ├── Forbidden           403  a web page of another site, or a name of this server that is not known
     │   ├── NotFound            404  an unknown model, voice or route
     │   ├── Conflict            409  a name that is taken; trying again will not help
     │   ├── PayloadTooLarge     413  more bytes or characters than a limit allows
@@ -16,10 +17,21 @@
     ├── NotInstalled            501  an optional part is missing here; the message says how to add it
     ├── Cancelled               499  the client left
     ├── ModelError              500  the model failed while it worked on this request
+    ├── EngineFailed            503  the device is lost, or the model always fails; the process will end
     └── StartError              —    the server can't start; the message names the remedy
+        ├── HubError            —    a model or codec can't be had from the hub
+        └── DoesNotFit          —    the device's memory is too small for the model
 
 The domain raises these; api/errors.py is the one place that turns them into HTTP.
 """
+
+MAX_QUOTED = 100  # characters of the input that a message repeats
+
+
+def quoted(value: str) -> str:
+    """What a client sent, in quotes for a message: on one line, and no more of it than one can read."""
+    shown = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "…"
+    return ascii(shown) if not shown.isprintable() else repr(shown)
 
 
 class VoiceServerError(Exception):
@@ -54,6 +66,11 @@ class InvalidAudio(InvalidRequest):
 class Unauthorized(InvalidRequest):
     status = 401
     default_code = "invalid_api_key"
+
+
+class Forbidden(InvalidRequest):
+    status = 403
+    default_code = "forbidden"
 
 
 class NotFound(InvalidRequest):
@@ -137,5 +154,18 @@ class ModelError(VoiceServerError):
     default_code = "model_error"
 
 
+class EngineFailed(VoiceServerError):
+    status = 503
+    default_code = "engine_failed"
+
+
 class StartError(VoiceServerError):
     default_code = "start_error"
+
+
+class HubError(StartError):
+    default_code = "hub_unreachable"
+
+
+class DoesNotFit(StartError):
+    default_code = "out_of_memory"

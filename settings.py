@@ -24,7 +24,8 @@ SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 RENAMED = {"max_attempts": "max_attempts", "max_frames_per_byte": "max_frames_per_byte"}
 log = logging.getLogger(__name__)
 
-ORIGIN = re.compile(r"https?://[^/\s*]+")
+# Of a web page, or of an app or extension that shows one: app://obsidian.md.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 
 
 class Settings(BaseSettings):
@@ -53,8 +54,10 @@ class Settings(BaseSettings):
         default=None,
         description="Folder or hub id of the codec. Default: the model folder's own, else the published one.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the model runs; auto: CUDA if there is a GPU."
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Where the model runs: auto (CUDA if there is a GPU), cpu, cuda, or one of them: cuda:1.",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
@@ -72,7 +75,8 @@ class Settings(BaseSettings):
     max_positions: int = Field(
         default=8192,
         ge=256,
-        description="Maximum context length, prompt and speech together; sizes the KV cache.",
+        description="Maximum context length, prompt and speech together; sizes the KV cache. Default:"
+        " less where a GPU's memory is small.",
     )
     reference_cache: int = Field(default=64, ge=1, description="Encoded reference recordings in the cache.")
     max_upload_bytes: int = Field(
@@ -136,6 +140,22 @@ class Settings(BaseSettings):
         default=None,
         description="Comma-separated API keys; each request must send one. Default: no key is needed.",
     )
+    allowed_hosts: str | None = Field(
+        default=None,
+        description="Names by which a server without keys is asked for, beside addresses and names without a"
+        " dot: voice.example.org, *.example.org, several, or *.",
+    )
+    trusted_proxies: str | None = Field(
+        default=None,
+        description="Addresses of proxies whose x-forwarded-for is believed: 127.0.0.1, several, or *.",
+    )
+    max_voices: int = Field(
+        default=1000, ge=1, description="Voices that one key may keep, and as many consents (400 beyond)."
+    )
+    voice_aliases: str | None = Field(
+        default=None,
+        description="Kept voices that speak for OpenAI's: alloy=Anna, nova=voice_0123. Default: none.",
+    )
     rate_limit: str | None = Field(
         default=None,
         description="Rate limit per API key or client address, such as 60/minute. Default: no limit.",
@@ -161,6 +181,12 @@ class Settings(BaseSettings):
     def _is_a_rate(cls, value: str | None) -> str | None:
         if value is not None:
             parse_many(value)
+        return value
+
+    @field_validator("voice_aliases")
+    @classmethod
+    def _are_pairs(cls, value: str | None) -> str | None:
+        pairs(value)
         return value
 
     @field_validator("cors_origins")
@@ -198,6 +224,17 @@ def database_url(settings: Settings) -> str:
     except OSError as error:
         raise StartError(f"HIGGS_DATA_DIR {folder} can't be made: {error.strerror}; name another.") from error
     return f"sqlite:///{folder / 'voices.db'}"
+
+
+def pairs(value: str | None) -> dict[str, str]:
+    """The pairs of a comma-separated setting: a=b, c=d. ValueError for one that is none."""
+    found = {}
+    for item in listed(value):
+        name, sign, meaning = (part.strip() for part in item.partition("="))
+        if not (name and sign and meaning):
+            raise ValueError(f"{item!r} is no pair such as alloy=Anna")
+        found[name] = meaning
+    return found
 
 
 def listed(value: str | None) -> list[str]:

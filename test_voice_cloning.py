@@ -1,11 +1,12 @@
-"""The user's stories: speech in the default voice and in that of a recording, then a voice that is kept:
-upload, steps, status, another text, a file to hear, deleted.
+"""The user's stories: the specification's own request, speech in the default voice and in that of a
+recording, streamed speech, then a voice that is kept: upload, steps, status, another text, deleted.
 
-    python test_voice_cloning.py [recording] [--api-url http://127.0.0.1:8000] [--save kept_voice.mp3]
+    python test_voice_cloning.py [recording] [--api-url http://127.0.0.1:8000] [--chatterbox-url URL]
+                                 [--save kept_voice.mp3]
 
-Uses the official OpenAI SDK. Without an address (--api-url or VOICE_API_URL) it starts `python app.py` on the
-bundled model itself; OPENAI_API_KEY goes to servers that ask for a key. Under pytest the stories are told and
-checked.
+It needs the server's own packages only (`make serve`). Without an address (--api-url or VOICE_API_URL) it
+starts `python app.py` on the bundled model itself; OPENAI_API_KEY goes to servers that ask for a key. Under
+pytest the stories are told and checked.
 """
 
 import argparse
@@ -13,57 +14,31 @@ import base64
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
-import httpx
 import numpy as np
-import pytest
-from openai import OpenAI
 
-from asr.words import words_of, wrong_words
+from asr.words import words_of
 from audio.decode import decode_audio
-from audio.frames import SAMPLE_RATE
-from audio.pitch import median_pitch
-from bench.listening import envelope_distance, words_heard
-from tests.live import BUNDLED_MODEL, LiveServer, serve
+from bench.listening import envelope_distance
+from tests.attempt import Attempt, read
+from tests.live import LiveServer, any_server
+from tests.plain_http import RefusedError, ask, form_of, opened, request_of
 
 ROOT = Path(__file__).resolve().parent
 RECORDING = ROOT / "test_audio.wav"
 HUMAN_VOICES = ROOT.parent / "shared" / "voices"
 TEXT = "The quick brown fox jumps over the lazy dog near the river bank."
+SPECIFIED_TEXT = "Say this in my voice: Hello world"
+SPECIFIED_WORDS = "Hello world"
+MODEL = "gpt-4o-audio-preview"  # any name of OpenAI's will do; the answer says which model spoke
 SEED = 1
+WAV_HEADER_BYTES = 44
 ONBOARDING = "/api/public/voice/onboarding"
 API_KEY = os.environ.get("OPENAI_API_KEY", "not-needed")
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One piece of speech: what was to be said, float32 mono 24 kHz samples, and how long the server took."""
-
-    name: str
-    text: str
-    samples: np.ndarray
-    latency_seconds: float | None = None
-
-    @cached_property
-    def pitch_hertz(self) -> float:
-        pitch = median_pitch(self.samples, SAMPLE_RATE)
-        if pitch is None:
-            raise ValueError(f"{self.name}: no voiced speech in {self.seconds:.1f} s of audio")
-        return pitch
-
-    @cached_property
-    def seconds(self) -> float:
-        return len(self.samples) / SAMPLE_RATE
-
-    @cached_property
-    def wrong_words(self) -> int:
-        return wrong_words(words_of(self.text), words_heard(self.samples))
 
 
 @dataclass(frozen=True)
@@ -72,6 +47,8 @@ class Story:
 
     server: LiveServer
     recording: Attempt
+    specified: Attempt
+    streamed: Attempt
     default: Attempt
     first_clone: Attempt
     second_clone: Attempt
@@ -79,58 +56,75 @@ class Story:
     memory_after: int | None
 
 
-def tell(server: LiveServer, path: Path) -> Story:
-    """Health, then the default voice, then twice the voice of the recording."""
-    httpx.get(f"{server.url}/health").raise_for_status()
-    client = OpenAI(base_url=f"{server.url}/v1", api_key=API_KEY, max_retries=0)
-    recording = read(path)
-    default = speak(client, "default voice")
+def tell(server: LiveServer, path: Path, streaming_url: str | None = None) -> Story:
+    """Health, then the specified request, streamed speech, the default voice, twice the recording's voice."""
+    ask(f"{server.url}/health", API_KEY)
+    recording, ref_text = read(path), read(path).text or None
+    specified = speak(server, "as specified", path, SPECIFIED_TEXT, SPECIFIED_WORDS)
+    streamed = stream_speech(streaming_url or server.url)
+    default = speak(server, "default voice", seed=SEED)
     before = server.resident_bytes()
-    first = speak(client, "clone, first time", path)
-    second = speak(client, "clone, again", path)
-    return Story(server, recording, default, first, second, before, server.resident_bytes())
+    first = speak(server, "clone, first time", path, seed=SEED, ref_text=ref_text)
+    second = speak(server, "clone, again", path, seed=SEED, ref_text=ref_text)
+    return Story(
+        server, recording, specified, streamed, default, first, second, before, server.resident_bytes()
+    )
 
 
-def read(path: Path) -> Attempt:
-    """A recording, with its transcript where a .txt file stands beside it."""
-    transcript = path.with_suffix(".txt")
-    text = transcript.read_text().strip() if transcript.exists() else ""
-    return Attempt(path.name, text, decode_audio(path.read_bytes()))
-
-
-def speak(client: OpenAI, name: str, path: Path | None = None) -> Attempt:
-    """Let the server say TEXT, in the voice of a recording if one is given."""
-    audio: Any = {"voice": "clone" if path else "default", "format": "wav"}
-    content: list[Any] = [{"type": "text", "text": TEXT}]
+def speak(
+    server: LiveServer,
+    name: str,
+    path: Path | None = None,
+    text: str = TEXT,
+    words: str = TEXT,
+    seed: int | None = None,
+    ref_text: str | None = None,
+) -> Attempt:
+    """Let the server say these words of a text, in the voice of a recording if one is given."""
+    content: list[Any] = [{"type": "text", "text": text}]
+    audio = {"voice": "clone" if path else "default", "format": "wav"}
     if path:
-        audio |= {"ref_text": read(path).text or None}
         data = base64.b64encode(path.read_bytes()).decode()
         content.append({"type": "input_audio", "input_audio": {"data": data, "format": path.suffix[1:]}})
-    model = client.models.list().data[0].id
+    if ref_text is not None:
+        audio |= {"ref_text": ref_text}
+    messages = [{"role": "user", "content": content}]
+    body: dict[str, Any] = {"model": MODEL, "modalities": ["text", "audio"], "audio": audio}
+    body |= {"messages": messages}
+    if seed is not None:
+        body |= {"seed": seed}
     started = time.perf_counter()
-    completion = client.chat.completions.create(
-        model=model,
-        modalities=["text", "audio"],
-        audio=audio,
-        messages=[{"role": "user", "content": content}],
-        seed=SEED,
-    )
+    answer = ask(f"{server.url}/v1/chat/completions", API_KEY, body)
     latency = time.perf_counter() - started
-    answer = completion.choices[0].message.audio
-    assert answer is not None, completion
-    return Attempt(name, TEXT, decode_audio(base64.b64decode(answer.data)), latency)
+    sound = base64.b64decode(answer["choices"][0]["message"]["audio"]["data"])
+    return Attempt(name, words, decode_audio(sound), latency, answer["model"])
+
+
+def stream_speech(url: str) -> Attempt:
+    """Let the server at this address say TEXT while it is sent; the latency is that of the first sound."""
+    body = {"model": "tts-1", "voice": "alloy", "input": TEXT, "response_format": "wav", "stream": True}
+    started, latency, data = time.perf_counter(), 0.0, b""
+    with opened(request_of(f"{url.rstrip('/')}/v1/audio/speech", API_KEY, body)) as response:
+        while piece := response.read1(2**16):
+            data += piece
+            if not latency and len(data) > WAV_HEADER_BYTES:
+                latency = time.perf_counter() - started
+        model = response.headers.get("x-model-used")
+    return Attempt("streamed", TEXT, decode_audio(data), latency, model)
 
 
 def table(story: Story) -> str:
     """The story as a table for the terminal."""
     lines = [f"{'':20}{'pitch':>9}{'colour':>10}{'length':>9}{'wrong words':>14}{'latency':>10}"]
-    for take in (story.recording, story.default, story.first_clone, story.second_clone):
+    takes = (story.specified, story.default, story.first_clone, story.second_clone, story.streamed)
+    for take in (story.recording, *takes):
         colour = envelope_distance(story.recording.samples, take.samples)
         wrong = f"{take.wrong_words} of {len(words_of(take.text))}" if take.text else "-"
         latency = f"{take.latency_seconds:.2f} s" if take.latency_seconds else "-"
         cells = f"{take.pitch_hertz:>6.0f} Hz{colour:>7.1f} dB{take.seconds:>7.1f} s{wrong:>14}{latency:>10}"
         lines.append(f"{take.name:20}{cells}")
     lines.append("colour: distance of the mean spectrum from the recording's, over 24 mel bands")
+    lines.append(f"spoken by {story.specified.model}, asked for as {MODEL}; streamed: until the first sound")
     if story.memory_before and story.memory_after:
         before, after = story.memory_before / 2**20, story.memory_after / 2**20
         lines.append(f"memory of the server: {before:.0f} MiB before cloning, {after:.0f} MiB after")
@@ -152,22 +146,29 @@ class KeptVoice:
 
 
 def keep(server: LiveServer, path: Path, save: Path) -> KeptVoice:
-    """Make a voice of the recording, let it say TEXT into the file `save`, and delete it."""
-    headers = {"authorization": f"Bearer {API_KEY}"}
-    with httpx.Client(base_url=f"{server.url}{ONBOARDING}", headers=headers, timeout=600) as client:
-        name = f"{path.stem} {time.time():.0f}"
-        form = {"user_id": "story", "voice_name": name, "ref_text": read(path).text, "stream": "true"}
-        response = client.post("/clone", data=form, files={"audio_file": (path.name, path.read_bytes())})
-        lines = [line for line in response.text.splitlines() if line]
-        last = json.loads(lines[-1].removeprefix("data: "))
-        if "error" in last:
-            raise SystemExit(f"{path} can't become a voice: {last['error']['message']}")
-        voice_id = last["voice_id"]
-        status = client.get(f"/status/{voice_id}").raise_for_status().json()
-        tried = client.post(f"/test/{voice_id}", json={"text": TEXT}).raise_for_status().json()
-        save.write_bytes(sound_of(tried))
-        client.delete(f"/{voice_id}").raise_for_status()
-        return KeptVoice(status["steps"], last, status, tried, client.get(f"/status/{voice_id}").status_code)
+    """Make a voice of the recording alone, let it say TEXT into the file `save`, and delete it."""
+    base = f"{server.url}{ONBOARDING}"
+    fields = {"ref_text": read(path).text, "stream": "true"}
+    form = form_of(f"{base}/clone", API_KEY, fields, {"audio_file": (path.name, path.read_bytes())})
+    with opened(form) as response:
+        lines = [line for line in response.read().decode().splitlines() if line]
+    last = json.loads(lines[-1].removeprefix("data: "))
+    if "error" in last:
+        raise SystemExit(f"{path} can't become a voice: {last['error']['message']}")
+    voice_id = last["voice_id"]
+    status = ask(f"{base}/status/{voice_id}", API_KEY)
+    tried = ask(f"{base}/test/{voice_id}", API_KEY, {"text": TEXT})
+    save.write_bytes(sound_of(tried))
+    ask(f"{base}/{voice_id}", API_KEY, method="DELETE")
+    return KeptVoice(status["steps"], last, status, tried, status_of(f"{base}/status/{voice_id}"))
+
+
+def status_of(url: str) -> int:
+    try:
+        with opened(request_of(url, API_KEY)) as response:
+            return response.status
+    except RefusedError as refused:
+        return refused.status
 
 
 def sound_of(answer: dict[str, Any]) -> bytes:
@@ -201,33 +202,9 @@ def similarity_line(likeness: dict[str, Any] | None) -> str:
     return f"similarity to the recording: {likeness['similarity']:.2f}, {verdict} (from {threshold:g} on)"
 
 
-@contextmanager
-def any_server(url: str | None) -> Iterator[LiveServer]:
-    """The server at this address, or one of our own with the bundled model."""
-    if url:
-        yield LiveServer(url.rstrip("/"))
-    else:
-        with serve(BUNDLED_MODEL) as server:
-            yield server
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LiveServer]:
-    url = os.environ.get("VOICE_API_URL")
-    if not url and not (BUNDLED_MODEL / "model.safetensors").exists():
-        pytest.skip(f"no bundled model at {BUNDLED_MODEL}, and VOICE_API_URL names no server")
-    with any_server(url) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def story(server: LiveServer) -> Story:
-    return tell(server, RECORDING)
-
-
-def test_a_voice_is_kept_speaks_and_goes(server: LiveServer, tmp_path: Path) -> None:
+def test_a_voice_is_kept_speaks_and_goes(story_server: LiveServer, tmp_path: Path) -> None:
     save = tmp_path / "kept.mp3"
-    told = keep(server, RECORDING, save)
+    told = keep(story_server, RECORDING, save)
     assert [step["state"] for step in told.steps] == ["completed"] * 5
     assert told.gone == 404
     recording = read(RECORDING)
@@ -263,24 +240,38 @@ def test_the_same_seed_gives_the_same_clone(story: Story) -> None:
     assert np.array_equal(story.first_clone.samples, story.second_clone.samples)
 
 
-def test_human_voices_are_followed(server: LiveServer) -> None:
-    if not HUMAN_VOICES.is_dir():
-        pytest.skip(f"no recordings of people at {HUMAN_VOICES}")
-    client = OpenAI(base_url=f"{server.url}/v1", api_key=API_KEY, max_retries=0)
-    man, woman = (speak(client, name, HUMAN_VOICES / f"en_{name}.wav") for name in ("man", "woman"))
+def test_human_voices_are_followed(story_server: LiveServer, human_voices: Path) -> None:
+    man, woman = (
+        speak(story_server, name, human_voices / f"en_{name}.wav", seed=SEED) for name in ("man", "woman")
+    )
     assert man.pitch_hertz < woman.pitch_hertz
+
+
+def test_the_specified_request_is_served_as_it_stands(story: Story) -> None:
+    """The instruction before the colon is not spoken; the model's own name answers for OpenAI's."""
+    assert story.specified.model not in (None, MODEL)
+    assert story.specified.seconds < 4
+
+
+def test_streamed_speech_is_the_whole_text(story: Story) -> None:
+    assert story.streamed.wrong_words <= 3
+    assert story.streamed.latency_seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("recording", nargs="?", type=Path, default=RECORDING, help="5 to 10 s of one voice")
     parser.add_argument("--api-url", default=os.environ.get("VOICE_API_URL"), help="a running server")
+    parser.add_argument("--chatterbox-url", help="the server asked for streamed speech; by default the same")
     parser.add_argument("--save", type=Path, default=Path("kept_voice.mp3"), help="where to write the speech")
     arguments = parser.parse_args()
-    with any_server(arguments.api_url) as server:
-        print(table(tell(server, arguments.recording)), end="\n\n")
-        kept = keep(server, arguments.recording, arguments.save)
-        print(report(kept, read(arguments.recording), arguments.save))
+    try:
+        with any_server(arguments.api_url) as server:
+            print(table(tell(server, arguments.recording, arguments.chatterbox_url)), end="\n\n")
+            kept = keep(server, arguments.recording, arguments.save)
+            print(report(kept, read(arguments.recording), arguments.save))
+    except (RefusedError, URLError) as error:
+        raise SystemExit(f"{arguments.api_url or 'the server'}: {error}") from error
 
 
 if __name__ == "__main__":

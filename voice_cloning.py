@@ -30,22 +30,23 @@ from audio.encode import encode_audio
 from audio.frames import FRAME_RATE, SAMPLE_RATE
 from audio.reference import MAX_SECONDS, prepare_reference
 from concurrency import SingleFlight, on_cancel, raise_if_cancelled
-from errors import InvalidRequest, StartError, VoiceServerError
-from higgs.codecs.base import Codec, load_codec
+from errors import InvalidRequest, VoiceServerError
+from higgs.devices import device_of
 from higgs.engine.engine import Ended, Engine, ignored
 from higgs.engine.prefill import CacheUse
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
-from higgs.model.checkpoint import Checkpoint, load_checkpoint
+from higgs.loading import LoadedModel, ModelRequest, load_chosen
 from higgs.prompts.chatml import ChatMLResponse, turns_of
 from higgs.speech import SampleBuffer, Speech, SpeechReport, SpeechSegment, SpeechStream, TextChunk
 from settings import Settings, load_settings
+from synthesis.built_in_voices import BuiltInVoices
 from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
-from text.normalise import chosen_reading
+from text.chunking import Chunking
+from text.normalise import SUSTAINED_SOUNDS, chosen_reading
 
 log = logging.getLogger(__name__)
 
-PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
 TYPICAL_SPEECH = 15  # characters a second, for the progress bar
@@ -59,33 +60,41 @@ Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 class VoiceCloner:
-    """A loaded model that clones voices and speaks; safe to use from several threads."""
+    """A loaded model that clones voices and speaks; safe to use from several threads.
 
-    def __init__(self, model_id: str, checkpoint: Checkpoint, codec: Codec, settings: Settings) -> None:
+    fallback: why the bundled model is served where the published one was to be; None where it isn't so.
+    """
+
+    def __init__(self, loaded: LoadedModel, settings: Settings, fallback: str | None = None) -> None:
+        checkpoint, model_id = loaded.checkpoint, loaded.model_id
         weight = next(checkpoint.model.parameters())
-        self.model_id, self.loaded_at = model_id, int(time.time())
+        self.model_id, self.fallback = model_id, fallback
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
-        self._settings = settings
+        self.loaded_at = int(time.time())
+        self._settings, self._positions = settings, loaded.plan.positions
         self._defaults = checkpoint.defaults
-        self.codec = codec
+        self.codec = loaded.codec
         self.licence = checkpoint.licence
         self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
-        bundled = model_id == BUNDLED_MODEL.name
+        self.built_in_voices = BuiltInVoices.load(checkpoint.folder)
+        self._built_in: dict[str, VoiceReference] = {}
+        self.english_only = bundled = model_id == BUNDLED_MODEL.name
         self._prompts = checkpoint.prompts(settings.unknown_tags)
         self._planner = Planner(
             self._prompts,
             chosen_reading(settings.reading, english_only=bundled),
-            checkpoint.piece_characters,
+            Chunking(checkpoint.piece_characters, checkpoint.piece_sentences),
             trained_on_conversations=not bundled,
-            positions=settings.max_positions,
+            positions=loaded.plan.positions,
             max_frames_per_byte=settings.max_frames_per_byte,
             max_spoken_characters=SPOKEN_FACTOR * settings.max_text_characters,
         )
         self.engine = Engine(
             checkpoint.model,
-            slots=settings.slots,
-            capacity=settings.max_positions,
+            slots=loaded.plan.slots,
+            capacity=loaded.plan.positions,
             queue_limit=settings.queue_limit,
+            kept_positions=loaded.plan.prefix_positions,
         )
         seconds = settings.max_speech_seconds or SECONDS_PER_CHARACTER * settings.max_text_characters
         self._max_columns = FIRST_FRAME + round(seconds * FRAME_RATE)
@@ -101,21 +110,12 @@ class VoiceCloner:
         ended: called by the engine's thread whenever it has come to the end of a text, or a part of one.
         """
         settings = settings or load_settings()
-        device, name = _device_of(settings.device), settings.model
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        if name == "auto":
-            name = PUBLISHED_MODEL if device == "cuda" else "bundled"
-        if name == "bundled":
-            name = str(BUNDLED_MODEL)
-        dtype = None if settings.dtype == "auto" else getattr(torch, settings.dtype)
-        checkpoint = load_checkpoint(name, codec=settings.codec, device=device, dtype=dtype)
-        model_id = Path(name).resolve().name if Path(name).expanduser().is_dir() else name
-        cloner = cls(model_id, checkpoint, load_codec(str(checkpoint.codec), device), settings)
+        loaded, fallback = load_chosen(_request(settings), BUNDLED_MODEL)
+        cloner = cls(loaded, settings, fallback)
         cloner._warm_up()
         cloner.engine.count_from_now(ended)
-        if cloner.licence:
-            log.info("%s stands under this licence: %s", model_id, cloner.licence)
         return cloner
 
     def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
@@ -142,6 +142,15 @@ class VoiceCloner:
         finally:
             place.release()
 
+    def built_in(self, name: str | None) -> VoiceReference | None:
+        """The model's voice of a name; None names its default. None where it has no such voice."""
+        found = self.built_in_voices.default if name is None else self.built_in_voices.find(name)
+        if found is None:
+            return None
+        if found.id not in self._built_in:
+            self._built_in[found.id] = self.reference(found.recording, found.transcript)
+        return self._built_in[found.id]
+
     def speak(self, text: str, voice: Voices = None, options: SpeechOptions = SpeechOptions()) -> Speech:
         """Speak a text in a voice, the model's own where None. Errors as of `stream`."""
         return self.stream(text, voice, options).speech()
@@ -155,17 +164,28 @@ class VoiceCloner:
     ) -> SpeechStream:
         """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
 
-        [pause 0.5s] in it is silence (see audio.pauses). InvalidRequest: nothing to speak, too long, or
+        [pause 0.5s] in it is silence (see text.pauses). InvalidRequest: nothing to speak, too long, or
         options out of range. Overloaded: the queue is full, and no `place` in it was held.
         """
         text = self._prompts.tags.with_pauses(text)
-        segments = self._planner.segments(text, voice if isinstance(voice, list) else [voice], options)
+        voices = [v or self.built_in(None) for v in (voice if isinstance(voice, list) else [voice])]
+        segments = self._planner.segments(text, voices, options)
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
+        if any(sound in text for sound in SUSTAINED_SOUNDS):
+            sampling = replace(sampling, ras_window=0)
         raise_if_cancelled()
         longest = min(options.max_steps or self._max_columns, self._max_columns)
         return SpeechStream(self.engine, self.codec, segments, sampling, longest, place)
+
+    def spoken_length(self, text: str) -> int:
+        """How long a text is as it is spoken, in characters, before any work of the model's.
+
+        Numbers count as their words where the model reads them so, markup, pauses and tags nothing, and each
+        letter of Chinese, Japanese and Korean as three.
+        """
+        return self._planner.spoken_length(self._prompts.tags.with_pauses(text))
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""
@@ -192,9 +212,7 @@ class VoiceCloner:
         sampling = SamplingOptions(
             temperature, top_k, top_p, max(ras_win_len or 0, 0), ras_win_max_num_repeat, seed
         )
-        piece = TextChunk(
-            prompt, max(min(max_new_tokens, self._settings.max_positions - len(prompt)), FIRST_FRAME)
-        )
+        piece = TextChunk(prompt, max(min(max_new_tokens, self._positions - len(prompt)), FIRST_FRAME))
         speech = SpeechStream(self.engine, self.codec, [SpeechSegment([piece])], sampling).speech()
         usage = {
             "prompt_tokens": len(prompt),
@@ -255,11 +273,16 @@ _loading = threading.Lock()
 _load_default = cache(VoiceCloner.load)
 
 
-def _device_of(wanted: str) -> str:
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise StartError("HIGGS_DEVICE is cuda, but PyTorch finds no CUDA device; set it to cpu or auto.")
-    return "cuda" if there and wanted != "cpu" else "cpu"
+def _request(settings: Settings) -> ModelRequest:
+    return ModelRequest(
+        settings.model,
+        settings.codec,
+        device_of(settings.device),
+        None if settings.dtype == "auto" else getattr(torch, settings.dtype),
+        settings.slots,
+        settings.max_positions,
+        exact_positions="max_positions" in settings.model_fields_set,
+    )
 
 
 def main() -> None:

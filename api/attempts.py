@@ -10,21 +10,21 @@ from api.request_context import note_retry
 from api.schemas.chat import FaultFound, SpeechQuality
 from api.streaming import Cancellable
 from asr.transcriber import Transcriber
-from asr.words import words_of, wrong_words
+from asr.words import unheard_sentences, words_of, wrong_words
 from audio.frames import SAMPLE_RATE
-from audio.speech_issues import SpeechIssue, find_speech_issues, speech_issues_in
+from audio.speech_issues import SpeechIssue, find_speech_issues, short_texts, speech_issues_in, unheard
 from audio.speech_track import SpeechTrack
 from errors import Cancelled, VoiceServerError
-from higgs.speech import Speech
+from higgs.speech import Speech, SpokenText
+from text.chunking import SENTENCE, has_words
 from text.english import english_words
-from text.normalise import speakable
+from text.normalise import speakable, without_tags
 from text.pauses import without_pauses
 
 log = logging.getLogger(__name__)
 
 # The model's own marks: of speakers, of sounds, of the manner of speaking.
 MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
-TAG = re.compile(r"<[^>]*>")
 # What a fault of the sound weighs against wrong words: as much as one word in five.
 FAULT_WEIGHT = 0.2
 # Of a recogniser of English alone, a text of other letters can't be checked.
@@ -66,10 +66,14 @@ class Attempt:
         )
 
 
-def quality_of(track: SpeechTrack, text: str) -> SpeechQuality:
-    """What is wrong with speech that has gone out already, by what was taken down of its sound."""
+def quality_of(track: SpeechTrack, text: str, texts: tuple[SpokenText, ...] = ()) -> SpeechQuality:
+    """What is wrong with speech that has gone out already, by what was taken down of its sound.
+
+    texts: what of the text the model was asked to speak, and where it did.
+    """
     track.close()
-    return quality(speech_issues_in(track, spoken_of(text)), takes=1)
+    spoken = spoken_texts(texts, text, track.samples / SAMPLE_RATE)
+    return quality([*speech_issues_in(track, joined(spoken)), *short_chunks(spoken)], takes=1)
 
 
 def quality(faults: Iterable[SpeechIssue], **found: Any) -> SpeechQuality:
@@ -77,9 +81,31 @@ def quality(faults: Iterable[SpeechIssue], **found: Any) -> SpeechQuality:
     return SpeechQuality(faults=[FaultFound(**vars(fault)) for fault in faults], **found)
 
 
-def spoken_of(text: str) -> str:
-    """What of a text takes time to be spoken."""
-    return TAG.sub(" ", without_pauses(text))
+def spoken_texts(texts: tuple[SpokenText, ...], text: str, seconds: float) -> tuple[SpokenText, ...]:
+    """What was spoken, as the model was asked to, else what is to be of the text: no link's address is in it,
+    no tag and no pause."""
+    if texts:
+        return texts
+    return (SpokenText(without_tags(speakable(without_pauses(text), "plain")), 0.0, seconds),)
+
+
+def short_chunks(texts: tuple[SpokenText, ...]) -> list[SpeechIssue]:
+    """Which of several texts are spoken too fast to be whole."""
+    return list(short_texts((text.text, text.start, text.end) for text in texts)) if len(texts) > 1 else []
+
+
+def joined(texts: tuple[SpokenText, ...]) -> str:
+    return " ".join(text.text for text in texts)
+
+
+def sentences_of(texts: tuple[SpokenText, ...]) -> list[SpokenText]:
+    """Each sentence, with the seconds of the chunk that it stands in."""
+    return [
+        SpokenText(sentence.strip(), chunk.start, chunk.end)
+        for chunk in texts
+        for sentence in SENTENCE.findall(chunk.text)
+        if sentence.strip()
+    ]
 
 
 class Speaking(Cancellable, Protocol):
@@ -135,7 +161,8 @@ class Attempts:
     def _judged(self, stream: Speaking) -> Attempt:
         self._wait_for(stream)
         speech = stream.speech()
-        faults = tuple(find_speech_issues(speech.as_spoken, spoken_of(self._text)))
+        spoken = spoken_texts(speech.texts, self._text, len(speech.as_spoken) / SAMPLE_RATE)
+        faults = (*find_speech_issues(speech.as_spoken, joined(spoken)), *short_chunks(spoken))
         if self._verifier is None or not checkable(self._text, self._verifier):
             return Attempt(speech, faults)
         try:
@@ -150,8 +177,12 @@ class Attempts:
         self._wait_for(job)
         transcript = job.transcript()
         english = transcript.language == "en"
-        said, heard = words_said(self._text, english), words_heard(transcript.text, english)
+        sentences = sentences_of(spoken_texts(speech.texts, self._text, len(speech.as_spoken) / SAMPLE_RATE))
+        said_each = [words_said(sentence.text, english) for sentence in sentences]
+        said, heard = [word for words in said_each for word in words], words_heard(transcript.text, english)
         wrong = wrong_words(said, heard)
+        lost = (sentences[number] for number in unheard_sentences(said_each, heard))
+        faults = (*faults, *(unheard(each.text, each.start, each.end) for each in lost))
         # A word too many or too few is the recogniser's own mistake as often as not.
         misheard = wrong > max(1, verifier.expected_wer * len(said))
         return Attempt(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
@@ -173,7 +204,12 @@ def checkable(text: str, transcriber: Transcriber) -> bool:
 
 def words_said(text: str, english: bool) -> list[str]:
     """The words of a text as they are spoken: in English numbers are words too."""
-    return words_of(MARKS.sub(" ", speakable(text, "english" if english else "plain")))
+    marked = MARKS.sub(" ", text)
+    return (
+        words_of(MARKS.sub(" ", speakable(text, "english" if english else "plain")))
+        if has_words(marked)
+        else []
+    )
 
 
 def words_heard(text: str, english: bool) -> list[str]:

@@ -40,6 +40,7 @@ class Answer:
     text: str
     format: AudioFormat
     voice: VoiceUsed
+    owner: str
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     audio_id: str = field(default_factory=lambda: f"audio_{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
@@ -58,7 +59,7 @@ def whole_answer(answer: Answer, speech: Speech, quality: SpeechQuality, kept: K
     """The answer as one chat completion."""
     data = base64.b64encode(encode_audio(speech.samples, answer.format).data).decode("ascii")
     flac = encode_audio(speech.as_spoken, "flac").data
-    expires_at = kept.keep(answer.audio_id, flac, without_pauses(answer.text))
+    expires_at = kept.keep(answer.owner, answer.audio_id, flac, without_pauses(answer.text))
     audio = MessageAudio(id=answer.audio_id, data=data, expires_at=expires_at, transcript=answer.text)
     return ChatResponse(
         id=answer.id,
@@ -96,9 +97,9 @@ def answer_events(
     for data in base64_pieces(encode_pieces(samples, answer.format)):
         yield chunk({"audio": {"data": data}})
     speech = watched.stream.finished()
-    expires_at = kept.keep(answer.audio_id, watched.flac.close(), without_pauses(answer.text))
+    expires_at = kept.keep(answer.owner, answer.audio_id, watched.flac.close(), without_pauses(answer.text))
     yield chunk({"audio": {"expires_at": expires_at}})
-    quality = quality_of(watched.track, answer.text).model_dump()
+    quality = quality_of(watched.track, answer.text, speech.texts).model_dump()
     yield chunk({}, speech.finish_reason, seed=speech.seed, quality=quality)
     if include_usage:
         yield sse({**base, "choices": [], "usage": usage_of(speech).model_dump()})

@@ -54,10 +54,10 @@ async def transcript_answer(
 def _recording(body: ChatRequest) -> tuple[str, str]:
     """The base64 data of the recording that comes last, and where it stands."""
     found = [
-        (part.input_audio.data, f"messages[{position}].content[{index}].input_audio.data")
+        (recording[0], f"messages[{position}].content[{index}].{recording[1]}")
         for position, message in enumerate(body.messages)
         for index, part in enumerate(message.content)
-        if part.input_audio is not None and message.role == "user"
+        if (recording := part.recording) is not None and message.role == "user"
     ]
     if not found:
         message = 'modalities ["text"] answers with the words of an input_audio; no user message has one.'

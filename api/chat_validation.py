@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass, replace
 
-from api.schemas.chat import AudioRequest, ChatRequest, Message
+from api.schemas.chat import AudioRequest, ChatRequest
+from api.schemas.messages import Message
 from api.text_validation import check_text
 from errors import InvalidRequest, PayloadTooLarge
 from higgs.prompts.v2 import INSTRUCTION

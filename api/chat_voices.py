@@ -4,14 +4,15 @@ from base64 import b64encode
 
 from api.chat_validation import text_of
 from api.kept_audio import KeptAudio
-from api.schemas.chat import AudioRequest, ChatRequest, Message
+from api.schemas.chat import AudioRequest, ChatRequest
+from api.schemas.messages import Message
 from api.text_validation import check_reference_text
 from api.voice_resolution import CLONE, Recording, VoiceRequest
-from errors import InvalidRequest, NotFound
+from errors import InvalidRequest, NotFound, quoted
 from text.normalise import SPEAKER
 
 
-def voice_requests(request: ChatRequest, text: str, kept: KeptAudio) -> list[VoiceRequest]:
+def voice_requests(request: ChatRequest, text: str, kept: KeptAudio, owner: str) -> list[VoiceRequest]:
     """The voice of each speaker of the text; mostly there is one.
 
     Each "clone" takes the next recording of the messages and, where there are none, the only one takes the
@@ -19,8 +20,10 @@ def voice_requests(request: ChatRequest, text: str, kept: KeptAudio) -> list[Voi
     text has such tags and `audio.voices` names no others.
     """
     audio = request.audio or AudioRequest()
-    recordings, earlier = recordings_of(request), earlier_answers(request.messages, kept)
+    earlier = earlier_answers(request.messages, kept, owner)
     named = [(f"audio.voices[{number}]", name) for number, name in enumerate(audio.voices or ())]
+    clones = sum(name == CLONE for _, name in named) if named else len(set(SPEAKER.findall(text)))
+    recordings = different(recordings_of(request), clones)
     if not named:
         several = audio.voice == CLONE and len(recordings) > 1 and SPEAKER.search(text)
         named = [("audio.voice", audio.voice)] * (len(recordings) if several else 1)
@@ -57,6 +60,20 @@ def _check_recordings(named: list[tuple[str, str]], recordings: list[Recording])
         raise InvalidRequest(message, code="missing_required_parameter", param=path)
 
 
+def different(recordings: list[Recording], wanted: int) -> list[Recording]:
+    """The recordings, without those that came before: clients send a chat's history again with each turn.
+
+    All of them where so many voices are wanted that each counts: two speakers may have one voice.
+    """
+    once: dict[str, Recording] = {}
+    for recording in recordings:
+        data = recording.data.rpartition(",")[2]  # with or without a data: URI prefix
+        before = once.get(data)
+        if before is None or (before.transcript is None and recording.transcript is not None):
+            once[data] = recording
+    return list(once.values()) if len(once) >= wanted else recordings
+
+
 def recordings_of(request: ChatRequest) -> list[Recording]:
     """The input_audio parts of the messages.
 
@@ -66,25 +83,27 @@ def recordings_of(request: ChatRequest) -> list[Recording]:
     found: list[Recording] = []
     for position, message in enumerate(request.messages):
         for index, part in enumerate(message.content):
-            if part.input_audio is not None:
-                path = f"messages[{position}].content[{index}].input_audio.data"
+            if part.recording is not None:
+                data, field = part.recording
+                path = f"messages[{position}].content[{index}].{field}"
                 words = _boson_transcript(request.messages, position)
                 check_reference_text(words, f"messages[{position - 1}].content")
                 if not found and request.audio and request.audio.ref_text:
                     check_reference_text(request.audio.ref_text, "audio.ref_text")
                     words = request.audio.ref_text.strip() or words
-                found.append(Recording(part.input_audio.data, path, words))
+                found.append(Recording(data, path, words))
     return found
 
 
-def earlier_answers(messages: list[Message], kept: KeptAudio) -> list[Recording]:
+def earlier_answers(messages: list[Message], kept: KeptAudio, owner: str) -> list[Recording]:
     """The answers that messages name by their ids; NotFound (audio_not_found) for one that isn't kept."""
     answers = []
     for position, message in enumerate(messages):
         if message.audio is not None:
-            path, answer = f"messages[{position}].audio.id", kept.find(message.audio.id)
+            path, answer = f"messages[{position}].audio.id", kept.find(owner, message.audio.id)
             if answer is None:
-                text = f"The audio {message.audio.id!r} is unknown or expired; put its transcript in content."
+                known = f"The audio {quoted(message.audio.id)} is unknown or expired"
+                text = f"{known}; put its transcript in content."
                 raise NotFound(text, code="audio_not_found", param=path)
             answers.append(Recording(b64encode(answer.audio).decode("ascii"), path, answer.transcript))
     return answers

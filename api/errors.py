@@ -2,7 +2,8 @@
 
 import errno
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +14,9 @@ from starlette.exceptions import HTTPException
 
 from api.request_context import note_error
 from api.schemas.chat import ErrorDetail
+from api.schemas.fields import UNSUPPORTED
 from errors import (
+    MAX_QUOTED,
     Conflict,
     InvalidRequest,
     ModelError,
@@ -29,6 +32,8 @@ log = logging.getLogger(__name__)
 
 # EFBIG: a limit on the size of files.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MAX_MESSAGE = 600
+LONG_WORD = re.compile(rf"(\S{{{MAX_QUOTED + 5}}})\S+")  # a quotation of full length is left as it is
 CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -74,6 +79,15 @@ def error_response(error: Exception) -> JSONResponse:
     return JSONResponse(body, error.status, _headers(error))
 
 
+def readable(message: str) -> str:
+    """A message without what nobody can read in it: the rest of a very long word, and half an emoji.
+
+    Messages quote what a client sent, and a client may have sent a recording where a name belongs.
+    """
+    message = LONG_WORD.sub(r"\1…", message.encode("utf-8", "replace").decode())
+    return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
+
+
 def foreseen(error: Exception) -> VoiceServerError:
     """The error, or, for one that nobody foresaw and that is logged, one without details."""
     if isinstance(error, VoiceServerError):
@@ -86,7 +100,8 @@ def error_detail(error: Exception) -> ErrorDetail:
     """The error of one part of an answer, such as an item of a batch; it is noted as others are."""
     error = foreseen(_full_disk_told(error))
     note_error(error.code)
-    return ErrorDetail(message=error.message, type=error.type, param=error.param, code=error.code)
+    param = None if error.param is None else readable(error.param)
+    return ErrorDetail(message=readable(error.message), type=error.type, param=param, code=error.code)
 
 
 def _full_disk_told(error: Exception) -> Exception:
@@ -116,20 +131,31 @@ def _headers(error: VoiceServerError) -> dict[str, str]:
 
 
 def _body(message: str, type: str, param: str | None, code: str | None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": type, "param": param, "code": code}}
+    param = None if param is None else readable(param)
+    return {"error": {"message": readable(message), "type": type, "param": param, "code": code}}
 
 
 def _invalid_request(error: RequestValidationError) -> VoiceServerError:
     """The first problem of a body as one error; a body that isn't JSON at all was sent as something else."""
     issue = error.errors()[0]
-    kind, param = issue["type"], field_path(issue["loc"][1:])
-    if kind == "json_invalid":
+    if issue["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {issue['ctx']['error']}.", code="invalid_json")
-    if param is None and isinstance(issue["input"], bytes):
+    if len(issue["loc"]) == 1 and isinstance(issue["input"], bytes):
         return UnsupportedMedia("Send the body as JSON, with the header content-type: application/json.")
+    return invalid_field({**issue, "loc": issue["loc"][1:]})
+
+
+def invalid_field(issue: Mapping[str, Any]) -> InvalidRequest:
+    """A problem that pydantic found, as an error; its `loc` counts from the body."""
+    kind, param = issue["type"], field_path(issue["loc"])
     if kind == "missing":
         what = f"the field {param!r}" if param else "a JSON body"
         return InvalidRequest(f"The request needs {what}.", code="missing_required_parameter", param=param)
+    if kind == UNSUPPORTED:
+        return InvalidRequest(issue["msg"], code=UNSUPPORTED, param=param)
+    if kind == "string_unicode":
+        message = f"{param or 'The body'} holds half a character (a lone surrogate); send whole ones."
+        return InvalidRequest(message, code="invalid_value", param=param)
     code = "invalid_type" if kind.endswith("_type") else "invalid_value"
     message = issue["msg"].removeprefix("Value error, ")
     return InvalidRequest(f"{param or 'The body'}: {message}.", code=code, param=param)

@@ -22,27 +22,28 @@ class EarlierAnswer:
 
 
 class KeptAudio:
-    """Spoken answers by their id; the oldest go before their time where all together grow too large."""
+    """Spoken answers by owner and id; the oldest go before their time where all together grow too large."""
 
     def __init__(self, seconds: int = SECONDS, most_bytes: int = MAX_BYTES) -> None:
         self._seconds, self._most_bytes = seconds, most_bytes
-        self._answers: OrderedDict[str, EarlierAnswer] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str], EarlierAnswer] = OrderedDict()
         self._bytes = 0
         self._changing = threading.Lock()
 
-    def keep(self, id: str, audio: bytes, transcript: str) -> int:
+    def keep(self, owner: str, id: str, audio: bytes, transcript: str) -> int:
         """Keep a FLAC file; returns when it expires, in Unix seconds."""
         answer = EarlierAnswer(audio, transcript, int(time.time()) + self._seconds)
         with self._changing:
-            self._answers[id] = answer
+            self._answers[owner, id] = answer
             self._bytes += len(audio)
             self._forget()
         return answer.expires_at
 
-    def find(self, id: str) -> EarlierAnswer | None:
+    def find(self, owner: str, id: str) -> EarlierAnswer | None:
+        """An answer that was given to this owner."""
         with self._changing:
             self._forget()
-            return self._answers.get(id)
+            return self._answers.get((owner, id))
 
     def _forget(self) -> None:
         now = time.time()

@@ -1,5 +1,6 @@
 """What the app holds for its routes: the model's cloner, once it is loaded, and the limits of a request."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from api.kept_audio import KeptAudio
 from api.metrics import Metrics
 from api.reference_transcripts import ReferenceTranscripts
 from asr.transcriber import Transcriber
-from errors import Loading, StartError
+from errors import EngineFailed, Loading, StartError
 from voice_cloning import VoiceCloner
 from voices.library import VoiceLibrary
 
@@ -39,6 +40,7 @@ class RequestDefaults:
 class ServerState:
     """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once.
 
+    voice_aliases: names of OpenAI's voices → ids or names of the kept ones that speak for them.
     workers: threads for what may wait long: for the model, the recogniser, a recording. The default threads
              are left to what is short.
     """
@@ -47,10 +49,11 @@ class ServerState:
     request_defaults: RequestDefaults
     transcriber: Transcriber
     workers: anyio.CapacityLimiter
+    voice_aliases: Mapping[str, str] = field(default_factory=dict)
     drain: Drain = field(default_factory=Drain)
     cloner: VoiceCloner | None = None
     voices: VoiceLibrary | None = None
-    failure: StartError | None = None
+    failure: StartError | EngineFailed | None = None
     kept_audio: KeptAudio = field(default_factory=KeptAudio)
     reference_transcripts: ReferenceTranscripts = field(init=False)
     metrics: Metrics = field(init=False)
@@ -64,13 +67,18 @@ class ServerState:
         """Why nothing will ever be spoken here: the model can't be loaded, or failed for good; else None."""
         if self.failure is not None:
             return self.failure.message
-        if self.cloner is not None and self.cloner.engine.failed:
-            return "The model failed for good; the server's log says why. Start it again."
+        if self.cloner is not None and self.cloner.engine.failed is not None:
+            return self.cloner.engine.failed.message
         return None
 
     def verifier(self, asked: bool | None) -> Transcriber | None:
         """Who listens to speech before it goes out, if the request, or else the setting, wants it."""
         return self.transcriber if (self.request_defaults.verify if asked is None else asked) else None
+
+    @property
+    def model_names(self) -> list[str]:
+        """The ids of the models that are served: the voice, once it is loaded, and the recogniser."""
+        return [*([self.cloner.model_id] if self.cloner else []), *self.transcriber.names]
 
 
 # These are coroutines so that they take no thread: with a full pool they would wait for one.

@@ -8,7 +8,7 @@ from api.errors import blamed_on
 from api.schemas.chat import OPENAI_VOICES, ReferenceUsed, VoiceUsed
 from api.state import ServerState
 from audio.decode import decode_base64_audio
-from errors import InvalidAudio, NotFound
+from errors import InvalidAudio, NotFound, quoted
 from synthesis.planner import SpeechOptions, VoiceReference
 from voice_cloning import VoiceCloner
 
@@ -69,15 +69,23 @@ def choose_voice(
     """
     if wanted.name == CLONE:
         return _clone(wanted, cloner, state)
-    if wanted.name == DEFAULT or wanted.name in OPENAI_VOICES:
+    name = state.voice_aliases.get(wanted.name, wanted.name)
+    own = cloner.built_in_voices.find(name)
+    if name in OPENAI_VOICES and own:
+        return cloner.built_in(own.id), VoiceUsed(used=own.id, note=_note_on_built_in(wanted, own.id))
+    if name == DEFAULT or name in OPENAI_VOICES:
         return None, VoiceUsed(used=DEFAULT, note=_note_on_default(wanted))
     with blamed_on(wanted.path):
-        kept = state.voices.find(owner, wanted.name) if state.voices else None
+        kept = state.voices.find(owner, name) if state.voices else None
     if kept is not None:
         profile, voice = kept
         return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wanted))
-    names = ", ".join(MODEL_VOICES)
-    message = f"There is no voice {wanted.name!r}; besides those you keep, the voices are {names}."
+    if own:  # after the kept ones, among which there may be one of this name
+        return cloner.built_in(own.id), VoiceUsed(used=own.id, note=_note_on_built_in(wanted, own.id))
+    names = ", ".join((*MODEL_VOICES, *(voice.id for voice in cloner.built_in_voices.voices)))
+    message = f"There is no voice {quoted(name)}; besides those you keep, the voices are {names}."
+    if name != wanted.name:
+        message = f"{quoted(wanted.name)} stands for the voice {quoted(name)} here, which you don't keep."
     raise NotFound(message, code="voice_not_found", param=wanted.path)
 
 
@@ -116,10 +124,16 @@ def _reference_used(voice: VoiceReference, given: bool) -> ReferenceUsed:
     )
 
 
+def _note_on_built_in(wanted: VoiceRequest, name: str) -> str | None:
+    notes = [] if wanted.name == name else [f"{wanted.name!r} is spoken by the built-in voice {name!r}."]
+    unused = _note_on_unused(wanted)
+    return " ".join([*notes, unused] if unused else notes) or None
+
+
 def _note_on_default(wanted: VoiceRequest) -> str | None:
     notes = []
     if wanted.name != DEFAULT:
-        notes.append(f"This model has one voice of its own; {wanted.name!r} is spoken by it.")
+        notes.append(f"This model has one voice of its own; {quoted(wanted.name)} is spoken by it.")
     unused = _note_on_unused(wanted)
     return " ".join([*notes, unused] if unused else notes) or None
 

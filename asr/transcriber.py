@@ -17,7 +17,7 @@ from asr.sphinx import Sphinx
 from asr.transcript import SAMPLE_RATE, Heard, Recogniser, Task, Transcript
 from asr.windows import windows
 from concurrency import one_of
-from errors import Cancelled, InvalidRequest, ModelError, Overloaded
+from errors import Cancelled, InvalidRequest, ModelError, Overloaded, quoted
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,8 @@ class Transcriber:
         code = codes.get(asked, asked.replace("_", "-").partition("-")[0])
         if code not in recogniser.languages:
             known = ", ".join(recogniser.languages)
-            message = f"{recogniser.name} doesn't support the language {task.language!r}, only {known}."
+            unknown = quoted(task.language)
+            message = f"The recogniser {recogniser.name} knows no language {unknown}, but {known}."
             if not recogniser.translates:
                 message += " For others set HIGGS_RECOGNISER to a multilingual Whisper, a folder or hub id."
             raise InvalidRequest(message, code="unsupported_language", param="language")
@@ -211,14 +212,15 @@ def load_recogniser(name: str, device: str) -> Recogniser:
     Args:
         name: "pocketsphinx", a Whisper's folder or hub id, or "auto": whisper-small on CUDA, else
             pocketsphinx.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "cuda:1" or "auto".
 
     Raises:
         ModelError: it can't be loaded; the message names the remedy.
     """
-    device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    there = device != "cpu" and torch.cuda.is_available()
+    device = ("cuda" if device == "auto" else device) if there else "cpu"
     if name == AUTO:
-        name = PUBLISHED if device == "cuda" else Sphinx.name
+        name = Sphinx.name if device == "cpu" else PUBLISHED
     if name == Sphinx.name:
         return Sphinx()
     # Imported late: transformers' Whisper takes seconds and memory that pocketsphinx doesn't need.

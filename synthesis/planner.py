@@ -1,5 +1,6 @@
 """A text, its voices and options → what the model is to speak piece by piece, and how that is to sound."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,12 +12,21 @@ import torch
 from audio.delivery import Delivery, delivered, filters
 from audio.frames import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
 from errors import InvalidRequest, PayloadTooLarge
+from higgs.prompts.tags import Tags
 from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.speech import SpeechSegment, TextChunk
-from text.normalise import Reading, plain_scene, spoken_parts
+from text.chunking import SPEAKER, Chunking
+from text.normalise import Reading, plain_scene, spoken_length, spoken_parts, without_tags
 
 MIN_BUDGET = 8 * FRAME_RATE
 MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
+SENTENCE_PAUSE = round(
+    0.25 * SAMPLE_RATE
+)  # beside the silence that the model itself leaves around a sentence
+ENDED = re.compile(r"""[.!?…]["')\]]*$""")
+DIALOGUE = (
+    1_200  # characters, some 200 words: a dialogue whose voices the model makes up is not cut below that
+)
 FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
 
 
@@ -69,8 +79,16 @@ class SpeechOptions:
 class Prompts(Protocol):
     """What makes the prompt of a piece; see higgs.prompt.PromptBuilder."""
 
+    normalised: bool
+    tags: Tags
+
     def speech(
-        self, text: str, references: Sequence[Reference], scene: str | None, before: Reference | None
+        self,
+        text: str,
+        references: Sequence[Reference],
+        scene: str | None,
+        before: Reference | None,
+        speakers: Sequence[str],
     ) -> Prompt: ...
 
     def text_positions(self, text: str, scene: str | None) -> int: ...
@@ -82,7 +100,7 @@ class Prompts(Protocol):
 class Planner:
     """What is known of a model and its server, whatever the text.
 
-    piece_characters: longest text that the model speaks well in one go.
+    chunking: how much text the model speaks well in one go.
     trained_on_conversations: it can be told how to speak, reads several recordings of a voice, and goes on
     from what was said before, as far as its prompts have a place for them.
     positions: of a prompt and its speech together; max_frames_per_byte: see Settings.
@@ -91,7 +109,7 @@ class Planner:
 
     prompts: Prompts
     reading: Reading
-    piece_characters: int
+    chunking: Chunking
     trained_on_conversations: bool
     positions: int
     max_frames_per_byte: float
@@ -101,10 +119,20 @@ class Planner:
         self, text: str, voices: Sequence[VoiceReference | None], options: SpeechOptions
     ) -> list[SpeechSegment]:
         """What is spoken one after the other. InvalidRequest as of spoken_parts and PromptBuilder.build."""
-        parts = spoken_parts(text, self.reading, self.piece_characters, len(voices))
+        speakers = self._speakers(text, voices)
+        parts = spoken_parts(
+            text,
+            self.reading,
+            replace(self.chunking, characters=max(self.chunking.characters, DIALOGUE))
+            if speakers
+            else self.chunking,
+            len(voices),
+            normalised=self.prompts.normalised,
+            manners=self.prompts.tags.manners,
+        )
         spoken = [part for part in parts if isinstance(part, tuple)]
         self._check_length(sum(len(text) for _, text in spoken))
-        pieces = iter(self._pieces(spoken, voices, options))
+        pieces = iter(self._pieces(spoken, voices, options, speakers))
         sounds = [
             options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices
         ]
@@ -117,6 +145,16 @@ class Planner:
                 found.append(SpeechSegment([next(pieces) for _ in group], filter=filter))
         return found
 
+    def _speakers(self, text: str, voices: Sequence[VoiceReference | None]) -> list[str]:
+        """The speakers of a dialogue that the model gives voices of its own; none, where voices are given."""
+        named = sorted({f"SPEAKER{number}" for number in SPEAKER.findall(text)})
+        casts = self.trained_on_conversations and len(named) > 1 and list(voices) == [None]
+        return named if casts else []
+
+    def spoken_length(self, text: str) -> int:
+        """How long a text is as this model speaks it; see text.normalise.spoken_length."""
+        return spoken_length(text, self.reading, normalised=self.prompts.normalised)
+
     def _check_length(self, characters: int) -> None:
         if characters > self.max_spoken_characters:
             message = f"The text has {characters} characters when it is read out, numbers in words;"
@@ -124,7 +162,11 @@ class Planner:
             raise PayloadTooLarge(message, code="text_too_long")
 
     def _pieces(
-        self, spoken: list[tuple[int, str]], voices: Sequence[VoiceReference | None], options: SpeechOptions
+        self,
+        spoken: list[tuple[int, str]],
+        voices: Sequence[VoiceReference | None],
+        options: SpeechOptions,
+        speakers: Sequence[str],
     ) -> list[TextChunk]:
         """A piece for each part; one that its voice has spoken before goes on from there."""
         found: list[TextChunk] = []
@@ -134,12 +176,12 @@ class Planner:
             voice = voices[speaker]
             references = [self._reference(voice)] if voice else []
             scene = self._scene(voice, options)
-            prompt = partial(self.prompts.speech, text, references, scene)
+            prompt = partial(self.prompts.speech, text, references, scene, speakers=speakers)
             positions = self.prompts.text_positions(text, scene)
             if speaker not in around:
                 around[speaker] = len(prompt(before=None)) - positions
             lazy = LazyPrompt(around[speaker] + positions, partial(prompt, before=None))
-            piece = self._piece(lazy, len(text.encode()))
+            piece = self._piece(lazy, text)
             if self.trained_on_conversations and speaker in last:
                 said = spoken[last[speaker]][1]
                 continuation_prompt = partial(self._continuation_prompt, piece, prompt, said)
@@ -159,11 +201,14 @@ class Planner:
     def _reference(self, voice: VoiceReference) -> Reference:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
-    def _piece(self, prompt: LazyPrompt, length: int) -> TextChunk:
-        """A prompt for a text of so many bytes, with the columns that fit beside it, if those needed do."""
+    def _piece(self, prompt: LazyPrompt, text: str) -> TextChunk:
+        """A prompt for a text, with the columns that fit beside it, if those needed do."""
+        length = len(text.encode())
+        pause = SENTENCE_PAUSE if self.chunking.sentences and ENDED.search(text) else 0
         needed = max(int(MAX_SPEAKING_RATE * length), FIRST_FRAME)
         budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
-        return TextChunk(prompt, min(budget, max(self.positions - len(prompt), needed)), needed)
+        columns = min(budget, max(self.positions - len(prompt), needed))
+        return TextChunk(prompt, columns, needed, without_tags(text).strip(), pause)
 
     def _continuation_prompt(
         self, piece: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
@@ -177,6 +222,8 @@ class Planner:
         told = options.delivery.with_defaults(voice.delivery if voice else Delivery()).instructions
         if not self.trained_on_conversations:
             return QUIET_ROOM
+        if told and voice is None and self.prompts.normalised:
+            return f"{plain_scene(options.scene or QUIET_ROOM)}\n\nSPEAKER0: {plain_scene(told)}"
         return "\n".join(filter(None, map(plain_scene, (options.scene or QUIET_ROOM, told or ""))))
 
 

@@ -7,11 +7,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+from tests.plain_http import RefusedError, ask
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLED_MODEL = ROOT / "models" / "higgs-small"
@@ -55,6 +55,16 @@ def serve(model: Path, **settings: str) -> Iterator[LiveServer]:
             process.wait(timeout=30)
 
 
+@contextmanager
+def any_server(url: str | None) -> Iterator[LiveServer]:
+    """The server at this address, or one of our own with the bundled model."""
+    if url:
+        yield LiveServer(url.rstrip("/"))
+    else:
+        with serve(BUNDLED_MODEL) as server:
+            yield server
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -65,10 +75,8 @@ def _ready(url: str, process: subprocess.Popen[bytes]) -> bool:
     """Wait for 200 from /health; False when the process has ended or time is up."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
-                return True
-        except httpx.TransportError:
-            pass  # not listening yet
+        with suppress(OSError, RefusedError):  # not listening yet, or loading
+            ask(f"{url}/health", "", timeout=5)
+            return True
         time.sleep(0.1)
     return False

@@ -29,7 +29,7 @@ def test_every_room_that_the_server_imports_is_in_the_image() -> None:
     assert {"api", "higgs", "settings", "errors"} <= rooms
     tops = {room if (ROOT / room).is_dir() else f"{room}.py" for room in rooms}
     assert {top for top in tops if not in_image(top)} == set()
-    for path in ("requirements.txt", "requirements-speakers.txt", "models", "web"):
+    for path in ("requirements.lock", "requirements-cuda.lock", "models", "web"):
         assert in_image(path) and (ROOT / path).exists()
 
 

@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "bench": {"app", "api", "train"} | SERVER,  # the bundled model is measured beside its teachers
     "train": {"higgs", "text"} | SIGNALS,
 }
-TESTS = {"tests", "test_voice_cloning"}  # may import anything
+TESTS = {"tests", "test_voice_cloning", "conftest"}  # may import anything
 ROOMS = MAY_IMPORT.keys() | TESTS
 WEB = {"api", "api.schemas", "api.middleware", "api.routes", "app"}
 MAY_USE = {

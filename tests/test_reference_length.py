@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from asr.words import words_of, wrong_words
-from audio.decode import SAMPLE_RATE
 from audio.encode import encode_audio
+from audio.frames import SAMPLE_RATE
 from bench.listening import words_heard
 from settings import Settings
 from synthesis.planner import SpeechOptions

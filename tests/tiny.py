@@ -1,6 +1,7 @@
 """A complete Higgs model so small that a test makes one in milliseconds: random weights, real files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,12 @@ SPECIAL_TOKENS = (
     "<|scene_desc_end|>",
     "<SE>",
     "</SE>",
+    "<SE_s>",
+    "</SE_s>",
+    "<SE_e>",
+    "</SE_e>",
 )
+RECORDED_TOKENS = 17  # of these there were when tests/golden was recorded
 ALPHABET = sorted(ByteLevel.alphabet())
 
 
@@ -42,7 +48,7 @@ def token_id(name: str) -> int:
 
 
 CONFIG = HiggsConfig(
-    vocab_size=len(ALPHABET) + len(SPECIAL_TOKENS),
+    vocab_size=len(ALPHABET) + RECORDED_TOKENS,
     hidden_size=64,
     intermediate_size=128,
     layers=3,
@@ -57,6 +63,9 @@ CONFIG = HiggsConfig(
     pad_token_id=token_id("<|end_of_text|>"),
     eos_token_id=token_id("<|eot_id|>"),
 )
+
+# With a place for every token of the tokenizer.
+SERVED = replace(CONFIG, vocab_size=len(ALPHABET) + len(SPECIAL_TOKENS))
 
 
 def write_tokenizer(folder: Path) -> None:
@@ -74,16 +83,23 @@ def write_tokenizer(folder: Path) -> None:
 def random_weights(config: HiggsConfig, seed: int = 0) -> dict[str, torch.Tensor]:
     """Weights for a config that depend on the seed alone, not on the version of torch: numpy's PCG64.
 
-    They are wide enough for the logits to differ by several units.
+    Those of CONFIG and SERVED are the same, as far as CONFIG has them. They are wide enough for the logits to
+    differ by several units.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     with torch.device("meta"):
         shapes = {name: tensor.shape for name, tensor in HiggsModel(config).state_dict().items()}
     centre = {name: 1.0 if "norm" in name else 0.0 for name in shapes}
-    return {
-        name: torch.from_numpy((centre[name] + 0.1 * random.standard_normal(shapes[name])).astype(np.float32))
-        for name in sorted(shapes)
-    }
+    added = config.vocab_size - CONFIG.vocab_size if config == SERVED else 0
+
+    def weight(name: str) -> torch.Tensor:
+        rows, *rest = shapes[name]
+        new = added if name == "model.embed_tokens.weight" else 0
+        drawn = random.standard_normal((rows - new, *rest))
+        later = np.random.Generator(np.random.PCG64(seed + 1)).standard_normal((new, *rest))
+        return torch.from_numpy((centre[name] + 0.1 * np.concatenate([drawn, later])).astype(np.float32))
+
+    return {name: weight(name) for name in sorted(shapes)}
 
 
 def tiny_model(config: HiggsConfig = CONFIG, seed: int = 0) -> HiggsModel:

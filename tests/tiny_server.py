@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from safetensors.torch import load_file, save_file
 from transformers import HiggsAudioV2TokenizerConfig
 
-from app import create_app
+from app import create_app, proxy_options
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from settings import Settings
-from tests.tiny import CONFIG, write_tiny_model
+from tests.tiny import CONFIG, SERVED, write_tiny_model
 
 CODEC = {
     "acoustic_model_config": {
@@ -46,7 +46,7 @@ CODEC = {
 
 def write_whole_model(folder: Path) -> Path:
     """A model folder with a codec of the published architecture in it; return it."""
-    write_tiny_model(folder)
+    write_tiny_model(folder, SERVED)
     config = HiggsAudioV2TokenizerConfig.from_dict(CODEC)
     torch.manual_seed(0)
     weights = {name: tensor.contiguous() for name, tensor in CodecNetwork(config).state_dict().items()}
@@ -75,7 +75,7 @@ class TinyServer:
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + 300  # a first start compiles
-        while httpx.get(f"{self.url}/health").status_code != 200:
+        while httpx.get(f"{self.url}/health", timeout=300).status_code != 200:
             assert time.monotonic() < deadline, "the tiny model did not load"
             time.sleep(0.02)
 
@@ -92,7 +92,9 @@ def ready(settings: Settings) -> Iterator[TinyServer]:
 def serving(settings: Settings) -> Iterator[TinyServer]:
     """The app over HTTP until the block ends; it may still be loading its model."""
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, settings.host, 0, log_level="warning"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, settings.host, 0, log_level="warning", **proxy_options(settings))
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

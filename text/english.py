@@ -1,39 +1,114 @@
-"""Written English → the words that a reader says: links, abbreviations, signs and numbers."""
+"""Written English → the words that a reader says: links, abbreviations, signs, numbers and initialisms."""
 
 import re
 
-from text.numbers import numbers_as_words
+from text.amounts import AMOUNTS, RATED
+from text.dates import CODES, DATES, TIMES
+from text.letters import LETTERS
+from text.links import LINKS, NAMES
+from text.numbers import DECADES, NUMBERS
+from text.roman import ROMAN
+from text.rules import applied, rule
+from text.signs import FRACTIONS, MATHEMATICS, signs_as_words
 
 # With the full stop that belongs to them; those in ENDING may stand at the end of a sentence.
 ABBREVIATIONS = {
     **{"Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Rev": "Reverend"},
     **{"Gen": "General", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Gov": "Governor"},
-    **{"vs": "versus", "approx": "approximately", "e.g": "for example", "i.e": "that is"},
-    **{"E.g": "For example", "I.e": "That is"},
-    **{"Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Ave": "Avenue", "Rd": "Road"},
+    **{"Sen": "Senator", "Rep": "Representative", "Hon": "Honorable", "Col": "Colonel", "Cpl": "Corporal"},
+    **{"vs": "versus", "approx": "approximately", "e.g": "for example", "i.e": "that is", "cf": "compare"},
+    **{"E.g": "For example", "I.e": "That is", "ca": "circa", "pp": "pages", "Mt": "Mount", "Ft": "Fort"},
+    **{"Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Nos": "Numbers"},
+    **{"Apt": "Apartment", "Ste": "Suite", "Hwy": "Highway", "Ext": "Extension", "ext": "extension"},
 }
 ENDING = {
     **{"etc": "et cetera", "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited"},
     **{"Corp": "Corporation", "Co": "Company", "Dept": "Department", "dept": "department"},
+    **{
+        "Ave": "Avenue",
+        "Rd": "Road",
+        "Blvd": "Boulevard",
+        "Ln": "Lane",
+        "Pkwy": "Parkway",
+        "Sq": "Square",
+        "Ter": "Terrace",
+    },
+    **{"Ct": "Court", "Pl": "Place", "Univ": "University", "Assn": "Association", "Bros": "Brothers"},
 }
-ABBREVIATION = re.compile(rf"\b({'|'.join(map(re.escape, ABBREVIATIONS))})\.")
-# It keeps its full stop where a new sentence or nothing follows.
-ENDING_ONE = re.compile(rf"\b({'|'.join(ENDING)})\.(?P<end>(?=\s*$|\s+[A-Z]))?")
-TITLE = re.compile(r"\b(Mr|Mrs|Ms|Dr|Prof)(?=\s[A-Z])")
-# U.S. is no end of a sentence, but at the end of the text.
-INITIALS = re.compile(r"\b((?:[A-Z]\.)+[A-Z])\.(?P<end>(?=\s*$))?")
-SAINT, STREET = re.compile(r"\bSt\.?(?=\s[A-Z])"), re.compile(r"(?<=[a-z]\s)St\b\.?")
-NUMBER = re.compile(r"\b[Nn]os?\.\s?(?=\d)")
-
-LINK = re.compile(
-    r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]']"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-    r"|\b(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|io|ai|dev|app)\b(?:/[\w./-]*\w)?"
+WHOLE = r"(?:\.(?P<end>(?=\s*$|\s+[A-Z]))?)"
+DIRECTIONS = {
+    "N": "North",
+    "S": "South",
+    "E": "East",
+    "W": "West",
+    "NW": "Northwest",
+    "NE": "Northeast",
+    "SW": "Southwest",
+    "SE": "Southeast",
+}
+# After "Plan B." a sentence begins; after "J." a name.
+OPENERS = (
+    "(?:The|Then|This|That|These|Those|There|It|He|She|They|We|You|And|But|So|Or|If|In|On|At|As|For|Now|Not|No|Yes|What|When"
+    "|Where|Why|Who|How|My|Your|Our|His|Her|Its|Is|Are|Was|Do|Does|Did|Can|Please|Let|After|Before|To|With|From|By|Go|An)"
 )
-LINK_SIGNS = {".": " dot ", "/": " slash ", "@": " at ", "-": " dash ", "_": " underscore ", "+": " plus "}
-SIGNS = {"&": " and ", "@": " at ", "+": " plus ", "=": " equals ", "™": "", "®": ""}
-# These are the model's own, not words of the text.
-TAG = re.compile(r"(\[SPEAKER\d+\]|</?SE[^>]*>)")
+# These are the model's own, not words of the text; so are the sounds of text.normalise.
+TAG = re.compile(
+    r"(\[SPEAKER\d+\]|<SE\w*>[^<]*</SE\w*>|</?SE[^>]*>|<\|[^|>]*\|>"
+    r"|\[(?:laugh|applause|cheering|cough|(?:humming|music|sing) (?:start|end)|music|pause[^\]]*)\])"
+)
+
+
+def _full_stop(found: re.Match[str]) -> str:
+    return "" if found["end"] is None else "."
+
+
+ADDRESSES = (
+    rule(r"(?<=(?:\dst|\dnd|\drd|\dth)\s)St\b\.?", "Street"),
+    rule(r"(\b\d+[A-Z]?\s(?:[NSEW]\.?\s)?(?:[A-Z][a-z]+\s){1,2})St\b\.?", r"\1Street"),
+    rule(r"(\b\d+[A-Z]?\s(?:[NSEW]\.?\s)?(?:[A-Z][a-z]+\s){1,2})Dr\b\.?", r"\1Drive"),
+    rule(r"(?<=[a-z]\s)Dr\.(?=\s*$|,|\s(?:[NS][EW]\b|#|Apt|Suite))", "Drive"),
+    rule(r"\bSt\.?(?=\s[A-Z])(?!\s[NS][EW]\b)", "Saint"),
+    rule(r"(?<=[a-z]\s)St\b\.?", "Street"),
+    rule(r"\b(NW|NE|SW|SE)\b", lambda found: DIRECTIONS[found[1]]),
+    rule(r"(?<=\d\s)([NSEW])\.?(?=\s(?:[A-Z][a-z]|\d+(?:st|nd|rd|th)))", lambda found: DIRECTIONS[found[1]]),
+)
+SHORTENED = (
+    # "No. 3 dogs" counts none of them; "No. 3" is the third.
+    rule(r"(?:^|(?<=[.!?]\s))No\.\s(?=\d+\s[a-z]{2,}s\b)(?!\d+\s(?:is|was|has|does|vs)\b)", "No, "),
+    rule(r"\b[Nn]os?\.\s?(?=\d)", "number "),
+    rule(
+        rf"\b({'|'.join(map(re.escape, ABBREVIATIONS))})\.(?![A-Za-z])", lambda found: ABBREVIATIONS[found[1]]
+    ),
+    rule(r"\b(Mr|Mrs|Ms|Dr|Prof)(?=\s[A-Z])", lambda found: ABBREVIATIONS[found[1]]),
+    rule(rf"\b({'|'.join(ENDING)}){WHOLE}", lambda found: ENDING[found[1]] + _full_stop(found)),
+    rule(r"\b(Ph)\.?D\b\.?(?P<end>(?=\s*$))?", lambda found: "P H D" + _full_stop(found)),
+    # U.S. is no end of a sentence, but at the end of the text.
+    rule(
+        r"\b((?:[A-Z]\.\s?)*[A-Z]\.[A-Z])\.(?P<end>(?=\s*$))?",
+        lambda found: " ".join(re.findall("[A-Z]", found[0])) + _full_stop(found),
+    ),
+    rule(
+        rf"\b(?:[A-Z]\. ?)+(?=[A-Z][a-z])(?!{OPENERS}\b)",
+        lambda found: " ".join(re.findall("[A-Z]", found[0])) + " ",
+    ),
+    rule(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda found: f"{' '.join(found[1])} and {' '.join(found[2])}"),
+)
+RULES = (
+    *LINKS,
+    *FRACTIONS,
+    *DATES,
+    *CODES,
+    *TIMES,
+    *DECADES,
+    *ADDRESSES,
+    *SHORTENED,
+    *AMOUNTS,
+    *RATED,
+    *MATHEMATICS,
+    *NAMES,
+    *ROMAN,
+    *NUMBERS,
+)
 
 
 def english_words(text: str) -> str:
@@ -43,23 +118,4 @@ def english_words(text: str) -> str:
 
 
 def _words(text: str) -> str:
-    text = LINK.sub(lambda found: _link(found[0]), text)
-    text = STREET.sub("Street", SAINT.sub("Saint", NUMBER.sub("number ", text)))
-    text = ABBREVIATION.sub(lambda found: ABBREVIATIONS[found[1]], text)
-    text = TITLE.sub(lambda found: ABBREVIATIONS[found[1]], text)
-    text = ENDING_ONE.sub(lambda found: ENDING[found[1]] + _full_stop(found), text)
-    text = INITIALS.sub(lambda found: found[1].replace(".", " ") + _full_stop(found), text)
-    text = numbers_as_words(text)
-    for sign, spoken in SIGNS.items():
-        text = text.replace(sign, spoken)
-    return text
-
-
-def _link(link: str) -> str:
-    """An address as one would dictate it, without what no one dictates: its scheme and its query."""
-    address = re.split(r"[?#]", re.sub(r"^(?:https?://)?(?:www\.)?", "", link))[0].rstrip("/")
-    return "".join(LINK_SIGNS.get(letter, letter) for letter in address)
-
-
-def _full_stop(found: re.Match[str]) -> str:
-    return "" if found["end"] is None else "."
+    return applied(signs_as_words(applied(text, RULES)), LETTERS)

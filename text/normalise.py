@@ -5,19 +5,20 @@ import re
 from typing import Literal
 
 from errors import InvalidRequest
+from text.chunking import SPEAKER, Chunking, chunks, has_words, length_of
 from text.english import english_words
 from text.markdown import plain_text
-from text.pauses import parted
+from text.markup import text_of
+from text.pauses import parted, without_pauses
 
 # What boson's examples/generation.py does to a text before it prompts the model. Parentheses become spaces.
 PUNCTUATION = str.maketrans(
     "。：；？！【】《》“”‘’「」『』、—·（）()", '.:;?![]<>""\'\'"""",-.    ', "\u200b\u2060\ufeff"
 ) | {ord("，"): ", ", ord("…"): "..."}
 UNITS = {"°F": " degrees Fahrenheit", "°C": " degrees Celsius"}
-# "[humming start]" opens no _s tag in boson's table, and so not here.
 SOUND_TAGS = {
     "[laugh]": "<SE>[Laughter]</SE>",
-    "[humming start]": "<SE>[Humming]</SE>",
+    "[humming start]": "<SE_s>[Humming]</SE_s>",
     "[humming end]": "<SE_e>[Humming]</SE_e>",
     "[music start]": "<SE_s>[Music]</SE_s>",
     "[music end]": "<SE_e>[Music]</SE_e>",
@@ -28,6 +29,8 @@ SOUND_TAGS = {
     "[cheering]": "<SE>[Cheering]</SE>",
     "[cough]": "<SE>[Cough]</SE>",
 }
+# While these go on, a sound repeats itself by its nature, and sampling must not hold that against it.
+SUSTAINED_SOUNDS = ("[music start]", "[humming start]", "<SE_s>[Music]", "<SE_s>[Humming]")
 ENDINGS = (".", "!", "?", ",", ";", '"', "'", "</SE_e>", "</SE>")
 
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
@@ -49,9 +52,8 @@ INSTRUCTION = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-SPEAKER = re.compile(r"\[SPEAKER(\d{1,3})\]")
-SENTENCE = re.compile(r".+?(?:[.!?][\"')\]]*(?=\s)|\n|$)", re.DOTALL)
-BREATH = re.compile(r"[,;:](?=\s)")
+MODEL_TAG = re.compile(r"<\|[^|>]*\|>|<SE\w*>.*?</SE\w*>|</?SE\w*>")
+LEADING_TAGS = re.compile(r"(?:<\|[\w: -]+\|>\s*)+")
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "「": "」", "『": "』"}
 APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
 
@@ -66,28 +68,51 @@ def chosen_reading(setting: Reading | Literal["auto"], *, english_only: bool) ->
     return "english" if english_only else "plain"
 
 
-def speakable(text: str, reading: Reading = "verbatim") -> str:
-    """Normalise a text as boson's example does before it prompts the model.
+def speakable(text: str, reading: Reading = "verbatim", *, normalised: bool = True) -> str:
+    """What a model is asked to speak for a text.
 
-    Before that, the reading "plain" takes Markdown and emoji out, and "english" writes numbers, links, signs
-    and abbreviations as English words, too.
+    The reading "plain" takes HTML, SSML, Markdown and emoji out, and "english" writes numbers, links, signs
+    and abbreviations as English words, too. Control characters and the tokenizer's `<|special|>` tokens are
+    taken out, so that a text can't rewrite the prompt, and `[laugh]` and the like become sound tags.
 
-    Full-width punctuation becomes half-width, parentheses become spaces, `[laugh]` and the like the model's
-    sound tags, `°C` words; white space is joined, empty lines go, and a text without a final mark gets a full
-    stop. Beyond that, control characters and the tokenizer's `<|special|>` tokens are taken out, so that a
-    text can't rewrite the prompt. Raises InvalidRequest (text_empty) where no letter or digit is left.
+    normalised: then as boson's example for v2 does: full-width punctuation becomes half-width, parentheses
+        become spaces, `°C` words; white space is joined, empty lines go, and a text without a final mark gets
+        a full stop. v3 reads a text as it stands.
+
+    Raises InvalidRequest (text_empty) where no letter or digit is left.
     """
     if reading != "verbatim":
-        text = plain_text(text)
+        text = plain_text(text_of(text), full_stops=normalised)
     if reading == "english":
         text = english_words(text)
-    text = SPECIAL_TOKEN.sub(" ", CONTROL.sub("", text).translate(PUNCTUATION))
+    text = CONTROL.sub("", text)
+    text = SPECIAL_TOKEN.sub(" ", text.translate(PUNCTUATION) if normalised else text)
     if not has_words(text):
         raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
-    for written, spoken in (UNITS | SOUND_TAGS).items():
+    for written, spoken in (UNITS | SOUND_TAGS if normalised else SOUND_TAGS).items():
         text = text.replace(written, spoken)
+    if not normalised:
+        return text.strip()
     text = "\n".join(" ".join(line.split()) for line in text.split("\n") if line.strip())
     return text if text.endswith(ENDINGS) else text + "."
+
+
+def spoken_length(text: str, reading: Reading, *, normalised: bool = True) -> int:
+    """How long a text is as it is spoken, before any work of the model's; see length_of.
+
+    What nobody says counts nothing: markup, pauses, tags, the addresses of links; numbers count as their
+    words where the reading writes them. 0 where nothing is to be spoken.
+    """
+    try:
+        spoken = speakable(SPEAKER.sub(" ", without_pauses(text)), reading, normalised=normalised)
+    except InvalidRequest:
+        return 0
+    return length_of(without_tags(spoken))
+
+
+def without_tags(text: str) -> str:
+    """A spoken text without the tags of speakers, sounds and manners: what is said in words."""
+    return SPEAKER.sub(" ", MODEL_TAG.sub(" ", text))
 
 
 def plain_scene(text: str) -> str:
@@ -118,26 +143,50 @@ def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
 Part = tuple[int, str] | float
 
 
-def spoken_parts(text: str, reading: Reading, longest: int, voices: int) -> list[Part]:
+def spoken_parts(
+    text: str,
+    reading: Reading,
+    chunking: Chunking,
+    voices: int,
+    *,
+    normalised: bool = True,
+    manners: frozenset[str] = frozenset(),
+) -> list[Part]:
     """What is spoken one after the other: of each part the number of its voice, and its text.
 
-    A number is a pause of so many seconds (see audio.pauses). With several voices, "[SPEAKER1] Hello." is
+    A number is a pause of so many seconds (see text.pauses). With several voices, "[SPEAKER1] Hello." is
     spoken by the second, and what stands before any such tag by the first. With one voice the tags are left
-    to the model, but for one that reads English words only. Raises InvalidRequest: unknown_speaker for a tag
-    without a voice, invalid_pause, text_empty.
+    to the model, but for one that reads English words only.
+
+    normalised: see speakable. manners: tags of the model that say how a turn is spoken; where they open it,
+    they open each later part of it, too, that opens with none of its own.
+
+    Raises InvalidRequest: unknown_speaker for a tag without a voice, invalid_pause, text_empty.
     """
+    if reading != "verbatim":
+        text = text_of(text)
     turns = _turns(text) if voices > 1 else [(0, SPEAKER.sub(" ", text) if reading == "english" else text)]
     found: list[Part] = []
     for number, turn in turns:
+        told = ""
         for part in parted(turn):
             if isinstance(part, float):
                 found.append(part)
             elif has_words(part):
                 _check_speaker(number, voices)
-                found += [(number, piece) for piece in pieces(speakable(part, reading), longest)]
+                for chunk in chunks(speakable(part, reading, normalised=normalised), chunking):
+                    own = _manner(chunk, manners)
+                    found.append((number, chunk if own else told + chunk))
+                    told = told or own
     if not any(isinstance(part, tuple) for part in found):
         raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
     return found
+
+
+def _manner(chunk: str, manners: frozenset[str]) -> str:
+    """The tags at the head of a chunk, as far as they say how all of it is spoken."""
+    head = LEADING_TAGS.match(chunk)
+    return "".join(tag for tag in re.findall(r"<\|[^|]*\|>", head[0]) if tag in manners) if head else ""
 
 
 def _turns(text: str) -> list[tuple[int, str]]:
@@ -151,33 +200,6 @@ def _check_speaker(number: int, voices: int) -> None:
         raise InvalidRequest(message, code="unknown_speaker")
 
 
-def pieces(text: str, longest: int) -> list[str]:
-    """Cut a text into pieces of at most `longest` characters, to be spoken one after the other.
-
-    Cuts fall behind sentences; within a longer sentence behind a comma or the like, else between words, and
-    only a longer word is cut itself. The pieces hold all the words of the text, in order.
-    """
-    found = [""]
-    for sentence in SENTENCE.findall(text):
-        for part in _within(sentence.strip(), longest):
-            if len(found[-1]) + 1 + len(part) <= longest:
-                part = f"{found.pop()} {part}".strip()
-            found.append(part)
-    return [piece for piece in found if has_words(piece)]
-
-
-def _within(sentence: str, longest: int) -> list[str]:
-    """A sentence in parts of at most `longest` characters, cut at the last good place of each."""
-    parts = []
-    while len(sentence) > longest:
-        head = sentence[: longest + 1]
-        cut = max((match.end() for match in BREATH.finditer(head)), default=0) or head.rfind(" ")
-        cut = cut if cut > 0 else longest
-        parts.append(sentence[:cut].strip())
-        sentence = sentence[cut:].strip()
-    return [*parts, sentence]
-
-
 def without_quotes(text: str) -> str:
     """Drop one pair of quotes that encloses the whole text."""
     opening, closing = text[:1], QUOTES.get(text[:1])
@@ -185,7 +207,3 @@ def without_quotes(text: str) -> str:
     if closing is None or not text.endswith(closing) or {opening, closing} & set(APOSTROPHE.sub("", inner)):
         return text
     return inner.strip()
-
-
-def has_words(text: str) -> bool:
-    return any(character.isalnum() for character in text)

@@ -1,4 +1,7 @@
-"""Pauses that a text asks for: [pause 0.5s], [pause 500ms] or <break time="0.5s"/>; [pause] is 0.5 s."""
+"""Pauses that a text asks for: [pause 0.5s], [pause 500ms], <break time="0.5s"/> or <break strength="weak"/>.
+
+Without a time, [pause] and <break/> are 0.5 s.
+"""
 
 import re
 
@@ -8,8 +11,12 @@ MARK = re.compile(r"(\[pause\b[^\]\n]{0,80}\]|<break\b[^>\n]{0,80}>(?:</break>)?
 TIME = r"(?P<number>\d{1,6}(?:\.\d{1,6})?)\s*(?P<unit>ms|s)"
 BRACKETED = re.compile(rf"\[pause(?:[\s:]\s*{TIME})?\s*\]", re.IGNORECASE)
 ELEMENT = re.compile(
-    rf"""<break(?:\s+time\s*=\s*(?P<quote>["']){TIME}(?P=quote))?\s*/?>(?:</break>)?""", re.IGNORECASE
+    rf"""<break(?:\s+time\s*=\s*(?P<quote>["']){TIME}(?P=quote)|\s+strength\s*=\s*["'](?P<strength>[a-z-]{{1,8}})["']){{0,2}}"""
+    r"\s*/?>(?:</break>)?",
+    re.IGNORECASE,
 )
+# Seconds of SSML's strengths.
+STRENGTHS = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.75, "x-strong": 1.25}
 USUAL_SECONDS = 0.5
 MAX_PAUSE_SECONDS, MAX_TOTAL_SECONDS = 10.0, 60.0
 
@@ -40,8 +47,11 @@ def _seconds(mark: str) -> float:
     found = (BRACKETED if mark.startswith("[") else ELEMENT).fullmatch(mark)
     if found is None:
         raise _invalid(f'{mark} is no pause; write [pause 0.5s], [pause 500ms] or <break time="0.5s"/>.')
+    strength = found.groupdict().get("strength")
+    if strength and strength.lower() not in STRENGTHS:
+        raise _invalid(f"{mark} is no pause; its strength is one of {', '.join(STRENGTHS)}.")
     if found["number"] is None:
-        return USUAL_SECONDS
+        return STRENGTHS[strength.lower()] if strength else USUAL_SECONDS
     seconds = float(found["number"]) / (1000 if found["unit"].lower() == "ms" else 1)
     if seconds > MAX_PAUSE_SECONDS:
         raise _invalid(f"{mark} is longer than the {MAX_PAUSE_SECONDS:g} s that a pause may last.")

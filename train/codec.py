@@ -64,7 +64,7 @@ def crops(
 ) -> list[torch.Tensor]:
     """A batch of warped crops: envelope, pitch, voiced, voicing relative to the voice, and the voice
     codes."""
-    rows = []
+    rows: list[list[torch.Tensor]] = []
     while len(rows) < count:
         utterance = utterances[rng.integers(len(utterances))]
         clip = warp(utterance.features, draw_warp(utterance.voice, rng))

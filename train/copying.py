@@ -23,12 +23,13 @@ class Copying(nn.Module):
     """The head's rows of the voice's codebooks out of the embedding's; begins as what fits the model's own
     best."""
 
-    def __init__(self, model: HiggsModel) -> None:
+    def __init__(self, model: HiggsModel, books: range = BOOKS) -> None:
         super().__init__()
+        self.books = books
         hidden = model.config.hidden_size
-        self.maps = nn.ModuleList(nn.Linear(hidden, hidden) for _ in BOOKS)
+        self.maps = nn.ModuleList(nn.Linear(hidden, hidden) for _ in books)
         with torch.no_grad():
-            for book, linear in zip(BOOKS, self.linears(), strict=True):
+            for book, linear in zip(self.books, self.linears(), strict=True):
                 rows = torch.cat([embedded(model, book), torch.ones(CODES, 1)], dim=1)
                 near = rows.T @ rows + RIDGE * torch.eye(hidden + 1)
                 found = torch.linalg.solve(near, rows.T @ head(model, book)[:CODES])
@@ -41,7 +42,7 @@ class Copying(nn.Module):
     def rows(self, model: HiggsModel) -> torch.Tensor:
         """The head's rows (2 · V, H) of these codebooks; those of the marks are the model's own."""
         parts: list[torch.Tensor] = []
-        for book, linear in zip(BOOKS, self.linears(), strict=True):
+        for book, linear in zip(self.books, self.linears(), strict=True):
             parts += [linear(embedded(model, book)), head(model, book)[CODES:]]
         return torch.cat(parts)
 
@@ -49,7 +50,7 @@ class Copying(nn.Module):
     def write(self, model: HiggsModel) -> None:
         """Put the rows into the model's head."""
         size = model.config.codebook_size
-        model.audio_lm_head.weight[BOOKS.start * size : BOOKS.stop * size] = self.rows(model)
+        model.audio_lm_head.weight[self.books.start * size : self.books.stop * size] = self.rows(model)
 
 
 def embedded(model: HiggsModel, book: int) -> torch.Tensor:
@@ -64,9 +65,9 @@ def head(model: HiggsModel, book: int) -> torch.Tensor:
     return model.audio_lm_head.weight[book * size : (book + 1) * size]
 
 
-def fresh(model: HiggsModel) -> HiggsModel:
+def fresh(model: HiggsModel, books: range = BOOKS) -> HiggsModel:
     """A new model whose codes of the voice can be told apart from the start."""
     with torch.no_grad():
-        for book in BOOKS:
+        for book in books:
             embedded(model, book).normal_(std=SPREAD)
     return model

@@ -170,7 +170,7 @@ class Examples:
     def _any_speaker(self) -> Speaker:
         """A speaker of any codes: pitch and mean envelope don't hang together as those of people do."""
         level, spread = self._rng.integers(LOWEST_LEVEL, HIGHEST_LEVEL), self._rng.integers(RANGES)
-        pitch = pitch_of_codes(level * RANGES + spread)
+        pitch = pitch_of_codes(np.asarray(level * RANGES + spread))
         timbre = self._network.timbres.vectors[self._rng.integers(CODES)]
         return Speaker(float(pitch[0]), float(pitch[1]), timbre.numpy())
 

@@ -21,13 +21,14 @@ def fit(
     losses: draws a batch and tells its losses by name. rate: AdamW's at its height.
     """
     optimiser = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.01)
-    begun, step, means = time.monotonic(), 0, {}
+    begun, step = time.monotonic(), 0
+    means: dict[str, float] = {}
     while (elapsed := (time.monotonic() - begun) / (minutes * 60)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1, (step + 1) / warm_up_steps) * max(0.03, np.cos(elapsed * np.pi / 2))
         parts = losses()
         optimiser.zero_grad()
-        sum(parts.values()).backward()
+        sum(parts.values(), torch.zeros(())).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         values = {name: float(part.detach()) for name, part in parts.items()}

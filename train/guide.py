@@ -9,11 +9,13 @@ seen. So the positions of the text tell the sounds that begin at them and two an
 columns of audio find them where they look. Without it, one phone in thirty was misread.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from higgs.model.transformer import HiggsModel, Rows, rotate, route
+from higgs.model.transformer import Attention, HiggsModel, Layer, Rows, rotate, route
 from train.reading import SOUNDS
 
 LAYERS, HEAD = (2, 3), 0  # the first follows the reading, the second what is spoken of it
@@ -45,11 +47,12 @@ def guided_forward(
     heads pay to them.
     """
     backbone = model.model
-    positions = torch.arange(embeddings.shape[1]).expand(embeddings.shape[:2])
+    positions = torch.arange(embeddings.shape[1], device=embeddings.device).expand(embeddings.shape[:2])
     rows = Rows.from_mask(mask)
     cos, sin = backbone.rotary(positions)
-    x, middle, losses = embeddings, embeddings, []
-    for index, layer in enumerate(backbone.layers):
+    x, middle = embeddings, embeddings
+    losses: list[torch.Tensor] = []
+    for index, layer in enumerate(cast(list[Layer], backbone.layers)):
         if index == PRONOUNCED:
             middle = x
         if letters is not None and index in LAYERS:
@@ -61,7 +64,7 @@ def guided_forward(
 
 
 def guide_loss(
-    attention: torch.nn.Module, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, letters: torch.Tensor
+    attention: Attention, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, letters: torch.Tensor
 ) -> torch.Tensor:
     """-ln of the share of one head's attention [B, S, S] that falls on the letters, averaged over guided
     rows."""
@@ -70,7 +73,7 @@ def guide_loss(
     q, k = (torch.nn.functional.linear(x, p.weight[span]) for p in (attention.q_proj, attention.k_proj))
     q, k = (rotate(part[:, :, None].float(), cos, sin)[:, :, 0] for part in (q, k))
     scores = (q @ k.mT).float() * size**-0.5
-    at = torch.arange(x.shape[1])
+    at = torch.arange(x.shape[1], device=x.device)
     scores = scores.masked_fill(at > at[:, None], -torch.inf)
     inside = (at >= letters[..., :1]) & (at <= letters[..., 1:])
     guided = letters[..., 0] >= 0

@@ -159,7 +159,8 @@ class Trainer:
     def run(self, examples: Examples) -> None:
         """Train until the schedule's minutes are spent, those of earlier runs counted."""
         compile_layers(self.model)
-        begun, saved, seen, sums = time.monotonic() - self.minutes * 60, time.monotonic(), 0, {}
+        begun, saved, seen = time.monotonic() - self.minutes * 60, time.monotonic(), 0
+        sums: dict[str, float] = {}
         batches, longest = None, 0.0
         window = time.monotonic()
         while (progress := self.minutes / self.schedule.minutes) < 1:

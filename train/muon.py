@@ -4,6 +4,8 @@ K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 202
 handled as one stack, because a small model's matrices are too small to keep a CPU busy one by one.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -26,21 +28,22 @@ class Muon(torch.optim.Optimizer):
     """For matrices wider than tall or taller than wide; steps are scaled to the size of AdamW's."""
 
     def __init__(
-        self, matrices: list[torch.Tensor], rate: float, momentum: float = 0.95, decay: float = 0.02
+        self, matrices: Sequence[torch.Tensor], rate: float, momentum: float = 0.95, decay: float = 0.02
     ):
         super().__init__(matrices, {"lr": rate, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no loss is evaluated again
         for group in self.param_groups:
             shapes: dict[torch.Size, list[torch.Tensor]] = {}
             for matrix in group["params"]:
-                shapes.setdefault(matrix.shape, []).append(matrix)
+                if matrix.grad is not None:
+                    shapes.setdefault(matrix.shape, []).append(matrix)
             for matrices in shapes.values():
                 self._move(matrices, group)
 
     def _move(self, matrices: list[torch.Tensor], group: dict) -> None:
-        gradients = [matrix.grad for matrix in matrices]
+        gradients = [matrix.grad for matrix in matrices if matrix.grad is not None]
         momenta = [self.state[m].setdefault("momentum", torch.zeros_like(m)) for m in matrices]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])

@@ -37,6 +37,7 @@ GENERATION = {
     "ras_win_len": 0,
     "ras_win_max_num_repeat": 2,
     "piece_characters": 90,
+    "piece_sentences": 1,
     "reference_seconds": 10.0,
 }
 

@@ -4,15 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from higgs.codecs.vocoder.analysis import (
-    BANDS,
-    LOG_FLOOR,
-    STEPS_PER_FRAME,
-    TOP_HZ,
-    Features,
-    band_centres,
-    mel,
-)
+from higgs.codecs.vocoder.analysis import BANDS, LOG_FLOOR, STEPS_PER_FRAME, TOP_HZ, Features
+from higgs.codecs.vocoder.bands import NARROW, mel
 from higgs.codecs.vocoder.speaker import Speaker
 
 # Where each teacher's pitch lies (ln Hz) and how far it strays: a pseudo-speaker can be sent anywhere.
@@ -66,7 +59,7 @@ def warp(features: np.ndarray, by: Warp, times: np.ndarray | None = None) -> Fea
     if times is None:
         times = np.linspace(0, len(features) - 1, frames_of(features, by) * STEPS_PER_FRAME)
     packed = resample_rows(features.astype(np.float32), times)
-    centres = band_centres() / by.formants
+    centres = NARROW.centres / by.formants
     bands = np.clip(mel(np.minimum(centres, TOP_HZ)) / mel(TOP_HZ) * BANDS - 0.5, 0, BANDS - 1)
     envelope = resample_rows(packed[:, 6:].T, bands).T + by.tone
     level = TEACHER_LEVEL[by.voice]

@@ -30,7 +30,14 @@ from speakers.verifier import SpeakerVerifier
 from synthesis.planner import VoiceReference
 from voice_cloning import VoiceCloner
 from voices.bundle import Bundle
-from voices.onboarding import MAX_UPLOAD_SECONDS, Onboarding, VoiceOrder, new_voice_id, place_among
+from voices.onboarding import (
+    MAX_UPLOAD_SECONDS,
+    Onboarding,
+    VoiceOrder,
+    named_freely,
+    new_voice_id,
+    place_among,
+)
 from voices.store.profiles import name_taken, packed
 from voices.store.samples import check_room
 from voices.store.tables import VoiceProfile, VoiceSample
@@ -164,8 +171,12 @@ class VoiceLibrary:
         return profile
 
     def onboard(self, order: VoiceOrder) -> "Onboarding":
-        """Begin to make a voice. Conflict: the name is taken; NotFound: there is no such consent."""
-        if self.store.profiles.taken(order.owner, order.user_id, order.name):
+        """Begin to make a voice. Conflict: the name is taken; NotFound: there is no such consent;
+        InvalidRequest (voices_full): the owner keeps as many as may be kept."""
+        self.store.check_room(order.owner)
+        if order.numbered:
+            order = named_freely(order, self.store)
+        elif self.store.profiles.taken(order.owner, order.user_id, order.name):
             raise name_taken(order.name)
         if order.consent_id is not None:
             self.store.consents.get(order.owner, order.consent_id)

@@ -16,7 +16,7 @@ from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from audio.recording_issues import RecordingIssue
 from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
-from errors import Cancelled, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
+from errors import Cancelled, Conflict, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import Speech, SpeechStream
 from speakers.verifier import SAME_SPEAKER, SpeakerVerifier
 from synthesis.planner import VoiceReference
@@ -45,6 +45,7 @@ def place_among(places: threading.Semaphore) -> Iterator[None]:
 class VoiceOrder:
     """A voice to be made: whose it is and its name, the uploaded file, and a text to try it with, if any.
 
+    numbered: a name that is taken gets a number.
     delivery: how the voice speaks where nobody says.
     verify_consent: the consent's recording must be of the same speaker.
     listen: tells the words of samples at 24 kHz, where the transcript is to be recognised.
@@ -55,6 +56,7 @@ class VoiceOrder:
     user_id: str
     name: str
     upload: bytes
+    numbered: bool = False
     file_name: str = ""
     transcript: str | None = None
     delivery: Delivery = Delivery()
@@ -142,8 +144,7 @@ class Onboarding:
         text = order.sample_text
         if text is not None:
             self.sample = yield from self._step("speak", lambda: self._speak(text, voice, chosen.samples))
-        profile = self._profile(chosen, flac, voice)
-        yield from self._step("keep", lambda: self._keep(profile))
+        yield from self._step("keep", lambda: self._keep(lambda: self._profile(chosen, flac, voice)))
 
     def _step(self, name: str, work: Callable[[], Result]) -> Generator[list[Step], None, Result]:
         """Do one step's work; it is noted, and given to whoever iterates, when it begins and when it ends."""
@@ -220,11 +221,19 @@ class Onboarding:
             self._findings.append(misheard)
         return speech
 
-    def _keep(self, profile: VoiceProfile) -> None:
+    def _keep(self, make: Callable[[], VoiceProfile]) -> None:
+        """Keep the voice, under another number if its name may have one and was taken meanwhile."""
         now = time.time()
         last = self._steps[-1] | {"state": "completed", "seconds": now - self._steps[-1]["started_at"]}
-        self._store.keep(profile, [*self._steps[:-1], last])
-        self.profile = profile
+        while self.profile is None:
+            profile = make()
+            try:
+                self._store.keep(profile, [*self._steps[:-1], last])
+                self.profile = profile
+            except Conflict:
+                if not self._order.numbered:
+                    raise
+                self._order = named_freely(self._order, self._store)
 
     def _end(self, state: SessionState, error: VoiceServerError) -> None:
         """Note the end in the session, if the store can take it; the next start sweeps it otherwise."""
@@ -266,6 +275,11 @@ class Onboarding:
             flac=flac,
             codes=packed(voice.codes.numpy()),
         )
+
+
+def named_freely(order: VoiceOrder, store: VoiceStore) -> VoiceOrder:
+    """The order with a number behind its name, if that is taken."""
+    return replace(order, name=store.profiles.free_name(order.owner, order.user_id, order.name))
 
 
 def new_voice_id() -> str:

@@ -25,7 +25,7 @@ def keys_of(setting: SecretStr | None) -> list[str]:
 
 
 class ApiKeys:
-    """Refuse requests without one of the keys before their body is read; note whose the others are.
+    """Note whose a request is: `scope["state"]["owner"]`, None if it needs a key and brings none of ours.
 
     The key comes as `authorization: Bearer …`. An owner is the hash of the key, so that no key is stored.
     """
@@ -35,11 +35,8 @@ class ApiKeys:
         self._owners = [_owner(key) for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            owner = self._owner_of(scope)
-            if owner is None:
-                return await error_response(_refusal(scope))(scope, receive, send)
-            scope.setdefault("state", {})["owner"] = owner
+        if scope["type"] in ("http", "websocket"):
+            scope.setdefault("state", {})["owner"] = self._owner_of(scope)
         await self.app(scope, receive, send)
 
     def _owner_of(self, scope: Scope) -> str | None:
@@ -50,6 +47,21 @@ class ApiKeys:
         # Every key is compared, and each in constant time, so that the time taken tells nothing.
         known = [hmac.compare_digest(given, owner) for owner in self._owners]
         return given if any(known) else None
+
+
+class RequireKey:
+    """Refuse what belongs to nobody, before its body is read. Stands inside of the rate limits, so that keys
+    can't be guessed faster than others may ask."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or scope["state"]["owner"] is not None:
+            return await self.app(scope, receive, send)
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1008, "reason": "invalid_api_key"})
+        await error_response(_refusal(scope))(scope, receive, send)
 
 
 def _owner(key: str) -> str:

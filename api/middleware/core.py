@@ -11,6 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import error_response
 from api.request_context import UNKNOWN_ROUTE, RequestContext, note_error, request_context
 
+CHEAP = ("/", "/health", "/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json")
+CHEAP_BELOW = ("/web/", "/v1/models")
 # Where JSON may hold a recording; everywhere else it is short.
 RECORDINGS_IN_JSON = ("/v1/chat/completions", "/v1/audio/speech", "/v1/audio/speech/batch")
 MAX_VALUES = 50_000  # of a body in JSON; parsed in some 30 ms
@@ -51,6 +53,31 @@ class RequestContextMiddleware:
                 record.route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
                 for observe in self._observers:
                     observe(record)
+
+
+class HeadAsGet:
+    """Answer HEAD as GET without the body, where a GET costs nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        cheap = path in CHEAP or path.startswith(CHEAP_BELOW)
+        if scope["type"] != "http" or scope["method"] != "HEAD" or not cheap:
+            return await self.app(scope, receive, send)
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        # The server itself must go on to know that this is a HEAD, and whoever logs it which route it took.
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self.app(as_get, receive, send_without_body)
+        finally:
+            scope["route"] = as_get.get("route")
 
 
 class LastResort:

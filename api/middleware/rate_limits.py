@@ -3,8 +3,10 @@
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from ipaddress import ip_address, ip_network
 
+from fastapi import Request
 from limits import RateLimitItem, WindowStats, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -24,7 +26,9 @@ def limits_of(setting: str | None) -> list[RateLimitItem]:
 class RateLimits:
     """Refuse a request beyond a limit before its body is read; tell each asker how many are left.
 
-    The headers are OpenAI's. Stands inside of ApiKeys, which says whose a request is.
+    The headers are OpenAI's. Stands inside of ApiKeys, which says whose a request is; one without a known key
+    counts for its address. A request that holds several, such as a batch, is charged for the others once they
+    are known: see `charge`.
     """
 
     def __init__(self, app: ASGIApp, limits: Sequence[RateLimitItem]) -> None:
@@ -33,33 +37,61 @@ class RateLimits:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._limits or scope["type"] != "http" or not scope["path"].startswith(GUARDED):
+        if (
+            not self._limits
+            or scope["type"] not in ("http", "websocket")
+            or not scope["path"].startswith(GUARDED)
+        ):
             return await self.app(scope, receive, send)
         asker = scope["state"]["owner"] or _address(scope)
-        refused_by = next((limit for limit in self._limits if not self._limiter.hit(limit, asker)), None)
-        tightest = refused_by or min(self._limits, key=lambda limit: self._left(limit, asker).remaining)
-        left = self._left(tightest, asker)
-        seconds = max(left.reset_time - time.time(), 0.0)
-        headers = {
-            "x-ratelimit-limit-requests": str(tightest.amount),
-            "x-ratelimit-remaining-requests": str(left.remaining),
-            "x-ratelimit-reset-requests": _duration(seconds),
-        }
+        scope["state"]["charge"] = partial(self._charge, asker)
+        app: ASGIApp = self.app
+        try:
+            self._charge(asker, 1)
+        except RateLimited as error:
+            app = error_response(error) if scope["type"] == "http" else _closed
 
         async def send_with_limit(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(headers)
+                MutableHeaders(scope=message).update(self._headers(asker))
             await send(message)
 
-        app: ASGIApp = self.app
-        if refused_by is not None:
-            wait = max(math.ceil(seconds), 1)
-            message = f"More than {refused_by} were asked for; ask again in {wait} s."
-            app = error_response(RateLimited(message, retry_after=wait))
         await app(scope, receive, send_with_limit)
+
+    def _charge(self, asker: str, requests: int, held: int = 1) -> None:
+        """Count requests. RateLimited where they are too many for a limit; held: how many came as one."""
+        for limit in self._limits:
+            if not self._limiter.hit(limit, asker, cost=requests):
+                wait = max(math.ceil(self._left(limit, asker).reset_time - time.time()), 1)
+                message = f"More than {limit} were asked for; ask again in {wait} s."
+                if held > 1:
+                    message += f" Each of the {held} in this request counts; send at most {limit.amount}."
+                raise RateLimited(message, retry_after=wait)
+
+    def _headers(self, asker: str) -> dict[str, str]:
+        """How many are left of the tightest limit."""
+        tightest = min(self._limits, key=lambda limit: self._left(limit, asker).remaining)
+        left = self._left(tightest, asker)
+        return {
+            "x-ratelimit-limit-requests": str(tightest.amount),
+            "x-ratelimit-remaining-requests": str(left.remaining),
+            "x-ratelimit-reset-requests": _duration(max(left.reset_time - time.time(), 0.0)),
+        }
 
     def _left(self, limit: RateLimitItem, asker: str) -> WindowStats:
         return self._limiter.get_window_stats(limit, asker)
+
+
+def charge(request: Request, held: int) -> None:
+    """Count a request as the several that it holds. RateLimited where they are too many."""
+    count = getattr(request.state, "charge", None)
+    if count is not None and held > 1:
+        count(held - 1, held)  # itself was counted when it came in
+
+
+async def _closed(scope: Scope, receive: Receive, send: Send) -> None:
+    """A WebSocket that isn't taken."""
+    await send({"type": "websocket.close", "code": 1013, "reason": "rate_limit_exceeded"})
 
 
 def _address(scope: Scope) -> str:

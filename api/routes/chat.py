@@ -13,8 +13,10 @@ from api.chat_validation import SpokenText, check_supported, speech_options, spo
 from api.chat_voices import voice_requests
 from api.errors import blamed_on
 from api.middleware.auth import Owner
-from api.routes.ops import check_model
+from api.model_names import check_model
+from api.openapi import event_stream
 from api.schemas.chat import ChatRequest, ChatResponse, VoiceUsed
+from api.schemas.events import ChatChunk
 from api.schemas.transcription import TextChatResponse
 from api.state import Cloner, ServerState, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, begun, while_connected, with_failure_told
@@ -29,7 +31,7 @@ router = APIRouter()
 @router.post(
     "/v1/chat/completions",
     response_model=ChatResponse | TextChatResponse,
-    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": event_stream(ChatChunk)}},
 )
 async def create_chat_completion(
     body: ChatRequest, request: Request, cloner: Cloner, state: State, owner: Owner
@@ -38,16 +40,16 @@ async def create_chat_completion(
 
     modalities ["text"] answers with the words of the input_audio instead.
     """
-    check_model(body.model, cloner)
+    check_model(body.model, [cloner.model_id])
     if body.modalities == ["text"]:
         return await transcript_answer(body, request, cloner.model_id, state)
     audio = check_supported(body)
     spoken = spoken_text(body, state.limits.text_characters)
-    wanted = voice_requests(body, spoken.text, state.kept_audio)
+    wanted = voice_requests(body, spoken.text, state.kept_audio, owner)
     options = speech_options(body, state.limits.text_characters)
     ready = partial(spoken_by, wanted, spoken, options, cloner, state, owner)
     stream, voices, used = await while_connected(request, None, ready)
-    answer = Answer(cloner.model_id, spoken.text, audio.format, used)
+    answer = Answer(cloner.model_id, spoken.text, audio.format, used, owner)
     if body.stream:
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
         watched = WatchedStream(stream)

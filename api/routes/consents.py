@@ -13,7 +13,7 @@ from api.routes.voices import After, Limit
 from api.schemas.voices import Consent, ConsentChange, ConsentDeleted, ConsentList, Language
 from api.state import State, Voices
 from api.uploads import require_form, uploaded_bytes
-from api.voice_validation import MAX_NAME_LENGTH, plain_text
+from api.voice_validation import MAX_NAME_LENGTH, label
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
@@ -34,7 +34,7 @@ async def create_consent(
     recording: Annotated[UploadFile, File(description="Sound or video of any kind, up to a minute.")],
 ) -> Consent:
     """Keep a recording of a consent."""
-    label = plain_text(name, "name", MAX_NAME_LENGTH)
+    shown = label(name, "name", MAX_NAME_LENGTH)
     data = await uploaded_bytes(recording, "recording", state.limits.voice_bytes)
     with blamed_on("recording"):
         flac = await run_in_threadpool(consent_flac, data)
@@ -42,7 +42,7 @@ async def create_consent(
         id=f"cons_{uuid4().hex}",
         owner=owner,
         created_at=time.time(),
-        name=label,
+        name=shown,
         language=language,
         flac=flac,
     )
@@ -63,8 +63,8 @@ def retrieve_consent(consent_id: str, voices: Voices, owner: Owner) -> Consent:
 
 @router.post("/{consent_id}")
 def change_consent(consent_id: str, body: ConsentChange, voices: Voices, owner: Owner) -> Consent:
-    label = plain_text(body.name, "name", MAX_NAME_LENGTH)
-    return Consent.of(voices.store.consents.rename(owner, consent_id, label))
+    shown = label(body.name, "name", MAX_NAME_LENGTH)
+    return Consent.of(voices.store.consents.rename(owner, consent_id, shown))
 
 
 @router.delete("/{consent_id}")

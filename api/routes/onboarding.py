@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.onboarding_progress import consent_check, finished, listening, ordered, progress_response
+from api.openapi import event_stream
+from api.schemas.events import VoiceDone, VoiceStep
 from api.schemas.voices import (
     OnboardingAnswer,
     OnboardingDeleted,
@@ -30,7 +32,7 @@ from api.streaming import EVENT_STREAM, failure_event, sse, while_connected
 from api.text_validation import check_text
 from api.trial import trial_listener
 from api.uploads import file_name, require_form, uploaded_bytes
-from api.voice_validation import TRIAL_TEXT, transcript, user_name, voice_name
+from api.voice_validation import TRIAL_TEXT, name_of_file, transcript, user_name, voice_name
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from higgs.speech import Speech
@@ -46,7 +48,8 @@ FIELDS = {
     "speak": "sample_text",
     "keep": "voice_name",
 }
-EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}}
+STEPS: dict[int | str, dict[str, Any]] = {200: {"content": event_stream(VoiceStep, VoiceDone)}}
+CHANGES: dict[int | str, dict[str, Any]] = {200: {"content": event_stream(OnboardingStatus)}}
 POLL_SECONDS = 0.25
 
 
@@ -59,21 +62,21 @@ async def sample_body(request: Request) -> SampleBody:
     except ValidationError as error:
         issues = [{**issue, "loc": ("body", *issue["loc"])} for issue in error.errors()]
         raise RequestValidationError(issues) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
 
 
-@router.post(
-    "/clone", dependencies=[Depends(require_form)], response_model=OnboardingAnswer, responses=EVENTS
-)
+@router.post("/clone", dependencies=[Depends(require_form)], response_model=OnboardingAnswer, responses=STEPS)
 async def clone_voice(
     request: Request,
     voices: Voices,
     state: State,
     owner: Owner,
     audio_file: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
-    user_id: Annotated[str, Form()],
-    voice_name_given: Annotated[str, Form(alias="voice_name")],
+    user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",
+    voice_name_given: Annotated[
+        str, Form(alias="voice_name", description="Unset: the file's name, with a number where it is taken.")
+    ] = "",
     sample_text: Annotated[str, Form(description="What the new voice is to say.")] = TRIAL_TEXT,
     transcribe_reference: Annotated[
         bool | None, Form(description="Recognise the words without ref_text.")
@@ -85,10 +88,12 @@ async def clone_voice(
 ) -> OnboardingAnswer | Response:
     """Make a voice of the best stretch of a recording, and let it speak."""
     check_text(sample_text, "sample_text", state.limits.text_characters)
+    named = voice_name_given.strip()
     order = VoiceOrder(
         owner=owner,
         user_id=user_name(user_id, "user_id"),
-        name=voice_name(voice_name_given, "voice_name"),
+        name=voice_name(named, "voice_name") if named else name_of_file(file_name(audio_file)),
+        numbered=not named,
         file_name=file_name(audio_file),
         transcript=transcript(ref_text, "ref_text"),
         listen=listening(state, transcribe_reference),
@@ -117,7 +122,7 @@ def onboarding_status(voice_id: str, voices: Voices, owner: Owner) -> Onboarding
     return status_of(voices, owner, voice_id)
 
 
-@router.get("/status/{voice_id}/events", response_class=StreamingResponse, responses=EVENTS)
+@router.get("/status/{voice_id}/events", response_class=StreamingResponse, responses=CHANGES)
 async def onboarding_events(voice_id: str, voices: Voices, state: State, owner: Owner) -> StreamingResponse:
     """The status as events: now, at each change, and for the last time when the onboarding has ended.
 

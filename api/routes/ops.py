@@ -1,25 +1,27 @@
 """Which model is served, whether it is ready, and how it does: /v1/models, /health and /metrics."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from api.model_names import check_model
 from api.schemas.chat import ModelCard, ModelList
 from api.state import Cloner, State
-from errors import NotFound
 from voice_cloning import VoiceCloner
 
-ALIAS = "higgs-audio"
 TEXT = {"schema": {"type": "string"}}
 
 router = APIRouter()
 
 
 class Health(BaseModel):
-    """Once the status is ready: which model is served on what, and how many requests wait for it."""
+    """Once the status is ready: which model is served on what, and how many requests wait for it.
+
+    `fallback` says why the bundled model is served instead of the published one, `license_notice` what the
+    weights' licence wants shown; both stand there only where there is something to say.
+    """
 
     status: Literal["loading", "ready", "failed"]
     message: str | None = None
@@ -27,13 +29,15 @@ class Health(BaseModel):
     device: str | None = None
     dtype: str | None = None
     waiting: int | None = None
+    fallback: str | None = None
+    license_notice: str | None = None
 
 
 @router.get("/health", response_model=Health, responses={503: {"model": Health}})
 async def health(state: State) -> JSONResponse:
-    """200 once the model is loaded and warm; 503 before, or after its loading failed."""
-    if state.failure is not None:
-        return JSONResponse({"status": "failed", "message": state.failure.message}, 503)
+    """200 once the model is loaded and warm; 503 before, after loading failed, and once it has given up."""
+    if state.dead is not None:
+        return JSONResponse({"status": "failed", "message": state.dead}, 503)
     if state.cloner is None:
         return JSONResponse({"status": "loading"}, 503, {"retry-after": "2"})
     return JSONResponse({"status": "ready", **_details(state.cloner)})
@@ -82,30 +86,31 @@ async def list_models(cloner: Cloner) -> ModelList:
 
 
 @router.get("/v1/models/{model:path}")
-async def retrieve_model(model: str, cloner: Cloner) -> ModelCard:
-    check_model(model, cloner)
+async def retrieve_model(model: str, cloner: Cloner, state: State) -> ModelCard:
+    """The model that answers to this name on any route, by its own id."""
+    check_model(model, state.model_names)
     return _card(cloner)
-
-
-def check_model(name: str, cloner: VoiceCloner, aliases: Sequence[str] = ()) -> None:
-    """Raise NotFound unless the name means the model: its id, the end of it, higgs-audio, or an alias."""
-    known = (cloner.model_id, cloner.model_id.rpartition("/")[2], ALIAS, *aliases)
-    if name not in known:
-        message = f"The model {name!r} is not served here; ask for {cloner.model_id!r} or {ALIAS!r}."
-        raise NotFound(message, code="model_not_found", param="model")
 
 
 def _card(cloner: VoiceCloner) -> ModelCard:
     owner, _, _ = cloner.model_id.rpartition("/")
     return ModelCard(
-        id=cloner.model_id, created=cloner.loaded_at, owned_by=owner or "local", license=cloner.licence
+        id=cloner.model_id,
+        created=cloner.loaded_at,
+        owned_by=owner or "local",
+        license=cloner.licence.name if cloner.licence else None,
+        license_notice=cloner.licence.notice if cloner.licence else None,
+        fallback=cloner.fallback,
     )
 
 
 def _details(cloner: VoiceCloner) -> dict[str, Any]:
-    return {
+    details = {
         "model": cloner.model_id,
         "device": cloner.device,
         "dtype": cloner.dtype,
         "waiting": cloner.waiting,
+        "fallback": cloner.fallback,
+        "license_notice": cloner.licence.notice if cloner.licence else None,
     }
+    return {name: value for name, value in details.items() if value is not None}

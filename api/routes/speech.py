@@ -1,5 +1,6 @@
 """POST /v1/audio/speech: a text in, a sound file out, sent while the model still speaks."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,8 +14,10 @@ from api.attempts import Attempts, quality_of
 from api.chat_responses import usage_of
 from api.errors import blamed_on
 from api.middleware.auth import Owner
-from api.routes.ops import check_model
+from api.model_names import check_model
+from api.openapi import event_stream
 from api.schemas.chat import SpeechQuality, VoiceUsed
+from api.schemas.events import SpeechDelta, SpeechDone
 from api.schemas.speech import SpeechRequest
 from api.state import Cloner, ServerState, State
 from api.streaming import (
@@ -27,21 +30,17 @@ from api.streaming import (
     with_failure_told,
 )
 from api.text_validation import check_reference_text, check_text
-from api.voice_resolution import CLONE, Recording, VoiceRequest, choose_voices
+from api.voice_resolution import CLONE, DEFAULT, Recording, VoiceRequest, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
 from audio.speech_track import SpeechTrack
-from errors import InvalidRequest
+from errors import InvalidRequest, quoted
 from higgs.speech import SpeechStream
 from voice_cloning import VoiceCloner
 
 router = APIRouter()
 
-# What clients of OpenAI's ask for where nobody told them another name.
-OPENAI_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 FILE = {"schema": {"type": "string", "format": "binary"}}
-CONTENT = {format.content_type: FILE for format in FORMATS.values()} | {
-    EVENT_STREAM: {"schema": {"type": "string"}}
-}
+CONTENT = {format.content_type: FILE for format in FORMATS.values()} | event_stream(SpeechDelta, SpeechDone)
 
 
 @router.post("/v1/audio/speech", response_class=Response, responses={200: {"content": CONTENT}})
@@ -58,7 +57,7 @@ async def create_speech(
     ready = partial(begin_speech, body, cloner, state, owner)
     begun_speech = await while_connected(request, None, ready)
     stream, takes = begun_speech.stream, begun_speech.takes
-    headers = voice_headers(begun_speech.voice)
+    headers = {"x-model-used": cloner.model_id} | voice_headers(begun_speech.voice)
     media_type = format_named(body.response_format).content_type
     if body.stream_format == "audio" and (body.stream is False or state.verifier(body.verify)):
         speech, quality = await while_connected(request, takes, takes.best)
@@ -88,7 +87,8 @@ class BegunSpeech:
 
 def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
     """Queue the text of a body; a full queue is told before any recording is read."""
-    check_model(body.model, cloner, OPENAI_MODELS)
+    check_model(body.model, [cloner.model_id])
+    check_language(body.language, cloner)
     check_text(body.input, "input", state.limits.text_characters)
     options = replace(body.sampling(), delivery=body.delivery(body.instructions))
     wanted = voice_requests(body)
@@ -97,7 +97,7 @@ def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, o
         speak = partial(cloner.stream, body.input, voices, options)
         with blamed_on("input"):
             stream = speak(place)
-    again = speak if body.seed is None else None
+    again = speak if options.seed is None else None
     takes = Attempts(
         stream, again, body.input, state.verifier(body.verify), state.request_defaults.max_attempts
     )
@@ -112,15 +112,26 @@ def check_verifiable(body: SpeechRequest) -> None:
 
 def voice_requests(body: SpeechRequest) -> list[VoiceRequest]:
     """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
-    check_reference_text(body.ref_text, "ref_text")
-    words = (body.ref_text or "").strip() or None
-    recording = None if body.ref_audio is None else Recording(body.ref_audio, "ref_audio", words)
+    recording = None
+    if body.recording is not None:
+        data, path, words = body.recording
+        check_reference_text(words, "ref_text" if path == "ref_audio" else "references[0].text")
+        recording = Recording(data, path, (words or "").strip() or None)
     named = [(f"voices[{number}]", name) for number, name in enumerate(body.voices or ())]
-    named = named or [("voice", CLONE if recording else body.voice)]
+    clones = recording is not None or (body.task_type == "Base" and body.voice == DEFAULT)
+    named = named or [("voice", CLONE if clones else body.voice)]
     if recording is None and any(name == CLONE for _, name in named):
         message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
         raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
     return [VoiceRequest(name, path, recording if name == CLONE else None) for path, name in named]
+
+
+def check_language(language: str | None, cloner: VoiceCloner) -> None:
+    """Refuse a language that the model doesn't speak; one of many languages reads it from the text itself."""
+    code = re.split("[-_]", (language or "auto").strip().lower())[0]
+    if cloner.english_only and code not in ("", "auto", "en", "eng", "english"):
+        message = f"This model speaks English only, not {quoted(language or '')}; set HIGGS_MODEL to another."
+        raise InvalidRequest(message, code="unsupported_language", param="language")
 
 
 def voice_headers(voice: VoiceUsed) -> dict[str, str]:
@@ -151,6 +162,6 @@ def speech_events(
     speech = stream.finished()
     usage = usage_of(speech)
     counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
-    quality = quality_of(track, body.input).model_dump()
+    quality = quality_of(track, body.input, speech.texts).model_dump()
     done = {"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}}
     yield sse({**done, "quality": quality})

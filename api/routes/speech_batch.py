@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
@@ -13,9 +14,11 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
 
-from api.errors import error_detail
+from api.errors import error_detail, invalid_field
 from api.middleware.auth import Owner
+from api.middleware.rate_limits import charge
 from api.routes.speech import begin_speech
 from api.schemas.speech import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
 from api.state import Cloner, State
@@ -23,6 +26,8 @@ from api.streaming import while_connected
 from audio.encode import encode_audio
 
 router = APIRouter()
+
+Item = SpeechRequest | ValidationError
 
 AT_ONCE = 8  # items of one batch that speak or wait in the queue together
 
@@ -36,7 +41,12 @@ async def create_speeches(
     The answer leaves item by item, so that 64 files need not stand in memory together.
     """
 
-    async def speak(index: int, item: SpeechRequest) -> SpeechResult:
+    charge(request, len(body.items))
+
+    async def speak(index: int, item: Item) -> SpeechResult:
+        if isinstance(item, ValidationError):
+            wrong = error_detail(invalid_field(item.errors(include_url=False)[0]))
+            return SpeechResult(index=index, status="error", error=wrong)
         try:
             ready = partial(begin_speech, item, cloner, state, owner)
             begun = await while_connected(request, None, ready)
@@ -55,11 +65,13 @@ async def create_speeches(
         )
 
     results = in_order(speak, body.items)
-    return StreamingResponse(joined(results, await anext(results)), media_type="application/json")
+    return StreamingResponse(
+        joined(cloner.model_id, results, await anext(results)), media_type="application/json"
+    )
 
 
 async def in_order(
-    speak: Callable[[int, SpeechRequest], Coroutine[Any, Any, SpeechResult]], items: Sequence[SpeechRequest]
+    speak: Callable[[int, Item], Coroutine[Any, Any, SpeechResult]], items: Sequence[Item]
 ) -> AsyncGenerator[SpeechResult, None]:
     """The results one after the other; at most AT_ONCE are under way, or wait for one before them."""
     numbered = iter(enumerate(items))
@@ -76,10 +88,13 @@ async def in_order(
             task.cancel()
 
 
-async def joined(results: AsyncGenerator[SpeechResult, None], first: SpeechResult) -> AsyncIterator[bytes]:
+async def joined(
+    model: str, results: AsyncGenerator[SpeechResult, None], first: SpeechResult
+) -> AsyncIterator[bytes]:
     """SpeechResults as JSON, whose counts come last, when they are known."""
     counts = Counter([first.status])
-    yield f'{{"id":"speech-batch-{uuid4().hex}","results":['.encode() + _json(first)
+    head = f'{{"id":"speech-batch-{uuid4().hex}","model":{json.dumps(model)},"results":['
+    yield head.encode() + _json(first)
     async with aclosing(results):
         async for result in results:
             counts[result.status] += 1

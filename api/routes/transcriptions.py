@@ -10,6 +10,9 @@ from fastapi.responses import PlainTextResponse, Response
 
 from api import transcript_formats as formats
 from api.errors import blamed_on
+from api.model_names import check_model
+from api.openapi import event_stream
+from api.schemas.events import TranscriptDelta, TranscriptDone
 from api.schemas.transcription import (
     TranscriptionForm,
     TranscriptText,
@@ -23,16 +26,11 @@ from asr.transcriber import Transcriber, TranscriptionJob
 from asr.transcript import Heard, Segment, Transcript
 from audio.decode import decode_audio
 from audio.frames import SAMPLE_RATE
-from errors import InvalidRequest, NotFound
+from errors import InvalidRequest
 
 router = APIRouter()
 
 MAX_SECONDS = 3600.0
-# What clients of OpenAI's ask for; all mean the one recogniser that is there.
-OPENAI_MODELS = (
-    *("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"),
-    "gpt-4o-mini-transcribe-2025-12-15",
-)
 SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 CONTENT = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", *SUBTITLES.values())}
 Answer = VerboseTranscript | TranscriptText
@@ -43,7 +41,7 @@ Answer = VerboseTranscript | TranscriptText
     dependencies=[Depends(require_form)],
     response_model=Answer,
     response_model_exclude_none=True,
-    responses={200: {"content": CONTENT | {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": CONTENT | event_stream(TranscriptDelta, TranscriptDone)}},
 )
 async def create_transcription(
     form: Annotated[TranscriptionForm, Form(media_type=FORM)], request: Request, state: State
@@ -77,7 +75,7 @@ async def create_translation(
 
 async def listen(form: TranslationForm, state: ServerState) -> TranscriptionJob:
     """The file, to be listened to; it is decoded when its turn comes."""
-    check_recogniser(form.model, state.transcriber)
+    check_model(form.model, state.model_names)
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
 
     def decode(seconds: float) -> np.ndarray:
@@ -124,14 +122,6 @@ def transcript_events(parts: Iterator[Heard], job: TranscriptionJob) -> Iterator
             yield sse({"type": "transcript.text.delta", "delta": delta})
     usage = formats.usage_of(segments, job.seconds).model_dump()
     yield sse({"type": "transcript.text.done", "text": text, "usage": usage})
-
-
-def check_recogniser(name: str, transcriber: Transcriber) -> None:
-    """Raise NotFound unless the name means the recogniser: its own, or one of OpenAI's."""
-    if name not in (*OPENAI_MODELS, *transcriber.names):
-        known = ", ".join((*transcriber.names, *OPENAI_MODELS))
-        message = f"The model {name!r} does not listen here; ask for one of {known}."
-        raise NotFound(message, code="model_not_found", param="model")
 
 
 def check_timestamps(form: TranscriptionForm) -> None:

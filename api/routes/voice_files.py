@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from api.errors import blamed_on, error_detail
 from api.middleware.auth import Owner
+from api.middleware.rate_limits import charge
 from api.onboarding_progress import consent_check, finished, ordered
 from api.routes.voices import FIELDS
 from api.schemas.voices import BatchAnswer, BatchResult, Voice, VoiceChange
@@ -46,6 +47,7 @@ async def create_voices(
     if names and len(names) != len(audio_samples):
         message = f"There are {len(names)} names for {len(audio_samples)} files; send one for each, or none."
         raise InvalidRequest(message, code="invalid_value", param="names")
+    charge(request, len(audio_samples))
     consent_check(state, voices, "")
     user, results = user_name(user_id, "user_id"), []
     for index, upload in enumerate(audio_samples):

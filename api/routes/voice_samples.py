@@ -9,7 +9,7 @@ from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.routes.voices import refuse_built_in
 from api.schemas.voices import Voice
-from api.state import State, Voices
+from api.state import Cloner, State, Voices
 from api.uploads import require_form, uploaded_bytes
 from api.voice_validation import transcript
 from audio.frames import SAMPLE_RATE
@@ -20,6 +20,7 @@ router = APIRouter(prefix="/v1/audio/voices/{voice_id}/samples")
 @router.post("", dependencies=[Depends(require_form)])
 async def add_sample(
     voice_id: str,
+    cloner: Cloner,
     voices: Voices,
     state: State,
     owner: Owner,
@@ -30,7 +31,7 @@ async def add_sample(
 
     The published 3B reads all of them; the bundled model and Higgs v3 the first alone.
     """
-    refuse_built_in(voice_id)
+    refuse_built_in(cloner, voice_id)
     words = transcript(ref_text, "ref_text")
     data = await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes)
     with blamed_on("audio_sample"):
@@ -46,7 +47,7 @@ async def add_sample(
 
 
 @router.delete("/{sample_id}")
-def delete_sample(voice_id: str, sample_id: str, voices: Voices, owner: Owner) -> Voice:
+def delete_sample(voice_id: str, sample_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
     """Take a recording away again; the first stays."""
-    refuse_built_in(voice_id)
+    refuse_built_in(cloner, voice_id)
     return Voice.of(voices.store.samples.remove(owner, voice_id, sample_id))

@@ -1,5 +1,6 @@
 """/v1/audio/voices: keep a voice, and list, name, hear and delete the kept ones."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.onboarding_progress import consent_check, finished, listening, ordered
 from api.schemas.chat import OPENAI_VOICES, SoundOfVoice, SpeechFormat
+from api.schemas.foreign import PROMPTED_VOICE
 from api.schemas.voices import Voice, VoiceChange, VoiceDeleted, VoiceList, VoiceOption
 from api.state import Cloner, State, Voices
 from api.streaming import while_connected
@@ -35,7 +37,21 @@ FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("", dependencies=[Depends(require_form)])
+async def refuse_description(request: Request) -> None:
+    """OpenAI makes voices of descriptions, too, in JSON or in a form; say that it can't be done here."""
+    is_json = request.headers.get("content-type", "").startswith("application/json")
+    try:
+        body = await request.json() if is_json else await request.form()
+    except (ValueError, RecursionError):
+        return  # what is no JSON is refused as such
+    if isinstance(body, Mapping):
+        asked = [name for name in ("prompt", "script_hint", "speaker_embedding") if body.get(name)]
+        asked += ["type"] if body.get("type") == "prompt" else []
+        if asked:
+            raise InvalidRequest(PROMPTED_VOICE, code="unsupported", param=asked[0])
+
+
+@router.post("", dependencies=[Depends(refuse_description), Depends(require_form)])
 async def create_voice(
     request: Request,
     voices: Voices,
@@ -85,31 +101,32 @@ async def create_voice(
 def list_voices(
     cloner: Cloner,
     voices: Voices,
+    state: State,
     owner: Owner,
     after: After = None,
     limit: Limit = 20,
     user_id: Annotated[str | None, Query(description="Only the voices of this user.")] = None,
 ) -> VoiceList:
-    """The model's own voice, on the first page, and the kept ones, newest first."""
+    """The model's own voices, on the first page, and the kept ones, newest first."""
     page = voices.store.profiles.page(owner, after=after, limit=limit, user_id=user_id)
-    own, aliases = ([built_in(cloner)], OPENAI_VOICES) if after is None else ([], ())
+    own, aliases = (built_in(cloner), OPENAI_VOICES) if after is None else ([], ())
     data = own + [Voice.of(profile) for profile in page.rows]
     named = [(voice.id, voice.name) for voice in data] + [(name, name) for name in aliases]
     options = [VoiceOption(id=id, name=name) for id, name in named]
-    return VoiceList(data=data, has_more=page.has_more, voices=options)
+    return VoiceList(data=data, has_more=page.has_more, voices=options, aliases=dict(state.voice_aliases))
 
 
 @router.get("/{voice_id}")
 def retrieve_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
-    if voice_id == DEFAULT:
-        return built_in(cloner)
+    if (own := built_in_of(cloner, voice_id)) is not None:
+        return own
     return Voice.of(voices.store.profiles.get(owner, voice_id))
 
 
 @router.patch("/{voice_id}")
-def change_voice(voice_id: str, body: VoiceChange, voices: Voices, owner: Owner) -> Voice:
+def change_voice(voice_id: str, body: VoiceChange, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
     """Rename a voice, correct the words of its recording, or say how it is to speak where nobody says."""
-    refuse_built_in(voice_id)
+    refuse_built_in(cloner, voice_id)
     name = None if body.name is None else voice_name(body.name, "name")
     words = None if body.ref_text is None else transcript(body.ref_text, "ref_text") or ""
     asked = asdict(delivery(body, body.instructions, "instructions"))
@@ -122,8 +139,8 @@ def change_voice(voice_id: str, body: VoiceChange, voices: Voices, owner: Owner)
 
 
 @router.delete("/{voice_id}")
-def delete_voice(voice_id: str, voices: Voices, owner: Owner) -> VoiceDeleted:
-    refuse_built_in(voice_id)
+def delete_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> VoiceDeleted:
+    refuse_built_in(cloner, voice_id)
     voices.store.delete(owner, voice_id)
     return VoiceDeleted(id=voice_id)
 
@@ -142,7 +159,9 @@ async def preview_voice(
     """A text spoken in a voice, as a file that a page can play from this address."""
     check_text(text, "text", state.limits.text_characters)
     reference = None
-    if voice_id != DEFAULT:
+    if built_in_of(cloner, voice_id) is not None:
+        reference = await run_in_threadpool(cloner.built_in, None if voice_id == DEFAULT else voice_id)
+    else:
         profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
         reference = await run_in_threadpool(voices.reference, profile)
     with blamed_on("text"):
@@ -158,11 +177,17 @@ def voice_recording(voice_id: str, voices: Voices, owner: Owner) -> Response:
     return Response(voices.store.profiles.sample(owner, voice_id).flac, media_type="audio/flac")
 
 
-def built_in(cloner: VoiceCloner) -> Voice:
-    """The model's own voice, by which OpenAI's names are spoken too."""
-    return Voice(id=DEFAULT, name=DEFAULT, created_at=cloner.loaded_at, built_in=True)
+def built_in(cloner: VoiceCloner) -> list[Voice]:
+    """The default voice and the others that the model brings; OpenAI's names are spoken by them."""
+    ids = [DEFAULT, *(voice.id for voice in cloner.built_in_voices.voices)]
+    return [Voice(id=id, name=id, created_at=cloner.loaded_at, built_in=True) for id in ids]
 
 
-def refuse_built_in(voice_id: str) -> None:
-    if voice_id == DEFAULT:
-        raise InvalidRequest("The model's own voice can't be changed.", code="voice_built_in")
+def built_in_of(cloner: VoiceCloner, voice_id: str) -> Voice | None:
+    """The model's voice of an id; None where that is no voice of the model."""
+    return next((voice for voice in built_in(cloner) if voice.id == voice_id), None)
+
+
+def refuse_built_in(cloner: VoiceCloner, voice_id: str) -> None:
+    if built_in_of(cloner, voice_id) is not None:
+        raise InvalidRequest("The model's own voices can't be changed.", code="voice_built_in")

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
+from api.schemas.fields import RequestBody
+from api.schemas.foreign import ForeignChatFields, ForeignVoiceFields
+from api.schemas.messages import Message
 from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB, Delivery
 from synthesis.planner import SpeechOptions
 
@@ -14,38 +16,6 @@ OPENAI_VOICES = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
     *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
 )
-
-
-class RequestBody(BaseModel):
-    """Part of a request: types are strict, as JSON gives them; unknown fields are ignored."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-
-class InputAudio(RequestBody):
-    data: str = Field(description="The file's bytes in base64, with or without a data: URI prefix.")
-    format: str | None = Field(default=None, description="Ignored: the bytes themselves say what they are.")
-
-
-class ContentPart(RequestBody):
-    type: Literal["text", "input_audio"]
-    text: str | None = None
-    input_audio: InputAudio | None = None
-
-    @model_validator(mode="after")
-    def _has_the_field_of_its_type(self) -> "ContentPart":
-        if getattr(self, self.type) is None:
-            raise ValueError(f"a part of type {self.type!r} needs a field {self.type!r}")
-        return self
-
-
-def _as_parts(content: Any) -> Any:
-    """A plain string is one text part; null is none."""
-    if content is None:
-        return []
-    if not isinstance(content, str | list):
-        raise PydanticCustomError("content_type", "Input should be a string or a list of parts")
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _as_voice_name(voice: Any) -> Any:
@@ -59,19 +29,6 @@ class VoiceId(BaseModel):
 
 
 VoiceName = Annotated[str, BeforeValidator(_as_voice_name, json_schema_input_type=str | VoiceId)]
-
-
-class EarlierAudio(RequestBody):
-    id: str = Field(description="The audio.id of an earlier answer that hasn't expired.")
-
-
-class Message(RequestBody):
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[
-        list[ContentPart],
-        BeforeValidator(_as_parts, json_schema_input_type=str | list[ContentPart] | None),
-    ] = []
-    audio: EarlierAudio | None = None
 
 
 class SoundOfVoice(RequestBody):
@@ -98,7 +55,7 @@ MAX_INSTRUCTIONS_LENGTH = 4_096
 Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS_LENGTH)]
 
 
-class AudioRequest(SoundOfVoice):
+class AudioRequest(SoundOfVoice, ForeignVoiceFields):
     """The audio asked for. Extensions: all but `voice` and `format`."""
 
     voice: VoiceName = Field(
@@ -125,18 +82,27 @@ class Sampling(RequestBody):
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=1)
-    seed: int | None = Field(default=None, ge=0, lt=2**63, description="The same seed gives the same audio.")
-    max_tokens: int | None = Field(default=None, ge=9)
+    seed: int | None = Field(
+        default=None,
+        ge=-(2**63),
+        lt=2**63,
+        description="The same seed gives the same audio; -1, as null, is a random one.",
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=9, validation_alias=AliasChoices("max_tokens", "max_new_tokens")
+    )
     max_completion_tokens: int | None = Field(
         default=None, ge=9, description="Longest answer, in columns of 40 ms; the first frame takes 9."
     )
 
     def sampling(self) -> SpeechOptions:
+        # The model counts its seeds from zero; any other stands for itself plus 2**63.
+        seed = None if self.seed in (None, -1) else self.seed % 2**63
         return SpeechOptions(
             temperature=self.temperature,
             top_k=self.top_k,
             top_p=self.top_p,
-            seed=self.seed,
+            seed=seed,
             max_steps=self.max_completion_tokens or self.max_tokens,
         )
 
@@ -145,7 +111,7 @@ class StreamOptions(RequestBody):
     include_usage: bool | None = Field(default=None, description="Ends with one more chunk: the usage.")
 
 
-class ChatRequest(Sampling):
+class ChatRequest(Sampling, ForeignChatFields):
     """POST /v1/chat/completions. `top_k`, `instructions`, `strip_instruction` and `verify` are extensions."""
 
     model: str
@@ -239,7 +205,7 @@ class FaultFound(BaseModel):
     """Something wrong with the speech, from start to end in seconds as the model spoke it: before pauses
     and speed."""
 
-    kind: Literal["silence", "clipping", "loop", "too_short", "too_long"]
+    kind: Literal["silence", "clipping", "loop", "too_short", "too_long", "missing"]
     start: float
     end: float
     message: str
@@ -281,13 +247,20 @@ class ChatResponse(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """`license` is an extension: that of the weights, null where they don't say."""
+    """`license` and what follows are extensions.
+
+    license:        of the weights; null where they don't say.
+    license_notice: what it wants shown to users; null for nothing.
+    fallback:       why the bundled model is served instead of the published one; null where it isn't so.
+    """
 
     id: str
     object: Literal["model"] = "model"
     created: int
     owned_by: str
     license: str | None
+    license_notice: str | None = None
+    fallback: str | None = None
 
 
 class ModelList(BaseModel):

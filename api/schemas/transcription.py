@@ -6,13 +6,14 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.chat import Usage
+from api.schemas.transcription_fields import TranscriptionFields
 from asr.transcript import Task
 
 
 class TranslationForm(BaseModel):
     """POST /v1/audio/translations; unknown fields are ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, str_min_length=0)
 
     file: UploadFile = Field(
         description="A sound or video file of any kind that FFmpeg reads, up to an hour."
@@ -37,11 +38,11 @@ class TranslationForm(BaseModel):
         return False
 
 
-class TranscriptionForm(TranslationForm):
+class TranscriptionForm(TranslationForm, TranscriptionFields):
     """POST /v1/audio/transcriptions; unknown fields are ignored."""
 
     language: str | None = Field(
-        default=None, description="What is spoken, as a code (en) or a name (english); unset: found out."
+        default=None, description="What is spoken: a code (en) or a name (english); unset or auto: found out."
     )
     timestamp_granularities: list[Literal["word", "segment"]] = Field(
         default=[],
@@ -51,10 +52,17 @@ class TranscriptionForm(TranslationForm):
     stream: bool = Field(default=False, description="Send events as the file is heard, window by window.")
 
     @property
+    def spoken(self) -> str | None:
+        """The language, where the form says one."""
+        named = self.language or (self.languages[0] if len(self.languages) == 1 else None)
+        return None if named is None or named.strip().lower() == "auto" else named
+
+    @property
     def task(self) -> Task:
+        words = " ".join(filter(None, (self.prompt, ", ".join(self.keywords))))
         return Task(
-            language=self.language or None,
-            prompt=self.prompt or None,
+            language=self.spoken,
+            prompt=words or None,
             temperature=self.temperature,
             words=self.wants_words,
         )

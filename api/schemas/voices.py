@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas.chat import ErrorDetail, Instructions, RequestBody, SoundOfVoice
+from api.schemas.chat import ErrorDetail, Instructions, SoundOfVoice
+from api.schemas.fields import RequestBody
 from speakers.verifier import MODEL, SAME_SPEAKER
 from voices.library import delivery_of
 from voices.store.tables import SessionState, VoiceConsent, VoiceProfile, VoiceSample
@@ -170,12 +171,16 @@ class VoiceOption(BaseModel):
 
 
 class VoiceList(BaseModel):
-    """`voices` is where Open WebUI looks: those of `data` and, on the first page, OpenAI's names."""
+    """`voices` is where Open WebUI looks: those of `data` and, on the first page, OpenAI's names.
+
+    aliases: of those names, the ones that a kept voice speaks for, and its id or name; as the server is set.
+    """
 
     object: Literal["list"] = "list"
     data: list[Voice]
     has_more: bool
     voices: list[VoiceOption]
+    aliases: dict[str, str] = {}
 
 
 class BatchResult(BaseModel):
@@ -198,7 +203,7 @@ class VoiceChange(SoundOfVoice):
     Null for speed, pitch or volume leaves these to the model again.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid")  # a change that is not made must not look as if it were
 
     name: str | None = None
     ref_text: str | None = None

@@ -3,6 +3,7 @@
 Both turn 24 kHz mono audio into 8 codes of 0..1023 per frame at 25 frames a second, and back.
 """
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,14 @@ import torch
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.codecs.vocoder.codec import MODEL_TYPE as VOCODER_MODEL_TYPE
 from higgs.codecs.vocoder.codec import VocoderCodec
+from higgs.codecs.vocoder.v2.codec import MODEL_TYPE as VOCODER_2_MODEL_TYPE
+from higgs.codecs.vocoder.v2.codec import VocoderCodec2
 from higgs.model.weights import find, read_json
+
+VOCODERS: dict[str, type[VocoderCodec | VocoderCodec2]] = {
+    VOCODER_MODEL_TYPE: VocoderCodec,
+    VOCODER_2_MODEL_TYPE: VocoderCodec2,
+}
 
 
 class CodecDecoder(Protocol):
@@ -49,9 +57,19 @@ def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
     StartError if it can't be had. The bundled model's codec runs on the CPU whatever the device.
     """
     folder = find(name)
-    if read_json(folder / "config.json").get("model_type") == VOCODER_MODEL_TYPE:
-        return VocoderCodec.load(folder)
-    return WaveformCodec.load(folder, device)
+    vocoder = _vocoder(folder)
+    return WaveformCodec.load(folder, device) if vocoder is None else vocoder.load(folder)
+
+
+def is_vocoder(folder: Path) -> bool:
+    """Whether a folder holds the bundled model's codec, which is always computed on the CPU."""
+    return _vocoder(folder) is not None
+
+
+def _vocoder(folder: Path) -> type[VocoderCodec | VocoderCodec2] | None:
+    if not folder.is_dir():
+        return None
+    return VOCODERS.get(read_json(folder / "config.json").get("model_type"))
 
 
 def decode(codec: Codec, codes: torch.Tensor) -> np.ndarray:

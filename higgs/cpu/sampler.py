@@ -151,10 +151,8 @@ def enter(codes, recent, positions, columns, ends, bos_code, eos_code, marks, la
 class CompiledSampler(Sampler):
     """A Sampler on a CPU."""
 
-    def draw(
-        self, logits: torch.Tensor, columns: torch.Tensor, recent: torch.Tensor, candidates: int
-    ) -> torch.Tensor:
-        """As of Sampler; `candidates` does not matter."""
+    def draw(self, logits: torch.Tensor, columns: torch.Tensor, recent: torch.Tensor) -> torch.Tensor:
+        """As of Sampler."""
         n, size = len(logits), logits.shape[2]
         rows = logits.as_strided((n, logits.stride(0)), (logits.stride(0), 1))
         choices = (self.temperature, self.top_k, self.top_p, self.repeats, self.window, self.uniform)
@@ -167,11 +165,11 @@ class CompiledModelRunner(ModelRunner):
 
     SAMPLER = CompiledSampler
 
-    def _write_step(self, rows: int, length: int, candidates: int) -> torch.Tensor:
+    def _write_step(self, rows: int, length: int) -> torch.Tensor:
         rule, config = self._rule, self._config
         position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
         logits = rule.bar(self._decode_fn(recent[:, -1], position, length))
-        codes = self._sampler.draw(logits, column, recent, candidates)
+        codes = self._sampler.draw(logits, column, recent)
         state = (part.numpy() for part in (codes, recent, position, column, rule.end))
         return torch.from_numpy(
             enter(*state, config.bos_code, config.eos_code, rule.marks, self._cache.capacity - 1)

@@ -1,8 +1,12 @@
 """A step as one CUDA graph: hundreds of kernels for one launch."""
 
+import logging
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
+
+log = logging.getLogger(__name__)
 
 Key = tuple[int, ...]
 
@@ -18,20 +22,33 @@ class Graphs:
         self._function = function
         self._captured: dict[Key, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
 
-    def capture(self, keys: Iterable[Key]) -> None:
-        """Capture for each key, the largest first, so that the others find their memory in its pool."""
-        pool = None
-        for key in sorted(keys, reverse=True):
-            aside = torch.cuda.Stream()
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
-                self._function(*key)
-            torch.cuda.current_stream().wait_stream(aside)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool):
-                result = self._function(*key)
-            pool = pool or graph.pool()
-            self._captured[key] = graph, result
+    def capture(self, keys: Iterable[Key], device: torch.device) -> None:
+        """Capture for each key, the largest first, so that the others find their memory in its pool.
+
+        Where one can't be captured, for want of memory say, it and the smaller ones stay eager.
+        """
+        # One stream for all: each leaves a workspace of cuBLAS behind.
+        aside = torch.cuda.Stream(device)
+        aside.wait_stream(torch.cuda.current_stream(device))
+        pool = torch.cuda.graph_pool_handle()
+        with torch.cuda.stream(aside):
+            for key in sorted(keys, reverse=True):
+                try:
+                    self._captured[key] = self._capture(key, pool, aside)
+                except RuntimeError as error:
+                    log.warning("no CUDA graph of a step of %s; it and smaller ones are slow: %s", key, error)
+                    break
+        torch.cuda.current_stream(device).wait_stream(aside)
+
+    def _capture(
+        self, key: Key, pool: Any, aside: torch.cuda.Stream
+    ) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+        self._function(*key)  # what is done at the first call only must not be captured
+        graph = torch.cuda.CUDAGraph()
+        # Other threads go on as they like: a recogniser that takes memory now breaks no capture.
+        with torch.cuda.graph(graph, pool=pool, stream=aside, capture_error_mode="thread_local"):
+            result = self._function(*key)
+        return graph, result
 
     def __call__(self, *key: int) -> torch.Tensor:
         if key not in self._captured:

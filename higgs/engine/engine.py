@@ -15,10 +15,12 @@ from typing import Any
 
 import torch
 
-from errors import Cancelled, InvalidRequest, ModelError, ShuttingDown
+from errors import Cancelled, EngineFailed, InvalidRequest, ModelError, ShuttingDown
 from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
-from higgs.engine.kv_cache import slots_that_fit
+from higgs.devices import on_stream, own_stream
+from higgs.engine.failure import Failed, FailureWatch
+from higgs.engine.memory import CPU_SLOTS
 from higgs.engine.model_runner import Path, StepOutput
 from higgs.engine.prefill import CacheUse
 from higgs.engine.request import Generation
@@ -39,37 +41,44 @@ def ignored(generation: Generation) -> None:
 
 
 class Engine:
-    """Owns a model from its making until `close`.
+    """Owns a model from its making until `close`, or until it fails for good.
 
-    slots:       requests that speak at once; None takes what suits the device (slots_that_fit).
-    capacity:    positions of prompt and answer together that a request may fill.
-    queue_limit: requests that may wait beside those in work.
-    path:        makes of the model and a cache what computes a column; decode_fn_for but for tests.
+    Args:
+        slots: Requests that speak at once.
+        capacity: Positions of prompt and answer together that a request may fill.
+        queue_limit: Requests that may wait beside those in work.
+        kept_positions: Of voices whose keys and values are kept; None: twice the capacity.
+        path: Makes of the model and a cache what computes a column; decode_fn_for but for tests.
+
     """
 
     def __init__(
         self,
         model: HiggsModel,
         *,
-        slots: int | None = None,
+        slots: int = CPU_SLOTS,
         capacity: int = 4096,
         queue_limit: int = 32,
+        kept_positions: int | None = None,
         path: Callable[[HiggsModel, Any], Path] = decode_fn_for,
     ) -> None:
         model = model.eval()
-        weight = model.audio_lm_head.weight
-        if slots is None:
-            slots = slots_that_fit(model.config, capacity, weight.device, weight.dtype)
+        self._device = model.audio_lm_head.weight.device
         cache = cache_for(model, slots, capacity)
         self._capacity, self._codebooks = capacity, model.config.num_codebooks
         self._closing = model.config.mark_frames  # frames that close a stream behind its audio
-        with torch.inference_mode():
+        if self._device.type == "cuda":
+            # It would come first on an H100, and plan anew (0.1 s and more) for each shape and thread.
+            torch.backends.cuda.enable_cudnn_sdp(False)
+        kept = 2 * capacity if kept_positions is None else kept_positions
+        with torch.inference_mode(), own_stream(self._device) as self._stream:
             decode_fn = path(model, cache)
-            self._prefill = prefill_for(model, decode_fn, capacity, kept_positions=2 * capacity)
+            self._prefill = prefill_for(model, decode_fn, capacity, kept)
             self._runner = model_runner_for(model.config, decode_fn, cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
         self._under_way: tuple[list[Generation], StepOutput] | None = None
         self.count_from_now(ignored)
+        self._failures = FailureWatch()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
@@ -104,10 +113,13 @@ class Engine:
         """Queue a request for at most max_steps columns, which hold up to max_steps - 8 frames.
 
         InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`, a
-        later part of one that waited already, or has a `place`, which it takes."""
+        later part of one that waited already, or has a `place`, which it takes. EngineFailed once the engine
+        has given up."""
         self.check(prompt, max_steps)
         generation = Generation(prompt, options, max_steps, self._forget)
         with self._changed:
+            if (failed := self.failed) is not None:
+                raise failed
             if self._closed:
                 raise ShuttingDown()
             if place is not None:
@@ -121,6 +133,10 @@ class Engine:
 
         ended: called by the engine's thread with each request whose stream comes to a good end."""
         self._wait_estimate, self._ended = WaitEstimator(self.slots), ended
+
+    def when_failed(self, act: Failed) -> None:
+        """Have `act` called once, by the engine's thread or at once, when the engine has given up."""
+        self._failures.when_failed(act)
 
     @property
     def waiting(self) -> int:
@@ -155,9 +171,12 @@ class Engine:
         self._thread.join()
 
     @property
-    def failed(self) -> bool:
-        """Whether its thread died, so that nothing will be spoken any more."""
-        return not self._closed and not self._thread.is_alive()
+    def failed(self) -> EngineFailed | None:
+        """Why nothing will be spoken any more: the device is lost, requests failed again and again, or the
+        engine's thread died. None while it works; from then on requests are refused with this error."""
+        if self._failures.failed is None and not self._closed and not self._thread.is_alive():
+            return EngineFailed("The engine's thread died. The server must be started again.")
+        return self._failures.failed
 
     def _unreserve(self) -> None:
         with self._changed:
@@ -172,23 +191,31 @@ class Engine:
 
     @torch.inference_mode()
     def _serve(self) -> None:
-        while self._wait_for_work():
-            with self._harming(self._scheduler.stop_reading):
-                self._read()
-            with self._harming(self._give_up_rows):
-                self._step()
+        with on_stream(self._stream):
+            while self._wait_for_work():
+                with self._harming(self._scheduler.stop_reading):
+                    self._read()
+                with self._harming(self._give_up_rows):
+                    self._step()
         with self._changed:
             left = self._scheduler.drain()
+        why = self._failures.failed or ShuttingDown()
         for generation in left:
-            generation.fail(ShuttingDown())
+            generation.fail(why)
+        self._failures.tell()
 
     @contextmanager
     def _harming(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
-        """Where the model fails, the requests that `give_up` returns fail with it, and the engine goes on."""
+        """Where the model fails, the requests that `give_up` returns fail with it, and the engine goes on,
+        unless the device is lost or it fails again and again."""
         try:
             yield
         except Exception as error:
             log.exception("the model failed")
+            if isinstance(error, torch.OutOfMemoryError):
+                self._prefill.forget_prefixes()
+                torch.cuda.empty_cache()
+            self._failures.note(error)
             failure = ModelError(f"The model failed: {error}")
             failure.__cause__ = error
             for generation in give_up():
@@ -196,6 +223,8 @@ class Engine:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
+            if self._failures.failed is not None:
+                return False
             self._changed.wait_for(lambda: self._closed or not self._scheduler.idle)
             return not self._closed
 
@@ -252,6 +281,7 @@ class Engine:
         # Noted before its reader goes on, who may ask for the figures.
         self._wait_estimate.note(generation.worked)
         self._ended(generation)
+        self._failures.note_success()
         generation.finish("stop" if complete else "length")
         return True
 

@@ -8,19 +8,6 @@ import torch
 
 from higgs.model.config import HiggsConfig
 
-CPU_SLOTS = 8
-MAX_SLOTS = 64
-SHARE_OF_FREE_MEMORY = 0.6  # the rest is for kept prefixes, the codec and what kernels need
-
-
-def slots_that_fit(config: HiggsConfig, capacity: int, device: torch.device, dtype: torch.dtype) -> int:
-    """How many streams of `capacity` positions to make room for: on CUDA by its free memory."""
-    if device.type != "cuda":
-        return CPU_SLOTS
-    free, _ = torch.cuda.mem_get_info(device)
-    values = config.layers * capacity * 2 * config.kv_heads * config.head_dim
-    return max(1, min(MAX_SLOTS, int(SHARE_OF_FREE_MEMORY * free) // (values * dtype.itemsize)))
-
 
 def _zeros(shape: tuple[int, ...], device: torch.device | str, dtype: torch.dtype) -> torch.Tensor:
     """Zeros, which on a CPU take memory only where they are written to."""

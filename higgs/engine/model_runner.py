@@ -11,7 +11,7 @@ import torch
 from higgs.cpu.cache import PanelCache
 from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.kv_cache import SlotCache
-from higgs.engine.sampler import FEW, MAX_WINDOW, Sampler, SamplingOptions
+from higgs.engine.sampler import MAX_WINDOW, Sampler, SamplingOptions
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import DelayRule
 
@@ -78,7 +78,7 @@ class ModelRunner:
         # Pinned, or the copy would wait for the device; two, since a step is taken while the next one runs.
         self._hosts: list[torch.Tensor | None] = [None, None]
         if device.type == "cuda":
-            self._graphs.capture((*bucket, FEW) for bucket in self._buckets.all())
+            self._graphs.capture(self._buckets.all(), device)
             shape = (rows, config.num_codebooks + 1)
             self._hosts = [torch.empty(shape, dtype=torch.int64, pin_memory=True) for _ in range(2)]
 
@@ -89,9 +89,10 @@ class ModelRunner:
         """
         self._cache.load(row, filled)
         self._sampler.start(row, options, seed, max_steps)
-        self._rule.end[row] = self._rule.OPEN
-        self._position[row] = filled.shape[1]
-        self._column[row] = 1
+        # fill_, since assigning to one element uploads the number, for which CUDA is waited for.
+        self._rule.end[row].fill_(self._rule.OPEN)
+        self._position[row].fill_(filled.shape[1])
+        self._column[row].fill_(1)
         self._recent[row] = -1
         self._recent[row, -1] = self._config.opening_code
 
@@ -109,16 +110,16 @@ class ModelRunner:
         Doesn't wait for the device. Of the results two may be waited for at a time.
         """
         rows, length = self._buckets.around(n, length)
-        written = self._graphs(rows, length, self._sampler.candidates(n))[:n]
+        written = self._graphs(rows, length)[:n]
         self._hosts.reverse()
         return StepOutput(written, self._hosts[0])
 
-    def _write_step(self, rows: int, length: int, candidates: int) -> torch.Tensor:
+    def _write_step(self, rows: int, length: int) -> torch.Tensor:
         """The work of `step`; rows beyond those that speak compute what nobody reads."""
         codebooks, last = self._config.num_codebooks, self._cache.capacity - 1
         position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
         logits = self._rule.bar(self._decode_fn(recent[:, -1], position, length))
-        codes = self._sampler.draw(logits, column, recent, candidates)
+        codes = self._sampler.draw(logits, column, recent)
         codes = self._rule.force(codes, column[:, None])
         recent.copy_(torch.cat((recent[:, 1:], codes[:, None]), dim=1))
         position.add_(1).clamp_(max=last)

@@ -1,14 +1,18 @@
 """Reading prompts: their keys and values, piece by piece, and those of a voice kept for the next request."""
 
 import hashlib
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from higgs.devices import upload
 from higgs.model.transformer import HiggsModel
 from higgs.prompts.v2 import Prompt
+
+log = logging.getLogger(__name__)
 
 PREFILL_CHUNK = 256  # positions read between two steps; bounds how long the streams that speak are held up
 
@@ -32,7 +36,7 @@ class PrefixCache:
     """
 
     def __init__(self, positions: int) -> None:
-        self._free = positions
+        self._positions = self._free = positions
         self._kept: OrderedDict[bytes, Any] = OrderedDict()
 
     def find(self, prompt: Prompt) -> Any:
@@ -43,12 +47,24 @@ class PrefixCache:
         return self._kept.get(key)
 
     def keep(self, prompt: Prompt, filled: Any) -> None:
-        """Keep a copy of `filled`, [layers, prefix, …], if it is not larger than the whole cache."""
-        self._kept[_key(prompt)] = filled.clone()
-        self._free -= prompt.prefix
-        while self._free < 0:
+        """Keep a copy of `filled`, [layers, prefix, …], if it is not larger than the whole cache.
+
+        Others make room before it is copied; where the device's memory doesn't do even so, all go."""
+        if prompt.prefix > self._positions:
+            return
+        while self._free < prompt.prefix:
             _, dropped = self._kept.popitem(last=False)
             self._free += dropped.shape[1]
+        try:
+            self._kept[_key(prompt)] = filled.clone()
+            self._free -= prompt.prefix
+        except torch.OutOfMemoryError:
+            log.warning("no memory to keep a voice of %d positions; all kept ones are dropped", prompt.prefix)
+            self.clear()
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self._free = self._positions
 
 
 def _key(prompt: Prompt) -> bytes:
@@ -73,6 +89,10 @@ class Prefill:
         self._positions = torch.arange(cache.capacity, device=model.audio_lm_head.weight.device)[None]
         self._prefixes = PrefixCache(kept_positions)
 
+    def forget_prefixes(self) -> None:
+        """Let the memory of all kept beginnings go."""
+        self._prefixes.clear()
+
     def begin(self, prompt: Prompt) -> None:
         self.cache.length = 0
         known = self._prefixes.find(prompt) if prompt.prefix else None
@@ -86,19 +106,20 @@ class Prefill:
         start = self.cache.length
         part = prompt.prefix if start < prompt.prefix else len(prompt)
         end = min(start + PREFILL_CHUNK, part)
-        device = self._positions.device
-        ids, columns, mask = (
-            tensor[None, start:end].to(device)
-            for tensor in (prompt.input_ids, prompt.audio_columns, prompt.audio_mask)
+        mask = prompt.audio_mask[None, start:end]
+        ids, columns, audio = (
+            upload(tensor, self._positions.device)
+            for tensor in (prompt.input_ids[None, start:end], prompt.audio_columns[None, start:end], mask)
         )
-        embeddings = self._model.embed(ids, columns, mask)
-        self._compute(embeddings, mask, start)
+        self._compute(self._model.embed(ids, columns, audio), mask, start)
         self.prefilled_positions += end - start
         if end == prompt.prefix:
             self._prefixes.keep(prompt, self.cache.filled())
         return end == len(prompt)
 
     def _compute(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int) -> None:
-        """Fill the cache with embeddings [1, S, H] at positions from `start` on, audio where mask [1, S]."""
+        """Fill the cache with embeddings [1, S, H] at positions from `start` on, audio where mask [1, S].
+
+        The mask is on the CPU."""
         end = start + embeddings.shape[1]
         self._model(embeddings, mask, self._positions[:, start:end], self.cache)

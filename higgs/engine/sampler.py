@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from errors import InvalidRequest
+from higgs.devices import upload
 from higgs.model.config import HiggsConfig
 
 MAX_WINDOW = 32  # columns that repetition-aware sampling can look back
-FEW = 64  # likeliest codes; a stream with a larger top_k makes the whole batch sort all
 
 GREEDY_BELOW = 1e-5  # temperature, by which logits could not be divided in float32
 
@@ -65,35 +65,27 @@ class Sampler:
         self.uniform = torch.zeros(batch, columns, 2, codebooks, 1, device=device)
         self.streams = torch.arange(batch, device=device)
         self.ranks = torch.arange(config.codebook_size, device=device)
-        self.limits = [1] * batch
 
     def start(self, stream: int, options: SamplingOptions, seed: int, columns: int) -> None:
         """Begin a stream of up to `columns` columns."""
         greedy = options.temperature < GREEDY_BELOW
         limit = 1 if greedy else min(options.top_k or self.codebook_size, self.codebook_size)
         self.temperature[stream] = 1.0 if greedy else options.temperature
-        self.top_k[stream] = self.limits[stream] = limit
+        self.top_k[stream] = limit
         self.top_p[stream] = options.top_p
         self.repeats[stream] = options.ras_repeats
         self.window[stream, : MAX_WINDOW - options.ras_window] = False
         self.window[stream, MAX_WINDOW - options.ras_window :] = True
         generator = torch.Generator().manual_seed(seed)
         shape = (columns, *self.uniform.shape[2:])
-        self.uniform[stream, :columns] = torch.rand(shape, generator=generator)
+        self.uniform[stream, :columns] = upload(torch.rand(shape, generator=generator), self.uniform.device)
 
     def move(self, source: int, target: int) -> None:
         """Let the stream `source` go on as `target`."""
         for tensor in (self.temperature, self.top_k, self.top_p, self.repeats, self.window, self.uniform):
             tensor[target] = tensor[source]
-        self.limits[target] = self.limits[source]
 
-    def candidates(self, streams: int) -> int:
-        """How many of the likeliest codes the first streams need sorted: few, or all."""
-        return FEW if max(self.limits[:streams]) <= FEW else self.codebook_size
-
-    def draw(
-        self, logits: torch.Tensor, columns: torch.Tensor, recent: torch.Tensor, candidates: int
-    ) -> torch.Tensor:
+    def draw(self, logits: torch.Tensor, columns: torch.Tensor, recent: torch.Tensor) -> torch.Tensor:
         """Codes [n, K] of the first n streams.
 
         logits:  [n, K, V] float32.
@@ -102,15 +94,15 @@ class Sampler:
         """
         n = len(logits)
         first, second = self.uniform[self.streams[:n], columns].unbind(1)
-        codes = self._draw_filtered(logits, first, candidates)
+        codes = self._draw_filtered(logits, first)
         seen = ((recent == codes[:, None]) & self.window[:n]).sum(1)
         again = (seen >= self.repeats[:n]) & (codes < self.bos_code)
         return torch.where(again, inverse_cdf(logits.softmax(-1), second), codes)
 
-    def _draw_filtered(self, logits: torch.Tensor, uniform: torch.Tensor, candidates: int) -> torch.Tensor:
+    def _draw_filtered(self, logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
         n = len(logits)
-        likeliest, codes = logits.topk(candidates)
-        beyond = self.ranks[:candidates] >= self.top_k[:n]
+        likeliest, codes = logits.sort(descending=True)
+        beyond = self.ranks >= self.top_k[:n]
         probabilities = (likeliest / self.temperature[:n]).masked_fill_(beyond, -torch.inf).softmax(-1)
         before = probabilities.cumsum(-1) - probabilities
         kept = probabilities.masked_fill_(before >= self.top_p[:n], 0.0)
@@ -118,9 +110,11 @@ class Sampler:
 
 
 def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """The index [...] at which uniform [..., 1] in [0, 1) falls among weights [..., V] of positive sum."""
+    """The index [...] at which uniform [..., 1] in [0, 1) falls among weights [..., V] of positive sum; of
+    others, NaN among them, some index within V."""
     cumulative = weights.cumsum(-1)
     total = cumulative[..., -1:].contiguous()
     index = torch.searchsorted(cumulative, uniform * total, right=True)
     # Where rounding lifts the product to the total itself, the last index of any weight stands for it.
-    return index.minimum(torch.searchsorted(cumulative, total)).squeeze(-1)
+    index = index.minimum(torch.searchsorted(cumulative, total))
+    return index.clamp(max=weights.shape[-1] - 1).squeeze(-1)

@@ -16,9 +16,10 @@ from errors import InvalidRequest, StartError
 from higgs.codecs.higgs_v2.checkpoint import INNER_CODEC
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.config import HiggsConfig
-from higgs.model.licence import licence_of
+from higgs.model.licence import Licence, licence_of
 from higgs.model.transformer import HiggsModel
-from higgs.model.weights import compare, find, read_json, read_weights
+from higgs.model.weights import compare, find, find_file, read_json, read_weights
+from higgs.prompts.pronunciation import Pronunciations
 from higgs.prompts.tags import Tags, UnknownTags
 from higgs.prompts.v2 import PromptBuilder
 from higgs.prompts.v3 import TaskPromptBuilder
@@ -39,13 +40,15 @@ TO_NATIVE = {
     "norm.": "model.norm.",
 }
 # The text head writes text and the audio tower hears with Whisper's features: speech needs neither. The codec
-# within v3's weights is read by higgs.waveform.
+# within v3's weights is read by higgs.codecs.higgs_v2.
 UNUSED = (
     *("text_lm_head.", "audio_decoder_proj.text_lm_head.", "audio_tower.", "audio_encoder_proj."),
     *("tied.head.text_head.", INNER_CODEC),
 )
 HEAD, EMBEDDING = "audio_lm_head.weight", "model.embed_audio_tokens.embed_audio_tokens.weight"
 
+# The published model card, boson's README and its examples of cloning and of long texts ask for 0.3.
+V2_SAMPLING = SamplingOptions(temperature=0.3, top_k=50, top_p=0.95, ras_window=7, ras_repeats=2)
 V3_OPENING = "<|audio|>"
 # What the published examples of v3 ask for (SGLang-Omni's cookbook of Higgs TTS).
 V3_SAMPLING = SamplingOptions(temperature=0.8, top_k=50, top_p=1.0, ras_window=0)
@@ -57,6 +60,7 @@ class Checkpoint:
 
     codec:            the folder of its codec.
     piece_characters: longest text that it speaks well in one go.
+    piece_sentences:  most sentences that it speaks in one go; None for any number.
     reference_seconds: longest recording of a voice that it follows.
     licence:          of the weights, as far as they say.
     """
@@ -67,13 +71,17 @@ class Checkpoint:
     defaults: SamplingOptions
     codec: Path
     piece_characters: int
+    piece_sentences: int | None
     reference_seconds: float
-    licence: str | None
+    licence: Licence | None
 
     def prompts(self, unknown_tags: UnknownTags) -> PromptBuilder | TaskPromptBuilder:
         """What makes the prompts of its generation. StartError if its tokenizer lacks their marks."""
-        builder = PromptBuilder if self.model.config.generation == 2 else TaskPromptBuilder
-        return builder(self.tokenizer, self.model.config, Tags(self.tokenizer, unknown_tags))
+        tags = Tags(self.tokenizer, unknown_tags)
+        if self.model.config.generation != 2:
+            return TaskPromptBuilder(self.tokenizer, self.model.config, tags)
+        pronunciations = Pronunciations.load(self.folder)
+        return PromptBuilder(self.tokenizer, self.model.config, tags, pronunciations)
 
 
 def load_checkpoint(
@@ -85,25 +93,33 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load the model `name`, a folder or a hub id.
 
-    codec: folder or hub id of another codec than the model's own (see find_codec).
-    dtype: of the weights; None for bfloat16 on CUDA and float32 elsewhere.
+    Args:
+        codec: Folder or hub id of another codec than the model's own (see find_codec).
+        dtype: Of the weights; None for bfloat16 on CUDA and float32 elsewhere.
     """
     folder = find(name)
+    generation = load_config(folder).generation
+    its_codec = find_codec(folder, codec, generation)  # first: it may be missing, which is sooner known
     device = torch.device(device)
     if dtype is None:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    model = load_model(folder, device, dtype)
-    generation = load_generation(folder)
+    defaults_of = load_generation(folder)
     return Checkpoint(
         folder=folder,
-        model=model,
+        model=load_model(folder, device, dtype),
         tokenizer=load_tokenizer(folder),
-        defaults=load_defaults(folder, model.config.generation),
-        codec=find_codec(folder, codec, model.config.generation),
-        piece_characters=int(generation.get("piece_characters", PIECE_CHARACTERS)),
-        reference_seconds=float(generation.get("reference_seconds", REFERENCE_SECONDS)),
-        licence=licence_of(folder, model.config.generation),
+        defaults=load_defaults(folder, generation),
+        codec=its_codec,
+        piece_characters=int(defaults_of.get("piece_characters") or PIECE_CHARACTERS),
+        piece_sentences=defaults_of.get("piece_sentences"),
+        reference_seconds=float(defaults_of.get("reference_seconds", REFERENCE_SECONDS)),
+        licence=licence_of(folder, generation),
     )
+
+
+def peek_config(name: str) -> HiggsConfig:
+    """The shape of a model, a folder or a hub id, of which only config.json is downloaded."""
+    return HiggsConfig.from_dict(read_json(find_file(name, "config.json")))
 
 
 def find_codec(folder: Path, codec: str | None, generation: int = 2) -> Path:
@@ -140,7 +156,8 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> HiggsM
         weights[HEAD] = weights[EMBEDDING]
     compare(folder, model.state_dict(), weights)
     model.load_state_dict(weights, assign=True)
-    return model.to(device).eval().requires_grad_(False)
+    model.move_buffers(device)
+    return model.eval().requires_grad_(False)
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -159,7 +176,7 @@ def load_generation(folder: Path) -> dict[str, Any]:
 def load_defaults(folder: Path, generation: int = 2) -> SamplingOptions:
     """The sampling that a model's generation_config.json asks for; the published for what it leaves open."""
     config = load_generation(folder)
-    published = SamplingOptions() if generation == 2 else V3_SAMPLING
+    published = V2_SAMPLING if generation == 2 else V3_SAMPLING
     names = {
         "temperature": "temperature",
         "top_k": "top_k",

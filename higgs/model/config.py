@@ -161,7 +161,8 @@ HIGGS_V3 = HiggsConfig(
 def _backbone(config: dict[str, Any], theta: float = RopeConfig.theta) -> dict[str, Any]:
     """The fields that all layouts write alike; a missing key, or null, has the published model's value.
 
-    theta: of the rotary embedding, where the config names none.
+    Args:
+        theta: Of the rotary embedding, where the config names none.
     """
     names = {
         "vocab_size": "vocab_size",
@@ -175,8 +176,6 @@ def _backbone(config: dict[str, Any], theta: float = RopeConfig.theta) -> dict[s
         "max_positions": "max_position_embeddings",
     }
     fields = {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}
-    if "head_dim" not in fields and {"hidden_size", "heads"} <= fields.keys():
-        fields["head_dim"] = fields["hidden_size"] // fields["heads"]
     rope = config.get("rope_parameters") or config.get("rope_scaling")
     theta = float(config.get("rope_theta") or theta)
     if rope:
@@ -203,12 +202,19 @@ def _from_native(config: dict[str, Any]) -> HiggsConfig:
         "pad_token_id": "pad_token_id",
         "eos_token_id": "eos_token_id",
     }
-    return HiggsConfig(**_backbone(config), **_ids(config, names))
+    return HiggsConfig(**_with_head_dim(_backbone(config)), **_ids(config, names))
+
+
+def _with_head_dim(fields: dict[str, Any]) -> dict[str, Any]:
+    """Llama's rule where a config names no head_dim. A Qwen3's is 128 however wide the model."""
+    if "head_dim" in fields or not {"hidden_size", "heads"} <= fields.keys():
+        return fields
+    return fields | {"head_dim": fields["hidden_size"] // fields["heads"]}
 
 
 def _from_boson(config: dict[str, Any]) -> HiggsConfig:
     text = config["text_config"]
-    backbone = _backbone(text)
+    backbone = _with_head_dim(_backbone(text))
     dual = config.get("audio_dual_ffn_layers") or []
     layers = backbone.get("layers", HiggsConfig.layers)
     adapter = config.get("audio_adapter_type")

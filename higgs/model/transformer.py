@@ -19,29 +19,7 @@ from torch import nn
 
 from higgs.engine.kv_cache import KVCache
 from higgs.model.config import HiggsConfig, RopeConfig
-
-
-class Rows(NamedTuple):
-    """Which of the flattened rows (B·S) are text and which audio; `restore` undoes the order text, audio."""
-
-    text: torch.Tensor
-    audio: torch.Tensor
-    restore: torch.Tensor
-
-    @classmethod
-    def from_mask(cls, audio_mask: torch.Tensor) -> "Rows":
-        flat = audio_mask.flatten()
-        text, audio = (~flat).nonzero().squeeze(1), flat.nonzero().squeeze(1)
-        return cls(text, audio, torch.cat((text, audio)).argsort())
-
-
-def route(x: torch.Tensor, rows: Rows | None, text_path: nn.Module, audio_path: nn.Module) -> torch.Tensor:
-    """Send each row of x [B, S, H] through its own path only; without `rows` all are audio."""
-    if rows is None:
-        return audio_path(x)
-    flat = x.flatten(0, 1)
-    both = torch.cat((text_path(flat[rows.text]), audio_path(flat[rows.audio])))
-    return both[rows.restore].view_as(x)
+from higgs.model.routing import Rows, route
 
 
 def inverse_frequencies(rope: RopeConfig, head_dim: int) -> torch.Tensor:
@@ -112,11 +90,24 @@ class Attention(nn.Module):
             # The heads that share a key stand as queries of one head, so that nothing is repeated or masked.
             grouped = q.unflatten(1, (-1, self.groups)).squeeze(3)
             return F.scaled_dot_product_attention(grouped, k, v).view_as(q)
-        gqa = self.groups > 1
         if new == total:
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=gqa)
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.groups > 1)
         mask = torch.ones(new, total, dtype=torch.bool, device=q.device).tril(total - new)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=gqa)
+        if q.is_cuda:
+            return attend_grouped(q, k, v, mask)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=self.groups > 1)
+
+
+def attend_grouped(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Attention of q [B, heads, S, D] over k, v [B, kv_heads, L, D] behind a mask [S, L].
+
+    The heads that share a key stand as queries of one head: CUDA's fast kernels take a mask or grouped heads,
+    and compute both together in float32, with all scores in memory.
+    """
+    groups = q.shape[1] // k.shape[1]
+    grouped = q.unflatten(1, (-1, groups)).flatten(2, 3)
+    mask = mask.expand(groups, -1, -1).flatten(0, 1)
+    return F.scaled_dot_product_attention(grouped, k, v, attn_mask=mask).view_as(q)
 
 
 class FeedForward(nn.Module):
@@ -234,6 +225,12 @@ class HiggsModel(nn.Module):
             self.audio_lm_head.weight = self.model.embed_audio_tokens.embed_audio_tokens.weight
         self.apply(_initialise)
 
+    def move_buffers(self, device: torch.device) -> None:
+        """Move what is no weight, and was made on the CPU whatever the weights' device."""
+        for module in self.modules():
+            for name, buffer in module.named_buffers(recurse=False):
+                module.register_buffer(name, buffer.to(device), persistent=False)
+
     def embed(
         self, input_ids: torch.Tensor, audio_columns: torch.Tensor, audio_mask: torch.Tensor
     ) -> torch.Tensor:
@@ -261,10 +258,13 @@ class HiggsModel(nn.Module):
     ) -> torch.Tensor:
         """Embeddings [B, S, H] at positions [B, S] to final hidden states [B, S, H], causally.
 
-        audio_mask [B, S] bool says which path each position takes; None means all audio, which is decoding.
+        audio_mask [B, S] bool, best on the CPU, says which path each position takes; None means all audio,
+        which is decoding.
         With a cache, S positions follow the `cache.length` filled ones, and are added to them.
         """
-        rows = Rows.from_mask(audio_mask) if audio_mask is not None and self.config.dual_ffn else None
+        rows = None
+        if audio_mask is not None and self.config.dual_ffn:
+            rows = Rows.from_mask(audio_mask, embeddings.device)
         hidden = self.model(embeddings, rows, positions, cache)
         if cache is not None:
             cache.advance(embeddings.shape[1])

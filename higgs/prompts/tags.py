@@ -19,6 +19,8 @@ SHAPE = re.compile(
 KNOWN = re.compile(rf"<\|(?:{'|'.join(CATEGORIES)}):\w+\|>|</?SE(?:_[se])?>")
 BARE_PAUSE = re.compile(r"\[pause\]|<break\s*/?>(?:</break>)?", re.IGNORECASE)
 PAUSE = "<|prosody:pause|>"
+# These say how all of a turn is spoken; sounds and pauses stand where they stand.
+MANNER = re.compile(r"<\|(?:emotion|style|prosody):(?!(?:\w+_)?pause)\w+\|>")
 
 # v2's sounds in v3's words: a tag and the sound written out, which the published guide asks for.
 SOUNDS = {
@@ -76,10 +78,14 @@ DENIED = r"(?<!not )(?<!n't )(?<!never )(?<!without )(?<!less )(?<!too )"
 
 
 class Tags:
-    """The tags of one model. unknown: others are refused, or what is written in them is read out."""
+    """The tags of one model. unknown: others are refused, or what is written in them is read out.
+
+    known: all that it knows; manners: those that say how what follows is spoken.
+    """
 
     def __init__(self, tokenizer: Tokenizer, unknown: UnknownTags = "refuse") -> None:
         self.known = frozenset(name for name in tokenizer.get_added_vocab() if KNOWN.fullmatch(name))
+        self.manners = frozenset(filter(MANNER.fullmatch, self.known))
         self._unknown = unknown
 
     def resolve(self, text: str) -> str:

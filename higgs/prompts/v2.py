@@ -12,9 +12,17 @@ import torch
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import apply_delay
 from higgs.model.tokenizer import Tokenizer, Tokens
+from higgs.prompts.pronunciation import Pronunciations
 from higgs.prompts.tags import Tags
 
 INSTRUCTION = "Generate audio following instruction."
+DIALOGUE_INSTRUCTION = (
+    "You are an AI assistant designed to convert text into speech.\n"
+    "If the user's message includes a [SPEAKER*] tag, do not read out the tag and generate speech for the "
+    "following text, using the specified voice.\n"
+    "If no speaker tag is present, select a suitable voice on your own."
+)
+VOICES_IN_TURN = ("feminine", "masculine")
 QUIET_ROOM = "Audio is recorded from a quiet room."
 
 HEARD = ("<|audio_bos|>", "<|AUDIO|>", "<|audio_eos|>")
@@ -94,14 +102,22 @@ class LazyPrompt:
 
 
 def speech_turns(
-    text: str, references: Sequence[Reference] = (), scene: str | None = QUIET_ROOM
+    text: str,
+    references: Sequence[Reference] = (),
+    scene: str | None = QUIET_ROOM,
+    speakers: Sequence[str] = (),
 ) -> list[Turn]:
     """The turns that ask for `text` to be spoken, in the form of boson's examples.
 
     A reference with a transcript is an earlier exchange, and so is each further recording of its voice; one
     without stands in the scene's description. With several references the texts carry tags, [SPEAKER0] for
     the first.
+
+    speakers: SPEAKER0, SPEAKER1 …, whom the texts call and who have no references: they get a feminine and a
+        masculine voice in turn, and the instruction of boson's example for dialogues.
     """
+    if speakers and not references:
+        return [_dialogue_turn(scene, speakers), Turn("user", (text,))]
     exchanges: list[Turn] = []
     description: list[str | torch.Tensor] = []
     for speaker, reference in enumerate(references):
@@ -117,6 +133,14 @@ def speech_turns(
 
 def _exchange(said: Reference, tag: str = "") -> list[Turn]:
     return [Turn("user", (tag + (said.transcript or ""),)), Turn("assistant", (said.codes,))]
+
+
+def _dialogue_turn(scene: str | None, speakers: Sequence[str]) -> Turn:
+    described = (f"{name}: {VOICES_IN_TURN[number % 2]}" for number, name in enumerate(speakers))
+    description = "\n\n".join(filter(None, [scene, "\n".join(described)]))
+    return Turn(
+        "system", (f"{DIALOGUE_INSTRUCTION}\n\n<|scene_desc_start|>\n{description}\n<|scene_desc_end|>",)
+    )
 
 
 def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Turn:
@@ -135,9 +159,23 @@ def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Tu
 
 
 class PromptBuilder:
-    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs Audio v2."""
+    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs Audio v2.
 
-    def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
+    normalised: its texts are to be as boson's example makes them; see text.normalise.speakable.
+
+    pronunciations: of a model that reads phones where they are known.
+    """
+
+    normalised = True
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        config: HiggsConfig,
+        tags: Tags | None = None,
+        pronunciations: Pronunciations | None = None,
+    ) -> None:
+        self._pronunciations = pronunciations
         self._tokens, self._config = Tokens(tokenizer, (*HEARD, *SPOKEN, *STRUCTURE)), config
         self.tags = tags or Tags(tokenizer)
         self._heard, self._spoken = [[self._tokens[name] for name in names] for names in (HEARD, SPOKEN)]
@@ -148,13 +186,14 @@ class PromptBuilder:
         references: Sequence[Reference] = (),
         scene: str | None = QUIET_ROOM,
         before: Reference | None = None,
+        speakers: Sequence[str] = (),
     ) -> Prompt:
         """The prompt that asks for `text` in the voices of `references`; see speech_turns.
 
         before: what the voice has just said, to go on from: another exchange before the text, as boson's
                 generation.py keeps what was spoken of a long text.
         """
-        *voice, last = speech_turns(text, references, scene)
+        *voice, last = speech_turns(text, references, scene, speakers)
         said = [] if before is None else _exchange(before)
         return self.build([*voice, *said, last], len(voice))
 
@@ -183,7 +222,11 @@ class PromptBuilder:
             if turn.recipient:
                 ids += self.encode(f"{turn.recipient}<|recipient|>")
             for part in turn.parts:
-                ids += self._text(part) if isinstance(part, str) else self._audio(turn.role, part, columns)
+                ids += (
+                    self._text(turn.role, part)
+                    if isinstance(part, str)
+                    else self._audio(turn.role, part, columns)
+                )
             more = turn.role == "assistant" and turns[number + 1 : number + 2]
             ids += self.encode("<|eom_id|>" if more and more[0].role == turn.role else "<|eot_id|>")
         ids += self.encode("<|start_header_id|>assistant<|end_header_id|>\n\n<|audio_out_bos|>")
@@ -203,8 +246,10 @@ class PromptBuilder:
         begin, audio, end = self._spoken if role == "assistant" else self._heard
         return [begin, *[audio] * len(delayed), end]
 
-    def _text(self, text: str) -> list[int]:
-        return self._tokens.of_text(self.tags.resolve(text))
+    def _text(self, role: str, text: str) -> list[int]:
+        text = self.tags.resolve(text)
+        spoken = role == "user" and self._pronunciations is not None
+        return self._tokens.of_text(self._pronunciations(text) if spoken else text)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, nothing added."""

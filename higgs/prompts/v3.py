@@ -2,8 +2,9 @@
 
     <|tts|> [<|ref_text|> words] [<|ref_audio|> columns] <|text|> words <|audio|>
 
-The last mark is no part of the Prompt: it opens the stream (see HiggsConfig.opening_code). Ids and columns
-equal those of SGLang-Omni's and vLLM-Omni's builders.
+Further recordings of the voice are further blocks of ref_text and ref_audio, as in mlx-audio. The last mark
+is no part of the Prompt: it opens the stream (see HiggsConfig.opening_code). Ids and columns equal those of
+SGLang-Omni's and vLLM-Omni's builders.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,12 @@ ENDINGS = ("<|endoftext|>", "<|audio_end|>")  # in no prompt, and in no text of 
 
 
 class TaskPromptBuilder:
-    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs v3."""
+    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs v3.
+
+    normalised: no, it reads texts as they stand.
+    """
+
+    normalised = False
 
     def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
         self._tokens, self._config = Tokens(tokenizer, (*MARKS, *ENDINGS)), config
@@ -34,32 +40,46 @@ class TaskPromptBuilder:
         references: Sequence[Reference] = (),
         scene: str | None = None,
         before: Reference | None = None,
+        speakers: Sequence[str] = (),
     ) -> Prompt:
         """The prompt that asks for `text` in the voice of the one reference, its words known or not.
 
-        scene:  what it says of the manner of speaking becomes tags; this generation reads no scene.
-        before: the voice of a text that goes on without a reference. With one it changes nothing: how this
-                generation goes on from what was said is not published.
+        Args:
+            references: None, or one voice, whose further recordings (`Reference.more`) are read, too.
+            scene: What it says of the manner of speaking becomes tags; this generation reads no scene.
+            speakers: Changes nothing; this generation speaks in one voice at a time.
+            before: The voice of a text that goes on without a reference. With one it changes nothing: how
+                this generation goes on from what was said is not published.
+
+        Raises:
+            InvalidRequest: More than one voice, or a text with marks or unknown tags.
         """
         if len(references) > 1:
             raise InvalidRequest("Higgs v3 speaks in one voice at a time; give one reference.")
-        references = references or ([before] if before else [])
-        ids = [self._tokens["<|tts|>"]]
-        columns = torch.empty(0, self._config.num_codebooks, dtype=torch.int64)
-        for reference in references:
-            if reference.transcript:
-                ids += [self._tokens["<|ref_text|>"], *self._text(reference.transcript)]
-            columns = apply_delay(reference.codes.to("cpu", torch.int64), self._config)
-            ids.append(self._tokens["<|ref_audio|>"])
-        heard = len(ids)
-        prefix = heard + len(columns)
-        ids += [self._tokens["<|ref_audio|>"]] * len(columns)
+        voices = references or ([before] if before else [])
+        ids, columns = (
+            [self._tokens["<|tts|>"]],
+            [torch.empty(0, self._config.num_codebooks, dtype=torch.int64)],
+        )
+        mask = [False]
+        for reference in [recording for voice in voices for recording in (voice, *voice.more)]:
+            heard = self._block(reference, columns)
+            ids += heard
+            mask += [False] * (len(heard) - len(columns[-1])) + [True] * len(columns[-1])
+        prefix = len(ids)
         ids += [self._tokens["<|text|>"], *self._told(text, scene)]
+        audio_mask = torch.tensor(mask + [False] * (len(ids) - prefix))
         audio_columns = torch.zeros(len(ids), self._config.num_codebooks, dtype=torch.int64)
-        audio_columns[heard:prefix] = columns
-        mask = torch.zeros(len(ids), dtype=torch.bool)
-        mask[heard:prefix] = True
-        return Prompt(torch.tensor(ids), audio_columns, mask, prefix)
+        audio_columns[audio_mask] = torch.cat(columns)
+        return Prompt(torch.tensor(ids), audio_columns, audio_mask, prefix)
+
+    def _block(self, reference: Reference, columns: list[torch.Tensor]) -> list[int]:
+        """The ids of one recording; its columns, which stand at the end of them, are added to `columns`."""
+        ids = []
+        if reference.transcript:
+            ids += [self._tokens["<|ref_text|>"], *self._text(reference.transcript)]
+        columns.append(apply_delay(reference.codes.to("cpu", torch.int64), self._config))
+        return [*ids, *[self._tokens["<|ref_audio|>"]] * (1 + len(columns[-1]))]
 
     def text_positions(self, text: str, scene: str | None) -> int:
         """How many positions of a prompt are this text. InvalidRequest if the model can't read it."""

@@ -11,7 +11,7 @@ from api.request_context import RequestContext, request_context
 from asr.transcriber import Transcriber, load_recogniser
 from audio.speech_track import SpeechTrack
 from errors import Cancelled, ModelError, Overloaded
-from higgs.speech import Speech
+from higgs.speech import Speech, SpokenText
 from tests.api.test_chat import answer, refusal, said
 from tests.audio.media import recording
 from tests.live import ROOT
@@ -161,3 +161,26 @@ def test_verified_speech_as_a_file(tiny_server: TinyServer) -> None:
     assert response.headers["x-takes"] == "1" and float(response.headers["x-word-error-rate"]) > 0.5
     refused = httpx.post(url, json={**body, "verify": True, "stream_format": "sse"})
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "verify")
+
+
+def test_a_sentence_that_was_not_spoken_is_named_and_the_speech_refused(transcriber: Transcriber) -> None:
+    """Kind of fault: the end of a text was left out, and the word error rate was low enough for all of it."""
+    lost = "Please bring the green umbrella tomorrow."
+    _, quality = Attempts(Spoken(recording()), None, f"{WORDS} {lost}", transcriber, 1).best()
+    assert [(fault.kind, fault.message) for fault in quality.faults] == [
+        ("missing", f'"{lost}" was not heard.')
+    ]
+    whole = Attempts(Spoken(recording()), None, WORDS, transcriber, 1).best()[1]
+    assert whole.faults == []
+
+
+def test_each_chunk_is_long_enough_for_its_words() -> None:
+    """Kind of fault: one sentence of many was dropped, and the speech as a whole was not too short."""
+    texts = (SpokenText(WORDS, 0.0, len(recording()) / 24_000), SpokenText("Add the salt.", 4.9, 5.1))
+    (fault,) = quality_of(track_of(recording()), "unused", texts).faults
+    assert (fault.kind, fault.start) == ("too_short", 4.9) and "Add the salt." in fault.message
+
+
+def test_a_link_s_address_makes_no_speech_too_short() -> None:
+    short = track_of(recording()[:24_000])
+    assert not quality_of(short, f"[SPEAKER0] [Oh no](https://example.org/{'a' * 200}).").faults

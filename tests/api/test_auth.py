@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -72,3 +73,18 @@ def test_one_key_never_sees_another_s_voices(locked_server: TinyServer) -> None:
         assert httpx.request(method, locked_server.url + path, headers=headers).status_code == 404
     assert bob.audio.voices.create(name="Anna", audio_sample=FILE, consent="").id != voice.id
     assert ann.audio.speech.create(model="tiny", voice="Anna", input="Hi.").content
+
+
+def test_one_key_never_speaks_with_another_s_earlier_answer(locked_server: TinyServer) -> None:
+    """Kind: an id that was told to one owner is nothing to any other, though it is right."""
+    ann, bob = (client_of(locked_server, f"key-of-{name}") for name in ("ann", "bob"))
+    said: Any = {"role": "user", "content": "Hello."}
+    wanted: dict[str, Any] = {"model": "tiny", "audio": {"voice": "clone", "format": "wav"}, "seed": 1}
+    first = ann.chat.completions.create(messages=[said], **wanted, max_tokens=60)
+    audio = first.choices[0].message.audio
+    assert audio is not None
+    turns: list[Any] = [said, {"role": "assistant", "audio": {"id": audio.id}}, said]
+    assert ann.chat.completions.create(messages=turns, **wanted).choices
+    with pytest.raises(openai.NotFoundError) as unknown:
+        bob.chat.completions.create(messages=turns, **wanted)
+    assert unknown.value.code == "audio_not_found"

@@ -89,7 +89,7 @@ def test_a_recording_that_can_not_be_cloned(tiny_server: TinyServer, name: str) 
     check_answers(tiny_server, with_audio(SPEECH))
 
 
-@pytest.mark.parametrize("value", ["not base64 at all!", "QUJ", "https://example.com/voice.wav"])
+@pytest.mark.parametrize("value", ["not base64 at all!", "QUJDR", "https://example.com/voice.wav"])
 def test_what_is_not_base64(tiny_server: TinyServer, value: str) -> None:
     check_refused(send(tiny_server, chat(recordings=(value,))), 400, AUDIO_FIELD, "invalid_base64")
     check_answers(tiny_server, with_audio(SPEECH))
@@ -109,8 +109,8 @@ def test_a_recording_too_large(tiny_server: TinyServer, mebibytes: int, param: s
 
 
 def test_two_recordings(tiny_server: TinyServer) -> None:
-    speech = base64.b64encode(SPEECH).decode()
-    response = send(tiny_server, chat(recordings=(speech, speech)))
+    speech, other = (base64.b64encode(data).decode() for data in (SPEECH, sound_file("mp3")))
+    response = send(tiny_server, chat(recordings=(speech, other)))
     check_refused(response, 400, "messages[0].content[2].input_audio.data", "multiple_references")
     check_answers(tiny_server, with_audio(SPEECH))
 
@@ -142,7 +142,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], int, str | None, str]] = {
         "voice_not_found",
     ),
     "a voice of a wrong type": (chat(audio={"voice": 5}), 400, "audio.voice", "invalid_type"),
-    "an unknown model": (chat(model="gpt-audio"), 404, "model", "model_not_found"),
+    "an unknown model": (chat(model="gpt-4o"), 404, "model", "model_not_found"),
     "a model of a wrong type": (chat(model=["higgs-audio"]), 400, "model", "invalid_type"),
     "a negative temperature": (chat(temperature=-1), 400, "temperature", "invalid_value"),
     "a temperature of a wrong type": (chat(temperature="hot"), 400, "temperature", "invalid_type"),

@@ -143,7 +143,7 @@ def test_a_seed_is_drawn_told_and_repeatable(tiny_server: TinyServer) -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "code", "param"),
     [
-        ({"model": "gpt-audio"}, 404, "model_not_found", "model"),
+        ({"model": "gpt-4o"}, 404, "model_not_found", "model"),
         ({"model": 3}, 400, "invalid_type", "model"),
         ({"messages": []}, 400, "invalid_value", "messages"),
         ({"messages": [said("Hi.", role="assistant")]}, 400, "text_empty", "messages"),

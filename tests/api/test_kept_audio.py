@@ -18,21 +18,23 @@ CLONE = {"voice": "clone", "format": "wav"}
 
 def test_an_answer_is_kept_as_it_was_spoken_until_it_expires() -> None:
     kept = KeptAudio()
-    kept.keep("audio_1", FLAC, "Some words.")
-    found = kept.find("audio_1")
+    kept.keep("ann", "audio_1", FLAC, "Some words.")
+    found = kept.find("ann", "audio_1")
     assert found is not None and found.transcript == "Some words."
     np.testing.assert_allclose(decode_audio(found.audio), recording(), atol=1 / 16_384)
-    assert kept.find("audio_2") is None
+    assert kept.find("ann", "audio_2") is None
+    assert kept.find("bob", "audio_1") is None
     gone = KeptAudio(seconds=0)
-    gone.keep("audio_1", FLAC, "Some words.")
-    assert gone.find("audio_1") is None
+    gone.keep("ann", "audio_1", FLAC, "Some words.")
+    assert gone.find("ann", "audio_1") is None
 
 
 def test_the_oldest_go_when_all_grow_too_large() -> None:
     kept = KeptAudio(most_bytes=500_000)
     for number in range(4):
-        kept.keep(f"audio_{number}", FLAC, "Some words.")
-    assert [kept.find(f"audio_{number}") is not None for number in range(4)] == [False, False, True, True]
+        kept.keep("ann", f"audio_{number}", FLAC, "Some words.")
+    found = [kept.find("ann", f"audio_{number}") is not None for number in range(4)]
+    assert found == [False, False, True, True]
 
 
 def named(body: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """The official Node SDK on our routes: what it makes of the answers, and what the audio in them is."""
 
 import base64
+import fcntl
 import json
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +25,19 @@ WORDS = words_of((ROOT / "test_audio.txt").read_text())
 
 
 def install_sdk() -> None:
-    """The SDK of the lock file, in node_modules; the test is skipped where it can't be had."""
-    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
+    """The SDK of the lock file, in node_modules; the test is skipped where it can't be had.
+
+    Test processes that ask for it at once install it once.
+    """
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("node or npm is not installed")
-    if installed.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    result = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=600)
+    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
+    with open(Path(tempfile.gettempdir()) / "higgs-node-sdk.lock", "w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        if installed.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime:
+            return
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        result = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=600)
     if result.returncode:
         pytest.skip(f"npm can't install the SDK: {result.stderr.strip().splitlines()[-1]}")
 

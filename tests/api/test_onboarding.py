@@ -183,7 +183,10 @@ def test_what_is_of_no_use_is_refused_by_name(tiny_server: TinyServer, data: byt
 @pytest.mark.parametrize(
     ("fields", "code", "param"),
     [
-        ({"voice_name": "  "}, "invalid_value", "voice_name"),
+        ({"voice_name": "\u200b"}, "invalid_value", "voice_name"),
+        ({"voice_name": "Anna\u202e"}, "invalid_value", "voice_name"),
+        ({"voice_name": "DEFAULT"}, "voice_name_reserved", "voice_name"),
+        ({"user_id": "me\u202e"}, "invalid_value", "user_id"),
         ({"voice_name": "x" * 101}, "invalid_value", "voice_name"),
         ({"voice_name": "bell\x07"}, "invalid_value", "voice_name"),
         ({"voice_name": "alloy"}, "voice_name_reserved", "voice_name"),
@@ -197,7 +200,21 @@ def test_a_field_that_is_wrong_is_named(tiny_server: TinyServer, fields: Body, c
     assert error_of(upload(tiny_server, **fields)) == (400, code, param)
 
 
-@pytest.mark.parametrize("missing", ["audio_file", "user_id", "voice_name"])
+def test_a_recording_alone_becomes_a_voice_of_a_readable_name(tiny_server: TinyServer) -> None:
+    """Kind: what can be left out must not be asked for; two at once get two names."""
+    form = {"audio_file": ("My_Voice.wav", CLIP)}
+
+    def made(_: int) -> Body:
+        return httpx.post(url(tiny_server, "clone"), files=form, timeout=120).json()
+
+    with ThreadPoolExecutor(3) as pool:
+        names = sorted(body["voice_name"] for body in pool.map(made, range(3)))
+    assert names == ["My Voice", "My Voice 2", "My Voice 3"]
+    unnamed = upload(tiny_server, file_name="\u200b.wav", voice_name="").json()
+    assert unnamed["voice_name"].startswith("Voice") and unnamed["sample_text"] == WORDS
+
+
+@pytest.mark.parametrize("missing", ["audio_file"])
 def test_a_field_that_is_missing_is_named(tiny_server: TinyServer, missing: str) -> None:
     form: Body = {"user_id": (None, "me"), "voice_name": (None, new_name()), "audio_file": ("me.wav", CLIP)}
     del form[missing]

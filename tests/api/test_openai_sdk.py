@@ -79,7 +79,7 @@ def test_cloning_with_the_sdk_s_own_message_types(client: OpenAI) -> None:
 
 def test_errors_are_the_sdk_s_exceptions(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as missing:
-        speak(client, model="gpt-audio")
+        speak(client, model="gpt-4o")
     assert missing.value.code == "model_not_found" and missing.value.param == "model"
     assert missing.value.request_id
     with pytest.raises(openai.BadRequestError) as bad:

@@ -1,7 +1,9 @@
 """The OpenAPI document is the server's: requests made from it get the answers that it promises."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from schemathesis import Case
@@ -13,10 +15,21 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from api.schemas.events import (
+    ChatChunk,
+    SpeechDelta,
+    SpeechDone,
+    TranscriptDelta,
+    TranscriptDone,
+    VoiceDone,
+    VoiceStep,
+)
 from app import create_app
 from settings import Settings
+from tests.audio.media import sound_file
 from tests.tiny_server import TinyServer, ready, write_endless_model
 
+CLIP = ("me.wav", sound_file("wav"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -52,6 +65,36 @@ def test_the_document_tells_of_our_errors_only() -> None:
     operations = [operation for path in DOCUMENT["paths"].values() for operation in path.values()]
     assert len(operations) > 25
     assert {status for operation in operations for status in operation["responses"]} == {
-        *("200", "400", "401", "404", "409", "413", "415", "429", "500", "501", "503")
+        *("200", "400", "401", "403", "404", "409", "413", "415", "429", "500", "501", "503")
     }
     assert not [name for name in DOCUMENT["components"]["schemas"] if "ValidationError" in name]
+
+
+def events_of(response: httpx.Response) -> list[str]:
+    assert response.status_code == 200, response.text
+    lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    return [line for line in lines if line != "[DONE]"]
+
+
+def test_the_events_of_streams_are_as_the_document_says(server: TinyServer) -> None:
+    """Kind: a stream is part of the contract, too; a client made from the document must know its events."""
+    said = {"model": "tiny", "messages": [{"role": "user", "content": "Hi."}], "stream": True}
+    chat = httpx.post(f"{server.url}/v1/chat/completions", json=said, timeout=60)
+    assert [ChatChunk.model_validate_json(event) for event in events_of(chat)]
+    spoken = {"model": "tiny", "input": "Hi.", "stream_format": "sse"}
+    *deltas, done = events_of(httpx.post(f"{server.url}/v1/audio/speech", json=spoken, timeout=60))
+    assert [SpeechDelta.model_validate_json(event) for event in deltas]
+    assert SpeechDone.model_validate_json(done).usage.output_tokens > 0
+    form: dict[str, Any] = {"data": {"model": "whisper-1", "stream": "true"}, "files": {"file": CLIP}}
+    *deltas, done = events_of(httpx.post(f"{server.url}/v1/audio/transcriptions", **form, timeout=60))
+    assert [TranscriptDelta.model_validate_json(event) for event in deltas]
+    assert TranscriptDone.model_validate_json(done).text
+    form = {"data": {"stream": "true"}, "files": {"audio_file": CLIP}}
+    made = httpx.post(f"{server.url}/api/public/voice/onboarding/clone", **form, timeout=120)
+    *steps, done = events_of(made)
+    assert [VoiceStep.model_validate_json(event) for event in steps]
+    assert VoiceDone.model_validate_json(done).voice_name == "me"
+    for operation in [operation for path in DOCUMENT["paths"].values() for operation in path.values()]:
+        stream = operation["responses"]["200"].get("content", {}).get("text/event-stream")
+        for kind in stream["itemSchema"]["properties"]["data"]["contentSchema"]["anyOf"] if stream else ():
+            assert kind["$ref"].rpartition("/")[2] in DOCUMENT["components"]["schemas"]

@@ -1,8 +1,11 @@
 """Health, models, request ids and errors, over real HTTP."""
 
 import json
+import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -11,7 +14,9 @@ import pytest
 from fastapi import APIRouter
 from starlette.types import Message
 
-from app import create_app
+from app import address_of, create_app, load
+from errors import EngineFailed
+from higgs.model.licence import V2_LICENCE
 from settings import Settings
 from tests.live import ROOT, free_port
 from tests.tiny_server import TinyServer, serving
@@ -30,6 +35,19 @@ def test_health_and_routes_while_the_model_loads(tiny_model: Path) -> None:
     assert int(models.headers["retry-after"]) > 0
 
 
+def test_why_another_model_is_served_and_what_its_licence_wants_is_told(tiny_model: Path) -> None:
+    with serving(Settings(model=str(tiny_model), device="cpu")) as server:
+        server.wait_until_ready()
+        cloner = server.app.state.server.cloner
+        cloner.fallback, cloner.licence = "The hub can't be reached.", V2_LICENCE
+        health = httpx.get(f"{server.url}/health").json()
+        (card,) = httpx.get(f"{server.url}/v1/models").json()["data"]
+    for told in (health, card):
+        assert told["fallback"] == "The hub can't be reached."
+        assert told["license_notice"].startswith("Built with Higgs Materials")
+    assert card["license"] == "Boson Higgs Audio 2 Community License"
+
+
 def test_health_when_ready(tiny_server: TinyServer) -> None:
     body = httpx.get(f"{tiny_server.url}/health").json()
     assert body == {"status": "ready", "model": "tiny", "device": "cpu", "dtype": "float32", "waiting": 0}
@@ -44,7 +62,7 @@ def test_a_model_is_found_by_its_names(tiny_server: TinyServer, name: str) -> No
 
 
 def test_an_unknown_model_is_404(tiny_server: TinyServer) -> None:
-    response = httpx.get(f"{tiny_server.url}/v1/models/openai/gpt-audio")
+    response = httpx.get(f"{tiny_server.url}/v1/models/openai/gpt-4o")
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
 
@@ -101,16 +119,43 @@ def test_a_body_over_the_limit_is_refused_though_it_names_no_length(tiny_server:
         (["--model", "/no/such/folder"], "no folder /no/such/folder"),
         (["--prot", "1"], "Valid flags: --host"),
         (["--model", "{tiny}", "--codec", "/no/codec"], "no folder /no/codec"),
+        (["--port", "{busy}"], "Another program uses port {busy}; stop it, or choose another port"),
+        (["--host", "192.0.2.1"], "--host takes an address of this machine"),
     ],
 )
 def test_a_server_that_can_t_start_says_why_and_exits(
     tiny_model: Path, flags: list[str], remedy: str
 ) -> None:
-    flags = [flag.format(tiny=tiny_model) for flag in flags]
-    command = [sys.executable, "app.py", "--device", "cpu", "--port", str(free_port()), *flags]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        names = {"tiny": tiny_model, "busy": taken.getsockname()[1]}
+        ended = start([flag.format(**names) for flag in flags])
     assert ended.returncode == 1
-    assert remedy in ended.stderr.splitlines()[-1]
+    assert remedy.format(**names) in ended.stderr.splitlines()[-1]
+
+
+def start(flags: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "app.py", "--device", "cpu", "--port", str(free_port()), *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "localhost"), ("0.0.0.0", "localhost"), ("::", "localhost"), ("192.0.2.7", "192.0.2.7")],
+)
+def test_the_address_is_one_to_click_on(host: str, shown: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert address_of(listening, host) == f"http://{shown}:{port}/"
+
+
+def test_the_log_names_the_address_once_the_model_is_ready(
+    tiny_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = create_app(Settings()).state.server
+    with caplog.at_level("INFO", "app"):
+        load(state, Settings(model=str(tiny_model), device="cpu"), lambda: None, "http://localhost:8000/")
+    state.cloner.close()
+    assert "ready: tiny on cpu; open http://localhost:8000/ in a browser" in caplog.messages
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -133,6 +178,61 @@ def test_a_form_over_the_limit_is_refused_while_it_is_read(named: bool) -> None:
     begun, body = answer
     assert (begun["status"], json.loads(body["body"])["error"]["code"]) == (413, "payload_too_large")
     assert len(left) >= 13  # no more than twice the limit of 3,000 bytes is read
+
+
+LOSING = """
+import app, sys, threading, time
+
+made, create = [], app.create_app
+app.create_app = lambda *given, **named: made.append(create(*given, **named)) or made[-1]
+app.FAILED_SECONDS = 3
+
+def lose() -> None:
+    while not (made and made[0].state.server.cloner):
+        time.sleep(0.05)
+    def lost(*given: object) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    made[0].state.server.cloner.engine._runner._decode_fn = lost
+
+threading.Thread(target=lose, daemon=True).start()
+app.main()
+"""
+
+
+def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None:
+    """Before, /health said 200 while every request from then on was answered 500."""
+    port = free_port()
+    flags = ["--model", str(tiny_model), "--device", "cpu", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOSING, *flags], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        asked = {"model": "higgs-audio", "input": "Hello.", "voice": "default"}
+        statuses: list[int] = []
+        while 503 not in statuses[-1:] or "failed" not in httpx.get(f"{url}/health").text:
+            time.sleep(0.2)
+            with suppress(httpx.TransportError):
+                statuses.append(httpx.post(f"{url}/v1/audio/speech", json=asked, timeout=60).status_code)
+        assert 500 in statuses
+        assert httpx.get(f"{url}/livez").status_code == httpx.get(f"{url}/readyz").status_code == 503
+        health = httpx.get(f"{url}/health")
+        assert (health.status_code, health.json()["status"]) == (503, "failed")
+        assert "started again" in health.json()["message"]
+        assert process.wait(60) == 70
+    finally:
+        process.kill()
+    assert process.stderr is not None and "The device is lost" in process.stderr.read().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/v1/models", "/v1/models/tiny", "/metrics", "/web/page.js"]
+)
+def test_head_is_get_without_the_body(tiny_server: TinyServer, path: str) -> None:
+    """Kind: monitors and link checkers ask by HEAD first."""
+    got, head = httpx.get(tiny_server.url + path), httpx.head(tiny_server.url + path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +281,7 @@ def test_live_and_ready(tiny_model: Path) -> None:
 class DeadEngine:
     """An engine whose thread died."""
 
-    failed = True
+    failed = EngineFailed("The engine's thread died.")
 
     def close(self) -> None:
         """There is nothing to stop."""

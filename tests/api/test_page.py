@@ -3,7 +3,9 @@
 import re
 
 import httpx
+import pytest
 
+from tests.live import ROOT
 from tests.tiny_server import TinyServer
 
 
@@ -21,3 +23,33 @@ def test_nothing_beside_the_page_is_served(tiny_server: TinyServer) -> None:
     answer = httpx.get(tiny_server.url + "/web/%2e%2e/app.py")
     assert answer.status_code == 404
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("path", ["/", "/web/page.js", "/docs", "/redoc", "/docs/assets/swagger-ui.css"])
+def test_no_other_site_can_frame_the_pages(tiny_server: TinyServer, path: str) -> None:
+    headers = httpx.get(tiny_server.url + path).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-frame-options"] == "DENY" and headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_document_needs_nothing_from_elsewhere(tiny_server: TinyServer, path: str) -> None:
+    """Kind: a server that runs without the internet must not show blank pages."""
+    page = httpx.get(tiny_server.url + path).text
+    named = re.findall(r'(?:src|href|spec-url)="([^"]+)"', page)
+    assert len(named) >= 3 and all(name.startswith("/") for name in named)
+    for name in named:
+        packed, plain = (
+            httpx.get(tiny_server.url + name, headers={"accept-encoding": encoding})
+            for encoding in ("gzip", "identity")
+        )
+        assert packed.status_code == 200 and packed.content == plain.content
+        assert "http://" not in page and "https://" not in page
+
+
+def test_what_is_vendored_has_its_licence_beside_it() -> None:
+    folder = ROOT / "web" / "vendor"
+    described = (folder / "README.md").read_text()
+    for path in folder.iterdir():
+        assert path.name == "README.md" or f"`{path.name}`" in described
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2**20

@@ -1,9 +1,15 @@
 """Limits on how often a key or an address may ask."""
 
+from pathlib import Path
+
+import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from settings import Settings
 from tests.api.unloaded import unloaded
+from tests.tiny_server import TinyServer, ready
 
 MODELS = "/v1/models"
 
@@ -42,8 +48,9 @@ def test_what_watches_the_server_is_not_counted() -> None:
 
 
 def test_each_key_has_its_own_limit_and_a_wrong_one_takes_nothing_from_it() -> None:
+    """Kind: keys must not be guessed faster than others may ask."""
     client = unloaded(keys="ann, bob", rate_limit="1/minute")
-    assert asked(client, 2, "eve") == [401, 401]
+    assert asked(client, 2, "eve") == [401, 429]
     assert asked(client, 2, "ann") == [503, 429]
     assert asked(client, 2, "bob") == [503, 429]
 
@@ -65,3 +72,31 @@ def test_without_keys_each_address_has_its_own_limit(one: str, other: str, apart
 def test_of_several_limits_the_tightest_is_told() -> None:
     client = unloaded(rate_limit="100/hour; 3/minute")
     assert client.get(MODELS).headers["x-ratelimit-limit-requests"] == "3"
+
+
+def test_a_batch_counts_as_what_it_holds(tiny_server: TinyServer) -> None:
+    """Kind: a limit must not be passed by asking for much at once."""
+    client = unloaded(rate_limit="10/minute")
+    assert isinstance(client.app, FastAPI)
+    client.app.state.server.cloner = tiny_server.app.state.server.cloner
+    body = {"model": "tiny", "items": [{"input": "Hi.", "max_tokens": 10}] * 4}
+    answers = [client.post("/v1/audio/speech/batch", json=body) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    left = [answer.headers["x-ratelimit-remaining-requests"] for answer in answers]
+    assert left == ["6", "2", "1"]
+    error = answers[2].json()["error"]
+    assert "Each of the 4 in this request counts" in error["message"]
+
+
+def test_an_address_can_not_be_made_up(tiny_model: Path) -> None:
+    """Kind: what a client writes of itself is believed only of a proxy that is set."""
+    for trusted, expected in ((None, [200, 429]), ("127.0.0.1", [200, 200])):
+        settings = Settings(
+            model=str(tiny_model), device="cpu", rate_limit="1/minute", trusted_proxies=trusted
+        )
+        with ready(settings) as server:
+            statuses = [
+                httpx.get(server.url + MODELS, headers={"x-forwarded-for": f"192.0.2.{number}"}).status_code
+                for number in (1, 2)
+            ]
+        assert statuses == expected

@@ -21,7 +21,7 @@ SOMEONE_ELSE = float_wav(
 )
 
 needs_model = pytest.mark.skipif(
-    weights_file() is None, reason="needs the package of requirements-speakers.txt"
+    weights_file() is None, reason="needs the package of requirements-weights.txt"
 )
 
 
@@ -105,7 +105,7 @@ def server_without_model(tiny_server: TinyServer) -> Iterator[TinyServer]:
 def test_without_the_model_the_route_says_so_and_voices_are_kept(server_without_model: TinyServer) -> None:
     answer = compare(server_without_model, HALVES[1])
     assert error_of(answer) == (501, "speaker_model_unavailable", None)
-    assert "requirements-speakers.txt" in answer.json()["error"]["message"]
+    assert "requirements-weights.txt" in answer.json()["error"]["message"]
     voice = create(server_without_model, consent=consent(server_without_model, SOMEONE_ELSE))
     assert voice.status_code == 200
     asked = create(server_without_model, consent=voice.json()["consent"], verify_consent="true")

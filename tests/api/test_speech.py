@@ -146,7 +146,7 @@ def test_an_untouched_client_is_served(client: OpenAI, model: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "code", "param"),
     [
-        ({"model": "whisper-1"}, 404, "model_not_found", "model"),
+        ({"model": "gpt-4o"}, 404, "model_not_found", "model"),
         ({"input": ""}, 400, "text_empty", "input"),
         ({"input": "👍"}, 400, "text_empty", "input"),
         ({"input": None}, 400, "invalid_type", "input"),

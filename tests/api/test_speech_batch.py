@@ -1,6 +1,7 @@
 """POST /v1/audio/speech/batch, and several speakers in one text, over HTTP."""
 
 import base64
+import json
 from typing import Any
 
 import httpx
@@ -15,7 +16,9 @@ from tests.tiny_server import TinyServer
 
 def batch(server: TinyServer, *items: Any, **fields: Any) -> httpx.Response:
     body = {"model": "tiny", "response_format": "flac", **SAMPLING, **fields, "items": items}
-    return httpx.post(f"{server.url}/v1/audio/speech/batch", json=body, timeout=60)
+    headers = {"content-type": "application/json"}  # httpx's own JSON can't hold half an emoji
+    url = f"{server.url}/v1/audio/speech/batch"
+    return httpx.post(url, content=json.dumps(body), headers=headers, timeout=60)
 
 
 def test_every_item_is_the_file_it_would_be_alone(tiny_server: TinyServer) -> None:
@@ -50,9 +53,26 @@ def test_more_items_than_speak_at_once_are_all_spoken(tiny_server: TinyServer) -
 
 
 def test_what_is_wrong_with_the_body_is_named(tiny_server: TinyServer) -> None:
-    for fields, param in (({}, "items"), ({"items": [{"input": 3}]}, "items[0].input")):
-        response = httpx.post(f"{tiny_server.url}/v1/audio/speech/batch", json={"model": "tiny", **fields})
-        assert (response.status_code, response.json()["error"]["param"]) == (400, param)
+    bodies: list[dict[str, Any]] = [{}, {"items": []}, {"items": "Hello."}]
+    for body in bodies:
+        response = httpx.post(f"{tiny_server.url}/v1/audio/speech/batch", json={"model": "tiny", **body})
+        assert (response.status_code, response.json()["error"]["param"]) == (400, "items")
+
+
+def test_an_item_that_is_no_speech_request_leaves_the_others(tiny_server: TinyServer) -> None:
+    """Kind: one of many that fails must not take the others with it, whatever is wrong with it."""
+    wrong: dict[str, Any] = {
+        "input": {"input": 3},
+        "speed": {"input": "Hi.", "speed": 99},
+        "ref_audio": {"input": "Hi.", "ref_audio": ["a", "b"]},
+        "voice": {"input": "Hi.", "voice": "\ud83d"},
+    }
+    half = {"input": "Hello \ud83d world."}
+    answer = batch(tiny_server, {"input": "One."}, *wrong.values(), half, 7, max_tokens=20).json()
+    assert (answer["total"], answer["succeeded"], answer["model"]) == (7, 1, "tiny")
+    errors = [result["error"] for result in answer["results"]]
+    assert [error and error["param"] for error in errors] == [None, *wrong, "input", None]
+    assert all(error["type"] == "invalid_request_error" for error in errors[1:])
 
 
 def test_several_speakers_each_in_their_voice(tiny_server: TinyServer) -> None:

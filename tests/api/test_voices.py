@@ -14,8 +14,9 @@ from openai import OpenAI
 from openai.types.audio import Voice, VoiceConsent
 
 from audio.decode import decode_audio
+from settings import Settings
 from tests.audio.media import float_wav, sound_file
-from tests.tiny_server import TinyServer
+from tests.tiny_server import TinyServer, ready
 
 Body = dict[str, Any]
 CLIP = sound_file("mp3")
@@ -191,6 +192,11 @@ def test_codes_of_another_codec_are_made_anew(tiny_server: TinyServer, client: O
     ("fields", "sample", "status", "code", "param"),
     [
         ({"name": "alloy"}, CLIP, 400, "voice_name_reserved", "name"),
+        ({"name": "Alloy"}, CLIP, 400, "voice_name_reserved", "name"),
+        ({"name": "\u200b\u2060"}, CLIP, 400, "invalid_value", "name"),
+        ({"name": "Anna\u202e"}, CLIP, 400, "invalid_value", "name"),
+        ({"name": "\u3164"}, CLIP, 400, "invalid_value", "name"),
+        ({"name": "Anna", "type": "prompt", "prompt": "a low voice"}, CLIP, 400, "unsupported", "prompt"),
         ({}, CLIP, 400, "missing_required_parameter", "name"),
         ({"name": "Anna"}, b"no sound", 400, "audio_undecodable", "audio_sample"),
         ({"name": "Anna"}, float_wav(np.zeros(48_001, np.float32)), 400, "audio_silent", "audio_sample"),
@@ -227,6 +233,7 @@ def test_the_sdk_keeps_consents(client: OpenAI, consent: VoiceConsent) -> None:
         ({"name": "Anna", "language": "English, please"}, CLIP, "invalid_value", "language"),
         ({"name": "Anna", "language": "en"}, b"no sound", "audio_undecodable", "recording"),
         ({"name": "A\x00", "language": "en"}, CLIP, "invalid_value", "name"),
+        ({"name": "A\u202e", "language": "en"}, CLIP, "invalid_value", "name"),
         ({"language": "en"}, CLIP, "missing_required_parameter", "name"),
     ],
 )
@@ -237,3 +244,47 @@ def test_what_is_wrong_with_a_consent_is_named(
         f"{tiny_server.url}/v1/audio/voice_consents", data=fields, files={"recording": ("a.mp3", recording)}
     )
     assert error_of(response) == (400, code, param)
+
+
+def test_a_voice_of_a_description_is_refused_by_name(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.audio.voices.create(name="Anna", type="prompt", prompt="A low, warm voice.")
+    assert (refused.value.code, refused.value.param) == ("unsupported", "prompt")
+
+
+def test_one_key_keeps_so_many_voices_and_consents(tiny_model: Path, tmp_path: Path) -> None:
+    """Kind: what anyone may add needs an end."""
+    settings = Settings(model=str(tiny_model), device="cpu", data_dir=tmp_path, max_voices=1)
+    with ready(settings) as server:
+        sdk = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+        voice = sdk.audio.voices.create(name="Anna", audio_sample=FILE, consent="")
+        sdk.audio.voice_consents.create(name="Anna", language="en", recording=FILE)
+        for refuse in (
+            lambda: sdk.audio.voices.create(name="Bert", audio_sample=FILE, consent=""),
+            lambda: sdk.audio.voice_consents.create(name="Bert", language="en", recording=FILE),
+        ):
+            with pytest.raises(openai.BadRequestError) as full:
+                refuse()
+            assert full.value.code == "voices_full"
+        sdk.audio.voices.delete(voice.id)
+        assert sdk.audio.voices.create(name="Bert", audio_sample=FILE, consent="").name == "Bert"
+
+
+def test_a_kept_voice_speaks_under_a_name_of_openai_s(tiny_model: Path, tmp_path: Path) -> None:
+    """Kind: clients with a closed list of voices must reach the kept ones, and none in their stead."""
+    aliases = "alloy=Anna, ash=Bo"
+    settings = Settings(model=str(tiny_model), device="cpu", data_dir=tmp_path, voice_aliases=aliases)
+    with ready(settings) as server:
+        sdk = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+        voice = sdk.audio.voices.create(name="Anna", audio_sample=FILE, consent="")
+
+        def used(name: str) -> str:
+            answer = sdk.audio.speech.with_raw_response.create(model="tts-1", voice=name, input="Hi.")
+            return answer.headers["x-voice-used"]
+
+        assert [used("alloy"), used("echo")] == [voice.id, "default"]
+        with pytest.raises(openai.NotFoundError) as missing:
+            used("ash")
+        assert missing.value.code == "voice_not_found" and "'Bo'" in missing.value.message
+        listed = httpx.get(voices_url(server)).json()
+        assert listed["aliases"] == {"alloy": "Anna", "ash": "Bo"}

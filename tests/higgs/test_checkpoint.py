@@ -14,7 +14,7 @@ from transformers import HiggsAudioV2ForConditionalGeneration
 from errors import StartError
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.checkpoint import find, find_codec, load_checkpoint, load_defaults
-from higgs.model.licence import licence_of
+from higgs.model.licence import V2_LICENCE, Licence, licence_of
 from tests import tiny
 from tests.golden.lm_golden import boson_config, boson_names
 
@@ -98,6 +98,8 @@ def test_the_type_of_the_weights_can_be_chosen(native: Path) -> None:
 def test_the_models_own_sampling_is_its_default(native: Path) -> None:
     assert load_defaults(native) == SamplingOptions()
     path = native / "generation_config.json"
+    path.write_text("{}", "utf-8")
+    assert load_defaults(native) == SamplingOptions(temperature=0.3, top_k=50, top_p=0.95)
     path.write_text(json.dumps({"temperature": 0.7, "top_k": 0, "ras_win_len": 5}), "utf-8")
     assert load_defaults(native) == SamplingOptions(temperature=0.7, top_k=None, ras_window=5)
     path.write_text(json.dumps({"do_sample": False}), "utf-8")
@@ -110,13 +112,14 @@ def test_the_models_own_sampling_is_its_default(native: Path) -> None:
 @pytest.mark.parametrize(
     ("card", "licence"),
     [
-        ("---\nlicense: other\nlicense_name: boson-2-community\n---\n# A model\n", "boson-2-community"),
-        ("---\nlicense: apache-2.0\n---\n", "apache-2.0"),
+        ("---\nlicense: other\nlicense_name: boson-higgs-audio-2-community\n---\n# A model\n", V2_LICENCE),
+        ("---\nlicense: other\n---\n# A model\n", V2_LICENCE),
+        ("---\nlicense: apache-2.0\n---\n", Licence("apache-2.0")),
         ("# A model\n", None),
         ("---\nlicense: [\n---\n", None),
     ],
 )
-def test_the_licence_is_that_of_the_model_card(native: Path, card: str, licence: str | None) -> None:
+def test_the_licence_is_that_of_the_model_card(native: Path, card: str, licence: Licence | None) -> None:
     assert licence_of(native, generation=2) is None
     (native / "README.md").write_text(card, "utf-8")
     assert licence_of(native, generation=2) == licence
@@ -143,7 +146,7 @@ def test_a_model_of_the_hub_is_taken_from_its_cache_when_offline(native: Path, t
         for name in ("someone/tiny", "someone/other")
     )
     assert found.stdout.strip() == str(repository / "snapshots" / ("a" * 40))
-    assert "StartError" in other.stderr and "someone/other" in other.stderr
+    assert "HubError" in other.stderr and "someone/other" in other.stderr
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "nowhere", "a/b/c"])

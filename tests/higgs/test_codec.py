@@ -176,7 +176,6 @@ def test_a_boson_folder_without_an_acoustic_encoder_stops_the_start(tmp_path: Pa
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"model_type": "encodec"}, "not that of a Higgs Audio codec"),
         ({"model_type": "higgs_audio_v2_tokenizer", "sample_rate": 16_000}, "16000 Hz"),
         ({"model_type": "higgs_audio_v2_tokenizer", "kernel_size": "three"}, "kernel_size"),
     ],
@@ -189,7 +188,18 @@ def test_a_config_that_does_not_fit_stops_the_start(tmp_path: Path, config: dict
         load_codec(str(tmp_path))
 
 
-def test_boson_weights_are_read_from_model_pth_although_safetensors_stand_beside_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("config", [BOSON, NATIVE], ids=["boson's config", "transformers' config"])
+def test_the_codec_is_found_in_model_pth_beside_another_model_s_safetensors(
+    tmp_path: Path, config: Path, boson: dict
+) -> None:
     shutil.copytree(BOSON, tmp_path, dirs_exist_ok=True)
+    shutil.copy(config / "config.json", tmp_path)
     save_file({"embed_tokens.weight": torch.zeros(2, 2)}, tmp_path / "model.safetensors")
-    assert isinstance(load_codec(str(tmp_path)), WaveformCodec)
+    assert torch.equal(load_codec(str(tmp_path)).encode(boson["waveform"].numpy()), boson["codes"])
+
+
+def test_weights_without_a_codec_stop_the_start(tmp_path: Path) -> None:
+    write_tiny_codec(tmp_path)
+    save_file({"embed_tokens.weight": torch.zeros(2, 2)}, tmp_path / "model.safetensors")
+    with pytest.raises(StartError, match="hold no Higgs Audio codec"):
+        load_codec(str(tmp_path))

@@ -9,8 +9,9 @@ import pytest
 import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
 
-from errors import Cancelled, InvalidRequest, ModelError, Overloaded
+from errors import Cancelled, EngineFailed, InvalidRequest, ModelError, Overloaded
 from higgs.engine.engine import Engine
+from higgs.engine.failure import MAX_FAILURES
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.stall_detector import PATIENCE
@@ -31,12 +32,12 @@ class ScriptedPath:
         self.script = script
         self.may_step = threading.Event()
         self.may_step.set()
-        self.fails = False
+        self.fails, self.error = False, "out of memory"
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         self.may_step.wait(10)
         if self.fails:
-            raise RuntimeError("out of memory")
+            raise RuntimeError(self.error)
         codes = self.script[(positions - len(clone_prompt())) % len(self.script)]
         return torch.nn.functional.one_hot(codes, CONFIG.codebook_size).float()
 
@@ -186,6 +187,44 @@ def test_a_failure_fails_its_request_only(endless: tuple[Engine, ScriptedPath]) 
         list(engine.submit(clone_prompt(), GREEDY, 20))
     path.fails = False
     assert frames_of(engine.submit(clone_prompt(), GREEDY, 20)).shape == (8, 12)
+
+
+def test_a_lost_device_ends_the_engine_and_all_who_wait() -> None:
+    """A failed assertion on CUDA makes every later call fail: serving on would answer 500 for ever."""
+    path = ScriptedPath(torch.zeros(1, 8, dtype=torch.int64))
+    path.may_step.clear()
+    engine = path.engine()
+    told: list[EngineFailed] = []
+    engine.when_failed(told.append)
+    running, waiting = (engine.submit(clone_prompt(), GREEDY, 20) for _ in range(2))
+    path.fails, path.error = True, "CUDA error: device-side assert triggered"
+    path.may_step.set()
+    with pytest.raises(ModelError, match="device-side assert"):
+        list(running)
+    with pytest.raises(EngineFailed, match="lost"):
+        list(waiting)
+    with pytest.raises(EngineFailed):
+        engine.submit(clone_prompt(), GREEDY, 20)
+    engine.close()
+    assert told == [engine.failed]
+    engine.when_failed(told.append)
+    assert told == [engine.failed] * 2
+
+
+def test_an_engine_that_fails_again_and_again_gives_up() -> None:
+    path = ScriptedPath(torch.zeros(1, 8, dtype=torch.int64))
+    engine = path.engine()
+    for failures in (MAX_FAILURES - 1, MAX_FAILURES):
+        path.fails = True
+        for _ in range(failures):
+            with pytest.raises(ModelError):
+                list(engine.submit(clone_prompt(), GREEDY, 20))
+        if failures < MAX_FAILURES:
+            path.fails = False
+            list(engine.submit(clone_prompt(), GREEDY, 20))  # one that ends well counts them anew
+            assert engine.failed is None
+    engine.close()
+    assert engine.failed is not None and "in a row" in engine.failed.message
 
 
 def test_closing_fails_what_has_not_ended() -> None:

@@ -39,7 +39,7 @@ def test_rows_and_positions_beyond_what_speaks_change_nothing() -> None:
 
     def columns(rows: int, length: int) -> torch.Tensor:
         decoder.start(0, filled, SamplingOptions(), 5, 30)
-        steps = [decoder._write_step(rows, length, 64)[:1] for _ in range(30)]
+        steps = [decoder._write_step(rows, length)[:1] for _ in range(30)]
         return torch.cat(steps)
 
     expected = columns(1, 64)

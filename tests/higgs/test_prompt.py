@@ -7,7 +7,7 @@ import torch
 
 from errors import InvalidRequest, StartError
 from higgs.model.checkpoint import load_tokenizer
-from higgs.prompts.v2 import Prompt, PromptBuilder, Reference, Turn
+from higgs.prompts.v2 import QUIET_ROOM, Prompt, PromptBuilder, Reference, Turn, speech_turns
 from tests import tiny
 from tests.golden import lm_cases as cases
 from tests.golden.lm_golden import load_golden
@@ -58,6 +58,19 @@ def test_any_conversation_equals_bosons(builder: PromptBuilder) -> None:
         Turn("user", (cases.TEXT,)),
     ]
     assert_golden("free", builder.build(turns))
+
+
+def test_a_dialogue_without_voices_has_the_instruction_and_the_voices_of_bosons_example() -> None:
+    """As examples/generation.py of boson-ai/higgs-audio: feminine and masculine in turn."""
+    system, user = speech_turns("[SPEAKER0] Hi.\n[SPEAKER3] Ho.", (), QUIET_ROOM, ["SPEAKER0", "SPEAKER3"])
+    assert user.parts == ("[SPEAKER0] Hi.\n[SPEAKER3] Ho.",)
+    (text,) = system.parts
+    assert isinstance(text, str)
+    assert text.startswith("You are an AI assistant designed to convert text into speech.\nIf the user's")
+    assert text.endswith(
+        "a suitable voice on your own.\n\n<|scene_desc_start|>\nAudio is recorded from a quiet room.\n\n"
+        "SPEAKER0: feminine\nSPEAKER3: masculine\n<|scene_desc_end|>"
+    )
 
 
 def test_tokens_are_counted(builder: PromptBuilder) -> None:

@@ -33,8 +33,14 @@ def v3(folders: dict[int, Path]) -> Tags:
 
 
 def test_a_model_knows_the_tags_of_its_tokenizer(v2: Tags, v3: Tags) -> None:
-    assert v2.known == {"<SE>", "</SE>"}
+    assert v2.known == {"<SE>", "</SE>", "<SE_s>", "</SE_s>", "<SE_e>", "</SE_e>"}
     assert v3.known == set(tiny_v3.TAGS) - {"<|env:noise|>"}
+
+
+def test_manners_hold_for_what_follows_sounds_and_pauses_do_not(v2: Tags, v3: Tags) -> None:
+    assert not v2.manners
+    sounds = {"<|sfx:laughter|>", "<|sfx:cough|>", "<|prosody:pause|>", "<|prosody:long_pause|>"}
+    assert v3.manners == v3.known - sounds
 
 
 def test_known_tags_reach_the_prompt_as_tokens(folders: dict[int, Path]) -> None:

@@ -1,5 +1,6 @@
 """Higgs v3: the backbone equals transformers' Qwen3; prompt, delay, end and codec are the published ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,21 @@ def test_prompts_are_the_published_ones(builder: TaskPromptBuilder) -> None:
             assert columns[:, book].tolist() == expected
 
 
+def test_several_recordings_of_a_voice_are_references_one_after_the_other(
+    builder: TaskPromptBuilder,
+) -> None:
+    first, second = Reference(torch.arange(80).view(8, 10), "One."), Reference(torch.arange(160).view(8, 20))
+    alone = [builder.speech("On.", [reference]) for reference in (first, second)]
+    both = builder.speech("On.", [replace(first, more=(second,))])
+    ends = [prompt.prefix for prompt in alone]
+    text = alone[0].input_ids[ends[0] :]
+    expected = [alone[0].input_ids[: ends[0]], alone[1].input_ids[1 : ends[1]], text]
+    assert torch.equal(both.input_ids, torch.cat(expected))
+    assert both.prefix == ends[0] + ends[1] - 1
+    columns = [prompt.audio_columns[prompt.audio_mask] for prompt in (*alone, both)]
+    assert torch.equal(columns[2], torch.cat(columns[:2]))
+
+
 def test_a_text_without_a_voice_goes_on_in_that_of_what_was_said(builder: TaskPromptBuilder) -> None:
     said = Reference(torch.arange(80).view(8, 10), "Said.")
     assert_same(builder.speech("On.", before=said), builder.speech("On.", [said]))
@@ -223,7 +239,7 @@ def test_a_published_checkpoint_loads_by_name(folder: Path) -> None:
     assert loaded.model.audio_lm_head.weight.data_ptr() == state[EMBEDDING].data_ptr()
     assert loaded.defaults == SamplingOptions(temperature=0.8, top_k=50, top_p=1.0, ras_window=0)
     assert loaded.codec == folder
-    assert loaded.licence and "non-commercial" in loaded.licence
+    assert loaded.licence and "non-commercial" in loaded.licence.name
 
 
 def test_the_codec_within_is_the_native_one(folder: Path) -> None:
@@ -264,6 +280,12 @@ def test_models_of_another_kind_are_refused(part: str, change: dict, word: str) 
     config[part] |= change
     with pytest.raises(StartError, match=word):
         HiggsConfig.from_dict(config)
+
+
+def test_a_head_is_128_wide_where_the_config_does_not_say() -> None:
+    config = config_json()
+    config["text_config"] |= {"hidden_size": 2560, "num_attention_heads": 32, "head_dim": None}
+    assert HiggsConfig.from_dict(config).head_dim == 128
 
 
 def test_a_bare_config_is_the_published_shape() -> None:

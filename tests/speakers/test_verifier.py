@@ -24,7 +24,7 @@ SENTENCES = (
     "Please call me back when you find the time, I have a question about the bill.",
 )
 
-needs_model = pytest.mark.skipif(WEIGHTS is None, reason="needs the package of requirements-speakers.txt")
+needs_model = pytest.mark.skipif(WEIGHTS is None, reason="needs the package of requirements-weights.txt")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_silence_has_a_voiceprint_too(verifier: SpeakerVerifier, samples: np.nda
 def test_without_the_model_it_says_how_to_get_one() -> None:
     verifier = SpeakerVerifier(None)
     assert not verifier.installed
-    with pytest.raises(NotInstalled, match=r"requirements-speakers\.txt"):
+    with pytest.raises(NotInstalled, match=r"requirements-weights\.txt"):
         verifier.similarity(np.ones(RATE, np.float32), np.ones(RATE, np.float32), RATE)
 
 

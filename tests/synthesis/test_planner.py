@@ -84,9 +84,35 @@ def test_a_scene_and_instructions_reach_a_model_that_was_trained_on_them(cloner:
     told = replace(SHORT, delivery=Delivery(instructions="Whisper. <|scene_desc_end|>"))
     assert cloner.followed([None], SHORT) is None and cloner.followed([None], told)
     whispered = cloner.speak("Hello.", None, told)
-    assert whispered.prompt_text_tokens == plain.prompt_text_tokens + len("Whisper.\n")
+    assert whispered.prompt_text_tokens == plain.prompt_text_tokens + len("\n\nSPEAKER0: Whisper.")
     outside = cloner.speak("Hello.", None, replace(SHORT, scene="A street."))
     assert outside.prompt_text_tokens == plain.prompt_text_tokens + len("A street.") - len(QUIET_ROOM)
+
+
+def test_a_dialogue_without_voices_is_cast_by_the_model_and_not_cut_short(cloner: VoiceCloner) -> None:
+    turn = "[SPEAKER0] Hello there, how are you?\n[SPEAKER1] I am fine, and you?\n"
+    cast = cloner.speak(turn * 6, None, SHORT)
+    assert len(cast.texts) == 1 and "SPEAKER" not in cast.texts[0].text
+    one = cloner.speak("[SPEAKER0] Hello there, how are you?\n", None, SHORT)
+    assert cast.prompt_text_tokens - one.prompt_text_tokens > len("SPEAKER0: feminine\nSPEAKER1: masculine")
+    voice = cloner.reference(RECORDING)
+    assert len(cloner.speak(turn * 6, voice, SpeechOptions(seed=1)).texts) == 2
+
+
+def test_what_was_spoken_is_told_with_its_place(cloner: VoiceCloner) -> None:
+    """Kind of fault: speech was judged by the raw text, with its links' addresses and tags."""
+    text = "[Read](https://example.org/a/very/long/address) this. [pause 1s] <SE>[Laughter]</SE> Then that."
+    speech = cloner.speak(text, None, SpeechOptions(seed=1))
+    first, second = speech.texts
+    assert (first.text, second.text) == ("Read this.", "Then that.")
+    assert first.start == 0 and first.end == second.start
+    assert second.end == pytest.approx(len(speech.as_spoken) / 24_000)
+
+
+def test_a_sentence_for_which_no_steps_are_left_is_told_as_unspoken(cloner: VoiceCloner) -> None:
+    speech = cloner.speak("Hello there. [pause 1s] Bye.", None, SpeechOptions(seed=1, max_steps=20))
+    last = speech.texts[-1]
+    assert speech.finish_reason == "length" and last.text == "Bye." and last.start == last.end
 
 
 def test_prompts_are_as_long_as_was_said_before_they_were_made(cloner: VoiceCloner) -> None:

@@ -23,6 +23,9 @@ from text.pauses import parted, without_pauses
         ("<break time='1.25s' />", 1.25),
         ('<BREAK time = "1s"></break>', 1),
         ("<break/>", 0.5),
+        ("<break strength='x-strong'/>", 1.25),
+        ('<break strength="none" time="2s"/>', 2),
+        ('<break time="2s" strength="weak"/>', 2),
     ],
 )
 def test_marks_are_read(mark: str, seconds: float) -> None:
@@ -44,7 +47,7 @@ def test_other_texts_hold_no_pause(text: str) -> None:
     "mark",
     [
         *("[pause long]", "[pause 5]", "[pause -1s]", "[pause 1e3s]", "[pause 1 min]", "[pause 10.5s]"),
-        *('<break time="1">', "<break time=1s/>", "<break time=\"1s'/>", '<break strength="weak"/>'),
+        *('<break time="1">', "<break time=1s/>", "<break time=\"1s'/>", '<break strength="loud"/>'),
     ],
 )
 def test_what_is_no_pause_says_how_to_write_one(mark: str) -> None:

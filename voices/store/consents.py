@@ -4,20 +4,22 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, undefer
 from sqlalchemy.orm.interfaces import ORMOption
 
-from errors import NotFound
+from errors import NotFound, quoted
 from voices.store.database import Database
-from voices.store.paging import Page, page
+from voices.store.paging import Page, check_count, page
 from voices.store.tables import VoiceConsent
 
 
 class Consents:
     """Every method sees the consents of one owner only; one of another's is NotFound."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, most: int) -> None:
+        self._database, self._most = database, most
 
     def add(self, consent: VoiceConsent) -> None:
+        """InvalidRequest (voices_full): the owner keeps too many."""
         with self._database.writing() as session:
+            check_count(session, VoiceConsent, consent.owner, self._most)
             session.add(consent)
 
     def get(self, owner: str, consent_id: str) -> VoiceConsent:
@@ -43,8 +45,7 @@ class Consents:
 
     def delete(self, owner: str, consent_id: str) -> None:
         """Delete a consent; the voices made with it stay, without one."""
-        with self._database.writing() as session:
-            session.delete(_owned(session, owner, consent_id))
+        self._database.deleting(lambda session: session.delete(_owned(session, owner, consent_id)))
 
 
 def _of(owner: str) -> Select[VoiceConsent]:
@@ -54,5 +55,5 @@ def _of(owner: str) -> Select[VoiceConsent]:
 def _owned(session: Session, owner: str, consent_id: str, *options: ORMOption) -> VoiceConsent:
     consent = session.scalar(_of(owner).where(VoiceConsent.id == consent_id).options(*options))
     if consent is None:
-        raise NotFound(f"There is no consent {consent_id!r}.", code="consent_not_found")
+        raise NotFound(f"There is no consent {quoted(consent_id)}.", code="consent_not_found")
     return consent

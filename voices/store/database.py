@@ -1,10 +1,10 @@
 """One database, by URL: SQLite, PostgreSQL, MySQL or MariaDB; its transactions and its migrations."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -14,8 +14,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from errors import InvalidRequest, StartError, StoreUnavailable
+from voices.store.reserve import Reserve
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+FULL = "disk is full"  # SQLite's own words
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 DRIVERS = {
@@ -53,6 +57,8 @@ class Database:
         self._reading = sessionmaker(engine, expire_on_commit=False)
         self._writing = sessionmaker(engine.execution_options(writes=True), expire_on_commit=False)
         self._engine = engine
+        file = engine.url.database if engine.url.get_backend_name() == "sqlite" else None
+        self._reserve = Reserve(Path(file)) if file else None
         try:
             with engine.connect().execution_options(writes=True) as connection, _alone(connection):
                 _migrate(connection)
@@ -60,6 +66,8 @@ class Database:
             shown, why = engine.url.render_as_string(hide_password=True), _cause(error)
             remedy = "Check HIGGS_DATABASE_URL and HIGGS_DATA_DIR, and that the database runs."
             raise StartError(f"The voice store {shown} can't be opened: {why}. {remedy}") from error
+        if self._reserve is not None:
+            self._reserve.hold()
 
     def reading(self) -> AbstractContextManager[Session]:
         """A transaction that only reads."""
@@ -68,6 +76,21 @@ class Database:
     def writing(self) -> AbstractContextManager[Session]:
         """A transaction that is committed whole at the end of its block, or not at all."""
         return _transaction(self._writing)
+
+    def deleting(self, delete: Callable[[Session], Result]) -> Result:
+        """What a transaction that deletes returns; on a full disk it has the room that is held in reserve."""
+        try:
+            with self.writing() as session:
+                return delete(session)
+        except StoreUnavailable as error:
+            full = FULL in str(error.__cause__)
+            if not full or self._reserve is None or not self._reserve.give_up():
+                raise
+        try:
+            with self.writing() as session:
+                return delete(session)
+        finally:
+            self._reserve.hold()
 
     def close(self) -> None:
         self._engine.dispose()

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sqlalchemy import Select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
+from errors import InvalidRequest
 from voices.store.tables import VoiceConsent, VoiceProfile
 
 Row = TypeVar("Row", VoiceProfile, VoiceConsent)
@@ -26,3 +27,11 @@ def page(session: Session, chosen: Select[Row], table: type[Row], after: Row | N
     newest_first = chosen.order_by(table.created_at.desc(), table.id.desc())
     rows = session.scalars(newest_first.limit(limit + 1)).all()
     return Page(rows[:limit], len(rows) > limit)
+
+
+def check_count(session: Session, table: type[Row], owner: str, most: int) -> None:
+    """InvalidRequest (voices_full) if the owner has as many of these rows as may be kept."""
+    kept = session.scalar(select(func.count()).select_from(table).where(table.owner == owner)) or 0
+    if kept >= most:
+        message = f"{kept} are kept already, of at most {most}; delete one first."
+        raise InvalidRequest(message, code="voices_full")

@@ -1,7 +1,9 @@
 """The kept voices of each owner: add, find, list, edit, delete."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from types import MappingProxyType
 
 import numpy as np
@@ -10,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
 from audio.frames import CODEBOOKS
-from errors import Conflict, InvalidRequest, NotFound
+from errors import Conflict, InvalidRequest, NotFound, quoted
 from voices.store.database import Database
 from voices.store.paging import Page, page
 from voices.store.tables import VoiceProfile
@@ -47,7 +49,7 @@ class Profiles:
             named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MAX_LISTED)).all()
         if len(named) > 1:
             ids = ", ".join(profile.id for profile in named)
-            message = f"Several voices are named {name!r}; name one by its id, such as {ids}."
+            message = f"Several voices are named {quoted(name)}; name one by its id, such as {ids}."
             raise InvalidRequest(message, code="voice_ambiguous")
         return named[0] if named else None
 
@@ -56,6 +58,15 @@ class Profiles:
         with self._database.reading() as session:
             same = _of(owner).where(VoiceProfile.user_id == user_id, VoiceProfile.name == name)
             return session.scalar(same) is not None
+
+    def free_name(self, owner: str, user_id: str, name: str) -> str:
+        """This name if the user has no voice of it, or with the first number that makes it a new one."""
+        base = re.sub(r" \d+$", "", name)
+        alike = select(VoiceProfile.name).filter_by(owner=owner, user_id=user_id)
+        with self._database.reading() as session:
+            taken = set(session.scalars(alike.where(VoiceProfile.name.startswith(base, autoescape=True))))
+        names = chain([name], (f"{base} {number}" for number in count(2)))
+        return next(each for each in names if each not in taken)
 
     def page(
         self, owner: str, *, after: str | None, limit: int, user_id: str | None = None
@@ -129,12 +140,12 @@ def unpacked(data: bytes) -> np.ndarray:
 
 
 def name_taken(name: str) -> Conflict:
-    message = f"There is a voice named {name!r} already; choose another name, or delete that voice first."
+    message = f"There is a voice named {quoted(name)} already; choose another name, or delete that one first."
     return Conflict(message, code="voice_name_taken")
 
 
 def no_voice(voice_id: str) -> NotFound:
-    return NotFound(f"There is no voice {voice_id!r}.", code="voice_not_found")
+    return NotFound(f"There is no voice {quoted(voice_id)}.", code="voice_not_found")
 
 
 def _of(owner: str) -> Select[VoiceProfile]:

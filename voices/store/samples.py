@@ -4,7 +4,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
-from errors import InvalidRequest, NotFound
+from errors import InvalidRequest, NotFound, quoted
 from voices.store.database import Database
 from voices.store.profiles import no_voice, packed, unpacked
 from voices.store.tables import VoiceProfile, VoiceSample
@@ -30,13 +30,17 @@ class Samples:
         return profile
 
     def remove(self, owner: str, voice_id: str, sample_id: str) -> VoiceProfile:
-        with self._database.writing() as session:
+
+        def delete(session: Session) -> VoiceProfile:
             profile = _locked(session, owner, voice_id)
             found = [sample for sample in profile.samples if sample.id == sample_id]
             if not found:
-                raise NotFound(f"This voice has no recording {sample_id!r}.", code="sample_not_found")
+                message = f"This voice has no recording {quoted(sample_id)}."
+                raise NotFound(message, code="sample_not_found")
             profile.samples.remove(found[0])
-        return profile
+            return profile
+
+        return self._database.deleting(delete)
 
     def codes(self, sample: VoiceSample) -> np.ndarray:
         """int64 (8, T), of the codec that the sample names."""

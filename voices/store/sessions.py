@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from errors import NotFound, VoiceServerError
+from errors import NotFound, VoiceServerError, quoted
 from voices.store.database import Database
 from voices.store.tables import SessionState, VoiceCloneSession
 
@@ -43,7 +43,7 @@ class Sessions:
             chosen = select(VoiceCloneSession).where(VoiceCloneSession.voice_id == voice_id)
             found = transaction.scalar(chosen.where(VoiceCloneSession.owner == owner))
         if found is None:
-            raise NotFound(f"There is no onboarding of a voice {voice_id!r}.", code="voice_not_found")
+            raise NotFound(f"There is no onboarding of a voice {quoted(voice_id)}.", code="voice_not_found")
         return found
 
     def sweep(self) -> None:

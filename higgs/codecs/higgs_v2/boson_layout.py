@@ -42,6 +42,18 @@ def to_native(tensors: Tensors, strides: int) -> Tensors:
     return renamed
 
 
+def count_strides(tensors: Tensors) -> int:
+    """How many strides the DAC has: its decoder is a convolution, a block a stride, a Snake, a convolution.
+
+    Raises:
+        KeyError: There is no decoder.
+    """
+    layers = {int(name.split(".")[2]) for name in tensors if name.startswith("decoder_2.model.")}
+    if not layers:
+        raise KeyError("decoder_2.model.0.weight")
+    return max(layers) - 2
+
+
 def acoustic_names(boson: str, native: str, strides: int, block: list[str]) -> dict[str, str]:
     """boson's names of an encoder's or decoder's layers, and the native ones; `block` lists a block's."""
     names = {"0": "conv1", f"{strides + 1}": "snake1", f"{strides + 2}": "conv2"}

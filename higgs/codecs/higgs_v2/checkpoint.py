@@ -15,12 +15,12 @@ from audio.frames import HOP, SAMPLE_RATE
 from errors import StartError
 from higgs.codecs.higgs_v2 import boson_layout
 from higgs.codecs.higgs_v2.network import CodecNetwork
-from higgs.model.weights import compare, read_json, read_tensors, read_weights
+from higgs.model.weights import SUFFIXES, compare, names_in, read_json, read_weights, weight_files
 
 Tensors = dict[str, torch.Tensor]
 
 NATIVE_MODEL_TYPE = "higgs_audio_v2_tokenizer"
-V3_MODEL_TYPE = "higgs_multimodal_qwen3"
+BOSON_QUANTIZER = "quantizer.vq.layers."
 INNER_CODEC = "tied.embedding.modality_embeddings.0.model."  # where v3's weights hold the codec's
 
 TRAINING_ONLY = ("decoder_semantic.", "fc_post1.", "fc1.", "semantic_model.masked_spec_embed")
@@ -43,40 +43,46 @@ def load_network(folder: Path) -> CodecNetwork:
 
 
 def read_native(folder: Path) -> tuple[dict[str, Any], Tensors]:
-    """The config and the tensors of a folder in any layout, in transformers' form."""
+    """The config and the tensors of a folder in any layout, in transformers' form.
+
+    The names of the tensors decide what a folder holds, not its config.json: the hub's repository was
+    rewritten piece by piece, and for a time held transformers' config, the language model's safetensors and
+    the codec in boson's model.pth.
+    """
     config = read_json(folder / "config.json")
-    if config.get("model_type") == V3_MODEL_TYPE:
-        return read_inner(folder)
-    if config.get("model_type") == NATIVE_MODEL_TYPE:
-        return config, inference_tensors(read_weights(folder))
-    if "ratios" not in config:
-        raise StartError(
-            f"{folder}/config.json is not that of a Higgs Audio codec: neither the model_type "
-            f"{NATIVE_MODEL_TYPE!r} nor boson's `ratios` stands in it. Choose another one with HIGGS_CODEC."
-        )
-    # The hub's repository once held the language model's safetensors beside the codec's model.pth.
-    pth = folder / "model.pth"
-    weights = read_tensors(pth).items() if pth.is_file() else read_weights(folder)
-    tensors = boson_layout.to_native(inference_tensors(weights), len(config["ratios"]))
+    suffix, prefix, is_boson = find_quantizer(folder)
+    tensors = inference_tensors(read_weights(folder, prefix, [suffix]))
     try:
-        return boson_layout.native_config(config, tensors), tensors
+        if is_boson:
+            tensors = boson_layout.to_native(tensors, boson_layout.count_strides(tensors))
+        if config.get("model_type") == NATIVE_MODEL_TYPE:
+            return config, tensors
+        known = config if "ratios" in config else boson_layout.widths(tensors)
+        return boson_layout.native_config(known, tensors), tensors
     except KeyError as error:
         raise StartError(
             f"The codec in {folder} lacks {error} in its config.json or its weights. Download it again."
         ) from error
 
 
-def read_inner(folder: Path) -> tuple[dict[str, Any], Tensors]:
-    """The codec within the weights of a v3 model, whose config.json says nothing of it."""
-    tensors = inference_tensors(read_weights(folder, INNER_CODEC))
-    if not tensors:
-        raise StartError(f"The weights in {folder} hold no codec. Name one with HIGGS_CODEC.")
-    try:
-        return boson_layout.native_config(boson_layout.widths(tensors), tensors), tensors
-    except KeyError as error:
-        raise StartError(
-            f"The codec in the weights of {folder} lacks {error}. Download them again."
-        ) from error
+def find_quantizer(folder: Path) -> tuple[str, str, bool]:
+    """Where a folder holds a codec.
+
+    Returns:
+        The suffix of its files, the prefix of its tensors' names, and whether the names are boson's.
+
+    Raises:
+        StartError: No file holds a codec.
+    """
+    for suffix in SUFFIXES:
+        names = [name for path in weight_files(folder, suffix) for name in names_in(path)]
+        for prefix in ("", INNER_CODEC):
+            if any(name.startswith(f"{prefix}quantizer.") for name in names):
+                return suffix, prefix, any(name.startswith(prefix + BOSON_QUANTIZER) for name in names)
+    raise StartError(
+        f"The weights in {folder} hold no Higgs Audio codec: no tensor is named quantizer. "
+        "Name the codec's folder or hub id with HIGGS_CODEC."
+    )
 
 
 def parse_config(folder: Path, config: dict[str, Any]) -> HiggsAudioV2TokenizerConfig:

@@ -1,7 +1,6 @@
 """The published codec as a whole: encode a clip, decode a stream of codes."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ from audio.frames import CODEBOOKS, HOP
 from higgs.codecs.higgs_v2.checkpoint import load_network
 from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
 from higgs.codecs.higgs_v2.network import CodecNetwork
+from higgs.devices import on_stream
 
 CONTEXT = 10  # frames on each side that a frame's samples depend on: the reach of the decoder's convolutions
 MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
-MAX_BATCH = 2000  # frames of several streams, likewise
+MAX_BATCH = 1000  # frames of several streams, likewise
 
 
 class WaveformCodec:
@@ -27,9 +27,13 @@ class WaveformCodec:
 
     def __init__(self, network: CodecNetwork) -> None:
         self.network = network.eval().requires_grad_(False)
-        self._aside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        self._aside: torch.cuda.Stream | None = None
         self._decode_row: Callable[[torch.Tensor], torch.Tensor] = self._decode_alone
-        if self._aside is not None:
+        if self.device.type == "cuda":
+            # TF32 would change codes. Set once: torch.backends.cudnn.flags is process-wide, too, turns cuDNN
+            # off unless told otherwise, and isn't made for threads.
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+            self._aside = torch.cuda.Stream(self.device)
             self._decode_row = DynamicBatcher(self._decode, most=CODEBOOKS * MAX_BATCH)
 
     @classmethod
@@ -52,7 +56,7 @@ class WaveformCodec:
         if frames == 0:
             return torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
         samples = torch.from_numpy(np.ascontiguousarray(waveform[: frames * HOP], dtype=np.float32))
-        with self._exactly():
+        with on_stream(self._aside):
             return self.network.encode(samples.to(self.device)[None, None])[0].cpu()
 
     def decoder(self) -> "WaveformDecoder":
@@ -61,19 +65,12 @@ class WaveformCodec:
     @torch.inference_mode()
     def _decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes [B, 8, T] to samples [B, 960·T] on the CPU."""
-        with self._exactly():
+        with on_stream(self._aside):
             return self.network.decode(codes.to(self.device))[:, 0].cpu()
 
     def _decode_alone(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes [8, T] to samples [960·T]."""
         return self._decode(codes[None])[0]
-
-    @contextmanager
-    def _exactly(self) -> Iterator[None]:
-        """In float32 to the full, on the codec's own stream."""
-        aside = torch.cuda.stream(self._aside) if self._aside is not None else nullcontext()
-        with torch.backends.cudnn.flags(allow_tf32=False), aside:
-            yield
 
 
 class WaveformDecoder:

@@ -10,15 +10,14 @@ import numpy as np
 
 from audio import pitch
 from audio.frames import SAMPLE_RATE
+from higgs.codecs.vocoder.bands import FFT, NARROW, Bands
 
 STEP = 240
 STEPS_PER_FRAME = 4
-FFT = 1024
-BANDS = 64
-TOP_HZ = 8000.0
+BANDS, TOP_HZ = NARROW.count, NARROW.top_hz
 VOICING_EDGES = (0.0, 1000.0, 2000.0, 4000.0, 8000.0)
 VOICINGS = len(VOICING_EDGES) - 1
-LOG_FLOOR = -16.0
+LOG_FLOOR = NARROW.log_floor
 PITCH_WINDOW = 1024
 UNVOICED_HZ = 160.0
 
@@ -26,36 +25,13 @@ UNVOICED_HZ = 160.0
 @dataclass(frozen=True)
 class Features:
     """F steps of 10 ms: log_f0 (F,) in ln Hz, bridged over unvoiced steps; voiced (F,) of 0 or 1; voicing
-    (F, 4) in 0..1, the periodic share of each band; envelope (F, 64), ln power per mel band."""
+    (F, 4) in 0..1, the periodic share of each band, which isn't heard (see synthesis), (F, 0) where it isn't
+    measured; envelope (F, bands), ln power per mel band."""
 
     log_f0: np.ndarray
     voiced: np.ndarray
     voicing: np.ndarray
     envelope: np.ndarray
-
-
-def mel(hertz: np.ndarray | float) -> np.ndarray:
-    return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
-
-
-def band_centres() -> np.ndarray:
-    """Centre frequencies (64,) in Hz, evenly spaced in mel over 0..8 kHz."""
-    middles = (np.arange(BANDS) + 0.5) * mel(TOP_HZ) / BANDS
-    return 700.0 * np.expm1(middles / 1127.0)
-
-
-def band_weights() -> np.ndarray:
-    """Triangles (513, 64) that average the bins of a power spectrum into mel bands."""
-    bins = mel(np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT) / mel(TOP_HZ) * BANDS - 0.5
-    weights = np.maximum(0, 1 - np.abs(bins[:, None] - np.arange(BANDS)))
-    # The lowest bands are narrower than a bin: they read the two bins around their centre.
-    centre = band_centres() * FFT / SAMPLE_RATE
-    between = np.maximum(0, 1 - np.abs(np.arange(FFT // 2 + 1)[:, None] - centre))
-    weights = np.where(weights.sum(0) < 1, between, weights)
-    return weights / weights.sum(0)
-
-
-BAND_WEIGHTS = band_weights()
 
 
 def frames_of(waveform: np.ndarray, size: int) -> np.ndarray:
@@ -109,15 +85,16 @@ def bridged(f0: np.ndarray) -> np.ndarray:
     return np.interp(np.arange(len(f0)), voiced, np.log(f0[voiced]))
 
 
-def analyse(waveform: np.ndarray) -> Features:
-    """Features of a float waveform (N,) at 24 kHz, N // 960 · 4 steps."""
+def analyse(waveform: np.ndarray, bands: Bands = NARROW) -> Features:
+    """Features of a float waveform (N,) at 24 kHz, N // 960 · 4 steps; voicing only of the narrow bands."""
     waveform = np.asarray(waveform, np.float32)
     around = frames_of(waveform, PITCH_WINDOW)
     f0 = pitch.track(around, SAMPLE_RATE)
     voiced = f0 > 0
     log_f0 = bridged(f0)
     power = smoothed_power(frames_of(waveform, FFT), np.where(voiced, np.exp(log_f0), UNVOICED_HZ))
-    envelope = np.maximum(np.log(np.maximum(power @ BAND_WEIGHTS, 1e-12)), LOG_FLOOR)
-    voicing = band_voicing(around, np.exp(log_f0)) * voiced[:, None]
+    envelope = np.maximum(np.log(np.maximum(power @ bands.weights, 1e-12)), bands.log_floor)
+    measured = bands == NARROW
+    voicing = band_voicing(around, np.exp(log_f0)) * voiced[:, None] if measured else np.zeros((len(f0), 0))
     as_float = (np.asarray(part, np.float32) for part in (log_f0, voiced, voicing, envelope))
     return Features(*as_float)

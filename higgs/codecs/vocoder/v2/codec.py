@@ -1,0 +1,154 @@
+"""The second codec as a whole: 24 kHz waveform → codes (8, T) → waveform, whole or in pieces."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from errors import StartError
+from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME, Features, analyse
+from higgs.codecs.vocoder.bands import WIDE
+from higgs.codecs.vocoder.speaker import (
+    Speaker,
+    absolute,
+    loudness,
+    pitch_code,
+    pitch_of_codes,
+    speaker_of,
+)
+from higgs.codecs.vocoder.synthesis import Synthesis
+from higgs.codecs.vocoder.v2.network import (
+    BANDS,
+    CONTEXT,
+    SILENCE,
+    UNREAD,
+    VOICE_BOOKS,
+    VocoderNetwork2,
+    prosody_vector,
+)
+
+MODEL_TYPE = "higgs_vocoder_codec_2"
+MARGIN = 16  # steps of silence around a clip, so that its edges are coded alike alone and in a batch
+MAX_PITCH_DEVIATION = 3.5  # of the voice's spread
+
+
+def voice_codes(network: VocoderNetwork2, speaker: Speaker) -> torch.Tensor:
+    """Codes (3,) of a voice."""
+    timbre = torch.from_numpy(np.asarray(speaker.timbre, np.float32))
+    return torch.cat([torch.tensor([pitch_code(speaker)]), network.timbres.quantise(timbre)[0]])
+
+
+def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor) -> list[torch.Tensor]:
+    """Envelope (F, 80), pitch (F,) and voiced (F,) of a clip relative to its voice codes (3,)."""
+    level, spread = (float(value) for value in pitch_of_codes(voice[0].numpy()))
+    log_f0, voiced, envelope = map(torch.from_numpy, (features.log_f0, features.voiced, features.envelope))
+    relative = (envelope - loudness(features.envelope) - timbre).clamp(min=SILENCE)
+    return [relative, ((log_f0 - level) / spread).clamp(-MAX_PITCH_DEVIATION, MAX_PITCH_DEVIATION), voiced]
+
+
+@torch.no_grad()
+def encode_clips(network: VocoderNetwork2, clips: list[Features], voices: torch.Tensor) -> list[torch.Tensor]:
+    """Codes (8, T) of clips, each relative to its row of voices (B, 3); encoded as one batch."""
+    vectors = network.voice_vector(voices)
+    relative = [encoder_inputs(*clip) for clip in zip(clips, voices, vectors[:, -BANDS:], strict=True)]
+    lengths = [len(parts[1]) for parts in relative]
+    batch = []
+    for part, fill in enumerate((SILENCE, 0.0, 0.0)):
+        rows = [clip[part] for clip in relative]
+        ends = [(MARGIN, max(lengths) - length + MARGIN) for length in lengths]
+        sides = [(0, 0, *end) if row.dim() == 2 else end for row, end in zip(rows, ends, strict=True)]
+        batch.append(torch.stack([F.pad(r, s, value=fill) for r, s in zip(rows, sides, strict=True)]))
+    envelope, pitch, voiced = batch
+    content, _ = network.contents.quantise(network.encoder(envelope, voiced, vectors))
+    prosody = network.prosodies(prosody_vector(pitch, voiced))
+    codes = torch.cat([prosody[None], content]).transpose(0, 1)
+    start = MARGIN // STEPS_PER_FRAME
+    found = []
+    for row, voice, length in zip(codes, voices, lengths, strict=True):
+        frames = length // STEPS_PER_FRAME
+        constant = torch.cat([torch.tensor([UNREAD]), voice])
+        found.append(torch.cat([constant[:, None].expand(-1, frames), row[:, start : start + frames]]))
+    return found
+
+
+class VocoderCodec2:
+    """See higgs.codecs.base.Codec. Bandwidth 12 kHz; the waveform is resynthesised, so its phase is not the
+    input's."""
+
+    def __init__(self, network: VocoderNetwork2) -> None:
+        self.network = network.eval().requires_grad_(False)
+        # Rounding differs with a piece's length and adds up in the phase of the pulses: in float64 it
+        # can't be seen.
+        self.network.decoder.double()
+
+    @classmethod
+    def load(cls, folder: Path) -> "VocoderCodec2":
+        """Read config.json and model.safetensors; StartError where they don't fit."""
+        config = json.loads((folder / "config.json").read_text())
+        if config.get("model_type") != MODEL_TYPE:
+            raise StartError(
+                f"{folder}/config.json is not of a {MODEL_TYPE}: it says {config.get('model_type')!r}."
+            )
+        network = VocoderNetwork2()
+        try:
+            network.load_state_dict(load_file(folder / "model.safetensors"))
+        except (OSError, RuntimeError) as error:
+            raise StartError(
+                f"The codec in {folder} can't be loaded: {error}. Fetch the folder again."
+            ) from error
+        return cls(network)
+
+    def encode(self, waveform: np.ndarray) -> torch.Tensor:
+        """Codes (8, N // 960) of float samples (N,) at 24 kHz mono."""
+        features = analyse(waveform, WIDE)
+        if not len(features.log_f0):
+            return torch.zeros(8, 0, dtype=torch.int64)
+        voice = voice_codes(self.network, speaker_of(features))
+        return encode_clips(self.network, [features], voice[None])[0]
+
+    def decoder(self) -> "VocoderDecoder2":
+        return VocoderDecoder2(self.network)
+
+
+class VocoderDecoder2:
+    """See higgs.codecs.base.CodecDecoder. Holds back three frames, which the network reads ahead."""
+
+    ahead = CONTEXT
+
+    def __init__(self, network: VocoderNetwork2) -> None:
+        self._network = network
+        self._codes = torch.zeros(8, 0, dtype=torch.int64)
+        self._started = False
+        self._synthesis = Synthesis(WIDE)
+
+    def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
+        """Samples that the codes (8, t) settle; the stream's first and last frame are repeated beyond its
+        ends."""
+        waiting = torch.cat([self._codes, codes.to("cpu", torch.int64)], dim=1)
+        if not waiting.shape[1]:
+            return np.zeros(0, np.float32)
+        if not self._started:
+            waiting = torch.cat([waiting[:, :1].expand(8, CONTEXT), waiting], dim=1)
+            self._started = True
+        if last:
+            waiting = torch.cat([waiting, waiting[:, -1:].expand(8, CONTEXT)], dim=1)
+        self._codes = waiting[:, -2 * CONTEXT :]
+        if waiting.shape[1] <= 2 * CONTEXT:
+            return np.zeros(0, np.float32)
+        return self._synthesis.push(self._features(waiting), last)
+
+    def _features(self, codes: torch.Tensor) -> Features:
+        """Features of the frames of codes (8, t + 6) that have their context."""
+        out = self._network.decode(codes[None])[0].numpy()
+        inner = codes[VOICE_BOOKS, CONTEXT:-CONTEXT].T.repeat_interleave(STEPS_PER_FRAME, 0)
+        level, spread = pitch_of_codes(inner[:, 0].numpy())
+        timbre = self._network.voice_vector(inner)[:, -BANDS:].numpy()
+        return Features(
+            log_f0=level + spread * out[:, BANDS],
+            voiced=1 / (1 + np.exp(-out[:, BANDS + 1])),
+            voicing=np.zeros((len(out), 0)),
+            envelope=absolute(out[:, :BANDS], timbre, WIDE),
+        )

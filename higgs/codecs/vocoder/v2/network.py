@@ -1,0 +1,121 @@
+"""The learned half of the second codec: features relative to a voice ↔ codes.
+
+Per frame of 40 ms: codebook 0 what is being read, 1 pitch level and range, 2 and 3 the timbre, 4 the prosody
+of its four steps, 5 to 7 the envelope, each correcting what the ones before left over. Codebook 0 tells
+(symbol · 2 + word) · 5 + left: a phone or pause (see higgs.prompts.pronunciation), whether its word is odd,
+and the frames of it left. Sound says nothing certain of phones, so the encoder leaves it at UNREAD.
+Shapes: B batch, T frames, 4·T steps.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
+from higgs.codecs.vocoder.bands import WIDE
+from higgs.codecs.vocoder.network import Codebook, ResidualCodebooks
+from higgs.codecs.vocoder.speaker import pitch_of_codes
+
+BANDS = WIDE.count
+READING_BOOK, PITCH_BOOK, TIMBRE_BOOKS, PROSODY_BOOK = 0, 1, slice(2, 4), 4
+VOICE_BOOKS, CONTENT_BOOKS = slice(1, 4), slice(5, 8)
+TIMBRES, CONTENT = 2, 3
+SYMBOLS, WORDS, LEFT = 96, 2, 5
+UNREAD = 1023
+VOICE, PROSODY = 2 + BANDS, 2 * STEPS_PER_FRAME
+LATENT, HIDDEN, WIDE_HIDDEN = 64, 192, 384
+CONTEXT = 3
+SILENCE = -8.0
+OUT = BANDS + 2
+
+
+def reading_code(symbol: int, word: int, left: int) -> int:
+    """The code of codebook 0 for a symbol (0..95), its word's number and the frames of it left."""
+    return (symbol * WORDS + word % WORDS) * LEFT + min(left, LEFT - 1)
+
+
+class Encoder(nn.Module):
+    """Envelope relative to the voice (B, 4T, 80) → latents (B, T, 64): a projection of the frame, corrected
+    by convolutions over its surroundings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.voice = nn.Linear(VOICE, HIDDEN)
+        self.first = nn.Conv1d(BANDS + 1, HIDDEN, 3, padding=1)
+        self.halve = nn.Conv1d(HIDDEN, HIDDEN, 4, stride=2, padding=1)
+        self.quarter = nn.Conv1d(HIDDEN, 2 * HIDDEN, 4, stride=2, padding=1)
+        self.last = nn.Linear(2 * HIDDEN, LATENT)
+        self.projection = nn.Linear(STEPS_PER_FRAME * BANDS, LATENT)
+
+    def forward(self, envelope: torch.Tensor, voiced: torch.Tensor, voice: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([envelope / 3, voiced[..., None]], dim=-1).transpose(1, 2)
+        x = F.gelu(self.first(x) + self.voice(voice)[..., None])
+        x = F.gelu(self.quarter(F.gelu(self.halve(x))))
+        frames = envelope.unflatten(1, (-1, STEPS_PER_FRAME)).flatten(2)
+        return self.projection(frames) + self.last(x.transpose(1, 2))
+
+
+class Decoder(nn.Module):
+    """Reading, latents, prosody and voice of frames → features of their steps; each frame reads three on
+    either side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (LATENT, PROSODY, VOICE)
+        self.latent, self.prosody, self.voice = (nn.Linear(size, WIDE_HIDDEN) for size in sizes)
+        # The last row of both stands for what is unread.
+        self.symbol, self.left = (nn.Embedding(count + 1, WIDE_HIDDEN) for count in (SYMBOLS, LEFT))
+        for table in (self.symbol, self.left):
+            nn.init.zeros_(table.weight)
+        self.convolutions = nn.ModuleList(nn.Conv1d(WIDE_HIDDEN, WIDE_HIDDEN, 3) for _ in range(CONTEXT))
+        self.mixers = nn.ModuleList(nn.Conv1d(WIDE_HIDDEN, WIDE_HIDDEN, 1) for _ in range(CONTEXT))
+        self.out = nn.Linear(WIDE_HIDDEN, STEPS_PER_FRAME * OUT)
+        self.projection = nn.Linear(LATENT, STEPS_PER_FRAME * BANDS)
+
+    def forward(
+        self, reading: torch.Tensor, latent: torch.Tensor, prosody: torch.Tensor, voice: torch.Tensor
+    ) -> torch.Tensor:
+        """Codes of codebook 0 (B, T + 6) and (B, T + 6, ·) with their context → (B, 4T, 82): envelope, pitch,
+        voiced logit."""
+        unread = reading >= SYMBOLS * WORDS * LEFT
+        symbol = self.symbol((reading // (WORDS * LEFT)).masked_fill(unread, SYMBOLS))
+        left = self.left((reading % LEFT).masked_fill(unread, LEFT))
+        x = (symbol + left + self.latent(latent) + self.prosody(prosody) + self.voice(voice)).transpose(1, 2)
+        for convolution, mixer in zip(self.convolutions, self.mixers, strict=True):
+            x = x[..., 1:-1] + mixer(F.gelu(convolution(x)))
+        out = self.out(x.transpose(1, 2)).reshape(len(latent), -1, OUT)
+        direct = self.projection(latent[:, CONTEXT:-CONTEXT]).reshape(len(latent), -1, BANDS)
+        return torch.cat([out[..., :BANDS] + direct, out[..., BANDS:]], dim=-1)
+
+
+def prosody_vector(pitch: torch.Tensor, voiced: torch.Tensor) -> torch.Tensor:
+    """Pitch relative to the voice (B, 4T) and voiced (B, 4T) → rows (B, T, 8) to quantise."""
+    parts = torch.stack([pitch * (0.25 + 0.75 * voiced), 1.5 * voiced], -1)
+    return parts.reshape(len(parts), -1, PROSODY)
+
+
+class VocoderNetwork2(nn.Module):
+    """Codebooks, encoder and decoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timbres = ResidualCodebooks(TIMBRES, BANDS)
+        self.prosodies = Codebook(PROSODY)
+        self.contents = ResidualCodebooks(CONTENT, LATENT)
+        self.encoder, self.decoder = Encoder(), Decoder()
+
+    def voice_vector(self, voice_codes: torch.Tensor) -> torch.Tensor:
+        """Codes of codebooks 1 to 3 (..., 3) → (..., 82): pitch level and spread, mean envelope."""
+        level, spread = (
+            torch.as_tensor(part, dtype=torch.float32) for part in pitch_of_codes(voice_codes[..., 0].numpy())
+        )
+        timbre = self.timbres.look_up(voice_codes[..., 1:].movedim(-1, 0))
+        return torch.cat([(level[..., None] - 5) * 2, torch.log(spread)[..., None] + 2, timbre], dim=-1)
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes (B, 8, T + 6) with three frames of context on each side → (B, 4T, 82), see Decoder."""
+        voice = self.voice_vector(codes[:, VOICE_BOOKS].transpose(1, 2))
+        latent = self.contents.look_up(codes[:, CONTENT_BOOKS].transpose(0, 1))
+        inputs = (latent, self.prosodies.look_up(codes[:, PROSODY_BOOK]), voice)
+        dtype = self.decoder.out.weight.dtype
+        return self.decoder(codes[:, READING_BOOK], *(part.to(dtype) for part in inputs))

@@ -1,0 +1,155 @@
+"""One account of a GPU's memory: what a model takes there, decided before its weights are downloaded.
+
+Everything that is ever held is in it: weights, the keys and values of the streams, of the prompt that is read
+and of the voices that are kept, graphs, the codec and what its work needs, and the libraries' workspaces.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from errors import DoesNotFit
+from higgs.model.config import HiggsConfig
+from higgs.model.transformer import HiggsModel
+
+CPU_SLOTS = 8
+MAX_SLOTS = 64
+ENOUGH_SLOTS = 4  # rather fewer positions than fewer slots, where neither was asked for
+SMALLER_POSITIONS = (4096, 2048, 1024)
+MIN_PREFIX = 1024  # positions: a voice of 30 s
+
+CODEC_WEIGHTS = 810_000_000  # float32
+# A recording of 30 s: five activations of the first block, 64 channels at the full rate. Frames to decode
+# (WaveformCodec.MOST_TOGETHER): five of the last block, 32 channels.
+CODEC_WORK = 5 * 4 * 24_000 * (30 * 64 + 40 * 32)
+GRAPH = 8 * 2**20  # bytes of one CUDA graph of a step
+LIBRARIES = 700 * 2**20  # kernels that are loaded when first used, workspaces of cuBLAS and cuDNN
+FRAGMENTS = 0.02  # of all: what the allocator can't use
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What is made room for.
+
+    Attributes:
+        slots: Streams that speak at once.
+        positions: Of a prompt and its speech together.
+        prefix_positions: Of voices that are kept.
+        parts: Bytes by consumer; empty on a CPU.
+    """
+
+    slots: int
+    positions: int
+    prefix_positions: int
+    parts: dict[str, int]
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {gigabytes(count)}" for name, count in self.parts.items())
+        return f"{self.slots} slots of {self.positions} positions: {parts}"
+
+
+def plan_memory(
+    config: HiggsConfig,
+    dtype: torch.dtype,
+    free: int | None,
+    *,
+    slots: int | None = None,
+    positions: int,
+    exact_positions: bool = False,
+    codec: bool = True,
+) -> MemoryPlan:
+    """Plan the memory of a device.
+
+    Args:
+        dtype: Of the weights.
+        free: Bytes that are free there before the model is loaded; None: no bound (a CPU).
+        slots: Streams wanted; None: as many as fit, up to MAX_SLOTS.
+        positions: Wanted; fewer where they would leave fewer than ENOUGH_SLOTS, unless they are exact.
+        codec: Whether the codec is on the device, too.
+
+    Raises:
+        DoesNotFit: With the numbers and a remedy.
+    """
+    if free is None:
+        return MemoryPlan(slots or CPU_SLOTS, positions, 2 * positions, {})
+    weights = weight_bytes(config, dtype)
+    smaller = [] if exact_positions else [fewer for fewer in SMALLER_POSITIONS if fewer < positions]
+    plans = [_fit(config, dtype, free, weights, slots, count, codec) for count in (positions, *smaller)]
+    fitting = [plan for plan in plans if plan is not None]
+    if not fitting:
+        raise DoesNotFit(_message(config, dtype, free, weights, slots, positions, codec))
+    enough = [plan for plan in fitting if slots is not None or plan.slots >= ENOUGH_SLOTS]
+    return enough[0] if enough else max(fitting, key=lambda plan: plan.slots)
+
+
+def weight_bytes(config: HiggsConfig, dtype: torch.dtype) -> int:
+    """Of the language model; the tied head counts once."""
+    with torch.device("meta"):
+        model = HiggsModel(config)
+    return sum(weight.numel() for weight in model.parameters()) * dtype.itemsize
+
+
+def position_bytes(config: HiggsConfig, dtype: torch.dtype) -> int:
+    """Keys and values of one position in all layers."""
+    return config.layers * 2 * config.kv_heads * config.head_dim * dtype.itemsize
+
+
+def gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
+
+
+def _fit(
+    config: HiggsConfig,
+    dtype: torch.dtype,
+    free: int,
+    weights: int,
+    slots: int | None,
+    positions: int,
+    codec: bool,
+) -> MemoryPlan | None:
+    """The plan for so many positions; None if it doesn't fit."""
+    fixed = {"weights": weights, "libraries": LIBRARIES + int(FRAGMENTS * free)}
+    if codec:
+        fixed["codec"] = CODEC_WEIGHTS + CODEC_WORK
+    one = position_bytes(config, dtype)
+    slot = positions * (one + _sampler_bytes(config))
+    rest = free - sum(fixed.values()) - positions * one
+    if slots is None:
+        room = rest - GRAPH * _graphs(MAX_SLOTS, positions) - 2 * positions * one
+        slots = max(1, min(MAX_SLOTS, room // slot))
+    graphs = GRAPH * _graphs(slots, positions)
+    prefix = min(2 * positions, (rest - graphs - slots * slot) // one)
+    if prefix < min(MIN_PREFIX, positions):
+        return None
+    parts = {"slots": slots * slot, "prompt": positions * one, "voices": prefix * one, "graphs": graphs}
+    return MemoryPlan(slots, positions, prefix, fixed | parts)
+
+
+def _sampler_bytes(config: HiggsConfig) -> int:
+    """Of one column of a stream: its two random numbers per codebook, float32."""
+    return 2 * config.num_codebooks * 4
+
+
+def _graphs(slots: int, positions: int) -> int:
+    """How many graphs a step has: powers of two of rows, and of blocks of 64 positions."""
+    return (1 + (slots - 1).bit_length()) * (1 + (-(-positions // 64) - 1).bit_length())
+
+
+def _message(
+    config: HiggsConfig,
+    dtype: torch.dtype,
+    free: int,
+    weights: int,
+    slots: int | None,
+    positions: int,
+    codec: bool,
+) -> str:
+    least = weights + LIBRARIES + FRAGMENTS * free + (CODEC_WEIGHTS + CODEC_WORK if codec else 0)
+    of_kv = (2 * SMALLER_POSITIONS[-1] + MIN_PREFIX) * position_bytes(config, dtype)
+    return (
+        f"The model does not fit: {gigabytes(free)} of the device are free, but its weights take "
+        f"{gigabytes(weights)}, with codec and workspaces {gigabytes(least)}, and {slots or 1} x {positions} "
+        f"positions {gigabytes((slots or 1) * positions * position_bytes(config, dtype))}; the least that "
+        f"works is {gigabytes(least + of_kv)}. Free memory, lower HIGGS_MAX_POSITIONS or HIGGS_SLOTS, or set "
+        "HIGGS_MODEL=bundled."
+    )

@@ -1,0 +1,122 @@
+"""A model that is ready to serve: found, checked against the device's memory, and only then downloaded."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from errors import DoesNotFit, HubError
+from higgs.codecs.base import Codec, is_vocoder, load_codec
+from higgs.devices import free_memory
+from higgs.engine.memory import MemoryPlan, gigabytes, plan_memory
+from higgs.model.checkpoint import Checkpoint, load_checkpoint, peek_config
+
+log = logging.getLogger(__name__)
+
+PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What is to be loaded.
+
+    Attributes:
+        name: A folder or hub id; for load_chosen also auto or bundled.
+        codec: Likewise; None: the model's own, else the published one.
+        device: Where the model computes.
+        dtype: Of its weights; None: bfloat16 on CUDA and float32 elsewhere.
+        slots, positions, exact_positions: As of plan_memory.
+    """
+
+    name: str
+    codec: str | None
+    device: torch.device
+    dtype: torch.dtype | None
+    slots: int | None
+    positions: int
+    exact_positions: bool
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """model_id: as clients name it."""
+
+    model_id: str
+    checkpoint: Checkpoint
+    codec: Codec
+    plan: MemoryPlan
+
+
+def load(request: ModelRequest) -> LoadedModel:
+    """Load a model and its codec.
+
+    Raises:
+        StartError: The model or the codec can't be used.
+        HubError: One of the two can't be had from the hub.
+        DoesNotFit: The device is too small; nothing but config.json was downloaded then.
+    """
+    device, dtype = request.device, request.dtype or default_dtype(request.device)
+    folder = Path(request.name).expanduser()
+    plan = plan_memory(
+        peek_config(request.name),
+        dtype,
+        free_memory(device),
+        slots=request.slots,
+        positions=request.positions,
+        exact_positions=request.exact_positions,
+        codec=not (request.codec is None and is_vocoder(folder / "codec")),
+    )
+    try:
+        checkpoint = load_checkpoint(request.name, codec=request.codec, device=device, dtype=dtype)
+        codec = load_codec(str(checkpoint.codec), device)
+    except torch.OutOfMemoryError as error:
+        free = gigabytes(free_memory(device) or 0)
+        raise DoesNotFit(
+            f"Memory ran out while the model was loaded ({free} are left; planned were {plan}). "
+            "Free memory, or set HIGGS_MODEL=bundled."
+        ) from error
+    if plan.parts:
+        log.info("memory: %s", plan)
+    model_id = folder.resolve().name if folder.is_dir() else request.name
+    if checkpoint.licence:
+        log.info("%s stands under this licence: %s", model_id, checkpoint.licence.name)
+    return LoadedModel(model_id, checkpoint, codec, plan)
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def load_chosen(request: ModelRequest, bundled: Path) -> tuple[LoadedModel, str | None]:
+    """Load the model of a setting: auto, bundled, a folder or a hub id.
+
+    Args:
+        bundled: The folder of the bundled model.
+
+    Returns:
+        The model, and for auto why it is the bundled one, if it is.
+    """
+
+    def load_named(name: str) -> LoadedModel:
+        return load(replace(request, name=str(bundled) if name == "bundled" else name))
+
+    if request.name == "auto":
+        return load_auto(request.device, load_named)
+    return load_named(request.name), None
+
+
+def load_auto(device: torch.device, load: Callable[[str], LoadedModel]) -> tuple[LoadedModel, str | None]:
+    """What HIGGS_MODEL=auto serves: the published model on CUDA, else the bundled one, with why it is that.
+
+    Args:
+        load: Loads a model by its name, "bundled" among them.
+    """
+    if device.type == "cpu":
+        return load("bundled"), f"{PUBLISHED_MODEL} needs a CUDA device, and none is used here."
+    try:
+        return load(PUBLISHED_MODEL), None
+    except (HubError, DoesNotFit) as error:
+        log.warning("HIGGS_MODEL=auto serves the BUNDLED model instead of %s: %s", PUBLISHED_MODEL, error)
+        return load("bundled"), error.message

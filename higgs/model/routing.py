@@ -1,0 +1,37 @@
+"""Text and audio positions of a batch, each through a path of its own (the dual FFN of v2)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from higgs.devices import upload
+
+
+class Rows(NamedTuple):
+    """Which of the flattened rows (B·S) are text and which audio; `restore` undoes the order text, audio."""
+
+    text: torch.Tensor
+    audio: torch.Tensor
+    restore: torch.Tensor
+
+    @classmethod
+    def from_mask(cls, audio_mask: torch.Tensor, device: torch.device | None = None) -> "Rows":
+        """Of a mask, best on the CPU: to count them, a GPU would be waited for.
+
+        Args:
+            device: Where they are needed; None: where the mask is.
+        """
+        device = audio_mask.device if device is None else device
+        flat = audio_mask.flatten()
+        text, audio = (~flat).nonzero().squeeze(1), flat.nonzero().squeeze(1)
+        return cls(*(upload(rows, device) for rows in (text, audio, torch.cat((text, audio)).argsort())))
+
+
+def route(x: torch.Tensor, rows: Rows | None, text_path: nn.Module, audio_path: nn.Module) -> torch.Tensor:
+    """Send each row of x [B, S, H] through its own path only; without `rows` all are audio."""
+    if rows is None:
+        return audio_path(x)
+    flat = x.flatten(0, 1)
+    both = torch.cat((text_path(flat[rows.text]), audio_path(flat[rows.audio])))
+    return both[rows.restore].view_as(x)

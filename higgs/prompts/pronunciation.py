@@ -1,0 +1,100 @@
+# ruff: noqa: RUF001 (letters of the phonetic alphabet look like others)
+"""English words → how they are pronounced, for models whose text is phones: a table in the model's folder.
+
+A phone is a character of Kokoro's alphabet; a vowel with its stress is one symbol. In a text a symbol stands
+as a character of Unicode's private use area, so that the tokenizer's letters keep their meaning: a word that
+the table doesn't have, or that is pronounced in several ways ("read"), stays as it is spelled.
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import StartError
+
+STRESSES = ("", "ˌ", "ˈ")
+VOWELS = "AIOWYiuæɐɑɔəɜɛɪʊʌᵊᵻ"
+CONSONANTS = "bdfhjklmnpstvwzðŋɡɹʃʒʤʧθT"
+PAUSES = ("pad", ",", ".", "?", "!", ";")
+# What other front ends write for the same sound, or nearly so.
+SAME_PHONE = {
+    **{"Q": "O", "a": "æ", "e": "ɛ", "o": "ɔ", "ɒ": "ɑ", "ɚ": "ə", "ɨ": "ɪ", "r": "ɹ", "ɾ": "T", "ʔ": "t"},
+    **{"x": "k", "c": "k", "q": "k", "ç": "h", "ɲ": "n", "β": "v", "ɫ": "l", "y": "u", "ø": "ɜ", "œ": "ɜ"},
+}
+SYMBOLS = (*PAUSES, *CONSONANTS, *(stress + vowel for vowel in VOWELS for stress in STRESSES))
+NUMBER = {symbol: number for number, symbol in enumerate(SYMBOLS)}
+FIRST_CHARACTER = 0xE000
+WORD = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)*")
+PRIVATE = re.compile("[\ue000-\uf8ff]")
+TABLE_FILE = "pronunciations.json.gz"
+
+
+def character(symbol: str) -> str:
+    """The character that stands for a symbol in a text."""
+    return chr(FIRST_CHARACTER + NUMBER[symbol])
+
+
+def symbols_of(phones: str) -> list[str]:
+    """Symbols of a string of phones: stresses joined with their vowels; unknown phones are left out."""
+    found, stress = [], ""
+    for phone in phones:
+        if phone in STRESSES:
+            stress = phone
+            continue
+        phone = SAME_PHONE.get(phone, phone)
+        if phone in VOWELS:
+            found.append(stress + phone)
+            stress = ""
+        elif phone in CONSONANTS:
+            found.append(phone)
+    return found
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """Characters start..stop of a text, and what stands for them in the model's text; pronounced: symbols."""
+
+    start: int
+    stop: int
+    text: str
+    pronounced: bool
+
+
+class Pronunciations:
+    """A table of words in lower case to strings of phones."""
+
+    def __init__(self, phones: dict[str, str]) -> None:
+        self._texts = {word: "".join(map(character, symbols_of(said))) for word, said in phones.items()}
+
+    @classmethod
+    def load(cls, folder: Path) -> "Pronunciations | None":
+        """The table of a model's folder; None where it has none. StartError where it can't be read."""
+        path = folder / TABLE_FILE
+        if not path.exists():
+            return None
+        try:
+            return cls(json.loads(gzip.decompress(path.read_bytes())))
+        except (OSError, ValueError) as error:
+            raise StartError(f"{path} can't be read: {error}. Fetch the model's folder again.") from error
+
+    def __contains__(self, word: str) -> bool:
+        return bool(self._texts.get(word.lower().replace("’", "'")))
+
+    def parts(self, text: str) -> Iterator[Spelled]:
+        """The words of a text and what lies between them, in order."""
+        at = 0
+        for match in WORD.finditer(text):
+            if match.start() > at:
+                yield Spelled(at, match.start(), text[at : match.start()], False)
+            said = self._texts.get(match[0].lower().replace("’", "'"), "")
+            yield Spelled(match.start(), match.end(), said or match[0], bool(said))
+            at = match.end()
+        if at < len(text):
+            yield Spelled(at, len(text), text[at:], False)
+
+    def __call__(self, text: str) -> str:
+        """The text as the model reads it."""
+        return "".join(part.text for part in self.parts(PRIVATE.sub("", text)))

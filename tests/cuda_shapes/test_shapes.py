@@ -1,0 +1,156 @@
+"""The engine and the codec on cuda:0 from start to end, at the bundled model's, the 3B's and v3's shapes.
+
+Covers: tensors that meet on different devices, shapes that don't fit, waits for the GPU within a step or a
+capture, graphs that are missing or never replayed, and convolutions that miss cuDNN.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.subject import SHAPES, model_named, some_prompt
+from higgs.codecs.higgs_v2.checkpoint import load_network
+from higgs.codecs.higgs_v2.codec import WaveformCodec
+from higgs.engine.cuda_graphs import Graphs
+from higgs.engine.engine import Engine
+from higgs.engine.memory import plan_memory
+from higgs.engine.model_runner import StepOutput
+from higgs.engine.request import Generation
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.checkpoint import load_model
+from higgs.model.config import HiggsConfig
+from higgs.model.delay import DelayRule
+from higgs.model.transformer import HiggsModel
+from tests.cuda_shapes.fake_cuda import DEVICE, MEMORY, FakeGraph, Forbidden, Watch, fake_cuda, watched
+from tests.higgs.test_published import native_codec, native_codec_config
+from tests.published import read_shapes, write_safetensors
+
+pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="needs torch's CUDA build")
+
+BF16 = torch.bfloat16
+END = 12  # the frame at which a stream ends, and no code is one
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    with fake_cuda(monkeypatch) as watch:
+        yield watch
+
+
+class WatchedEngine(Engine):
+    """An engine whose thread sees the fake GPU, too."""
+
+    def _serve(self) -> None:
+        with watched(Watch(serving=True)):
+            super()._serve()
+
+
+def written(columns: StepOutput) -> list[list[int]]:
+    """What a GPU would have written: the same frames, and the end of the stream."""
+    return [[7] * 8 + [END] for _ in range(len(columns._written))]
+
+
+def model_of(name: str, folder: Path) -> HiggsModel:
+    if name == "bundled":
+        return load_model(Path("models/higgs-small"), DEVICE, BF16)
+    if name == "v3":
+        return model_named("v3", DEVICE, BF16)
+    write_safetensors(folder / "model.safetensors", read_shapes("higgs-v2-3b.tsv"))
+    (folder / "config.json").write_text(json.dumps(HiggsConfig().to_native_dict()), "utf-8")
+    return load_model(folder, DEVICE, BF16)
+
+
+def frames(generation: Generation) -> int:
+    return sum(piece.shape[1] for piece in generation)
+
+
+@pytest.mark.parametrize("name", ["bundled", "3b", "v3"])
+def test_the_engine_from_start_to_end(
+    name: str, watch: Watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(StepOutput, "wait", written)
+    engine = WatchedEngine(model_of(name, tmp_path), slots=2, capacity=1024)
+    runner = engine._runner
+    assert len(FakeGraph.captured) == len(runner._buckets.all()) == 2 * 5
+    assert runner._graphs._captured.keys() == runner._buckets.all()
+    prompt = some_prompt(replace(engine._prefill._model.config, eos_code=1025))
+    whole = [
+        engine.submit(prompt, SamplingOptions(top_k=None, seed=1), 200),
+        engine.submit(prompt, SamplingOptions(temperature=0), 200),
+    ]
+    # A frame is complete 8 columns behind its first code; frame 0 and the end hold no audio.
+    assert [frames(generation) for generation in whole] == [END - 1] * 2
+    assert {generation.finish_reason for generation in whole} == {"stop"}
+    short = engine.submit(prompt, SamplingOptions(), 15)
+    assert frames(short) == 15 - 8 and short.finish_reason == "length"
+    assert engine.prefix_use.hits == 2 and engine.prefix_use.misses == 1
+    engine.close()
+    assert engine.failed is None
+    assert sum(graph.replays for graph in FakeGraph.captured) >= END
+
+
+def test_a_wait_within_a_capture_is_found(watch: Watch) -> None:
+    """The watch itself: what it must raise on raises."""
+    numbers = torch.zeros(4, device=DEVICE)
+    for wrong in (
+        lambda: numbers + numbers.sum().item(),
+        lambda: numbers[numbers > 0],
+        lambda: numbers + torch.ones(4),
+        lambda: numbers.copy_(torch.ones(4)),
+        lambda: numbers.cpu(),
+    ):
+        graphs = Graphs(lambda rows, wrong=wrong: wrong())  # type: ignore[misc]
+        with pytest.raises((Forbidden, RuntimeError)), torch.inference_mode():
+            watch.capturing = True
+            try:
+                graphs(1)
+            finally:
+                watch.capturing = False
+
+
+def test_a_capture_that_fails_leaves_the_step_eager(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+    numbers = torch.zeros(4, device=DEVICE)
+
+    def step(rows: int) -> torch.Tensor:
+        if rows == 2 and watch.capturing:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return numbers[:rows] + 1
+
+    graphs = Graphs(step)
+    graphs.capture([(1,), (2,), (4,)], DEVICE)
+    assert list(graphs._captured) == [(4,)]
+    assert "no CUDA graph" in caplog.text
+    assert graphs(2).shape == (2,) and graphs(4).shape == (4,)
+
+
+def test_the_codec_encodes_and_decodes_by_cudnn(watch: Watch, tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "model.safetensors", native_codec(tmp_path), "F32")
+    (tmp_path / "config.json").write_text(json.dumps(native_codec_config()), "utf-8")
+    network = load_network(tmp_path)
+    network.load_state_dict(
+        {name: part.to(DEVICE) for name, part in network.state_dict().items()}, assign=True
+    )
+    codec = WaveformCodec(network)
+    assert codec.device == DEVICE and not torch.backends.cudnn.allow_tf32
+    with torch.no_grad():
+        codes = network.encode(torch.zeros(1, 1, 10 * 960, device=DEVICE))
+        assert codes.shape == (1, 8, 10) and codes.device == DEVICE
+        encoding = watch.convolutions
+        assert network.decode(codes).shape == (1, 1, 10 * 960)
+        assert encoding > 40 and watch.convolutions - encoding > 30
+        samples = codec._decode_row(torch.zeros(8, 25, dtype=torch.int64))
+    assert samples.shape == (25 * 960,) and samples.device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", list(SHAPES))
+def test_the_subjects_of_the_benchmark_are_made_on_the_gpu(watch: Watch, name: str) -> None:
+    model = model_named(name, DEVICE, BF16)
+    assert {part.device for part in model.state_dict().values()} == {DEVICE}
+    assert model.model.rotary.inverse.device == DEVICE and model.model.rotary.inverse.dtype == torch.float32
+    assert {weight.dtype for weight in model.parameters()} == {BF16}
+    assert plan_memory(SHAPES[name], BF16, MEMORY, positions=1024).slots > 1
+    assert model.config.opening_code in (-1, DelayRule(model.config, device=DEVICE).bos_code)

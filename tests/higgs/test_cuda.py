@@ -1,0 +1,112 @@
+"""On a GPU: graphs compute what eager steps do, bfloat16 what float32 does nearly, and a seed is a seed.
+
+Skipped without one; tests/cuda_shapes executes the same path on fake tensors.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from higgs.codecs.base import decode
+from higgs.codecs.higgs_v2.codec import WaveformCodec
+from higgs.cpu.decode import cache_for, decode_fn_for
+from higgs.cpu.sampler import model_runner_for
+from higgs.engine.engine import Engine
+from higgs.engine.kv_cache import KVCache
+from higgs.engine.sampler import SamplingOptions
+from higgs.model.transformer import HiggsModel
+from tests.golden.lm_golden import load_golden
+from tests.higgs.test_engine import clone_prompt, frames_of
+from tests.tiny import CONFIG, random_weights
+from tests.tiny_codec import NATIVE
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+DEVICE = torch.device("cuda", 0)
+
+
+def model_on_gpu(dtype: torch.dtype) -> HiggsModel:
+    with torch.device("meta"):
+        model = HiggsModel(CONFIG)
+    weights = {name: part.to(DEVICE, dtype) for name, part in random_weights(CONFIG).items()}
+    model.load_state_dict(weights, assign=True)
+    model.move_buffers(DEVICE)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(model_on_gpu(torch.float32), slots=4, capacity=512)
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_graphs_write_what_eager_steps_write(dtype: torch.dtype) -> None:
+    model = model_on_gpu(dtype)
+    cache = cache_for(model, 4, 512)
+    runner = model_runner_for(CONFIG, decode_fn_for(model, cache), cache)
+    assert runner._graphs._captured.keys() == runner._buckets.all()
+    filled = KVCache(CONFIG, 40, device=DEVICE, dtype=dtype)
+    filled.data.normal_()
+    filled.length = 40
+
+    def columns() -> list[list[list[int]]]:
+        for row, options in enumerate((SamplingOptions(), SamplingOptions(top_k=None), SamplingOptions(0))):
+            runner.start(row, filled.filled(), options, row, 60)
+        return [runner.step(3, 41 + step).wait() for step in range(50)]
+
+    by_graph = columns()
+    runner._graphs._captured.clear()
+    assert columns() == by_graph
+
+
+def test_greedy_codes_on_a_gpu_are_those_of_boson(engine: Engine) -> None:
+    golden = load_golden()["greedy"]
+    frames = frames_of(engine.submit(clone_prompt(), SamplingOptions(temperature=0, ras_window=0), 69))
+    books = [golden[1 + book : 61 + book, book] for book in range(8)]
+    assert (frames == torch.stack(books)).float().mean() > 0.9
+
+
+@torch.inference_mode()
+def test_bfloat16_logits_are_near_those_of_float32() -> None:
+    prompt = clone_prompt()
+    ids, columns, mask = (part[None] for part in (prompt.input_ids, prompt.audio_columns, prompt.audio_mask))
+    positions = torch.arange(len(prompt), device=DEVICE)[None]
+
+    def distributions(dtype: torch.dtype) -> torch.Tensor:
+        model = model_on_gpu(dtype)
+        embeddings = model.embed(ids.to(DEVICE), columns.to(DEVICE), mask.to(DEVICE))
+        return model.audio_logits(model(embeddings, mask, positions)).float().log_softmax(-1)
+
+    exact, rounded = distributions(torch.float32), distributions(torch.bfloat16)
+    divergence = (exact.exp() * (exact - rounded)).sum(-1)
+    assert divergence.mean() < 0.02
+
+
+def test_a_seed_gives_the_same_codes_in_any_company(engine: Engine) -> None:
+    options = SamplingOptions(seed=5)
+    alone = frames_of(engine.submit(clone_prompt(), options, 60))
+    others = [engine.submit(clone_prompt(), replace(options, seed=seed), 80) for seed in range(3)]
+    company = frames_of(engine.submit(clone_prompt(), options, 60))
+    for other in others:
+        frames_of(other)
+    assert (alone == company).float().mean() > 0.95, "batches round otherwise, but only now and then"
+
+
+def test_a_hostile_temperature_costs_nobody(engine: Engine) -> None:
+    frames_of(engine.submit(clone_prompt(), SamplingOptions(temperature=1e-39), 30))
+    assert frames_of(engine.submit(clone_prompt(), SamplingOptions(seed=1), 30)).shape == (8, 22)
+    assert engine.failed is None
+
+
+def test_the_codec_on_a_gpu_is_that_of_the_cpu() -> None:
+    cpu, gpu = WaveformCodec.load(NATIVE), WaveformCodec.load(NATIVE, DEVICE)
+    noise = np.random.default_rng(0).standard_normal(24_000).astype(np.float32) / 10
+    codes = cpu.encode(noise)
+    assert (gpu.encode(noise) == codes).float().mean() > 0.98
+    np.testing.assert_allclose(decode(gpu, codes), decode(cpu, codes), rtol=0, atol=1e-4)

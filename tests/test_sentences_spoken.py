@@ -1,0 +1,51 @@
+"""The bundled model speaks every sentence of a text, in its own voice and in a clone, heard by pocketsphinx.
+
+Kind of fault: speech that ends behind a short sentence, with finish_reason stop. bench.sentences_lost is the
+large form of this, with a better recogniser.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from asr.words import unheard_sentences, words_of
+from bench.listening import words_heard
+from settings import Settings
+from synthesis.planner import SpeechOptions
+from tests.live import BUNDLED_MODEL, ROOT
+from voice_cloning import VoiceCloner
+
+TEXTS = (
+    "Wash the rice. Boil the water. Add the salt.",
+    "The bus is late. We will walk to the station. It is not far from here.",
+)
+
+
+@pytest.fixture(scope="module")
+def cloner() -> Iterator[VoiceCloner]:
+    if not (BUNDLED_MODEL / "model.safetensors").exists():
+        pytest.skip(f"no bundled model at {BUNDLED_MODEL}")
+    cloner = VoiceCloner.load(Settings(model=str(BUNDLED_MODEL), device="cpu"))
+    yield cloner
+    cloner.close()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("cloned", [False, True])
+def test_every_sentence_is_spoken(cloner: VoiceCloner, text: str, cloned: bool) -> None:
+    voice = cloner.reference((ROOT / "test_audio.wav").read_bytes()) if cloned else None
+    speech = cloner.speak(text, voice, SpeechOptions(seed=1))
+    assert [part.text for part in speech.texts] == [f"{sentence}." for sentence in text[:-1].split(". ")]
+    assert all(part.end - part.start > 0.5 for part in speech.texts)
+    heard = words_heard(speech.samples)
+    assert unheard_sentences([words_of(part.text) for part in speech.texts], heard) == [], heard
+
+
+def test_streamed_and_whole_speech_are_the_same_samples_with_their_pauses(cloner: VoiceCloner) -> None:
+    options = SpeechOptions(seed=1)
+    whole = cloner.speak(TEXTS[0], None, options)
+    streamed = np.concatenate(list(cloner.stream(TEXTS[0], None, options)))
+    np.testing.assert_allclose(streamed, whole.samples, atol=1e-5)
+    pauses = len(whole.samples) - len(whole.as_spoken)
+    assert pauses == 2 * 0.25 * 24_000

@@ -1,0 +1,57 @@
+"""The API pane: its curl, Python and JavaScript are run as they stand, and give what the page gave."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page
+
+from tests.web.conftest import CLIP, download, generate
+
+QUOTES = 'It\'s "quoted", $HOME and `ticks`, in two\nlines.'
+RUNNERS = {
+    "curl": ["bash", "-e"],
+    "Python": [sys.executable, "-"],
+    "JavaScript": ["node", "--input-type=module", "-"],
+}
+
+
+def shown(page: Page, language: str) -> str:
+    page.get_by_role("tab", name=language).click()
+    return page.get_by_role("tabpanel", name=language).text_content() or ""
+
+
+def run(language: str, snippet: str, folder: Path) -> str:
+    done = subprocess.run(
+        RUNNERS[language], input=snippet, cwd=folder, capture_output=True, text=True, timeout=120, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_each_language_gives_the_very_speech(page: Page, tmp_path: Path) -> None:
+    """A snippet that is no code, quotes the text wrongly, or asks for something else."""
+    generate(page, QUOTES)
+    expected = download(page, "MP3")
+    for language in RUNNERS:
+        run(language, shown(page, language), tmp_path)
+        assert (tmp_path / "speech.mp3").read_bytes() == expected, language
+        (tmp_path / "speech.mp3").unlink()
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_each_language_clones(page: Page, tmp_path: Path) -> None:
+    """A form whose file or text gets lost."""
+    shutil.copy(CLIP, tmp_path / "test_audio.wav")
+    page.locator("#file").set_input_files(CLIP)
+    page.locator("#name").fill("Ada")
+    page.get_by_role("button", name="Create voice").click()
+    page.locator("#api-title", has_text="Clone a voice").wait_for()
+    for language in RUNNERS:
+        snippet = shown(page, language).replace("Ada", f"Ada by {language}")
+        assert f"Ada by {language}" in run(language, snippet, tmp_path)
+    names = {voice["name"] for voice in httpx.get(f"{page.url}v1/audio/voices").json()["data"]}
+    assert {"Ada by curl", "Ada by Python", "Ada by JavaScript"} <= names

@@ -1,0 +1,114 @@
+"""Cloning on the page: recorded or from a file, with its problems told, compared, and kept."""
+
+import io
+
+import numpy as np
+import soundfile
+from playwright.sync_api import Page, expect
+
+from speakers.encoder import weights_file
+from tests.web.conftest import CLIP, OpenPage, download, drop, generate, samples_of
+
+
+def choose(page: Page, data: bytes, name: str) -> None:
+    page.locator("#file").set_input_files({"name": name, "mimeType": "audio/wav", "buffer": data})
+
+
+def name_field(page: Page) -> str:
+    return page.locator("#name").input_value()
+
+
+def test_a_recorded_voice_is_cloned_and_speaks(page: Page) -> None:
+    """The whole way: countdown, level, recording, transcript, steps, comparison, and speech in that voice."""
+    page.get_by_role("button", name="Record").click()
+    page.get_by_text("Recording starts in").wait_for()
+    page.get_by_role("button", name="Stop recording").wait_for()
+    page.wait_for_timeout(8000)
+    assert float(page.locator("#recorder-place meter").evaluate("(meter) => meter.value")) > 0.3
+    expect(page.locator("#recorder-place .status")).to_contain_text("0:0")
+    page.get_by_role("button", name="Stop recording").click()
+    page.locator("#transcript-status", has_text="correct it").wait_for()
+    page.locator("#name").fill("Ada")
+    page.get_by_role("button", name="Create voice").click()
+    page.locator("#clone-status", has_text="Saved “Ada”.").wait_for()
+    steps = page.get_by_role("list", name="Progress").get_by_role("listitem")
+    assert [step.get_attribute("class") for step in steps.all()] == ["completed"] * 6
+    page.get_by_role("button", name="Play clone of Ada").wait_for()
+    page.locator("#clone-result .legend", has_text="Pitch (median").wait_for()
+    if weights_file():
+        page.locator("#clone-result .similarity", has_text="Similarity").wait_for()
+    page.get_by_role("button", name="Play original of Ada").click()
+    page.get_by_role("button", name="Switch (A/B)").click()
+    page.get_by_role("button", name="Pause clone of Ada").wait_for()
+    assert page.get_by_label("Voice", exact=True).input_value().startswith("voice_")
+    generate(page, "Good morning, this is my new voice.")
+    samples = samples_of(download(page, "WAV"))
+    assert 1.0 < len(samples) / 24_000 < 8.0
+    assert np.abs(samples).max() > 0.05
+
+
+def test_a_new_recording_forgets_the_old_words(page: Page) -> None:
+    """A name or a transcript of one recording that is sent with the next."""
+    choose(page, CLIP.read_bytes(), "ada.wav")
+    page.locator("#transcript-status", has_text="Recognised").wait_for()
+    assert len(page.locator("#transcript").input_value().split()) > 5
+    assert name_field(page) == "ada"
+    page.locator("#transcript").fill("Something else")
+    choose(page, CLIP.read_bytes(), "grace.wav")
+    expect(page.locator("#name")).to_have_value("grace")
+    assert "Something else" not in page.locator("#transcript").input_value()
+
+
+def test_clipping_is_marked_and_told(page: Page) -> None:
+    """A recording cut off at full scale, of which nobody says where."""
+    samples, rate = soundfile.read(CLIP)
+    samples[: 2 * rate] = np.clip(20 * samples[: 2 * rate], -1, 1)
+    output = io.BytesIO()
+    soundfile.write(output, samples, rate, format="WAV")
+    choose(page, output.getvalue(), "loud.wav")
+    page.locator("#issues li", has_text="Clipping (marked red) at").wait_for()
+
+
+def test_what_is_no_sound_is_refused_in_the_servers_words(open_page: OpenPage) -> None:
+    """A failed step that looks as if it went on; a message of the browser's."""
+    page = open_page(expected="400")
+    choose(page, b"Dear all,", "letter.wav")
+    page.locator("#name").fill("Nobody")
+    page.get_by_role("button", name="Create voice").click()
+    page.locator("#clone-status.bad").wait_for()
+    expect(page.locator("#steps .failed")).to_have_count(1)
+    expect(page.locator("#steps .running")).to_have_count(0)
+
+
+def test_why_nothing_can_be_recorded_is_told(open_page: OpenPage) -> None:
+    """Browsers' own words: "Permission denied", "Cannot read properties of undefined"."""
+    insecure = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined })"
+    page = open_page(script=insecure)
+    page.get_by_role("button", name="Record").click()
+    page.get_by_text("Open this page by https").wait_for()
+    refused = (
+        "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('x', 'NotAllowedError') }"
+    )
+    page = open_page(script=refused)
+    page.get_by_role("button", name="Record").click()
+    page.get_by_text("Allow it in the browser's site settings").wait_for()
+    assert page.get_by_role("button", name="Record").is_visible()
+
+
+def test_a_countdown_can_be_cancelled(page: Page) -> None:
+    page.get_by_role("button", name="Record").click()
+    page.get_by_text("Recording starts in").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#recorder-place .status")).to_be_empty()
+    assert page.get_by_role("button", name="Record").is_visible()
+
+
+def test_a_recording_dropped_anywhere_is_taken(page: Page) -> None:
+    """A drop beside the box that leaves the page; a file that the recorder's Stop overwrites."""
+    page.get_by_role("button", name="Record").click()
+    page.get_by_text("Recording starts in").wait_for()
+    drop(page, "dropped.wav", CLIP.read_bytes())
+    expect(page.locator("#recording-name")).to_have_text("dropped.wav")
+    page.locator("#transcript-status", has_text="Recognised").wait_for()
+    expect(page.locator("#recording-name")).to_have_text("dropped.wav")
+    assert page.get_by_role("button", name="Stop recording").count() == 0

@@ -1,0 +1,147 @@
+"""Text to speech on the page: what arrives plays, Stop means silence, and what broke off says so."""
+
+import os
+import signal
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.live import BUNDLED_MODEL, serve
+from tests.web.conftest import OpenPage, download, generate, keep_voice, samples_of
+
+TEXT = "Good morning, this is how the page speaks."
+LONG_TEXT = "The old lighthouse had been dark for thirty years. " * 12
+MAGIC = {"MP3": (b"ID3", b"\xff\xfb", b"\xff\xf3"), "FLAC": (b"fLaC",), "Opus": (b"OggS",)}
+
+
+def test_the_first_click_speaks_in_the_built_in_voice(page: Page) -> None:
+    """A first visit that gives nothing to hear, or hides which model it is."""
+    expect(page.locator("#model")).to_contain_text("Demonstration model higgs-small, on the CPU, no GPU")
+    page.get_by_role("button", name="Generate").click()
+    page.locator("#speech-status", has_text="real time").wait_for()
+    samples = samples_of(download(page, "WAV"))
+    assert 2.0 < len(samples) / 24_000 < 15.0
+    assert np.abs(samples).max() > 0.05
+
+
+@pytest.mark.parametrize("format", list(MAGIC))
+def test_every_format_is_of_the_same_speech(page: Page, format: str) -> None:
+    """A download that is another speech, or no file of its kind."""
+    generate(page, TEXT)
+    whole = samples_of(download(page, "WAV"))
+    data = download(page, format)
+    assert data.startswith(MAGIC[format])
+    if format == "FLAC":
+        np.testing.assert_allclose(samples_of(data), whole, atol=1e-4)
+
+
+def test_stop_works_until_silence(page: Page) -> None:
+    """A Stop button that ends with the generation, while the speech still sounds; two sounds at once."""
+    generate(page, "One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve.")
+    page.locator(".play.playing").wait_for()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_enabled()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator(".play.playing")).to_have_count(0)
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
+    generate(page, TEXT)
+    page.get_by_role("button", name="Play result 1").click()
+    expect(page.locator(".play.playing")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator(".play.playing")).to_have_count(0)
+
+
+def test_the_waveform_is_a_slider(page: Page) -> None:
+    """Speech that can't be walked through by keyboard."""
+    generate(page, TEXT)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    slider = page.get_by_role("slider", name="Position in result 1")
+    slider.press("Space")
+    slider.press("Space")
+    before = float(slider.get_attribute("aria-valuenow") or 0)
+    slider.press("ArrowRight")
+    assert float(slider.get_attribute("aria-valuenow") or 0) == pytest.approx(before + 1, abs=0.15)
+
+
+def test_stopped_midway_keeps_what_came(page: Page) -> None:
+    page.get_by_label("Text", exact=True).fill(LONG_TEXT)
+    page.get_by_role("button", name="Generate").click()
+    page.locator(".play.playing").wait_for()
+    page.locator("#speech-status", has_text="First sound").wait_for()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.locator(".result", has_text="Stopped after").get_by_text("Download the part that arrived").wait_for()
+    assert page.locator("#speech-status").text_content() == "Stopped."
+
+
+def test_a_broken_stream_is_told(open_page: OpenPage) -> None:
+    """A server that dies midway, whose half of a speech looks like a whole one."""
+    with serve(BUNDLED_MODEL) as doomed:
+        page = open_page(doomed.url, expected="ERR_")
+        page.locator("#voice option").first.wait_for(state="attached")
+        page.get_by_label("Text", exact=True).fill(LONG_TEXT)
+        page.get_by_role("button", name="Generate").click()
+        page.locator("#speech-status", has_text="First sound").wait_for()
+        assert doomed.pid is not None
+        os.kill(doomed.pid, signal.SIGKILL)
+        page.locator(".result", has_text="Incomplete: the connection broke after").wait_for()
+        assert "can't be reached" in (page.locator("#speech-status").text_content() or "")
+        assert samples_of(download(page, "WAV")).size
+        expect(page.get_by_role("button", name="MP3")).to_have_count(0)
+        page.get_by_text("Connection lost, reconnecting").wait_for()
+
+
+def test_too_long_a_text_is_kept_and_told(open_page: OpenPage) -> None:
+    """A paste that is cut without a word."""
+    page = open_page(expected="413")
+    page.locator("#voice option").first.wait_for(state="attached")
+    page.get_by_label("Text", exact=True).fill("word " * 2000)
+    expect(page.locator("#count.bad")).to_contain_text("10,000 / 4,096 characters")
+    assert len(page.get_by_label("Text", exact=True).input_value()) == 10_000
+    page.get_by_role("button", name="Generate").click()
+    page.locator("#speech-status.bad", has_text="10000 characters").wait_for()
+
+
+def test_settings_and_seed_give_the_same_again(page: Page) -> None:
+    """A setting that is not sent, or an attempt that can't be had again."""
+    page.locator("#settings summary").click()
+    page.get_by_label("Seed").fill("7")
+    generate(page, TEXT)
+    plain = samples_of(download(page, "WAV"))
+    page.get_by_label("Speed").fill("2")
+    generate(page, TEXT)
+    fast = samples_of(download(page, "WAV"))
+    assert len(fast) == pytest.approx(len(plain) / 2, rel=0.15)
+    page.get_by_role("button", name="Reuse settings: result 1").click()
+    assert page.get_by_label("Speed").input_value() == "1"
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator(".result")).to_have_count(3)
+    page.locator(".result").first.locator("summary").wait_for()
+    np.testing.assert_array_equal(samples_of(download(page, "WAV")), plain)
+
+
+def test_a_dialogue_has_a_voice_for_each_line(page: Page, open_page: OpenPage) -> None:
+    keep_voice(page.url, "Ada")
+    page.reload()
+    page.locator("#voice option", has_text="Ada").wait_for(state="attached")
+    page.get_by_text("Dialogue", exact=True).click()
+    lines = page.locator("#lines select")
+    assert lines.nth(0).input_value() == "default" and lines.nth(1).input_value().startswith("voice_")
+    page.get_by_role("button", name="Generate").click()
+    page.locator(".result .details", has_text="Built-in voice, Ada").wait_for()
+    page.locator("#speech-status", has_text="real time").wait_for()
+    expect(page.locator(".result .said")).to_contain_text("Ada: It does!")
+
+
+def test_a_voice_keeps_its_settings(page: Page) -> None:
+    voice = keep_voice(page.url, "Ada")
+    page.reload()
+    page.locator("#voice option", has_text="Ada").wait_for(state="attached")
+    page.get_by_label("Voice", exact=True).select_option("Ada")
+    page.locator("#settings summary").click()
+    page.get_by_label("Pitch").fill("3")
+    page.get_by_role("button", name="Save as this voice's default").click()
+    page.locator("#settings-status", has_text="Saved").wait_for()
+    assert httpx.get(f"{page.url}v1/audio/voices/{voice}").json()["pitch"] == 3
+    page.get_by_label("Voice", exact=True).select_option("Built-in voice")
+    assert page.get_by_label("Pitch").input_value() == "0"

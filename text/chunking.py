@@ -1,0 +1,117 @@
+"""Where a text is cut: behind sentences, in any script, into what a model speaks well in one go."""
+# ruff: noqa: RUF001 (full-width punctuation is the matter here)
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+WIDE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # letters that are written without spaces
+WIDE_LETTER = re.compile(f"[{WIDE}\\uac00-\\ud7af]")
+WIDE_LETTERS_WORTH = 3  # a Chinese or Japanese letter is a syllable or two, spoken as long as three of these
+CLOSING = r"""["')\]}”’»」』）】]*"""
+SENTENCE = re.compile(
+    rf".+?(?:[.!?…।॥؟۔]+{CLOSING}(?=\s|$)|[。！？]+{CLOSING}|(?<=[{WIDE}])[.!?]+{CLOSING}(?=[{WIDE}])|\n|$)\s*",
+    re.DOTALL,
+)
+BREATH = re.compile(rf"[,;:，、；：](?=\s|[{WIDE}])|[，、；：]")
+TAG = re.compile(r"<\|[^|>]*\|>")
+SPEAKER = re.compile(r"\[SPEAKER(\d{1,3})\]")
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """What a model speaks well in one go.
+
+    characters: longest chunk; a letter of Chinese, Japanese or Korean counts as three.
+    sentences: most sentences in a chunk, None for any number.
+    """
+
+    characters: int
+    sentences: int | None = None
+
+
+def length_of(text: str) -> int:
+    """Characters that are spoken: those of Chinese, Japanese and Korean as three, tags of models as none."""
+    text = TAG.sub("", text)
+    return len(text) + (WIDE_LETTERS_WORTH - 1) * len(WIDE_LETTER.findall(text))
+
+
+def chunks(text: str, chunking: Chunking) -> list[str]:
+    """Cut a text into chunks, to be spoken one after the other.
+
+    Cuts fall before a [SPEAKERn], else behind sentences; within a longer sentence behind a comma or the like,
+    else between words, and only a longer word is cut itself. The chunks hold all the words of the text, in
+    order, and the line breaks between its sentences. A turn of a speaker that is longer than a chunk calls
+    its speaker in each.
+    """
+    found: list[str] = []
+    for turn in _turns(text):
+        if found and chunking.sentences is None and length_of(f"{found[-1]}\n{turn}") <= chunking.characters:
+            found[-1] += turn
+        else:
+            found += _within_turn(turn, chunking)
+    return [chunk for chunk in map(str.strip, found) if has_words(SPEAKER.sub("", chunk))]
+
+
+def _turns(text: str) -> list[str]:
+    """A text before each [SPEAKERn]; the marks stay at the heads."""
+    starts = [0, *(found.start() for found in SPEAKER.finditer(text)), len(text)]
+    return [text[start:end] for start, end in pairwise(starts) if text[start:end].strip()]
+
+
+def _within_turn(turn: str, chunking: Chunking) -> Iterator[str]:
+    """The chunks of one speaker's text."""
+    tag = found[0] + " " if (found := SPEAKER.match(turn)) else ""
+    room = Chunking(max(chunking.characters - len(tag), 1), chunking.sentences)
+    for number, chunk in enumerate(
+        _packed(turn.removeprefix(tag.strip()), room) if tag else _packed(turn, room)
+    ):
+        yield tag + chunk.lstrip() if number or tag else chunk
+
+
+def _packed(text: str, chunking: Chunking) -> Iterator[str]:
+    """As many sentences together as a chunk holds."""
+    held, sentences = "", 0
+    for part, ends in _parts(text, chunking.characters):
+        full = chunking.sentences is not None and sentences >= chunking.sentences
+        if held and (full or length_of(held + part.rstrip()) > chunking.characters):
+            yield held
+            held, sentences = "", 0
+        held += part
+        sentences += ends and has_words(held)
+    yield held
+
+
+def _parts(text: str, longest: int) -> Iterator[tuple[str, bool]]:
+    """The sentences of a text, or the parts of those that are too long; each whether it ends a sentence."""
+    for sentence in SENTENCE.findall(text):
+        *parts, last = _within(sentence, longest)
+        yield from ((part, False) for part in parts)
+        yield last, True
+
+
+def _within(sentence: str, longest: int) -> Iterator[str]:
+    """A sentence in parts of at most `longest` characters, cut at the last good place of each."""
+    while length_of(sentence.strip()) > longest:
+        head = _head(sentence.lstrip(), longest)
+        sentence = sentence.lstrip()
+        cut = max((match.end() for match in BREATH.finditer(head)), default=0) or head.rfind(" ")
+        cut = cut if cut > 0 else min(len(head), max(longest, 1))
+        yield sentence[:cut].strip() + " "
+        sentence = sentence[cut:]
+    yield sentence
+
+
+def _head(text: str, longest: int) -> str:
+    """As much of a text as fits, and one character more, which may be the space behind it."""
+    length = 0
+    for count, letter in enumerate(text):
+        length += length_of(letter)
+        if length > longest:
+            return text[: max(count, 1) + (letter == " ")]
+    return text
+
+
+def has_words(text: str) -> bool:
+    return any(character.isalnum() for character in text)

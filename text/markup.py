@@ -1,0 +1,140 @@
+"""HTML and SSML → the text in it: no tag is read aloud, and no word of the text is lost.
+
+Of SSML (https://www.w3.org/TR/speech-synthesis11), <speak>, <p>, <s>, <break>, <sub alias> and <say-as> are
+understood; of other elements, and of HTML's, the words within are kept. <break> is left to text.pauses. What
+is no element of either, such as <name>, is a word in angle brackets and stays.
+"""
+
+import html
+import re
+
+CODE_SPAN = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
+ATTRIBUTE = r"""\s+[\w:-]{1,40}\s{0,3}=\s{0,3}(?:"[^"<>]{0,400}"|'[^'<>]{0,400}'|[^\s"'<>=`]{1,200})"""
+ELEMENTS = (
+    # SSML
+    "speak|say-as|sub|p|s|w|token|break|emphasis|prosody|voice|lang|phoneme|audio|desc|mark|lexicon|lookup|meta|metadata|par|seq"
+    # HTML
+    "|html|head|body|title|main|header|footer|nav|article|section|aside|address|div|span|pre|code|kbd|samp|var|tt"
+    "|h1|h2|h3|h4|h5|h6|hr|br|wbr|ul|ol|li|dl|dt|dd|table|caption|thead|tbody|tfoot|tr|td|th|col|colgroup"
+    "|a|b|i|u|em|strong|small|big|del|ins|strike|sup|abbr|acronym|cite|dfn|q|blockquote|font|center|bdi|bdo|ruby|rt|rp"
+    "|img|picture|source|figure|figcaption|video|track|iframe|embed|object|param|svg|path|canvas|map|area"
+    "|form|input|button|select|option|optgroup|textarea|label|fieldset|legend|details|summary|dialog|data|time|mark"
+    "|link|base|noscript|template|slot|output|progress|meter"
+)
+TAG = re.compile(
+    rf"<(?P<close>/?)(?P<name>{ELEMENTS}|[a-z]+:[\w-]+)(?P<attributes>(?:{ATTRIBUTE}|\s+[a-z-]{{1,20}})*?)\s*/?>",
+    re.IGNORECASE,
+)
+# Any other element shows itself by its attributes or by its end.
+OTHER_TAG = re.compile(
+    rf"<(?!/?break\b)(?:/?[A-Za-z][\w:.-]*(?:{ATTRIBUTE})+\s*/?|/[A-Za-z][\w:.-]*\s*|[A-Za-z][\w:.-]*\s*/)>",
+    re.IGNORECASE,
+)
+OURS = re.compile(r"</?SE(?:_[se])?>")
+UNSEEN = re.compile(
+    r"<!--.*?-->|<\?[^>]*\?>|<!DOCTYPE[^>]*>|<!\[CDATA\[|\]\]>"
+    r"|<(?P<element>script|style)\b[^>]*>.*?</(?P=element)\s*>",
+    re.DOTALL | re.IGNORECASE,
+)
+SUB = re.compile(rf"<sub\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>.*?</sub\s*>", re.DOTALL | re.IGNORECASE)
+SAY_AS = re.compile(
+    rf"<say-as\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>(?P<words>.*?)</say-as\s*>", re.DOTALL | re.IGNORECASE
+)
+BLOCKS = frozenset(
+    [
+        "speak",
+        "p",
+        "s",
+        "div",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "li",
+        "ul",
+        "ol",
+        "dl",
+        "dt",
+        "dd",
+        "tr",
+        "table",
+        "caption",
+        "blockquote",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "title",
+        "body",
+        "main",
+        "aside",
+        "nav",
+        "figure",
+        "figcaption",
+        "pre",
+        "address",
+        "form",
+        "fieldset",
+        "legend",
+        "option",
+        "button",
+        "details",
+        "summary",
+        "hr",
+    ]
+)
+
+
+def text_of(text: str) -> str:
+    """A text without its HTML and SSML; what stands in Markdown's code is not looked at."""
+    if "<" not in text:
+        return text
+    parts = CODE_SPAN.split(text)
+    return "".join(part if number % 2 else _without_tags(part) for number, part in enumerate(parts))
+
+
+def _without_tags(text: str) -> str:
+    text = UNSEEN.sub(" ", text)
+    text = SUB.sub(lambda found: _attribute(found, "alias") or found[0], text)
+    text = SAY_AS.sub(_say_as, text)
+    text = TAG.sub(_spoken, text)
+    return OTHER_TAG.sub(lambda found: found[0] if OURS.fullmatch(found[0]) else "", text)
+
+
+def _spoken(found: re.Match[str]) -> str:
+    """What stands for a tag: nothing, a new paragraph, a pause, or the words in its attributes."""
+    name = found["name"].lower()
+    if name == "break":
+        return found[0]
+    if name == "img":
+        return _attribute(found, "alt")
+    if name in ("td", "th"):
+        return ", " if found["close"] else ""
+    if name == "br":
+        return "\n"
+    return "\n\n" if name in BLOCKS else ""
+
+
+def _attribute(found: re.Match[str], name: str) -> str:
+    value = re.search(
+        rf"""\b{name}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", found["attributes"], re.IGNORECASE
+    )
+    return html.unescape(value[1] or value[2] or value[3] or "") if value else ""
+
+
+def _say_as(found: re.Match[str]) -> str:
+    """Letters and digits one by one where asked; dates, amounts and the like read themselves."""
+    words, kind = re.sub(r"<[^>]*>", "", found["words"]), _attribute(found, "interpret-as").lower()
+    if kind in ("characters", "spell-out", "verbatim", "letters"):
+        return " ".join(letter.upper() for letter in words if not letter.isspace())
+    if kind in ("digits", "telephone"):
+        return re.sub(r"(?<=\d)(?=\d)", " ", words)
+    return _ordinal(words) if kind == "ordinal" and words.strip().isdecimal() else found["words"]
+
+
+def _ordinal(number: str) -> str:
+    number = number.strip()
+    teen = number[-2:-1] == "1"
+    return number + ("th" if teen else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th"))

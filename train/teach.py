@@ -1,0 +1,138 @@
+"""Let the neural teachers speak, shard after shard, until stopped; shards that stand are kept.
+
+    train/work/venv/bin/python -m train.teach --work train/work [--hours 40]
+
+A shard of Kokoro (60 passages, each in a voice or mixture of two) is followed by one of hibari (120
+passages). Shard 0000 is of the voices held out for the judges. Each is one .npz file: int16 samples end to
+end, with texts, styles, speeds, phones and their durations (see Shard).
+"""
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+
+from train.passages import Passages
+from train.teachers import (
+    HELD_OUT,
+    MAX_TOKENS,
+    VOICES,
+    FrontEnd,
+    HibariTeacher,
+    KokoroTeacher,
+    TeacherSpeech,
+    style_name,
+)
+
+KOKORO_PASSAGES, HIBARI_PASSAGES = 60, 120
+PASSAGES_OF_ONE, MIXED_SHARE = 5, 0.5
+PEAK = 0.98
+
+
+class Shard:
+    """Spoken passages that are being collected."""
+
+    def __init__(self) -> None:
+        self._samples: list[np.ndarray] = []
+        self._durations: list[np.ndarray] = []
+        self._notes: list[dict] = []
+
+    def add(self, speech: TeacherSpeech, notes: dict) -> None:
+        """Add one passage; notes: text, style, speed, phones and words, as JSON can hold them."""
+        scaled = speech.samples * min(1.0, PEAK / max(float(np.abs(speech.samples).max()), 1e-6))
+        self._samples.append(np.round(scaled * 32767).astype(np.int16))
+        self._durations.append(speech.durations)
+        self._notes.append(notes)
+
+    def __len__(self) -> int:
+        return len(self._notes)
+
+    @property
+    def seconds(self) -> float:
+        return sum(map(len, self._samples)) / 24_000
+
+    def save(self, path: Path) -> None:
+        """Write the shard at once, so that no half of one is ever seen."""
+        partial = path.with_suffix(".partial.npz")
+        np.savez(
+            partial,
+            samples=np.concatenate(self._samples),
+            durations=np.concatenate(self._durations),
+            notes=np.array(json.dumps(self._notes)),
+        )
+        partial.replace(path)
+
+
+def draw_mixture(rng: random.Random, voices: tuple[str, ...]) -> dict[str, float]:
+    """One voice, or two in shares between 0.3 and 0.7."""
+    if rng.random() >= MIXED_SHARE:
+        return {rng.choice(voices): 1.0}
+    one, other = rng.sample(voices, 2)
+    share = round(rng.uniform(0.3, 0.7), 2)
+    return {one: share, other: round(1 - share, 2)}
+
+
+def draw_speed(rng: random.Random) -> float:
+    """Most at the teacher's pace, none so fast that words are lost."""
+    return round(min(1.25, max(0.75, rng.gauss(0.97, 0.1))), 2)
+
+
+class Teaching:
+    """Both teachers, and what they say in a shard of a given number."""
+
+    def __init__(self, folder: Path) -> None:
+        self.front_end = FrontEnd()
+        self._kokoro, self._hibari = KokoroTeacher(folder), HibariTeacher(folder)
+
+    def make(self, number: int) -> Shard:
+        """Shard `number`: even ones by Kokoro, odd ones by hibari; the same each time it is made."""
+        rng, shard, mixture = random.Random(number), Shard(), dict[str, float]()
+        count = HIBARI_PASSAGES if number % 2 else KOKORO_PASSAGES
+        voices = HELD_OUT if number == 0 else VOICES
+        for text in Passages(number):
+            said = self.front_end(text)
+            ids = self.front_end.ids(said.phones)
+            if not 4 <= ids.shape[1] <= MAX_TOKENS:
+                continue
+            speed = draw_speed(rng)
+            # A speaker says several passages: one is the reference that another is spoken after.
+            if len(shard) % PASSAGES_OF_ONE == 0:
+                mixture = {"af_heart": 1.0} if number % 2 else draw_mixture(rng, voices)
+            if number % 2:
+                speech = self._hibari.speak(ids, speed, rng.randrange(1 << 30))
+            else:
+                speech = self._kokoro.speak(ids, mixture, speed)
+            style = ("hibari:" if number % 2 else "") + style_name(mixture)
+            notes = {"text": text, "style": style, "speed": speed}
+            shard.add(speech, notes | {"phones": said.phones, "words": said.words})
+            if len(shard) == count:
+                return shard
+        raise AssertionError("passages never end")
+
+
+def hours_of(folder: Path) -> float:
+    """Hours of speech in the shards of a folder, by their sizes."""
+    return sum(path.stat().st_size for path in folder.glob("[0-9]*.npz")) / 2 / 24_000 / 3600
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path(__file__).parent / "work")
+    parser.add_argument("--hours", type=float, default=40.0, help="of speech, then stop")
+    options = parser.parse_args()
+    folder = options.work / "natural"
+    folder.mkdir(parents=True, exist_ok=True)
+    teaching, number = Teaching(options.work / "teachers"), 0
+    while hours_of(folder) < options.hours:
+        path = folder / f"{number:04d}.npz"
+        if not path.exists():
+            shard = teaching.make(number)
+            shard.save(path)
+            print(f"{path.name} {shard.seconds / 60:.1f} min, {hours_of(folder):.2f} h in all", flush=True)
+        number += 1
+
+
+if __name__ == "__main__":
+    main()

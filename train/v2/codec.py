@@ -1,0 +1,209 @@
+"""Train the second codec: k-means for timbres and prosody, then encoder, codebooks and decoder together.
+
+As the first (train.codec), but the decoder reads codebook 0 from the start: three quarters of the crops are
+aligned with their symbols, the others are as a recording is, unread.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
+from higgs.codecs.vocoder.v2.codec import MODEL_TYPE, encoder_inputs, voice_codes
+from higgs.codecs.vocoder.v2.network import (
+    BANDS,
+    CONTENT,
+    CONTEXT,
+    LATENT,
+    UNREAD,
+    VocoderNetwork2,
+    prosody_vector,
+    reading_code,
+)
+from train.codec import MovingCodebooks, k_means
+from train.v2.features import Utterance
+from train.v2.speakers import draw_warp, even_times, frame_symbols, recorded, speaker, warp
+
+CROP_FRAMES, BATCH = 40, 48
+KEEP = (0.15, 0.2, 0.65)  # how often 1, 2, 3 codebooks of the envelope are kept
+UNREAD_SHARE, RECORDED_SHARE = 0.25, 0.12
+RATE, SAVE_SECONDS = 1.2e-3, 180
+HEARD_FROM, SILENT_WEIGHT = -4.0, 0.25  # ln power relative to speech: what is quieter is heard least
+
+
+def crop(network: VocoderNetwork2, of: Utterance, rng: np.random.Generator) -> list[torch.Tensor] | None:
+    """A warped crop: envelope, pitch and voiced relative to the voice, its codes, and what is read; None
+    where the utterance is too short."""
+    by = draw_warp(of, rng)
+    voice, _ = speaker(of, by)
+    codes = voice_codes(network, voice)
+    if rng.random() < UNREAD_SHARE:
+        times = even_times(of, by.tempo)
+        reading = np.full(len(times) // STEPS_PER_FRAME, UNREAD)
+    else:
+        numbers, left, times = frame_symbols(of, by.tempo)
+        symbols, words = of.timing.symbols[numbers], of.timing.words[numbers]
+        reading = np.array([reading_code(*row) for row in zip(symbols, words, left, strict=True)])
+    if len(reading) < CROP_FRAMES:
+        return None
+    start = int(rng.integers(len(reading) - CROP_FRAMES + 1))
+    clip = warp(of, by, times)
+    clip = recorded(clip, rng) if rng.random() < RECORDED_SHARE else clip
+    parts = encoder_inputs(clip, codes, network.voice_vector(codes)[-BANDS:])
+    steps = slice(start * STEPS_PER_FRAME, (start + CROP_FRAMES) * STEPS_PER_FRAME)
+    read = torch.from_numpy(reading[start : start + CROP_FRAMES])
+    return [*(part[steps] for part in parts), codes, read]
+
+
+def crops(
+    network: VocoderNetwork2, utterances: list[Utterance], count: int, rng: np.random.Generator
+) -> list[torch.Tensor]:
+    """A batch of crops, see `crop`."""
+    rows: list[list[torch.Tensor]] = []
+    while len(rows) < count:
+        found = crop(network, utterances[rng.integers(len(utterances))], rng)
+        rows += [found] if found else []
+    return [torch.stack(column) for column in zip(*rows, strict=True)]
+
+
+def fit_timbres(network: VocoderNetwork2, utterances: list[Utterance], rng: np.random.Generator) -> None:
+    """Both codebooks of mean envelopes, over many pseudo-speakers."""
+    picks = [utterances[i] for i in rng.integers(len(utterances), size=16_000)]
+    rows = torch.from_numpy(np.stack([speaker(u, draw_warp(u, rng))[0].timbre for u in picks])).float()
+    for book in network.timbres.books():
+        book.vectors = k_means(rows)
+        rows = rows - book.look_up(book(rows))
+        print(f"timbre: rms left {rows.square().mean().sqrt():.3f} ln power", flush=True)
+
+
+def fit_projections(network: VocoderNetwork2, batch: list[torch.Tensor]) -> None:
+    """Let encoder and decoder begin as the principal components of a frame's envelope."""
+    rows = batch[0].unflatten(1, (-1, STEPS_PER_FRAME)).flatten(2).flatten(0, 1)
+    mean = rows.mean(0)
+    directions = torch.linalg.eigh(torch.cov(rows.T))[1][:, -LATENT:]
+    encoder, decoder = network.encoder, network.decoder
+    with torch.no_grad():
+        encoder.projection.weight.copy_(directions.T)
+        encoder.projection.bias.copy_(-mean @ directions)
+        decoder.projection.weight.copy_(directions)
+        decoder.projection.bias.copy_(mean)
+        for layer in (encoder.last, decoder.out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        rows = network.encoder(batch[0], batch[2], network.voice_vector(batch[3])).flatten(0, 1)
+        for book in network.contents.books():
+            book.vectors = k_means(rows, rounds=6)
+            rows = rows - book.look_up(book(rows))
+
+
+def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Distances of the decoded steps to the true ones, over frames that have their context."""
+    inner = slice(CONTEXT * STEPS_PER_FRAME, -CONTEXT * STEPS_PER_FRAME)
+    envelope, pitch, voiced = (part[:, inner] for part in batch[:3])
+    loud = envelope.mean(-1, keepdim=True) > HEARD_FROM
+    weight = torch.where(loud, 1.0, SILENT_WEIGHT) * (0.4 + 0.6 * torch.sigmoid(envelope + 2))
+    error = (out[..., :BANDS] - envelope) * weight
+    slope = torch.diff(out[..., :BANDS], dim=1) - torch.diff(envelope, dim=1)
+    return {
+        "envelope": error.abs().mean(),
+        "slope": 0.5 * (slope * weight[:, 1:]).abs().mean(),
+        "pitch": 0.3 * ((out[..., BANDS] - pitch).abs() * voiced).mean(),
+        "voiced": 0.2 * F.binary_cross_entropy_with_logits(out[..., BANDS + 1], voiced),
+    }
+
+
+class CodecTraining:
+    """Network, moving codebooks and the losses of a batch."""
+
+    def __init__(self, network: VocoderNetwork2, utterances: list[Utterance], seed: int) -> None:
+        self.network, self.utterances = network, utterances
+        self.rng = np.random.default_rng(seed)
+        self.moving = MovingCodebooks(network.contents.books())
+
+    def losses(self) -> dict[str, torch.Tensor]:
+        """The parts of the loss of a fresh batch; moves the codebooks."""
+        network = self.network
+        batch = crops(network, self.utterances, BATCH, self.rng)
+        voice = network.voice_vector(batch[3])
+        latent = network.encoder(batch[0], batch[2], voice)
+        rows = latent.detach().flatten(0, 1)
+        keep = int(self.rng.choice(CONTENT, p=KEEP)) + 1
+        _, quantised = network.contents.quantise(latent, keep)
+        self.moving.update(rows, keep)
+        commitment = 0.25 * F.mse_loss(latent, quantised.detach()) / rows.var()
+        latent = latent + (quantised - latent).detach()
+        prosody = network.prosodies.look_up(network.prosodies(prosody_vector(batch[1], batch[2])))
+        out = network.decoder(batch[4], latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
+        return decode_loss(out, batch) | {"commitment": commitment}
+
+    def run(self, minutes: float, state: Path, folder: Path) -> None:
+        """Train for so many minutes, those of earlier runs counted; state and network are saved often."""
+        parameters = list(self.network.parameters())
+        optimiser = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
+        step, spent, means = self._load(state, optimiser)
+        begun, saved = time.monotonic() - 60 * spent, time.monotonic()
+        while (progress := (time.monotonic() - begun) / 60 / minutes) < 1:
+            for group in optimiser.param_groups:
+                group["lr"] = RATE * min(1, (step + 1) / 200) * max(0.03, np.cos(progress * np.pi / 2))
+            parts = self.losses()
+            optimiser.zero_grad()
+            sum(parts.values()).backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimiser.step()
+            step += 1
+            means = {n: 0.98 * means.get(n, float(p)) + 0.02 * float(p) for n, p in parts.items()}
+            if step % 50 == 0:
+                told = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+                print(f"codec {60 * progress * minutes:.0f} s, step {step}: {told}", flush=True)
+            if time.monotonic() - saved > SAVE_SECONDS:
+                self._save(state, folder, optimiser, (step, (time.monotonic() - begun) / 60, means))
+                saved = time.monotonic()
+        self._save(state, folder, optimiser, (step, minutes, means))
+
+    def _save(
+        self, state: Path, folder: Path, optimiser: torch.optim.Optimizer, at: tuple[int, float, dict]
+    ) -> None:
+        partial = state.with_suffix(".partial")
+        moving = (self.moving.counts, self.moving.sums)
+        held = {"network": self.network.state_dict(), "optimiser": optimiser.state_dict()}
+        torch.save(held | {"moving": moving, "at": at}, partial)
+        partial.replace(state)
+        save(self.network, folder)
+
+    def _load(self, state: Path, optimiser: torch.optim.Optimizer) -> tuple[int, float, dict]:
+        if not state.exists():
+            return 0, 0.0, {}
+        held = torch.load(state)
+        self.network.load_state_dict(held["network"])
+        optimiser.load_state_dict(held["optimiser"])
+        self.moving.counts, self.moving.sums = held["moving"]
+        self.rng = np.random.default_rng(held["at"][0])
+        return held["at"]
+
+
+def begun(utterances: list[Utterance], seed: int = 0) -> VocoderNetwork2:
+    """A network whose codebooks and projections are fitted, before a step of training."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = VocoderNetwork2()
+    fit_timbres(network, utterances, rng)
+    first = crops(network, utterances, 1200, rng)
+    network.prosodies.vectors = k_means(prosody_vector(first[1], first[2]).flatten(0, 1))
+    fit_projections(network, first)
+    return network
+
+
+def save(network: VocoderNetwork2, folder: Path) -> None:
+    """Write config.json and model.safetensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": MODEL_TYPE}, indent=2) + "\n")
+    state = {name: part.float().contiguous() for name, part in network.state_dict().items()}
+    partial = folder / "model.partial"
+    save_file(state, partial)
+    partial.replace(folder / "model.safetensors")

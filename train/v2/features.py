@@ -1,0 +1,125 @@
+"""Passages → features with their timings, on disk and back; one .npz a shard of speech."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME, analyse
+from higgs.codecs.vocoder.bands import WIDE
+from higgs.codecs.vocoder.speaker import speech_steps
+from train.natural import Passage, load_passages
+from train.v2.phones import Timing, timing
+
+FULL_SCALE = 32767
+ARRAYS = ("symbols", "begins", "words", "places", "spans")
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """One passage: pitch (F,) ln Hz, voiced (F,), envelope (F, 80) float16 ln power; mean (80,) of the steps
+    of speech; level and spread of its pitch."""
+
+    text: str
+    style: str
+    timing: Timing
+    log_f0: np.ndarray
+    voiced: np.ndarray
+    envelope: np.ndarray
+    mean: np.ndarray
+    level: float
+    spread: float
+
+    @property
+    def steps(self) -> int:
+        return len(self.log_f0)
+
+
+def analysed(passage: Passage) -> Utterance | None:
+    """Features of a passage; None where it can't be aligned or nothing in it is voiced."""
+    when = timing(passage)
+    if when is None:
+        return None
+    found = analyse(passage.samples.astype(np.float32) / FULL_SCALE, WIDE)
+    kept = slice(when.first, when.first + (when.last - when.first) // STEPS_PER_FRAME * STEPS_PER_FRAME)
+    log_f0, voiced, envelope = found.log_f0[kept], found.voiced[kept], found.envelope[kept]
+    spoken = log_f0[voiced > 0.5]
+    if len(spoken) < 10 or len(log_f0) < len(when.symbols):
+        return None
+    mean = envelope[speech_steps(envelope)].mean(0)
+    return Utterance(
+        passage.text,
+        passage.style,
+        when,
+        log_f0.astype(np.float16),
+        voiced > 0.5,
+        envelope.astype(np.float16),
+        mean,
+        float(np.median(spoken)),
+        float(spoken.std()),
+    )
+
+
+def save(path: Path, utterances: list[Utterance]) -> None:
+    """Write a shard, end to end with its lengths."""
+    timings = [u.timing for u in utterances]
+    arrays = {name: np.concatenate([getattr(t, name) for t in timings]) for name in ARRAYS}
+    notes = [
+        {
+            "text": u.text,
+            "style": u.style,
+            "lengths": [len(getattr(u.timing, name)) for name in ARRAYS],
+            "steps": u.steps,
+            "level": u.level,
+            "spread": u.spread,
+            "first": u.timing.first,
+            "last": u.timing.last,
+        }
+        for u in utterances
+    ]
+    partial = path.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        notes=np.array(json.dumps(notes)),
+        mean=np.stack([u.mean for u in utterances]),
+        log_f0=np.concatenate([u.log_f0 for u in utterances]),
+        voiced=np.concatenate([u.voiced for u in utterances]),
+        envelope=np.concatenate([u.envelope for u in utterances]),
+        **arrays,
+    )
+    partial.replace(path)
+
+
+def load(path: Path) -> list[Utterance]:
+    """Read what `save` wrote."""
+    with np.load(path) as shard:
+        parts = {name: shard[name] for name in shard.files if name != "notes"}
+        notes = json.loads(str(shard["notes"]))
+    at, step, found = [0] * len(ARRAYS), 0, []
+    for note, mean in zip(notes, parts["mean"], strict=True):
+        timed = {}
+        for i, (name, length) in enumerate(zip(ARRAYS, note["lengths"], strict=True)):
+            timed[name] = parts[name][at[i] : at[i] + length]
+            at[i] += length
+        kept = slice(step, step + note["steps"])
+        step += note["steps"]
+        when = Timing(**timed, first=note["first"], last=note["last"])
+        rows = (parts[name][kept] for name in ("log_f0", "voiced", "envelope"))
+        found.append(Utterance(note["text"], note["style"], when, *rows, mean, note["level"], note["spread"]))
+    return found
+
+
+def make(work: Path) -> list[Path]:
+    """Analyse the shards of speech that have no features yet; their files without the held-out one."""
+    folder = work / "features"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for source in sorted((work / "natural").glob("[0-9][0-9][0-9][0-9].npz")):
+        target = folder / source.name
+        if not target.exists():
+            save(target, [u for u in map(analysed, load_passages(source)) if u is not None])
+            print(target, flush=True)
+        if source.stem != "0000":
+            found.append(target)
+    return found

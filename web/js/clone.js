@@ -1,0 +1,179 @@
+// Cloning: a recording, its transcript and a name become a voice.
+
+import { $, attempt, el, tell } from "./dom.js";
+import { showRequest } from "./api-pane.js";
+import { decoded, decodedDataUrl } from "./clip.js";
+import { ClipView } from "./clip-view.js";
+import { comparison } from "./compare.js";
+import { consentId, wireConsent } from "./consent.js";
+import { recordingIssues } from "./recording-issues.js";
+import { RecordingPanel } from "./recording-panel.js";
+import { ServerError, ask, formOf, upload } from "./server.js";
+import { chooseVoice } from "./speech.js";
+import { failSteps, hideSteps, showSteps, showUpload } from "./steps.js";
+import { wordsInCommon } from "./transcript.js";
+import { putVoice, voicePath } from "./voices.js";
+
+const CLONE = "/api/public/voice/onboarding/clone";
+const WHOLE_SECONDS = 30; // a longer recording is cut by the server, and what it keeps has a transcript of its own
+const SENTENCE_READ = 0.5; // share of its words that were recognised, from which the sentence was read
+
+let recording = null; // { file, clip, sentence }
+let creating = null; // an AbortController
+let transcribing = null; // an AbortController
+let recorder = null;
+const view = new ClipView("the recording");
+
+export function wireClone() {
+  recorder = new RecordingPanel($("recorder-place"), {
+    onDone: (blob, sentence) => take(new File([blob], "recording.wav", { type: blob.type }), sentence),
+  });
+  $("recording-wave").append(view.element);
+  $("file").onchange = () => {
+    const [file] = $("file").files;
+    $("file").value = ""; // so that the same file can be chosen again
+    if (file) attempt($("clone-status"), () => take(file));
+  };
+  $("clear").onclick = clear;
+  $("transcribe").onclick = () => attempt($("transcript-status"), transcribe);
+  $("cancel").onclick = () => creating.abort();
+  $("clone-form").onsubmit = (event) => {
+    event.preventDefault();
+    attempt($("clone-status"), create);
+  };
+  wireConsent();
+}
+
+/** Begin anew with a recording: nothing of an earlier one stays. sentence: what was there to read, if anything. */
+export async function take(file, sentence = null) {
+  await recorder.cancel();
+  clear();
+  const mine = (recording = { file, clip: null, sentence });
+  $("recording-name").textContent = file.name;
+  $("name").value = sentence ? "" : file.name.replace(/\.[^.]*$/, "").slice(0, 100);
+  showRecording(true);
+  tell($("clone-status"), "");
+  const clip = await decoded(file);
+  if (recording !== mine) return;
+  mine.clip = clip;
+  view.show(clip, { used: null });
+  showIssues(clip ? recordingIssues(clip) : [{ message: "This browser can't show the file; the server may read it." }]);
+  $("name").focus();
+  if (!clip || clip.seconds <= WHOLE_SECONDS) await attempt($("transcript-status"), transcribe);
+  else tell($("transcript-status"), "Long recording: the server picks the best part and transcribes that.");
+}
+
+function clear() {
+  transcribing?.abort();
+  creating?.abort();
+  recording = null;
+  view.show(null, { used: null });
+  $("clone-form").reset();
+  $("issues").replaceChildren();
+  $("clone-result").replaceChildren();
+  hideSteps();
+  tell($("clone-status"), "");
+  tell($("transcript-status"), "");
+  showRecording(false);
+}
+
+function showRecording(there) {
+  $("recording").hidden = $("clone-form").hidden = !there;
+  $("recorder-place").hidden = there;
+}
+
+function showIssues(issues) {
+  $("issues").replaceChildren(...issues.map(({ message }) => el("li", {}, message)));
+}
+
+async function transcribe() {
+  transcribing?.abort();
+  const mine = (transcribing = new AbortController());
+  const { file, sentence } = recording;
+  const before = $("transcript").value;
+  $("transcribe").disabled = true;
+  tell($("transcript-status"), "Transcribing …");
+  try {
+    const form = formOf({ file, model: "whisper-1" });
+    const response = await ask("/v1/audio/transcriptions", { method: "POST", body: form, signal: mine.signal });
+    const { text } = await response.json();
+    if (transcribing !== mine) return;
+    const read = sentence && wordsInCommon(sentence, text) >= SENTENCE_READ;
+    // Whoever types meanwhile knows better.
+    if ($("transcript").value === before) $("transcript").value = read ? sentence : text;
+    tell($("transcript-status"), read ? "The sentence you read; correct it if you said something else." : heard(text));
+  } finally {
+    if (transcribing === mine) {
+      transcribing = null;
+      $("transcribe").disabled = false;
+    }
+  }
+}
+
+const heard = (text) => (text ? "Recognised: correct it where it is wrong." : "No words were recognised.");
+
+async function create() {
+  transcribing?.abort();
+  creating = new AbortController();
+  const { signal } = creating;
+  const transcript = $("transcript").value.trim();
+  const mine = recording;
+  const fields = {
+    audio_file: mine.file,
+    user_id: "page",
+    voice_name: $("name").value.trim(),
+    ref_text: transcript,
+    transcribe_reference: !transcript && mine.clip?.seconds > WHOLE_SECONDS ? "true" : "",
+    stream: "true",
+  };
+  busy(true);
+  showUpload(0, mine.file.size);
+  try {
+    fields.consent = await consentId(fields.voice_name, signal);
+    let answer = null;
+    await upload(CLONE, formOf(fields), {
+      signal,
+      onProgress: showUpload,
+      onEvent: (event) => (event.type === "voice.onboarding.step" ? showSteps(event.steps) : (answer = event)),
+    });
+    if (!answer) throw new ServerError(0);
+    const form = Object.fromEntries(Object.entries(fields).filter(([name, value]) => value && name !== "stream"));
+    showRequest({ title: "Clone a voice", method: "POST", path: CLONE, form });
+    await created(answer, mine);
+  } catch (error) {
+    failSteps();
+    if (error.name === "AbortError" && recording === mine) tell($("clone-status"), "Cancelled; nothing was saved.");
+    throw error;
+  } finally {
+    busy(false);
+    if (creating?.signal === signal) creating = null;
+  }
+}
+
+function busy(is) {
+  $("create").disabled = $("clear").disabled = is;
+  $("cancel").hidden = !is;
+  if (!is) return;
+  tell($("clone-status"), "");
+  $("clone-result").replaceChildren();
+}
+
+async function created(answer, mine) {
+  const { start, end } = answer.used;
+  const whole = end - start > answer.used.seconds - 0.5;
+  const used = whole ? "" : ` ${start.toFixed(1)} to ${end.toFixed(1)} s of the recording are used.`;
+  tell($("clone-status"), `Saved “${answer.voice_name}”.${used}`);
+  const marked = mine.clip ? recordingIssues(mine.clip) : [];
+  showIssues([...marked, ...answer.findings.filter(({ name }) => !marked.some((issue) => issue.name === name))]);
+  if (mine.clip) view.show(mine.clip, { used: answer.used });
+  putVoice(await (await ask(voicePath(answer.voice_id))).json());
+  chooseVoice(answer.voice_id);
+  const sample = await decodedDataUrl(answer.sample_audio);
+  const original = mine.clip?.slice(start, end) ?? (await savedRecording(answer.voice_id));
+  const compared = comparison({ name: answer.voice_name, original, clone: sample, likeness: answer.likeness });
+  const speak = el("button", { type: "button" }, "Use in text to speech");
+  speak.onclick = () => $("text").focus();
+  $("clone-result").replaceChildren(el("p", {}, `“${answer.sample_text}”`), compared, speak);
+}
+
+export const savedRecording = async (id) => decoded(await (await ask(`${voicePath(id)}/recording`)).blob());

@@ -1,0 +1,68 @@
+// A dialogue: lines of text, each with a voice of its own.
+
+import { $, el } from "./dom.js";
+import { fillVoices } from "./voices.js";
+
+const FIRST = ["Did you hear that? It sounds just like you.", "It does! Now let us talk about something else."];
+
+export function wireDialogue() {
+  for (const radio of document.querySelectorAll("[name=mode]")) radio.onchange = showMode;
+  $("add-line").onclick = () => addLine("").focus();
+  document.addEventListener("voices", () => {
+    for (const select of $("lines").querySelectorAll("select")) fillVoices(select);
+  });
+}
+
+export const isDialogue = () => $("mode-dialogue").checked;
+
+/** The text and the voices of a request: "[SPEAKER1] Hello." is spoken by the second of the voices. */
+export function dialogueRequest() {
+  const lines = [...$("lines").children]
+    .map((line) => ({ voice: line.querySelector("select").value, text: line.querySelector("input").value.trim() }))
+    .filter(({ text }) => text);
+  const voices = [...new Set(lines.map(({ voice }) => voice))];
+  if (voices.length < 2) return { input: lines.map(({ text }) => text).join("\n"), voice: voices[0] ?? "default" };
+  return { input: lines.map(({ voice, text }) => `[SPEAKER${voices.indexOf(voice)}] ${text}`).join("\n"), voices };
+}
+
+/** Show the field for a text of one voice. */
+export function showText() {
+  $("mode-single").checked = true;
+  showMode();
+}
+
+/** Show the lines of an earlier request. */
+export function showDialogue(input, voices) {
+  $("mode-dialogue").checked = true;
+  $("lines").replaceChildren();
+  for (const [, speaker, text] of input.matchAll(/\[SPEAKER(\d+)\] (.*)/g)) {
+    fillVoices(addLine(text).previousElementSibling, voices[speaker]);
+  }
+  showMode();
+}
+
+function showMode() {
+  $("monologue").hidden = isDialogue();
+  $("dialogue").hidden = !isDialogue();
+  if (isDialogue() && !$("lines").children.length) {
+    FIRST.forEach((text, i) => {
+      const select = addLine(text).previousElementSibling;
+      select.selectedIndex = Math.min(i, select.options.length - 1);
+    });
+  }
+}
+
+function addLine(text) {
+  const number = $("lines").children.length + 1;
+  const select = el("select", { aria: { label: `Voice of line ${number}` } });
+  const input = el("input", { value: text, aria: { label: `Text of line ${number}` } });
+  const remove = el("button", { type: "button", className: "quiet", aria: { label: `Remove line ${number}` } }, "✕");
+  const line = el("li", { className: "line" }, select, input, remove);
+  remove.onclick = () => {
+    line.remove();
+    $("add-line").focus();
+  };
+  fillVoices(select, $("lines").lastElementChild?.querySelector("select").value);
+  $("lines").append(line);
+  return input;
+}

@@ -1,0 +1,56 @@
+// Small helpers for the page's elements, messages and figures.
+
+export const $ = (id) => document.getElementById(id);
+
+/** An element with properties, aria-* attributes and children: el("li", { className: "x", aria: { label: "y" } }). */
+export function el(tag, properties = {}, ...children) {
+  const { aria = {}, ...rest } = properties;
+  const element = Object.assign(document.createElement(tag), rest);
+  for (const [name, value] of Object.entries(aria)) element.setAttribute(`aria-${name}`, value);
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Show a message in a status line, in red if it is an error. */
+export function tell(place, message, bad = false) {
+  place.textContent = message;
+  place.classList.toggle("bad", bad);
+}
+
+/** Do some work; an error's message goes to the status line. What was aborted says nothing. */
+export async function attempt(place, work) {
+  try {
+    return await work();
+  } catch (error) {
+    if (error.name !== "AbortError") tell(place, error.message, true);
+    if (!error.expected && error.name !== "AbortError") console.warn(error);
+    return undefined;
+  }
+}
+
+/** 83.4 → "1:23" */
+export function clock(seconds) {
+  const whole = Math.floor(seconds + 1e-6);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+export const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+
+/** Hand a file to the browser's downloads. */
+export function saveFile(blob, name) {
+  const link = el("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** A name that any file system takes. */
+export const fileName = (name) => name.replace(/[^\p{L}\p{N}._-]+/gu, "-").slice(0, 60) || "voice";
+
+export const pause = (ms, signal) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("Aborted", "AbortError"));
+    });
+  });

@@ -1,0 +1,57 @@
+// Whether the server is there, what it runs, and how many wait for it.
+
+import { $, el, tell } from "./dom.js";
+
+const WATCH_MS = 3000;
+const MAX_WAIT_MS = 15000;
+const DEMONSTRATION = "higgs-small";
+
+/** What /health said last; null while the server can't be reached. */
+export let health = null;
+let lost = 0; // polls in a row that got no answer
+
+/** Watch the server for as long as the page is open. onReady: called when it becomes ready. */
+export async function watchServer(onReady) {
+  let ready = false;
+  $("try-now").onclick = () => poll();
+  async function poll() {
+    clearTimeout(poll.timer);
+    health = await fetch("/health", { cache: "no-store" }).then((response) => response.json()).catch(() => null);
+    lost = health ? 0 : lost + 1;
+    show();
+    document.dispatchEvent(new CustomEvent("health"));
+    if (health?.status === "ready" && !ready) onReady();
+    ready = health?.status === "ready";
+    poll.timer = setTimeout(poll, Math.min(MAX_WAIT_MS, WATCH_MS * Math.max(1, lost)));
+  }
+  window.addEventListener("online", poll);
+  await poll();
+}
+
+function show() {
+  const [state, words] = stateNow();
+  $("server").dataset.state = state;
+  if ($("server-state").textContent !== words) tell($("server-state"), words, state === "down");
+  $("try-now").hidden = lost < 2;
+  if (health?.model) $("model").replaceChildren(...modelWords(health));
+  $("notice").textContent = [health?.fallback, health?.license_notice].filter(Boolean).join(" ");
+  $("notice").hidden = !$("notice").textContent;
+}
+
+function stateNow() {
+  if (lost === 1) return ["waiting", "Connection lost, reconnecting …"];
+  if (lost) return ["down", navigator.onLine ? "Server unreachable, trying again" : "You are offline"];
+  if (health.status === "loading") return ["waiting", "Loading the model …"];
+  if (health.status === "failed") return ["down", health.message ?? "The model couldn't be loaded"];
+  if (health.waiting) return ["busy", `Busy: ${queued(health.waiting)}`];
+  return ["ready", "Ready"];
+}
+
+export const queued = (count) => (count === 1 ? "1 request in the queue" : `${count} requests in the queue`);
+
+function modelWords({ model, device }) {
+  const where = device.startsWith("cuda") ? "on a GPU" : "on the CPU, no GPU";
+  const name = el("strong", {}, model);
+  if (model !== DEMONSTRATION) return [name, ` ${where}`];
+  return ["Demonstration model ", name, `, ${where}. A server with a GPU runs the larger Higgs Audio model.`];
+}

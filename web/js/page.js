@@ -1,0 +1,71 @@
+// The page: what belongs to no single part of it. Files dropped anywhere, the API key, Escape, the server's state.
+
+import { $, attempt, tell } from "./dom.js";
+import { wireApiPane } from "./api-pane.js";
+import { take, wireClone } from "./clone.js";
+import { importVoices, wireGallery } from "./gallery.js";
+import { watchServer } from "./health.js";
+import { useKey } from "./server.js";
+import { stop, wireSpeech } from "./speech.js";
+import { loadVoices } from "./voices.js";
+
+wireSpeech();
+wireClone();
+wireGallery();
+wireApiPane();
+wireDrops();
+wireKey();
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") stop();
+});
+watchServer(() => attempt($("gallery-status"), loadVoices));
+
+function wireDrops() {
+  let depth = 0; // dragenter and dragleave come for every element on the way
+  const show = (over) => document.body.classList.toggle("dropping", over);
+  const holdsFiles = ({ dataTransfer }) => [...(dataTransfer?.types ?? [])].includes("Files");
+  addEventListener("dragenter", (event) => holdsFiles(event) && show(++depth > 0));
+  addEventListener("dragleave", (event) => holdsFiles(event) && show(--depth > 0));
+  addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());
+  addEventListener("drop", (event) => {
+    if (!holdsFiles(event)) return;
+    event.preventDefault();
+    depth = 0;
+    show(false);
+    takeFiles([...event.dataTransfer.files]);
+  });
+}
+
+/** Exported voices are imported; of recordings the first becomes the one to clone. */
+function takeFiles(files) {
+  const isVoice = ({ name }) => name.toLowerCase().endsWith(".zip");
+  const voices = files.filter(isVoice);
+  const [recording, ...others] = files.filter((file) => !isVoice(file));
+  if (voices.length) attempt($("gallery-status"), () => importVoices(voices));
+  if (!recording) return;
+  attempt($("clone-status"), async () => {
+    const taken = take(recording);
+    $("clone-section").scrollIntoView({ block: "nearest" });
+    await taken;
+    if (others.length) tell($("clone-status"), `One recording makes one voice: ${recording.name} was taken.`);
+  });
+}
+
+function wireKey() {
+  let tried = false;
+  document.addEventListener("key-needed", () => {
+    $("key-form").hidden = false;
+    tell($("key-status"), tried ? "That key is not valid. Check it, and try again." : "", true);
+  });
+  $("key-form").onsubmit = (event) => {
+    event.preventDefault();
+    useKey($("key").value.trim());
+    tried = true;
+    attempt($("key-status"), async () => {
+      tell($("key-status"), "");
+      await loadVoices();
+      $("key-form").hidden = true;
+      for (const id of ["gallery-status", "speech-status", "clone-status"]) tell($(id), "");
+    });
+  };
+}

@@ -1,0 +1,19 @@
+// In the audio thread: hands the microphone's samples to the page, a fiftieth of a second at a time.
+
+class Tap extends AudioWorkletProcessor {
+  #block = new Float32Array(Math.round(sampleRate / 50));
+  #filled = 0;
+
+  process([[channel]]) {
+    for (const sample of channel ?? []) {
+      this.#block[this.#filled++] = sample;
+      if (this.#filled === this.#block.length) {
+        this.port.postMessage(this.#block);
+        this.#filled = 0;
+      }
+    }
+    return true;
+  }
+}
+
+registerProcessor("tap", Tap);

@@ -1,0 +1,88 @@
+// What was generated: each attempt with its waveform, seed, and downloads in every format.
+
+import { $, attempt, el, fileName, saveFile, tell } from "./dom.js";
+import { wavOf } from "./clip.js";
+import { ClipView } from "./clip-view.js";
+import { post } from "./server.js";
+
+const MAX_RESULTS = 20;
+const FORMATS = { WAV: "wav", MP3: "mp3", FLAC: "flac", Opus: "opus", AAC: "aac" };
+
+let count = 0;
+
+export class Result {
+  #details = el("p", { className: "details" });
+  #status = el("p", { role: "status" });
+  #downloads = el("details", { className: "downloads", hidden: true }, el("summary", {}, "Download"));
+  #view;
+
+  /**
+   * body: of the request; said: its text, for people; voice: its name; clip: the speech, which may still grow; expected: seconds it is likely
+   * to have. onReuse: called with the body that gives the same audio again.
+   */
+  constructor({ body, said, voice, clip, expected, onReuse }) {
+    this.body = body;
+    this.clip = clip;
+    this.voice = voice;
+    const name = `result ${++count}`;
+    this.#view = new ClipView(name, { clip, expected });
+    const button = (words, onclick) =>
+      el("button", { type: "button", className: "quiet", onclick, aria: { label: `${words}: ${name}` } }, words);
+    this.element = el(
+      "li",
+      { className: "result" },
+      el("p", { className: "said", title: said }, said),
+      this.#view.element,
+      this.#details,
+      el(
+        "div",
+        { className: "row" },
+        this.#downloads,
+        button("Reuse settings", () => onReuse(this.body)),
+        button("Remove", () => this.#remove()),
+      ),
+      this.#status,
+    );
+    this.describe();
+    $("results").prepend(this.element);
+    while ($("results").children.length > MAX_RESULTS) $("results").lastElementChild.remove();
+    $("results-title").hidden = false;
+  }
+
+  /** Say what is known of it by now. problem: why it isn't whole; issues: what is wrong with its sound. */
+  describe({ problem = null, issues = [] } = {}) {
+    const length = this.clip.length ? `${this.clip.seconds.toFixed(1)} s` : null;
+    this.#details.textContent = [this.voice, length, `seed ${this.body.seed}`].filter(Boolean).join(" · ");
+    if (problem) tell(this.#status, problem, true);
+    if (issues.length) tell(this.#status, issues.map(({ message }) => message).join(" "), true);
+    if (this.clip.complete && this.clip.length) this.#offerDownloads(problem !== null);
+  }
+
+  #offerDownloads(partial) {
+    const words = partial ? "Download the part that arrived" : "Download";
+    const formats = partial ? { WAV: "wav" } : FORMATS;
+    const buttons = Object.entries(formats).map(([label, format]) =>
+      el("button", { type: "button", onclick: () => attempt(this.#status, () => this.#download(format)) }, label),
+    );
+    this.#downloads.replaceChildren(el("summary", {}, words), el("div", { className: "row" }, ...buttons));
+    this.#downloads.hidden = false;
+  }
+
+  /** The WAV file is here; the others are made by the server, from the same seed. */
+  async #download(format) {
+    const name = `${fileName(this.voice)}-${this.body.seed}.${format}`;
+    if (format === "wav") return saveFile(wavOf(this.clip.samples()), name);
+    tell(this.#status, `Making the ${format.toUpperCase()} file …`);
+    const response = await post("/v1/audio/speech", { ...this.body, response_format: format, stream: false });
+    saveFile(await response.blob(), name);
+    tell(this.#status, "");
+  }
+
+  #remove() {
+    const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
+    this.#view.remove();
+    this.element.remove();
+    $("results-title").hidden = !$("results").children.length;
+    (next?.querySelector(".play") ?? $("generate")).focus();
+  }
+}

@@ -1,0 +1,69 @@
+// How the speech is to sound: speed, pitch, volume, style and seed, beginning with the voice's own.
+
+import { $, attempt, tell } from "./dom.js";
+import { patch } from "./server.js";
+import { putVoice, voiceOf, voicePath } from "./voices.js";
+
+const NEUTRAL = { speed: 1, pitch: 0, volume: 0 };
+const UNITS = {
+  speed: (value) => `${value.toFixed(2)}×`,
+  pitch: (value) => `${signed(value)} semitones`,
+  volume: (value) => `${signed(value)} dB`,
+};
+const signed = (value) => (value > 0 ? `+${value}` : `${value}`.replace("-", "−"));
+
+let own = { ...NEUTRAL, instructions: "" }; // what the voice does where nobody says
+
+export function wireSettings() {
+  for (const name of Object.keys(NEUTRAL)) $(name).oninput = showFigures;
+  $("settings-reset").onclick = () => {
+    $("seed").value = "";
+    setSettings(own);
+  };
+  $("settings-keep").onclick = () => attempt($("settings-status"), keepForVoice);
+}
+
+/** Begin with the settings of a voice. */
+export function showVoiceSettings(id) {
+  const voice = voiceOf(id) ?? {};
+  const said = Object.fromEntries(Object.keys(NEUTRAL).map((name) => [name, voice[name] ?? NEUTRAL[name]]));
+  own = { ...said, instructions: voice.instructions ?? "" };
+  $("settings-keep").hidden = !voice.id || voice.built_in;
+  tell($("settings-status"), "");
+  setSettings(own);
+}
+
+/** Set the fields, such as to those of an earlier request. */
+export function setSettings(values) {
+  for (const [name, value] of Object.entries({ ...own, ...values })) if ($(name)) $(name).value = value;
+  showFigures();
+}
+
+function showFigures() {
+  for (const [name, write] of Object.entries(UNITS)) $(`${name}-figure`).textContent = write(Number($(name).value));
+}
+
+/** The fields of a request: what differs from the voice's own settings, and the seed, if any. */
+export function settings() {
+  const asked = {};
+  for (const name of Object.keys(NEUTRAL)) {
+    const value = Number($(name).value);
+    if (value !== own[name]) asked[name] = value;
+  }
+  const style = $("instructions").value.trim();
+  if (style !== own.instructions) asked.instructions = style;
+  if ($("seed").value !== "") asked.seed = Number($("seed").value);
+  return asked;
+}
+
+async function keepForVoice() {
+  const id = $("voice").value;
+  const values = { instructions: $("instructions").value.trim() };
+  for (const [name, neutral] of Object.entries(NEUTRAL)) {
+    const value = Number($(name).value);
+    values[name] = value === neutral ? null : value;
+  }
+  putVoice(await (await patch(voicePath(id), values)).json());
+  showVoiceSettings(id);
+  tell($("settings-status"), "Saved: this voice now speaks so by default.");
+}

@@ -1,0 +1,175 @@
+// Text to speech: the request, the speech while it arrives, and Stop until there is silence.
+
+import { $, attempt, tell } from "./dom.js";
+import { Clip, samplesOf } from "./clip.js";
+import { dialogueRequest, isDialogue, showDialogue, showText, wireDialogue } from "./dialogue.js";
+import { health, queued } from "./health.js";
+import { player } from "./player.js";
+import { Result } from "./results.js";
+import { events, post } from "./server.js";
+import { setSettings, settings, showVoiceSettings, wireSettings } from "./speech-settings.js";
+import { showRequest } from "./api-pane.js";
+import { fillVoices, nameOf } from "./voices.js";
+
+const CHARACTERS_PER_SECOND = 15; // of English read aloud
+const MAX_CHARACTERS = 4096; // the server's default limit; its answer decides
+
+const SAMPLES = {
+  Greeting: "Hello and welcome! I am glad that you are here. What would you like to hear?",
+  Story:
+    "The old lighthouse had been dark for thirty years. Then, one night in autumn, a fisherman saw it shine again, " +
+    "and nobody in the village could say who had lit the lamp.",
+  News: "Good evening. After three days of rain the river has fallen again, and the bridge in the old town is open.",
+  Numbers: "Your train leaves at 9:45 from platform 12. The ticket costs $18.50, and the journey takes 3 hours.",
+};
+
+let job = null; // { controller, heard }: the request under way
+
+export function wireSpeech() {
+  wireSettings();
+  wireDialogue();
+  for (const [name, text] of Object.entries(SAMPLES)) addSample(name, text);
+  $("speech").onsubmit = (event) => {
+    event.preventDefault();
+    attempt($("speech-status"), generate);
+  };
+  $("text").onkeydown = (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("speech").requestSubmit();
+  };
+  $("text").oninput = showCount;
+  $("stop").onclick = stop;
+  $("voice").onchange = () => showVoiceSettings($("voice").value);
+  player.addEventListener("change", showStop);
+  document.addEventListener("health", showQueue);
+  document.addEventListener("voices", () => chooseVoice($("voice").value));
+  showCount();
+}
+
+export function chooseVoice(id) {
+  const before = $("voice").value;
+  fillVoices($("voice"), id);
+  if (before !== $("voice").value) showVoiceSettings($("voice").value);
+}
+
+function addSample(name, text) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "chip", textContent: name });
+  button.onclick = () => {
+    $("text").value = text;
+    showCount();
+  };
+  $("samples").append(button);
+}
+
+function showCount() {
+  const { length } = $("text").value;
+  const over = length > MAX_CHARACTERS;
+  const words = `${length.toLocaleString("en")} / ${MAX_CHARACTERS.toLocaleString("en")} characters`;
+  tell($("count"), over ? `${words}: too long, shorten it or generate it in parts` : words, over);
+}
+
+/** End the request and all sound. */
+export function stop() {
+  job?.controller.abort();
+  player.stop();
+}
+
+function showStop() {
+  $("stop").disabled = !job && !player.playing;
+}
+
+function showQueue() {
+  if (job && !job.heard && health?.waiting) tell($("speech-status"), `Waiting: ${queued(health.waiting)} …`);
+}
+
+function request() {
+  const said = isDialogue() ? dialogueRequest() : { input: $("text").value, voice: $("voice").value };
+  // The page draws the seed itself: the server's have 63 bits, more than a number of JavaScript's holds.
+  const seed = crypto.getRandomValues(new Uint32Array(1))[0];
+  return { model: "higgs-audio", ...said, seed, ...settings() };
+}
+
+async function generate() {
+  stop();
+  const mine = (job = { controller: new AbortController(), heard: false });
+  const body = request();
+  const clip = new Clip();
+  const voice = (body.voices ?? [body.voice]).map(nameOf).join(", ");
+  const expected = body.input.length / CHARACTERS_PER_SECOND / (body.speed ?? 1);
+  const said = body.input.replace(/\[SPEAKER(\d+)\]/g, (tag, speaker) => (body.voices ? `${nameOf(body.voices[speaker])}:` : tag));
+  let result = null;
+  tell($("speech-status"), "Waiting for the server …");
+  showStop();
+  try {
+    const begun = performance.now();
+    const { response, stream } = await open(body, mine.controller.signal);
+    result = new Result({ body, said, voice, clip, expected, onReuse: reuse });
+    showRequest({ title: "Generate speech", ...asFile(body) });
+    player.play(clip);
+    const done = await receive(stream, clip, () => {
+      mine.heard = true;
+      tell($("speech-status"), `First sound after ${Math.round(performance.now() - begun)} ms …`);
+    });
+    clip.end();
+    result.describe({ issues: done.quality?.faults ?? [] });
+    tellDone(clip, (performance.now() - begun) / 1000, response);
+  } catch (error) {
+    clip.end();
+    if (result) result.describe({ problem: incomplete(error, clip) });
+    if (error.name !== "AbortError") throw error;
+    tell($("speech-status"), "Stopped.");
+  } finally {
+    if (job === mine) job = null;
+    showStop();
+  }
+}
+
+async function open(body, signal) {
+  const onBusy = (wait) => tell($("speech-status"), `The server is busy. Trying again in ${wait} s …`);
+  const asked = { ...body, response_format: "pcm", stream_format: "sse" };
+  const response = await post("/v1/audio/speech", asked, { signal, onBusy });
+  return { response, stream: events(response) };
+}
+
+/** Fill the clip; gives the last event. An end without it is an error. */
+async function receive(stream, clip, onFirst) {
+  for await (const event of stream) {
+    if (event.type === "speech.audio.done") return event;
+    if (!clip.length) onFirst();
+    clip.append(samplesOf(event.audio));
+  }
+  throw Object.assign(new Error("The server ended the speech too early. Try again."), { expected: true });
+}
+
+function incomplete(error, clip) {
+  const part = `after ${clip.seconds.toFixed(1)} s`;
+  return error.name === "AbortError" ? `Stopped ${part}.` : `Incomplete: the connection broke ${part}.`;
+}
+
+function tellDone(clip, took, response) {
+  const first = $("speech-status").textContent.replace(/ …$/, "");
+  const times = (clip.seconds / took).toFixed(1);
+  const style = response.headers.get("x-instructions-followed") === "false";
+  const note = style ? " This model can't follow a style; it was left out." : "";
+  tell($("speech-status"), `${first}, ${clip.seconds.toFixed(1)} s of speech at ${times}× real time.${note}`);
+}
+
+/** The request for the API pane: the same audio, as a file. */
+function asFile(body) {
+  const json = { ...body, response_format: "mp3", stream: false };
+  return { method: "POST", path: "/v1/audio/speech", json, output: "speech.mp3" };
+}
+
+function reuse(body) {
+  if (body.voices) {
+    showDialogue(body.input, body.voices);
+  } else {
+    showText();
+    $("text").value = body.input;
+    chooseVoice(body.voice);
+  }
+  setSettings({ ...body, seed: body.seed ?? "" });
+  $("settings").open = true;
+  showCount();
+  $("generate").focus();
+}

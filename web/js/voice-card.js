@@ -1,0 +1,150 @@
+// A saved voice as a card: hear it, use it, compare it with its recording, edit, export and delete it.
+
+import { $, attempt, el, fileName, saveFile, tell } from "./dom.js";
+import { decoded } from "./clip.js";
+import { ClipView } from "./clip-view.js";
+import { savedRecording } from "./clone.js";
+import { comparison, similarityWords } from "./compare.js";
+import { ask, formOf, patch } from "./server.js";
+import { showRequest } from "./api-pane.js";
+import { putVoice, voicePath } from "./voices.js";
+
+const LABELS = {
+  use: "Use",
+  compare: "Compare",
+  edit: "Edit",
+  export: "Export",
+  delete: "Delete",
+};
+
+export class VoiceCard {
+  #view;
+  #path;
+  #loading = null;
+
+  /** onUse and onDelete: called with the voice. */
+  constructor(voice, { onUse, onDelete }) {
+    this.voice = voice;
+    this.#path = voicePath(voice.id);
+    this.element = $("voice-card").content.firstElementChild.cloneNode(true);
+    this.#view = new ClipView(voice.name, { load: () => this.loadWave() });
+    this.#part("wave-place").append(this.#view.element);
+    const act = (name, work) => {
+      this.#part(name).onclick = () => attempt(this.#part("told"), work);
+    };
+    act("use", () => onUse(this.voice));
+    act("compare", () => this.#compare());
+    act("edit", () => this.#edit(this.#part("editing").hidden));
+    act("export", () => this.#export());
+    act("delete", () => onDelete(this.voice));
+    this.#part("edit-form").onsubmit = (event) => {
+      event.preventDefault();
+      attempt(this.#part("told"), () => this.#save());
+    };
+    this.#part("more-file").onchange = () => attempt(this.#part("told"), () => this.#addRecording());
+    this.#show();
+  }
+
+  #part(name) {
+    return this.element.querySelector(`.${name}`);
+  }
+
+  update(voice) {
+    if (voice === this.voice) return;
+    this.voice = voice;
+    this.#show();
+  }
+
+  /** The recording's waveform, fetched once. */
+  async loadWave() {
+    this.#loading ??= savedRecording(this.voice.id).catch((error) => {
+      this.#loading = null;
+      throw error;
+    });
+    const clip = await this.#loading;
+    if (this.#view.clip !== clip) this.#view.show(clip);
+    return clip;
+  }
+
+  remove() {
+    this.#view.remove();
+    this.element.remove();
+  }
+
+  #show() {
+    const { voice } = this;
+    this.#part("voice-name").textContent = this.#part("voice-name").title = voice.name;
+    const date = new Date(1000 * voice.created_at).toLocaleDateString();
+    const { likeness, used } = voice;
+    const alike = likeness?.same_speaker ? `similarity ${likeness.similarity.toFixed(2)}` : null;
+    const details = [`${(used.end - used.start).toFixed(1)} s`, date, alike];
+    this.#part("voice-details").textContent = details.filter(Boolean).join(" · ");
+    this.#part("voice-similarity").textContent = likeness && !alike ? similarityWords(likeness) : "";
+    this.#part("voice-transcript").textContent = voice.ref_text ? `“${voice.ref_text}”` : "No transcript";
+    this.#part("issues").replaceChildren(...voice.findings.map(({ message }) => el("li", {}, message)));
+    this.#part("new-name").value = voice.name;
+    this.#part("new-transcript").value = voice.ref_text ?? "";
+    for (const [name, words] of Object.entries(LABELS)) {
+      this.#part(name).setAttribute("aria-label", `${words} ${voice.name}`);
+    }
+    this.#part("more").replaceChildren(...voice.samples.map((sample, i) => this.#sample(sample, i + 2)));
+  }
+
+  #sample({ id, seconds, ref_text: words }, number) {
+    const remove = el("button", { type: "button", className: "quiet" }, "Remove");
+    remove.setAttribute("aria-label", `Remove recording ${number} of ${this.voice.name}`);
+    remove.onclick = () =>
+      attempt(this.#part("told"), async () => {
+        putVoice(await (await ask(`${this.#path}/samples/${id}`, { method: "DELETE" })).json());
+        this.#part("edit").focus();
+      });
+    return el("li", {}, `${seconds.toFixed(1)} s: “${words}” `, remove);
+  }
+
+  #edit(open) {
+    this.#part("editing").hidden = !open;
+    this.#part("edit").setAttribute("aria-expanded", open);
+    if (open) this.#part("new-name").focus();
+  }
+
+  async #save() {
+    const changes = { name: this.#part("new-name").value.trim(), ref_text: this.#part("new-transcript").value.trim() };
+    const changed = await (await patch(this.#path, changes)).json();
+    showRequest({ title: "Change a voice", method: "PATCH", path: this.#path, json: changes });
+    this.#edit(false);
+    this.#part("edit").focus();
+    tell(this.#part("told"), "Saved.");
+    putVoice(changed);
+  }
+
+  async #addRecording() {
+    const [file] = this.#part("more-file").files;
+    if (!file) return;
+    this.#part("more-file").value = "";
+    tell(this.#part("told"), "Adding the recording …");
+    const form = formOf({ audio_sample: file });
+    const changed = await (await ask(`${this.#path}/samples`, { method: "POST", body: form })).json();
+    tell(this.#part("told"), "Recording added.");
+    putVoice(changed);
+  }
+
+  async #compare() {
+    const place = this.#part("comparison-place");
+    this.#part("compare").setAttribute("aria-expanded", !place.firstChild);
+    if (place.firstChild) return place.replaceChildren();
+    tell(this.#part("told"), "Generating a sample …");
+    const preview = await ask(`${this.#path}/preview`);
+    const [original, clone] = [await this.loadWave(), await decoded(await preview.blob())];
+    showRequest({ title: "Hear a voice", method: "GET", path: `${this.#path}/preview`, output: "preview.mp3" });
+    const { name, likeness } = this.voice;
+    place.replaceChildren(comparison({ name, original, clone, likeness }));
+    tell(this.#part("told"), "");
+  }
+
+  async #export() {
+    const path = `${this.#path}/export`;
+    const output = `${fileName(this.voice.name)}.zip`;
+    saveFile(await (await ask(path)).blob(), output);
+    showRequest({ title: "Export a voice", method: "GET", path, output });
+  }
+}
