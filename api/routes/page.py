@@ -7,7 +7,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 FOLDER = Path(__file__).resolve().parents[2] / "web"
-POLICY = "default-src 'self'; connect-src 'self' blob:; media-src 'self' blob: data:; frame-ancestors 'none'"
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 router = APIRouter()
 files = StaticFiles(directory=FOLDER)
