@@ -118,7 +118,8 @@ def generated(document: dict[str, Any], each: int) -> Iterator[tuple[Any, int]]:
     """Cases of each operation of the document, valid and invalid in turn, and how many to draw of each."""
     schema = schemathesis.openapi.from_dict(document)
     for result in schema.get_all_operations():
-        operation = result.ok()
+        operation: Any = result
+        operation = operation.ok()
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             yield operation.as_strategy(generation_mode=mode), each
 
@@ -204,7 +205,7 @@ def serve_requests(server: LiveServer, requests: int, until: float) -> dict[str,
     operations = sum(len(path) for path in document["paths"].values())
     work = list(generated(document, -(-requests // (2 * operations))))
     with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda item: send_cases(server, *item, tally.note, until), work))
+        list(threads.map(lambda item: send_cases(server, item[0], item[1], tally.note, until), work))
     return tally.report()
 
 

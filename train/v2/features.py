@@ -79,15 +79,14 @@ def save(path: Path, utterances: list[Utterance]) -> None:
         for u in utterances
     ]
     partial = path.with_suffix(".partial.npz")
-    np.savez(
-        partial,
-        notes=np.array(json.dumps(notes)),
-        mean=np.stack([u.mean for u in utterances]),
-        log_f0=np.concatenate([u.log_f0 for u in utterances]),
-        voiced=np.concatenate([u.voiced for u in utterances]),
-        envelope=np.concatenate([u.envelope for u in utterances]),
-        **arrays,
-    )
+    arrays |= {
+        "notes": np.array(json.dumps(notes)),
+        "mean": np.stack([u.mean for u in utterances]),
+        "log_f0": np.concatenate([u.log_f0 for u in utterances]),
+        "voiced": np.concatenate([u.voiced for u in utterances]),
+        "envelope": np.concatenate([u.envelope for u in utterances]),
+    }
+    np.savez(partial, allow_pickle=False, **arrays)
     partial.replace(path)
 
 
@@ -105,8 +104,11 @@ def load(path: Path) -> list[Utterance]:
         kept = slice(step, step + note["steps"])
         step += note["steps"]
         when = Timing(**timed, first=note["first"], last=note["last"])
-        rows = (parts[name][kept] for name in ("log_f0", "voiced", "envelope"))
-        found.append(Utterance(note["text"], note["style"], when, *rows, mean, note["level"], note["spread"]))
+        log_f0, voiced, envelope = (parts[name][kept] for name in ("log_f0", "voiced", "envelope"))
+        level, spread = note["level"], note["spread"]
+        found.append(
+            Utterance(note["text"], note["style"], when, log_f0, voiced, envelope, mean, level, spread)
+        )
     return found
 
 
