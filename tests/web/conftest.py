@@ -93,8 +93,14 @@ def page(open_page: OpenPage) -> Page:
     return page
 
 
+def saved_voices(url: str) -> list[dict[str, Any]]:
+    """Some of the voices that are not the model's own, newest first."""
+    voices = httpx.get(f"{url}/v1/audio/voices?limit=100").json()["data"]
+    return [voice for voice in voices if not voice["built_in"]]
+
+
 def delete_voices(url: str) -> None:
-    while voices := httpx.get(f"{url}/v1/audio/voices?limit=100").json()["data"][1:]:
+    while voices := saved_voices(url):
         for voice in voices:
             httpx.delete(f"{url}/v1/audio/voices/{voice['id']}").raise_for_status()
 

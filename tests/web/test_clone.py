@@ -2,14 +2,13 @@
 
 import io
 
-import httpx
 import numpy as np
 import soundfile
 from playwright.sync_api import Page, expect
 
 from speakers.encoder import weights_file
 from tests.live import LiveServer
-from tests.web.conftest import CLIP, OpenPage, download, drop, generate, samples_of
+from tests.web.conftest import CLIP, OpenPage, download, drop, generate, samples_of, saved_voices
 
 
 def choose(page: Page, data: bytes, name: str) -> None:
@@ -125,7 +124,7 @@ def test_the_transcript_is_of_the_part_that_is_used(page: Page, server: LiveServ
     page.locator("#transcript-status", has_text="Long recording").wait_for()
     page.get_by_role("button", name="Create voice").click()
     page.locator("#clone-status", has_text="s of the recording are used").wait_for()
-    kept = httpx.get(f"{server.url}/v1/audio/voices").json()["data"][1]
+    kept = saved_voices(server.url)[0]
     assert kept["ref_text"] and len(kept["ref_text"].split()) < 100
     expect(page.locator("#transcript")).to_have_value(kept["ref_text"])
 
@@ -140,6 +139,6 @@ def test_a_consent_and_a_corrected_transcript_are_kept(page: Page, server: LiveS
     page.locator("#consent-status", has_text="sent with the voice").wait_for()
     page.get_by_role("button", name="Create voice").click()
     page.locator("#clone-status", has_text="Saved “ada”").wait_for()
-    kept = httpx.get(f"{server.url}/v1/audio/voices").json()["data"][1]
+    kept = saved_voices(server.url)[0]
     assert kept["consent"].startswith("cons_")
     assert kept["ref_text"] == "The weather is warm today."
