@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
@@ -77,10 +78,10 @@ def test_shards_of_features_and_codes_come_back_as_written(tmp_path: Path) -> No
         assert np.array_equal(one.timing.begins, other.timing.begins)
     clips = [clip for clip in coded_clips(spoken)]
     coded.save(tmp_path / "coded.npz", clips)
-    for one, other in zip(clips, coded.load(tmp_path / "coded.npz"), strict=True):
-        assert one.text == other.text and one.recorded == other.recorded
-        assert np.array_equal(one.codes, other.codes) and np.array_equal(one.spans, other.spans)
-        assert np.array_equal(one.voice, other.voice)
+    for clip, same in zip(clips, coded.load(tmp_path / "coded.npz"), strict=True):
+        assert clip.text == same.text and clip.recorded == same.recorded
+        assert np.array_equal(clip.codes, same.codes) and np.array_equal(clip.spans, same.spans)
+        assert np.array_equal(clip.voice, same.voice)
 
 
 def coded_clips(spoken: list[features.Utterance]) -> list[coded.Coded]:
@@ -89,7 +90,9 @@ def coded_clips(spoken: list[features.Utterance]) -> list[coded.Coded]:
     return encoder.speaker(0, np.random.default_rng(0))
 
 
-def test_each_frame_points_at_the_phone_or_the_letters_it_is_read_from(monkeypatch) -> None:
+def test_each_frame_points_at_its_phone_or_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(coded, "SPELLED_SHARE", 0.0)
     of = utterance()
     text, spans = coded.read_text(of, TABLE, np.random.default_rng(0))

@@ -153,7 +153,7 @@ class CodecTraining:
                 group["lr"] = RATE * min(1, (step + 1) / 200) * max(0.03, np.cos(progress * np.pi / 2))
             parts = self.losses()
             optimiser.zero_grad()
-            sum(parts.values()).backward()
+            torch.stack(list(parts.values())).sum().backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             step += 1
