@@ -39,8 +39,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
 
 
 def spoken_by(server: TinyServer, voice: str) -> httpx.Response:
-    names = {"model": "higgs-audio", "input": "Hi.", "voice": voice, "response_format": "wav"}
-    body = {**names, "max_tokens": 20, "seed": 1}
+    body: dict[str, str | int] = {
+        "model": "higgs-audio",
+        "input": "Hi.",
+        "voice": voice,
+        "response_format": "wav",
+    }
+    body |= {"max_tokens": 20, "seed": 1}
     response = httpx.post(f"{server.url}/v1/audio/speech", json=body, timeout=60)
     assert response.status_code == 200, response.text
     return response

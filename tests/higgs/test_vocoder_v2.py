@@ -78,6 +78,6 @@ def test_codes_of_reading_stay_below_the_unread() -> None:
     assert reading_code(3, 2, 9) == reading_code(3, 0, LEFT - 1)
 
 
-def test_a_folder_is_loaded_by_what_its_config_says(codec: VocoderCodec2, tmp_path: Path) -> None:
+def test_a_folder_is_loaded_by_what_its_config_says(tmp_path: Path) -> None:
     save(VocoderNetwork2(), tmp_path)
     assert isinstance(load_codec(str(tmp_path)), VocoderCodec2)

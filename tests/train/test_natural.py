@@ -78,10 +78,10 @@ def test_shards_of_features_and_codes_come_back_as_written(tmp_path: Path) -> No
         assert np.array_equal(one.timing.begins, other.timing.begins)
     clips = [clip for clip in coded_clips(spoken)]
     coded.save(tmp_path / "coded.npz", clips)
-    for clip, kept in zip(clips, coded.load(tmp_path / "coded.npz"), strict=True):
-        assert clip.text == kept.text and clip.recorded == kept.recorded
-        assert np.array_equal(clip.codes, kept.codes) and np.array_equal(clip.spans, kept.spans)
-        assert np.array_equal(clip.voice, kept.voice)
+    for clip, same in zip(clips, coded.load(tmp_path / "coded.npz"), strict=True):
+        assert clip.text == same.text and clip.recorded == same.recorded
+        assert np.array_equal(clip.codes, same.codes) and np.array_equal(clip.spans, same.spans)
+        assert np.array_equal(clip.voice, same.voice)
 
 
 def coded_clips(spoken: list[features.Utterance]) -> list[coded.Coded]:
@@ -90,7 +90,7 @@ def coded_clips(spoken: list[features.Utterance]) -> list[coded.Coded]:
     return encoder.speaker(0, np.random.default_rng(0))
 
 
-def test_each_frame_points_at_the_phone_or_the_letters_it_is_read_from(
+def test_each_frame_points_at_its_phone_or_letters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(coded, "SPELLED_SHARE", 0.0)

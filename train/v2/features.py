@@ -13,6 +13,7 @@ from train.natural import Passage, load_passages
 from train.v2.phones import Timing, timing
 
 FULL_SCALE = 32767
+ROWS = ("log_f0", "voiced", "envelope")  # of each step
 ARRAYS = ("symbols", "begins", "words", "places", "spans")
 
 
@@ -79,13 +80,8 @@ def save(path: Path, utterances: list[Utterance]) -> None:
         for u in utterances
     ]
     partial = path.with_suffix(".partial.npz")
-    arrays |= {
-        "notes": np.array(json.dumps(notes)),
-        "mean": np.stack([u.mean for u in utterances]),
-        "log_f0": np.concatenate([u.log_f0 for u in utterances]),
-        "voiced": np.concatenate([u.voiced for u in utterances]),
-        "envelope": np.concatenate([u.envelope for u in utterances]),
-    }
+    arrays |= {name: np.concatenate([getattr(u, name) for u in utterances]) for name in ROWS}
+    arrays |= {"notes": np.array(json.dumps(notes)), "mean": np.stack([u.mean for u in utterances])}
     np.savez(partial, allow_pickle=False, **arrays)
     partial.replace(path)
 
@@ -104,11 +100,9 @@ def load(path: Path) -> list[Utterance]:
         kept = slice(step, step + note["steps"])
         step += note["steps"]
         when = Timing(**timed, first=note["first"], last=note["last"])
-        log_f0, voiced, envelope = (parts[name][kept] for name in ("log_f0", "voiced", "envelope"))
-        level, spread = note["level"], note["spread"]
-        found.append(
-            Utterance(note["text"], note["style"], when, log_f0, voiced, envelope, mean, level, spread)
-        )
+        log_f0, voiced, envelope = (parts[name][kept] for name in ROWS)
+        told = (note["level"], note["spread"])
+        found.append(Utterance(note["text"], note["style"], when, log_f0, voiced, envelope, mean, *told))
     return found
 
 

@@ -97,8 +97,8 @@ class Trainer:
         """Train until the schedule's minutes are spent, those of earlier runs counted."""
         compile_layers(self.model)
         begun, saved, longest = time.monotonic() - self.minutes * 60, time.monotonic(), 0.0
-        sums: dict[str, float] = {}
         window, seen, batches = time.monotonic(), 0, None
+        sums: dict[str, float] = {}
         while (progress := self.minutes / self.schedule.minutes) < 1:
             if batches is None or self.schedule.longest_target(progress) > longest + 2:
                 longest = self.schedule.longest_target(progress)
