@@ -115,15 +115,18 @@ class VoiceCloner:
         cloner.engine.count_from_now(ended)
         return cloner
 
-    def reference(self, audio: bytes, transcript: str | None = None) -> VoiceReference:
+    def reference(
+        self, audio: bytes, transcript: str | None = None, *, check_voice: bool = True
+    ) -> VoiceReference:
         """Make a recording a voice: any container, 1 s or more of sound. InvalidAudio says why it can't be.
 
         Of a longer one than max_reference_seconds a part is used, and the transcript of all is left out.
         Codes are kept by content. Cancelled if the work under way is called off.
+        check_voice: refuse what holds no voice.
         """
-        key = hashlib.sha256(audio).digest()
+        key = hashlib.sha256(audio + bytes([check_voice])).digest()
         self.reference_use.note(key in self._references)
-        voice = self._references.get(key, lambda: self._encode(audio))
+        voice = self._references.get(key, lambda: self._encode(audio, check_voice))
         return replace(voice, transcript=None if voice.trimmed else transcript)
 
     @contextmanager
@@ -171,13 +174,9 @@ class VoiceCloner:
         longest = min(options.max_steps or self._max_columns, self._max_columns)
         return SpeechStream(self.engine, self.codec, segments, sampling, longest, place)
 
-    def spoken_length(self, text: str) -> int:
-        """How long a text is as it is spoken, in characters, before any work of the model's.
-
-        Numbers count as their words where the model reads them so, markup, pauses and tags nothing, and each
-        letter of Chinese, Japanese and Korean as three.
-        """
-        return self._planner.spoken_length(self._prompts.tags.with_pauses(text))
+    def check_length(self, text: str) -> None:
+        """Raise PayloadTooLarge for a text that is too long as it is spoken, numbers in words."""
+        self._planner.check_length(self._prompts.tags.with_pauses(text))
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""
@@ -223,8 +222,8 @@ class VoiceCloner:
         """Cancel what is under way and let the model go."""
         self.engine.close()
 
-    def _encode(self, audio: bytes) -> VoiceReference:
-        used = prepare_reference(decode_audio(audio), self.max_reference_seconds)
+    def _encode(self, audio: bytes, check_voice: bool) -> VoiceReference:
+        used = prepare_reference(decode_audio(audio), self.max_reference_seconds, check_voice)
         raise_if_cancelled()
         codes = self.codec.encode(used.samples)
         part = used.source_seconds, used.start_seconds, used.end_seconds

@@ -16,7 +16,7 @@ SCENE = re.compile(r"<\|scene_desc_start\|>(.*?)<\|scene_desc_end\|>", re.DOTALL
 
 
 @dataclass(frozen=True)
-class SpokenText:
+class ChatText:
     """What is to be spoken, and where it stands in the body."""
 
     text: str
@@ -34,7 +34,7 @@ def check_supported(request: ChatRequest) -> AudioRequest:
     return request.audio or AudioRequest()
 
 
-def spoken_text(request: ChatRequest, longest: int) -> SpokenText:
+def spoken_text(request: ChatRequest, longest: int) -> ChatText:
     """The text of the last user message, without a leading instruction unless strip_instruction is false."""
     index = max((i for i, message in enumerate(request.messages) if message.role == "user"), default=None)
     if index is None:
@@ -42,7 +42,7 @@ def spoken_text(request: ChatRequest, longest: int) -> SpokenText:
     path = f"messages[{index}].content"
     text = text_of(request.messages[index])
     check_text(text, path, longest)
-    return SpokenText(spoken_part(text, strip_instruction=request.strip_instruction), path)
+    return ChatText(spoken_part(text, strip_instruction=request.strip_instruction), path)
 
 
 def speech_options(request: ChatRequest, longest: int) -> SpeechOptions:

@@ -105,7 +105,8 @@ def earlier_answers(messages: list[Message], kept: KeptAudio, owner: str) -> lis
                 known = f"The audio {quoted(message.audio.id)} is unknown or expired"
                 text = f"{known}; put its transcript in content."
                 raise NotFound(text, code="audio_not_found", param=path)
-            answers.append(Recording(b64encode(answer.audio).decode("ascii"), path, answer.transcript))
+            data = b64encode(answer.audio).decode("ascii")
+            answers.append(Recording(data, path, answer.transcript, ours=True))
     return answers
 
 

@@ -19,11 +19,15 @@ MODEL_VOICES = (CLONE, DEFAULT, *OPENAI_VOICES)
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording in a body: its base64 data, where it stands, and its words where known."""
+    """A recording in a request: base64 data, the path of its field, and its transcript if known.
+
+    ours: an earlier answer of this server, which is a voice without being asked.
+    """
 
     data: str
     path: str
     transcript: str | None
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def _clone(
     try:
         with blamed_on(recording.path):
             data = decode_base64_audio(recording.data, max_bytes=state.limits.upload_bytes)
-            voice = cloner.reference(data, recording.transcript)
+            voice = cloner.reference(data, recording.transcript, check_voice=not recording.ours)
     except InvalidAudio as error:
         if not wanted.falls_back:
             raise

@@ -42,7 +42,9 @@ class PreparedReference:
     trimmed: bool
 
 
-def prepare_reference(samples: np.ndarray, max_seconds: float = MAX_SECONDS) -> PreparedReference:
+def prepare_reference(
+    samples: np.ndarray, max_seconds: float = MAX_SECONDS, check_voice: bool = True
+) -> PreparedReference:
     """Check and prepare mono float32 samples (N,) at 24 kHz.
 
     Silence before and after the speech goes; more than max_seconds are cut at the best pause in the second
@@ -61,7 +63,7 @@ def prepare_reference(samples: np.ndarray, max_seconds: float = MAX_SECONDS) -> 
         raise InvalidAudio(message, code="audio_silent")
     start, end, trimmed = used_part(levels, loud, len(samples), max_seconds)
     used = at_sane_level(samples[start:end], loud)
-    if voice_seconds(used, SAMPLE_RATE) < MIN_VOICE_SECONDS:
+    if check_voice and voice_seconds(used, SAMPLE_RATE) < MIN_VOICE_SECONDS:
         later = voice_onset(samples[end:]) if trimmed else None
         if later is None:
             raise no_voice("the reference audio")

@@ -151,9 +151,9 @@ class Planner:
         casts = self.trained_on_conversations and len(named) > 1 and list(voices) == [None]
         return named if casts else []
 
-    def spoken_length(self, text: str) -> int:
-        """How long a text is as this model speaks it; see text.normalise.spoken_length."""
-        return spoken_length(text, self.reading, normalised=self.prompts.normalised)
+    def check_length(self, text: str) -> None:
+        """Raise PayloadTooLarge for a text that is too long as this model speaks it."""
+        self._check_length(spoken_length(text, self.reading, normalised=self.prompts.normalised))
 
     def _check_length(self, characters: int) -> None:
         if characters > self.max_spoken_characters:

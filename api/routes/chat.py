@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.attempts import Attempts
 from api.chat_responses import Answer, WatchedStream, answer_events, whole_answer
 from api.chat_transcripts import transcript_answer
-from api.chat_validation import SpokenText, check_supported, speech_options, spoken_text
+from api.chat_validation import ChatText, check_supported, speech_options, spoken_text
 from api.chat_voices import voice_requests
 from api.errors import blamed_on
 from api.middleware.auth import Owner
@@ -65,13 +65,15 @@ async def create_chat_completion(
 
 def spoken_by(
     wanted: list[VoiceRequest],
-    spoken: SpokenText,
+    spoken: ChatText,
     options: SpeechOptions,
     cloner: VoiceCloner,
     state: ServerState,
     owner: str,
 ) -> tuple[SpeechStream, list[VoiceReference | None], VoiceUsed]:
     """Queue the text in the voices asked for; a full queue is told before any recording is read."""
+    with blamed_on(spoken.path):
+        cloner.check_length(spoken.text)
     with cloner.admitted() as place:
         voices, used = choose_voices(wanted, options, cloner, state, owner)
         with blamed_on(spoken.path):

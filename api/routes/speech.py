@@ -92,6 +92,8 @@ def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, o
     check_text(body.input, "input", state.limits.text_characters)
     options = replace(body.sampling(), delivery=body.delivery(body.instructions))
     wanted = voice_requests(body)
+    with blamed_on("input"):
+        cloner.check_length(body.input)
     with cloner.admitted() as place:
         voices, used = choose_voices(wanted, options, cloner, state, owner)
         speak = partial(cloner.stream, body.input, voices, options)

@@ -48,9 +48,10 @@ def test_a_clone_goes_on_in_the_voice_of_the_answer_named_last(tiny_server: Tiny
     assert audio["expires_at"] == pytest.approx(first["created"] + 3_600, abs=5)
     messages = [said("First."), named(first), said("Second."), named(second), said("Third.")]
     body = answer(tiny_server, *messages, audio=CLONE)
-    inline = [said("Second."), said("", audio_of(second), role="assistant"), said("Third.")]
     assert body["voice"]["used"] == "clone"
-    assert audio_of(body) == audio_of(answer(tiny_server, *inline, audio=CLONE))
+    assert audio_of(body) == audio_of(answer(tiny_server, *messages[2:], audio=CLONE))
+    in_the_first = answer(tiny_server, said("First."), named(first), said("Third."), audio=CLONE)
+    assert audio_of(body) != audio_of(in_the_first)
     default = answer(tiny_server, *messages)
     said_of_it = {"used": "default", "reference": None, "note": None, "instructions_followed": None}
     assert default["voice"] == said_of_it
