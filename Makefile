@@ -46,10 +46,10 @@ coverage: .venv/test.stamp  ## run all tests and list the lines that none of the
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 # torch's CUDA build from PyPI (5 GB), in which the CUDA path runs on fake tensors: no GPU is needed.
-.cuda-venv/test.stamp: requirements.txt
+.cuda-venv/test.stamp: requirements.lock requirements-cuda.lock requirements-dev.lock
 	$(PYTHON) -m venv .cuda-venv
 	env -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null .cuda-venv/bin/python -m pip install --quiet \
-		--disable-pip-version-check -r requirements.txt pytest==9.2.0
+		--disable-pip-version-check --no-deps --require-hashes $(addprefix -r ,$^)
 	@touch $@
 
 test-cuda-shapes: .cuda-venv/test.stamp  ## run the CUDA path without a GPU, on fake tensors; ARGS go to pytest

@@ -40,7 +40,7 @@ from api.routes import (
     voice_samples,
     voices,
 )
-from api.serving import DrainingServer
+from api.serving import DrainingServer, leave
 from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
 from errors import EngineFailed, StartError
@@ -242,6 +242,7 @@ def main() -> None:
         sys.exit(FAILED_EXIT)
     if failure is not None:
         sys.exit(f"app.py: {failure}")
+    leave()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ SERVICE_VARIABLE = re.compile(
 )
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 # Settings under their former names, which keep working.
-RENAMED = {"max_attempts": "max_attempts", "max_frames_per_byte": "max_frames_per_byte"}
+RENAMED = {"most_takes": "max_attempts", "columns_per_byte": "max_frames_per_byte"}
 log = logging.getLogger(__name__)
 
 # Of a web page, or of an app or extension that shows one: app://obsidian.md.

@@ -60,15 +60,13 @@ Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 class VoiceCloner:
-    """A loaded model that clones voices and speaks; safe to use from several threads.
-
-    fallback: why the bundled model is served where the published one was to be; None where it isn't so.
-    """
+    """A loaded model that clones voices and speaks; safe to use from several threads."""
 
     def __init__(self, loaded: LoadedModel, settings: Settings, fallback: str | None = None) -> None:
         checkpoint, model_id = loaded.checkpoint, loaded.model_id
         weight = next(checkpoint.model.parameters())
-        self.model_id, self.fallback = model_id, fallback
+        self.model_id = model_id
+        self.fallback = fallback  # why it is the bundled model where `auto` would rather serve another
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
         self.loaded_at = int(time.time())
         self._settings, self._positions = settings, loaded.plan.positions

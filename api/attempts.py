@@ -15,7 +15,8 @@ from audio.frames import SAMPLE_RATE
 from audio.speech_issues import SpeechIssue, find_speech_issues, short_texts, speech_issues_in, unheard
 from audio.speech_track import SpeechTrack
 from errors import Cancelled, VoiceServerError
-from higgs.speech import Speech, SpokenText
+from higgs.speech import Speech
+from higgs.spoken import SpokenText
 from text.chunking import SENTENCE, has_words
 from text.english import english_words
 from text.normalise import speakable, without_tags
@@ -163,9 +164,11 @@ class Attempts:
         speech = stream.speech()
         spoken = spoken_texts(speech.texts, self._text, len(speech.as_spoken) / SAMPLE_RATE)
         faults = (*find_speech_issues(speech.as_spoken, joined(spoken)), *short_chunks(spoken))
-        if self._verifier is None or not checkable(self._text, self._verifier):
+        if self._verifier is None:
             return Attempt(speech, faults)
         try:
+            if not checkable(self._text, self._verifier):
+                return Attempt(speech, faults)
             return self._listened_to(speech, faults, self._verifier)
         except Cancelled:
             raise

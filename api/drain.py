@@ -29,10 +29,14 @@ HANG_UP = {"connection": "close"}
 
 
 class Drain:
-    """Whether the server is ending, and how many requests it still answers. For the event loop's thread."""
+    """Whether the server is ending, and how many requests it still answers. For the event loop's thread.
+
+    over: the time of the drain is over, too: whatever is under way breaks off.
+    """
 
     def __init__(self) -> None:
         self.active = 0
+        self.over = False
         self._begun = asyncio.Event()
 
     @property
@@ -135,8 +139,8 @@ class _Body:
                 told = ShuttingDown()
                 headers = {"retry-after": str(told.retry_after)} | HANG_UP
                 raise HTTPException(told.status, told.message, headers) from None
-            message = "The body of the request came too slowly, or not whole."
-            raise HTTPException(408, message, HANG_UP) from None
+            late = "The body of the request came too slowly, or not whole."
+            raise HTTPException(408, late, HANG_UP) from None
         self._bytes += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         return message

@@ -14,10 +14,11 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api.drain import Drain
 from api.errors import error_response
 from api.request_context import note_first_audio
 from concurrency import Cancellation, cancelled_by
-from errors import ModelError
+from errors import ModelError, ShuttingDown
 from higgs.speech import SpeechStream
 
 T = TypeVar("T")
@@ -96,16 +97,28 @@ class PiecewiseResponse(StreamingResponse):
         self._pieces, self._stream = pieces, stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.body_iterator = _from_thread(self._pieces, scope["app"].state.server.workers)
+        state, events = scope["app"].state.server, self.media_type == EVENT_STREAM
+        self.body_iterator = _from_thread(self._pieces, state.workers, state.drain, events)
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._stream.cancel()
 
 
-async def _from_thread(pieces: Iterator[bytes], workers: anyio.CapacityLimiter) -> AsyncIterator[bytes]:
-    """The pieces, each waited for in a thread that is left to itself when the response is over."""
+async def _from_thread(
+    pieces: Iterator[bytes], workers: anyio.CapacityLimiter, drain: Drain, events: bool
+) -> AsyncIterator[bytes]:
+    """The pieces, each waited for in a thread that is left to itself when the response is over.
+
+    What is spoken already, but not yet sent, can take longer than a server that ends has left: events then
+    end with the error, and other answers break off.
+    """
     while True:
+        if drain.over:
+            if not events:
+                raise ShuttingDown()
+            yield failure_event(ShuttingDown())
+            return
         piece = await anyio.to_thread.run_sync(next, pieces, None, abandon_on_cancel=True, limiter=workers)
         if piece is None:
             return

@@ -13,26 +13,31 @@ STEPS_PER_SECOND = SAMPLE_RATE // STEP
 # The loudness of a recording is the level that its loudest 0.2 s reach; 40 dB below it there is no speech.
 LOUD_FRAMES = 20
 SPEECH_RANGE_DB = 40.0
-BLOCK = 60 * SAMPLE_RATE  # samples that are summed at once
+BLOCK = 60 * STEPS_PER_SECOND  # steps that are summed at once
 
 
 class LevelMeter:
     """The level of each 20 ms frame in dB of full scale, one per 10 ms, of sound that comes piece by piece.
 
-    The mean of a frame counts for nothing, since no ear hears it.
+    The mean of a frame counts for nothing, since no ear hears it. step: samples in 10 ms.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sample_rate: int = SAMPLE_RATE) -> None:
+        self.step = sample_rate // STEPS_PER_SECOND
         self._sums: list[np.ndarray] = []
         self._squares: list[np.ndarray] = []
         self._held = np.zeros(0, np.float32)
 
     def push(self, samples: np.ndarray) -> None:
-        """Take mono float32 samples (n,) at 24 kHz, any number of them."""
+        """Take mono float32 samples (n,), any number of them."""
         samples = np.concatenate([self._held, samples]) if len(self._held) else samples
-        whole = len(samples) // STEP * STEP
-        for start in range(0, whole, BLOCK):
-            steps = samples[start : min(start + BLOCK, whole)].astype(np.float64).reshape(-1, STEP)
+        whole = len(samples) // self.step * self.step
+        for start in range(0, whole, BLOCK * self.step):
+            steps = (
+                samples[start : min(start + BLOCK * self.step, whole)]
+                .astype(np.float64)
+                .reshape(-1, self.step)
+            )
             self._sums.append(steps.sum(axis=1))
             self._squares.append(np.einsum("ij,ij->i", steps, steps))
         self._held = samples[whole:].copy()
@@ -43,7 +48,7 @@ class LevelMeter:
         if not self._sums:
             return np.zeros(0)
         sums, squares = np.concatenate(self._sums), np.concatenate(self._squares)
-        mean, power = (sums[:-1] + sums[1:]) / FRAME, (squares[:-1] + squares[1:]) / FRAME
+        mean, power = (sums[:-1] + sums[1:]) / (2 * self.step), (squares[:-1] + squares[1:]) / (2 * self.step)
         return 10 * np.log10(np.maximum(power - mean**2, 1e-12))
 
 

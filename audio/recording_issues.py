@@ -10,7 +10,7 @@ import soxr
 
 from audio.activity import STEP, STEPS_PER_SECOND
 from audio.frames import SAMPLE_RATE
-from audio.pitch import FLOOR_HZ, pitch_track
+from audio.pitch import WINDOW_SECONDS, pitch_track
 
 PITCH_RATE = 8_000
 PITCH_CHUNK = 10 * PITCH_RATE
@@ -53,7 +53,7 @@ def clipped_share(samples: np.ndarray, loud_frames: np.ndarray) -> np.ndarray:
 def pitches_of(samples: np.ndarray, frames: int) -> np.ndarray:
     """The pitch in Hz of each 10 ms frame, NaN where it is not voiced; in pieces, for memory's sake."""
     slow = soxr.resample(samples, SAMPLE_RATE, PITCH_RATE)
-    width = int(3 * PITCH_RATE / FLOOR_HZ)
+    width = round(WINDOW_SECONDS * PITCH_RATE)
     step = PITCH_RATE // STEPS_PER_SECOND
     found = [
         pitch_track(slow[start : start + PITCH_CHUNK + width], PITCH_RATE)[: PITCH_CHUNK // step]

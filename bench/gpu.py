@@ -2,10 +2,12 @@
 
     python -m bench.gpu [3b|v3]
 
-v2's 28 layers of hidden size 3072 or v3's 36 of 2560, random bfloat16 weights made on the device: what a
-step costs beside its bytes, first sound and seconds of speech per second through the codec, then our engine
-beside transformers and boson's. Each run prints what it finds as it comes and is stopped where its time is
-up, so that the next ones are had. One line of JSON comes last: every run's own, or null.
+v2's 28 layers of hidden size 3072 or v3's 36 of 2560, random bfloat16 weights made on the device: whether all
+is right, and what the start, a prompt, the codec and memory take; what a step costs beside its bytes; first
+sound and seconds of speech per second through the codec; then our engine beside transformers and boson's.
+Offline, and with the packages of requirements.txt alone. Each run is a process of its own, prints what it
+finds as it comes and is stopped where its time is up, so that the next ones are had. One line of JSON comes
+last: every run's own, or null.
 """
 
 import json
@@ -15,11 +17,13 @@ import subprocess
 import sys
 import threading
 
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
 RUNS = {
+    "parts": ("--slots 16", 100),
     "step": ("--batch 1 4 16 64 --length 256 1024 4000", 110),
     "sound": ("--streams 1 16 64", 110),
-    "peers": ("--streams 1 8 16 --columns 125 --repeats 1", 240),
-}  # arguments, and seconds that each may take: 460 in all
+    "peers": ("--streams 1 16 --columns 125 --repeats 1", 150),
+}  # arguments, and seconds that each may take: 470 in all
 
 
 def last_line(run: str, model: str) -> dict | None:
@@ -27,7 +31,9 @@ def last_line(run: str, model: str) -> dict | None:
     arguments, seconds = RUNS[run]
     command = [sys.executable, "-m", f"bench.{run}", "--model", model, *arguments.split()]
     print(f"# {' '.join(command[1:])}", flush=True)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=os.environ | OFFLINE
+    )
     # The whole group: peers has a process of its own for boson's engine.
     stop = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
     stop.start()

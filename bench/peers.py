@@ -89,17 +89,38 @@ def their_runs(model: HiggsModel, prompt: Prompt, options: SamplingOptions, colu
     return runs
 
 
-def measure(runs: dict[str, Run], streams: int, columns: int, repeats: int) -> dict[str, float]:
-    """Columns per second of each in total, the best of `repeats` turns after one to warm up."""
-    best = dict.fromkeys(runs, float("inf"))
+def measure(runs: dict[str, Run], streams: int, columns: int, repeats: int) -> dict[str, float | None]:
+    """Columns per second of each in total, the best of `repeats` turns after one to warm up.
+
+    One that fails is None, and takes no further turn.
+    """
+    best: dict[str, float | None] = dict.fromkeys(runs, float("inf"))
     for repeat in range(repeats + 1):
         for name, run in runs.items():
-            start = time.perf_counter()
-            written = run(streams)
-            seconds = time.perf_counter() - start
+            if (least := best[name]) is None:
+                continue
+            try:
+                start = time.perf_counter()
+                written = run(streams)
+                seconds = time.perf_counter() - start
+            except Exception as error:
+                print(f"{name} FAILED: {type(error).__name__}: {error}", flush=True)
+                best[name] = None
+                continue
             assert written == streams * columns, f"{name} wrote {written} columns"
-            best[name] = min(best[name], seconds) if repeat else best[name]
-    return {name: round(streams * columns / seconds, 1) for name, seconds in best.items()}
+            best[name] = min(least, seconds) if repeat else least
+    return {
+        name: None if seconds is None else round(streams * columns / seconds, 1)
+        for name, seconds in best.items()
+    }
+
+
+def show(streams: int, speed: dict[str, float | None]) -> None:
+    ours = speed["ours"]
+    for name, value in speed.items():
+        figures = "failed" if value is None else f"{value:9.1f}  {value / 25:15.1f}"
+        ratio = f"  {ours / value:6.2f}x" if value and ours else ""
+        print(f"{streams:7}  {name:20} {figures}{ratio}", flush=True)
 
 
 def main() -> None:
@@ -117,13 +138,13 @@ def main() -> None:
     if PYTHON.exists() and model.config.generation == 2:
         runs["boson"] = boson = BosonRun(*case)
         atexit.register(boson.close)
+    if (static := runs.pop("transformers_static", None)) is not None:
+        runs["transformers_static"] = static  # last: it compiles, which may take all the time there is
     speed = {}
     print(f"{'streams':>7}  {'':20} columns/s  times real time  ours is")
     for streams in arguments.streams:
         speed[str(streams)] = measure(runs, streams, arguments.columns, arguments.repeats)
-        for name, value in speed[str(streams)].items():
-            ratio = speed[str(streams)]["ours"] / value
-            print(f"{streams:7}  {name:20} {value:9.1f}  {value / 25:15.1f}  {ratio:6.2f}x")
+        show(streams, speed[str(streams)])
     print(json.dumps({"device": DEVICE, "threads": arguments.threads, "columns_per_s": speed}))
 
 

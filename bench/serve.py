@@ -20,33 +20,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from bench.answer import Answer
 
 ROOT = Path(__file__).parent.parent
 SENTENCES = (ROOT / "bench" / "sentences.txt").read_text("utf-8").splitlines()
 BYTES_PER_SECOND = 2 * 24_000
 START_SECONDS, PATIENCE_SECONDS = 120, 600
-
-
-@dataclass
-class Answer:
-    """One request: its status; seconds from sending to the first sound and to the last, of speech, and that a
-    player had nothing to play."""
-
-    status: int = 200
-    first: float = 0.0
-    last: float = 0.0
-    speech: float = 0.0
-    starved: float = 0.0
-
-    def hear(self, now: float, seconds: float) -> None:
-        """Take in so many seconds of speech that arrive at `now`."""
-        self.first = self.first or now
-        self.starved += max(0.0, now - self.first - self.speech - self.starved)
-        self.last, self.speech = now, self.speech + seconds
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import torch
 from transformers import HiggsAudioV2TokenizerConfig
 
 from audio.frames import SAMPLE_RATE
-from bench.serve import Answer
+from bench.answer import Answer
 from bench.subject import DEVICE, default_model, model_named, options_named, some_prompt
 from higgs.codecs.base import Codec, load_codec
 from higgs.codecs.higgs_v2.codec import WaveformCodec

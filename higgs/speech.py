@@ -22,21 +22,13 @@ from higgs.piece_pauses import PiecePauses
 from higgs.playback import MAX_CHUNK, playback_chunks
 from higgs.prompts.v2 import Prompt
 from higgs.segments import SpeechSegment, TextChunk
+from higgs.spoken import SampleBuffer, SpokenText
 
 FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # frames that the first piece makes final at least
 NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
 MAX_SEEDS = 4  # seeds that are tried where the model ends before it speaks
 SEEDS_APART = 1_000_003  # those of one piece, so that no other piece has them
-
-
-@dataclass(frozen=True)
-class SpokenText:
-    """A text that was spoken in one go, and where it stands in Speech.as_spoken, in seconds."""
-
-    text: str
-    start: float
-    end: float
 
 
 @dataclass(frozen=True)
@@ -67,28 +59,6 @@ class SpeechReport:
     completion_audio_tokens: int
     seed: int
     texts: tuple[SpokenText, ...] = ()
-
-
-class SampleBuffer:
-    """Samples that are appended to one array, which grows by half when it is full: no list of pieces stands
-    beside the whole when they are joined."""
-
-    def __init__(self) -> None:
-        self._samples = np.empty(SAMPLE_RATE, np.float32)
-        self._length = 0
-
-    def append(self, samples: np.ndarray) -> None:
-        end = self._length + len(samples)
-        if end > len(self._samples):
-            grown = np.empty(max(end, len(self._samples) * 3 // 2), np.float32)
-            grown[: self._length] = self._samples[: self._length]
-            self._samples = grown
-        self._samples[self._length : end] = samples
-        self._length = end
-
-    @property
-    def samples(self) -> np.ndarray:
-        return self._samples[: self._length]
 
 
 class SpeechStream:

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from audio.frames import SAMPLE_RATE
-from higgs.speech import SampleBuffer
+from higgs.spoken import SampleBuffer
 
 
 def heard_with_progress(stream: Iterable[np.ndarray], expected_seconds: float) -> np.ndarray:

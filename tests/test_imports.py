@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "audio": GROUND,
     "higgs": SIGNALS,
     "text": GROUND,
-    "asr": GROUND,
+    "asr": SIGNALS,
     "speakers": GROUND,
     "voices.store": SIGNALS,
     "settings": GROUND,

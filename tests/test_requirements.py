@@ -94,10 +94,11 @@ def test_every_pin_has_hashes() -> None:
 
 
 def test_nothing_private_of_another_package_is_imported() -> None:
-    """A name with an underscore may change in any release."""
+    """Such a name may change in any release. Tests may look inside: fake tensors have no other door."""
     private = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.module}"
         for path in source_files()
+        if room_of(module_name(path)) not in TESTS
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and room_of(node.module or "") not in ROOMS | {"__future__"}
         if any(

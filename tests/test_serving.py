@@ -20,7 +20,7 @@ from tests.tiny_server import write_endless_model
 
 PATIENT, IMPATIENT = 120, 2  # HIGGS_DRAIN_SECONDS
 WAIT = 180
-ENDLESS = {"model": "tiny", "input": "Hello.", "response_format": "pcm"}
+ENDLESS = {"model": "tiny", "input": "A long text. " * 300, "response_format": "pcm"}
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def process(
     """A server whose speech goes on for ever, ready; its URL."""
     port = free_port()
     settings = {"MODEL": model, "PORT": port, "DEVICE": "cpu", "DATA_DIR": folder, "SLOTS": 2}
-    settings |= {"DRAIN_SECONDS": drain_seconds, "COLUMNS_PER_BYTE": 1e6}
+    settings |= {"DRAIN_SECONDS": drain_seconds, "MAX_FRAMES_PER_BYTE": 1e6, "MAX_SPEECH_SECONDS": 1e6}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
     environment |= {f"HIGGS_{name}": str(value) for name, value in settings.items()}
     server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)

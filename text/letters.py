@@ -75,6 +75,7 @@ def _single(found: re.Match[str]) -> str:
 
 LETTERS = (
     rule(r"\bOK\b", "okay"),
+    rule(r"\bI/O\b", "eye oh"),
     # U S A, as it stands or made of U.S.A. and of signs.
     rule(r"(?<![\w'’-])[A-Z](?: [A-Z])+(?=s?\b)(?!['’](?!s\b))", _run),  # noqa: RUF001
     rule(r"(?<![\w'’])(?P<word>[A-Z]{2,})(?P<ending>['’]?s)?\b(?!['’]\w)", _capitals),  # noqa: RUF001

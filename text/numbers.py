@@ -84,11 +84,12 @@ def _minuses(found: re.Match[str]) -> str:
     return re.sub(r"\s?[-−–]\s?", " minus ", found[0])
 
 
-BEFORE_DECADES = r"(?:the|[Hh]is|[Hh]er|[Tt]heir|[Mm]y|[Yy]our|[Oo]ur|[Mm]id|[Ee]arly|[Ll]ate)[\s-]|')"
+# "the 80s" and "'80s" are years; "wait 30s" is seconds.
+BEFORE_DECADES = r"\b(?i:the|his|her|their|my|your|our|mid|early|late)[\s-]|'|(?<=0s\sand\s)|(?<=0s\sor\s)"
 DECADES = (
     rule(
-        rf"(?:(?<=')|(?:(?<=\s)|\b)(?P<before>{BEFORE_DECADES})(?P<decade>[2-9]0)'?s\b",
-        lambda found: (found["before"] or "").strip("'") + _decade(found),
+        rf"(?P<before>{BEFORE_DECADES})(?P<decade>[2-9]0)'?s\b",
+        lambda found: found["before"].strip("'") + _decade(found),
     ),
     rule(r"(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0)'?s\b", _decade),
 )

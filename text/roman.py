@@ -5,7 +5,7 @@ import re
 from text.numbers import ordinal, said
 from text.rules import rule
 
-NUMERAL = r"(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])"
+NUMERAL = r"(?=[IVXLC])(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])"
 VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 # What is numbered, and not the last of its name.
 NUMBERED = (
@@ -38,7 +38,10 @@ def _number(found: re.Match[str]) -> str:
 
 
 ROMAN = (
-    rule(rf"\b({NUMBERED})\s({NUMERAL})\b(?!['’.]?[A-Za-z])", _number),  # noqa: RUF001
+    rule(rf"\b({NUMBERED})\s(?!I\b)({NUMERAL})\b(?!['’.]?[A-Za-z])", _number),  # noqa: RUF001
+    rule(r"\b(World War)\s(I)\b", _number),
+    # "Part I of it" is the first; "the part I like" is not.
+    rule(rf"\b({NUMBERED})\s(I)\b(?=\s*$|[,.;:?!)]|\s(?:of|and)\b)", _number),
     rule(rf"\b({RULERS})\s(?!I\b)(?!X\b)({NUMERAL})\b", _nth),
     rule(rf"\b({RULERS})\s(I)\b{NOT_SPEAKING}", _nth),
     rule(rf"\b({NUMERAL})(?:th)?(?=\scentur(?:y|ies)\b)", lambda found: ordinal(str(value(found[1])))),

@@ -21,7 +21,7 @@ ASSETS = {
     "redoc.standalone.js": "text/javascript",
 }
 PAGE_POLICY = (
-    "default-src 'self'; connect-src 'self' blob:; media-src 'self' blob: data:; frame-ancestors 'none'"
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 )
 # Swagger UI and Redoc write styles into their elements; Redoc searches in a worker.
 DOCUMENT_POLICY = (

@@ -69,7 +69,7 @@ def is_vocoder(folder: Path) -> bool:
 def _vocoder(folder: Path) -> type[VocoderCodec | VocoderCodec2] | None:
     if not folder.is_dir():
         return None
-    return VOCODERS.get(read_json(folder / "config.json").get("model_type"))
+    return VOCODERS.get(read_json(folder / "config.json").get("model_type", ""))
 
 
 def decode(codec: Codec, codes: torch.Tensor) -> np.ndarray:

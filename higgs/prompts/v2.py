@@ -248,8 +248,8 @@ class PromptBuilder:
 
     def _text(self, role: str, text: str) -> list[int]:
         text = self.tags.resolve(text)
-        phones = self._pronunciations if role == "user" else None
-        return self._tokens.of_text(phones(text) if phones else text)
+        pronounced = self._pronunciations if role == "user" else None
+        return self._tokens.of_text(pronounced(text) if pronounced else text)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, nothing added."""

@@ -5,6 +5,7 @@ import json
 from typing import Any, get_args
 
 import httpx
+import numpy as np
 import openai
 import pytest
 from openai import OpenAI
@@ -127,10 +128,10 @@ def test_the_same_recording_in_every_turn_is_one(tiny_server: TinyServer) -> Non
     ],
 )
 def test_a_recording_to_clone_however_it_is_sent(tiny_server: TinyServer, fields: dict[str, Any]) -> None:
-    expected = spoken(tiny_server, ref_audio=RECORDING)
+    expected = spoken(tiny_server, ref_audio=RECORDING, stream=False)
     response = post(tiny_server, response_format="flac", **fields)
     assert response.headers["x-voice-used"] == "clone"
-    assert (spoken(tiny_server, **fields) == expected).all()
+    np.testing.assert_array_equal(spoken(tiny_server, stream=False, **fields), expected)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_a_recording_to_clone_however_it_is_sent(tiny_server: TinyServer, fields
         ({"ref_audio": [RECORDING, RECORDING]}, "unsupported", "ref_audio"),
         ({"references": [{"text": "Hi."}]}, "invalid_value", "references[0]"),
         ({"references": [{"data": RECORDING}] * 2}, "invalid_value", "references"),
-        ({"references": [{"audio_path": "/etc/passwd"}]}, "invalid_base64", "references[0].audio_path"),
+        ({"references": [{"audio_path": "/tmp/me.wav"}]}, "invalid_base64", "references[0].audio_path"),
         ({"references": [{"vq_codes": [[1]]}]}, "unsupported", "references[0].vq_codes"),
         ({"task_type": "VoiceDesign", "instructions": "low"}, "unsupported", "task_type"),
         ({"task_type": "Base"}, "missing_required_parameter", "ref_audio"),
@@ -219,7 +220,6 @@ TEXTS: list[tuple[str, str, dict[str, Any], str | None]] = [
     ("POST", "/v1/audio/speech", {"input": "Hi.", HALF: 1}, None),
     ("PATCH", "/v1/audio/voices/voice_1", {"name": HALF}, "name"),
     ("PATCH", "/v1/audio/voices/voice_1", {"ref_text": HALF}, "ref_text"),
-    ("PATCH", "/v1/audio/voices/voice_1", {HALF: 1}, "Hello ? world"),
     ("POST", "/v1/audio/voice_consents/cons_1", {"name": HALF}, "name"),
     ("POST", "/api/public/voice/onboarding/test/voice_1", {"text": HALF}, "text"),
 ]
@@ -245,6 +245,13 @@ def test_half_an_emoji_is_refused_by_its_field(
         error["param"].removesuffix("[0].text") if error["param"].startswith("messages") else error["param"]
     )
     assert (response.status_code, error["code"], found) == (400, "invalid_value", param)
+
+
+def test_half_an_emoji_as_the_name_of_a_field(tiny_server: TinyServer) -> None:
+    content, headers = json.dumps({HALF: 1}), {"content-type": "application/json"}
+    url = f"{tiny_server.url}/v1/audio/voices/voice_1"
+    response = httpx.patch(url, content=content, headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_value")
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ import app, sys, threading, time
 
 made, create = [], app.create_app
 app.create_app = lambda *given, **named: made.append(create(*given, **named)) or made[-1]
-app.FAILED_SECONDS = 3
+app.FAILED_SECONDS = 12  # a busy machine has the time to ask
 
 def lose() -> None:
     while not (made and made[0].state.server.cloner):
@@ -219,7 +219,7 @@ def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None
         health = httpx.get(f"{url}/health")
         assert (health.status_code, health.json()["status"]) == (503, "failed")
         assert "started again" in health.json()["message"]
-        assert process.wait(60) == 70
+        assert process.wait(90) == 70
     finally:
         process.kill()
     assert process.stderr is not None and "The device is lost" in process.stderr.read().splitlines()[-1]

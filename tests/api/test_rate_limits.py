@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from settings import Settings
-from tests.api.unloaded import unloaded
+from tests.api.unloaded import client_of, unloaded
 from tests.tiny_server import TinyServer, ready
 
 MODELS = "/v1/models"
@@ -66,7 +66,7 @@ def test_each_key_has_its_own_limit_and_a_wrong_one_takes_nothing_from_it() -> N
 def test_without_keys_each_address_has_its_own_limit(one: str, other: str, apart: bool) -> None:
     client = unloaded(rate_limit="1/minute", address=one)
     assert asked(client, 2) == [503, 429]
-    assert asked(TestClient(client.app, client=(other, 50_000)), 1) == [503 if apart else 429]
+    assert asked(client_of(client.app, other), 1) == [503 if apart else 429]
 
 
 def test_of_several_limits_the_tightest_is_told() -> None:

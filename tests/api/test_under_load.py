@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 from fastapi import APIRouter
 
+from higgs.engine.engine import Engine
 from settings import Settings
 from tests.api.test_chat import NOT_AUDIO, RECORDING, ask, said
 from tests.tiny_server import TinyServer, ready, write_endless_model
@@ -104,12 +106,16 @@ def test_a_client_that_leaves_while_its_recording_waits_frees_its_place(small_se
     with ThreadPoolExecutor(2) as pool:
         for number, waiting in enumerate((RECORDING, RECORDING), 1):
             pool.submit(left_after_a_second, small_server, waiting)
-            wait_for(lambda number=number: engine._scheduler.reserved == number)
+            wait_for(partial(reserved, engine, number))
         assert codec.begun.wait(WAIT)
         assert ask(small_server, said("Hello."), stream=True).status_code == 429
         wait_for(lambda: engine._scheduler.reserved == 0)
         with speaking(small_server):  # while the codec still works on the recording of those who left
             codec.let_go.set()
+
+
+def reserved(engine: Engine, number: int) -> bool:
+    return engine._scheduler.reserved == number
 
 
 def left_after_a_second(server: TinyServer, recording: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from asr.memory import LONG_AT_ONCE, LONG_SECONDS, RecordingMemory, as_float, compact
 from asr.transcriber import Transcriber, load_recogniser
-from asr.windows import frame_levels
+from asr.windows import levels_of
 from errors import InvalidAudio, Overloaded
 from tests.audio.media import recording
 
@@ -53,9 +53,9 @@ def test_short_recordings_stay_as_they_are_and_too_long_ones_are_refused() -> No
 
 def test_compact_samples_sound_the_same() -> None:
     np.testing.assert_allclose(as_float(compact(recording())), recording(), atol=1 / 32_000)
-    levels = frame_levels(recording(), 480)
+    levels = levels_of(recording(), 24_000)
     loud = levels > -50
-    np.testing.assert_allclose(frame_levels(compact(recording()), 480)[loud], levels[loud], atol=0.1)
+    np.testing.assert_allclose(levels_of(compact(recording()), 24_000)[loud], levels[loud], atol=0.1)
 
 
 def test_a_full_recogniser_refuses_before_anything_is_decoded() -> None:

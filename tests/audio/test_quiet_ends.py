@@ -1,5 +1,7 @@
 """The dead sound behind a text: dropped, however it comes; pauses within a text stay."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -53,7 +55,7 @@ def test_quiet_is_held_back_until_there_is_sound_behind_it() -> None:
     """A listener is not given silence first and told later that nothing follows."""
     came: list[int] = []
 
-    def pieces():
+    def pieces() -> Iterator[np.ndarray]:
         for piece in np.split(np.concatenate([SPEECH, room(3)]), 50):
             came.append(len(piece))
             yield piece

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import HiggsAudioV2Config, HiggsAudioV2ForConditionalGeneration
 
-from errors import Cancelled, EngineFailed, InvalidRequest, ModelError, Overloaded
+from errors import Cancelled, EngineFailed, InvalidRequest, ModelError, Overloaded, ShuttingDown
 from higgs.engine.engine import Engine
 from higgs.engine.failure import MAX_FAILURES
 from higgs.engine.request import Generation
@@ -233,9 +233,9 @@ def test_closing_fails_what_has_not_ended() -> None:
     next(iter(running))
     engine.close()
     for generation in (running, waiting):
-        with pytest.raises(Cancelled):
+        with pytest.raises(ShuttingDown):
             list(generation)
-    with pytest.raises(Cancelled):
+    with pytest.raises(ShuttingDown):
         engine.submit(clone_prompt(), GREEDY, 20)
 
 

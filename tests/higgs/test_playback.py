@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio.frames import FRAME_RATE
-from bench.serve import Answer
+from bench.answer import Answer
 from higgs.playback import MAX_CHUNK, playback_chunks
 
 FIRST, AT_ONCE = 8, 4

@@ -93,8 +93,14 @@ def page(open_page: OpenPage) -> Page:
     return page
 
 
+def saved_voices(url: str) -> list[dict[str, Any]]:
+    """Some of the voices that are not the model's own, newest first."""
+    voices = httpx.get(f"{url}/v1/audio/voices?limit=100").json()["data"]
+    return [voice for voice in voices if not voice["built_in"]]
+
+
 def delete_voices(url: str) -> None:
-    while voices := httpx.get(f"{url}/v1/audio/voices?limit=100").json()["data"][1:]:
+    while voices := saved_voices(url):
         for voice in voices:
             httpx.delete(f"{url}/v1/audio/voices/{voice['id']}").raise_for_status()
 
@@ -102,7 +108,7 @@ def delete_voices(url: str) -> None:
 def keep_voice(url: str, name: str) -> str:
     """Keep a voice of the clip; gives its id."""
     files = {"audio_sample": CLIP.read_bytes()}
-    answer = httpx.post(f"{url}/v1/audio/voices", data={"name": name}, files=files, timeout=120)
+    answer = httpx.post(f"{url.rstrip('/')}/v1/audio/voices", data={"name": name}, files=files, timeout=120)
     return str(answer.raise_for_status().json()["id"])
 
 

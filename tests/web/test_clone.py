@@ -7,7 +7,8 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from speakers.encoder import weights_file
-from tests.web.conftest import CLIP, OpenPage, download, drop, generate, samples_of
+from tests.live import LiveServer
+from tests.web.conftest import CLIP, OpenPage, download, drop, generate, samples_of, saved_voices
 
 
 def choose(page: Page, data: bytes, name: str) -> None:
@@ -32,7 +33,7 @@ def test_a_recorded_voice_is_cloned_and_speaks(page: Page) -> None:
     page.get_by_role("button", name="Create voice").click()
     page.locator("#clone-status", has_text="Saved “Ada”.").wait_for()
     steps = page.get_by_role("list", name="Progress").get_by_role("listitem")
-    assert [step.get_attribute("class") for step in steps.all()] == ["completed"] * 6
+    assert {step.get_attribute("class") for step in steps.all()} == {"completed"}
     page.get_by_role("button", name="Play clone of Ada").wait_for()
     page.locator("#clone-result .legend", has_text="Pitch (median").wait_for()
     if weights_file():
@@ -112,3 +113,32 @@ def test_a_recording_dropped_anywhere_is_taken(page: Page) -> None:
     page.locator("#transcript-status", has_text="Recognised").wait_for()
     expect(page.locator("#recording-name")).to_have_text("dropped.wav")
     assert page.get_by_role("button", name="Stop recording").count() == 0
+
+
+def test_the_transcript_is_of_the_part_that_is_used(page: Page, server: LiveServer) -> None:
+    """A transcript of all that was recorded, kept with a voice that is made of a part of it."""
+    samples, rate = soundfile.read(CLIP)
+    output = io.BytesIO()
+    soundfile.write(output, np.concatenate([0.1 * samples] * 5), rate, format="WAV")
+    choose(page, output.getvalue(), "long.wav")
+    page.locator("#transcript-status", has_text="Long recording").wait_for()
+    page.get_by_role("button", name="Create voice").click()
+    page.locator("#clone-status", has_text="s of the recording are used").wait_for()
+    kept = saved_voices(server.url)[0]
+    assert kept["ref_text"] and len(kept["ref_text"].split()) < 100
+    expect(page.locator("#transcript")).to_have_value(kept["ref_text"])
+
+
+def test_a_consent_and_a_corrected_transcript_are_kept(page: Page, server: LiveServer) -> None:
+    """A consent, or a correction, that the page takes and doesn't send."""
+    choose(page, CLIP.read_bytes(), "ada.wav")
+    page.locator("#transcript-status", has_text="Recognised").wait_for()
+    page.locator("#transcript").fill("The weather is warm today.")
+    page.get_by_text("Consent recording").click()
+    page.locator("#consent-file").set_input_files(CLIP)
+    page.locator("#consent-status", has_text="sent with the voice").wait_for()
+    page.get_by_role("button", name="Create voice").click()
+    page.locator("#clone-status", has_text="Saved “ada”").wait_for()
+    kept = saved_voices(server.url)[0]
+    assert kept["consent"].startswith("cons_")
+    assert kept["ref_text"] == "The weather is warm today."

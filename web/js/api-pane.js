@@ -107,5 +107,5 @@ export function wireApiPane() {
     if (!copied) getSelection().selectAllChildren(shown);
     $("api-copied").textContent = copied ? "Copied." : "Selected: press Ctrl+C.";
   };
-  $("api-docs").append(el("a", { href: "/openapi.json" }, "All routes and fields (OpenAPI)"));
+  $("api-docs").append(el("a", { href: "/docs" }, "All routes and fields"));
 }

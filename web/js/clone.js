@@ -22,6 +22,7 @@ let recording = null; // { file, clip, sentence }
 let creating = null; // an AbortController
 let transcribing = null; // an AbortController
 let recorder = null;
+let recognised = ""; // the transcript as it was recognised: of the whole recording, and nobody has looked at it
 const view = new ClipView("the recording");
 
 export function wireClone() {
@@ -67,6 +68,7 @@ function clear() {
   transcribing?.abort();
   creating?.abort();
   recording = null;
+  recognised = "";
   view.show(null, { used: null });
   $("clone-form").reset();
   $("issues").replaceChildren();
@@ -101,8 +103,10 @@ async function transcribe() {
     const read = sentence && wordsInCommon(sentence, text) >= SENTENCE_READ;
     // Whoever types meanwhile knows better.
     if ($("transcript").value === before) $("transcript").value = read ? sentence : text;
+    recognised = read ? "" : text;
     tell($("transcript-status"), read ? "The sentence you read; correct it if you said something else." : heard(text));
   } finally {
+    if (mine.signal.aborted) tell($("transcript-status"), "");
     if (transcribing === mine) {
       transcribing = null;
       $("transcribe").disabled = false;
@@ -113,19 +117,11 @@ async function transcribe() {
 const heard = (text) => (text ? "Recognised: correct it where it is wrong." : "No words were recognised.");
 
 async function create() {
+  const mine = recording;
+  const fields = fieldsOf(mine);
   transcribing?.abort();
   creating = new AbortController();
   const { signal } = creating;
-  const transcript = $("transcript").value.trim();
-  const mine = recording;
-  const fields = {
-    audio_file: mine.file,
-    user_id: "page",
-    voice_name: $("name").value.trim(),
-    ref_text: transcript,
-    transcribe_reference: !transcript && mine.clip?.seconds > WHOLE_SECONDS ? "true" : "",
-    stream: "true",
-  };
   busy(true);
   showUpload(0, mine.file.size);
   try {
@@ -139,15 +135,30 @@ async function create() {
     if (!answer) throw new ServerError(0);
     const form = Object.fromEntries(Object.entries(fields).filter(([name, value]) => value && name !== "stream"));
     showRequest({ title: "Clone a voice", method: "POST", path: CLONE, form });
-    await created(answer, mine);
+    await created(answer, mine, Boolean(fields.ref_text));
   } catch (error) {
-    failSteps();
+    if (recording === mine) failSteps();
     if (error.name === "AbortError" && recording === mine) tell($("clone-status"), "Cancelled; nothing was saved.");
     throw error;
   } finally {
     busy(false);
     if (creating?.signal === signal) creating = null;
   }
+}
+
+/** The form's fields. A transcript that nobody corrected is recognised anew, in the part that the server uses. */
+function fieldsOf({ file, clip }) {
+  const transcript = $("transcript").value.trim();
+  const corrected = transcript && transcript !== recognised.trim();
+  const unknown = transcript ? !corrected : transcribing || clip?.seconds > WHOLE_SECONDS;
+  return {
+    audio_file: file,
+    user_id: "page",
+    voice_name: $("name").value.trim(),
+    ref_text: corrected ? transcript : "",
+    transcribe_reference: unknown ? "true" : "",
+    stream: "true",
+  };
 }
 
 function busy(is) {
@@ -158,22 +169,31 @@ function busy(is) {
   $("clone-result").replaceChildren();
 }
 
-async function created(answer, mine) {
+async function created(answer, mine, corrected) {
+  const voice = await (await ask(voicePath(answer.voice_id))).json();
+  putVoice(voice);
+  chooseVoice(voice.id);
+  if (recording !== mine) return; // another was chosen meanwhile
   const { start, end } = answer.used;
   const whole = end - start > answer.used.seconds - 0.5;
   const used = whole ? "" : ` ${start.toFixed(1)} to ${end.toFixed(1)} s of the recording are used.`;
-  tell($("clone-status"), `Saved “${answer.voice_name}”.${used}`);
+  const check = !whole && corrected ? " Edit its transcript below if it says more than that part." : "";
+  tell($("clone-status"), `Saved “${voice.name}”.${used}${check}`);
+  $("transcript").value = voice.ref_text ?? "";
+  tell($("transcript-status"), "");
   const marked = mine.clip ? recordingIssues(mine.clip) : [];
   showIssues([...marked, ...answer.findings.filter(({ name }) => !marked.some((issue) => issue.name === name))]);
   if (mine.clip) view.show(mine.clip, { used: answer.used });
-  putVoice(await (await ask(voicePath(answer.voice_id))).json());
-  chooseVoice(answer.voice_id);
-  const sample = await decodedDataUrl(answer.sample_audio);
-  const original = mine.clip?.slice(start, end) ?? (await savedRecording(answer.voice_id));
-  const compared = comparison({ name: answer.voice_name, original, clone: sample, likeness: answer.likeness });
+  const clone = await decodedDataUrl(answer.sample_audio);
+  const original = mine.clip?.slice(start, end) ?? (await savedRecording(voice.id));
+  showComparison(answer, original, clone);
+}
+
+function showComparison({ voice_name: name, sample_text: text, likeness }, original, clone) {
   const speak = el("button", { type: "button" }, "Use in text to speech");
   speak.onclick = () => $("text").focus();
-  $("clone-result").replaceChildren(el("p", {}, `“${answer.sample_text}”`), compared, speak);
+  const compared = comparison({ name, original, clone, likeness });
+  $("clone-result").replaceChildren(el("p", {}, `“${text}”`), compared, speak);
 }
 
 export const savedRecording = async (id) => decoded(await (await ask(`${voicePath(id)}/recording`)).blob());

@@ -52,20 +52,23 @@ function takeFiles(files) {
 }
 
 function wireKey() {
-  let tried = false;
-  document.addEventListener("key-needed", () => {
-    $("key-form").hidden = false;
-    tell($("key-status"), tried ? "That key is not valid. Check it, and try again." : "", true);
-  });
+  document.addEventListener("key-needed", () => ($("key-form").hidden = false));
   $("key-form").onsubmit = (event) => {
     event.preventDefault();
     useKey($("key").value.trim());
-    tried = true;
-    attempt($("key-status"), async () => {
-      tell($("key-status"), "");
-      await loadVoices();
-      $("key-form").hidden = true;
-      for (const id of ["gallery-status", "speech-status", "clone-status"]) tell($(id), "");
-    });
+    tell($("key-status"), "");
+    attempt($("key-status"), enter);
   };
+}
+
+/** With the key that was given; the messages that asked for one go. */
+async function enter() {
+  try {
+    await loadVoices();
+  } catch (error) {
+    if (error.status === 401) error.message = "That key is not valid. Check it, and try again.";
+    throw error;
+  }
+  $("key-form").hidden = true;
+  for (const id of ["gallery-status", "speech-status", "clone-status"]) tell($(id), "");
 }

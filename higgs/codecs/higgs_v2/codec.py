@@ -10,7 +10,7 @@ from audio.frames import CODEBOOKS, HOP
 from higgs.codecs.higgs_v2.checkpoint import load_network
 from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
 from higgs.codecs.higgs_v2.network import CodecNetwork
-from higgs.devices import on_stream
+from higgs.devices import on_stream, upload
 
 CONTEXT = 10  # frames on each side that a frame's samples depend on: the reach of the decoder's convolutions
 MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
@@ -57,7 +57,7 @@ class WaveformCodec:
             return torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
         samples = torch.from_numpy(np.ascontiguousarray(waveform[: frames * HOP], dtype=np.float32))
         with on_stream(self._aside):
-            return self.network.encode(samples.to(self.device)[None, None])[0].cpu()
+            return self.network.encode(upload(samples, self.device)[None, None])[0].cpu()
 
     def decoder(self) -> "WaveformDecoder":
         return WaveformDecoder(self._decode_row)
@@ -66,7 +66,7 @@ class WaveformCodec:
     def _decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes [B, 8, T] to samples [B, 960·T] on the CPU."""
         with on_stream(self._aside):
-            return self.network.decode(codes.to(self.device))[:, 0].cpu()
+            return self.network.decode(upload(codes, self.device))[:, 0].cpu()
 
     def _decode_alone(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes [8, T] to samples [960·T]."""

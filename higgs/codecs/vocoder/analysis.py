@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio import pitch
 from audio.frames import SAMPLE_RATE
-from higgs.codecs.vocoder import pitch
 from higgs.codecs.vocoder.bands import FFT, NARROW, Bands
 
 STEP = 240
