@@ -158,7 +158,8 @@ class CodecTraining:
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             step += 1
-            means = {n: 0.98 * means.get(n, float(p)) + 0.02 * float(p) for n, p in parts.items()}
+            values = {name: float(part.detach()) for name, part in parts.items()}
+            means = {n: 0.98 * means.get(n, value) + 0.02 * value for n, value in values.items()}
             if step % 50 == 0:
                 told = " ".join(f"{name} {value:.3f}" for name, value in means.items())
                 print(f"codec {60 * progress * minutes:.0f} s, step {step}: {told}", flush=True)
