@@ -36,15 +36,15 @@ KEEP = (0.1, 0.15, 0.2, 0.55)  # how often 1, 2, 3, 4 codebooks of the envelope 
 DECAY = 0.99
 
 
-def k_means(rows: torch.Tensor, rounds: int = 12) -> torch.Tensor:
-    """1024 centres (1024, D) of rows (N, D)."""
-    book = Codebook(rows.shape[1])
-    book.vectors = rows[torch.randperm(len(rows))[:CODES]].clone()
+def k_means(rows: torch.Tensor, rounds: int = 12, count: int = CODES) -> torch.Tensor:
+    """Centres (count, D) of rows (N, D)."""
+    book = Codebook(rows.shape[1], count)
+    book.vectors = rows[torch.randperm(len(rows))[:count]].clone()
     for _ in range(rounds):
         codes = torch.cat([book(part) for part in rows.split(16384)])
         sums = torch.zeros_like(book.vectors).index_add_(0, codes, rows)
-        counts = torch.bincount(codes, minlength=CODES)[:, None]
-        fresh = rows[torch.randint(len(rows), (CODES,))]
+        counts = torch.bincount(codes, minlength=count)[:, None]
+        fresh = rows[torch.randint(len(rows), (count,))]
         book.vectors = torch.where(counts > 0, sums / counts.clamp(min=1), fresh)
     return book.vectors
 

@@ -14,12 +14,13 @@ from higgs.codecs.vocoder.analysis import analyse
 from higgs.codecs.vocoder.bands import WIDE
 from higgs.codecs.vocoder.speaker import speaker_of
 from higgs.codecs.vocoder.synthesis import synthesise
-from higgs.codecs.vocoder.v2.codec import VocoderCodec2, encode_clips, voice_codes
+from higgs.codecs.vocoder.v2.codec import VocoderCodec2, encode_clips
 from higgs.codecs.vocoder.v2.network import (
     LEFT,
     SYMBOLS,
     UNREAD,
-    VOICE_BOOKS,
+    VOICE_BOOK,
+    VOICE_PARTS,
     WORDS,
     VocoderNetwork2,
     reading_code,
@@ -40,7 +41,6 @@ def test_decoding_in_pieces_is_decoding_of_the_whole(
     codec: VocoderCodec2, frames: int, cuts: list[int], seed: int
 ) -> None:
     codes = torch.randint(1024, (CODEBOOKS, frames), generator=torch.Generator().manual_seed(seed))
-    codes[VOICE_BOOKS] = codes[VOICE_BOOKS, :1]
     whole = decode(codec, codes)
     decoder, pieces, start = codec.decoder(), [], 0
     for cut in cuts:
@@ -51,15 +51,18 @@ def test_decoding_in_pieces_is_decoding_of_the_whole(
     np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6 * max(1.0, np.abs(whole).max()))
 
 
-def test_a_voice_is_one_code_per_codebook(codec: VocoderCodec2) -> None:
+def test_a_voice_is_told_in_turn_by_codes_of_their_own(codec: VocoderCodec2) -> None:
     codes = codec.encode(clip())
     assert codes.shape == (CODEBOOKS, len(clip()) // HOP) and (codes[0] == UNREAD).all()
-    assert all(len(row.unique()) == 1 for row in codes[VOICE_BOOKS])
+    voice = [row.unique() for row in (codes[VOICE_BOOK, part::VOICE_PARTS] for part in range(VOICE_PARTS))]
+    assert [len(codes) for codes in voice] == [1, 1, 1]
+    pitch, first, second = (int(codes[0]) for codes in voice)
+    assert 0 <= pitch < 255 and 256 <= first < 640 and 640 <= second < 1024
 
 
 def test_encoding_alone_is_encoding_beside_others(codec: VocoderCodec2) -> None:
     clips = [analyse(pulses(120.0, 0.5), WIDE), analyse(pulses(200.0, 1.1), WIDE)]
-    voices = torch.stack([voice_codes(codec.network, speaker_of(part)) for part in clips])
+    voices = torch.stack([codec.network.voice_codes(speaker_of(part)) for part in clips])
     together = encode_clips(codec.network, clips, voices)
     for features, voice, codes in zip(clips, voices, together, strict=True):
         assert torch.equal(encode_clips(codec.network, [features], voice[None])[0], codes)

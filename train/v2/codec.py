@@ -15,12 +15,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
-from higgs.codecs.vocoder.v2.codec import MODEL_TYPE, encoder_inputs, voice_codes
+from higgs.codecs.vocoder.v2.codec import MODEL_TYPE, encoder_inputs
 from higgs.codecs.vocoder.v2.network import (
     BANDS,
     CONTENT,
     CONTEXT,
     LATENT,
+    TIMBRE_CODES,
     UNREAD,
     VocoderNetwork2,
     prosody_vector,
@@ -31,7 +32,7 @@ from train.v2.features import Utterance
 from train.v2.speakers import draw_warp, even_times, frame_symbols, recorded, speaker, warp
 
 CROP_FRAMES, BATCH = 40, 48
-KEEP = (0.15, 0.2, 0.65)  # how often 1, 2, 3 codebooks of the envelope are kept
+KEEP = (0.08, 0.1, 0.12, 0.15, 0.55)  # how often 1 to 5 codebooks of the envelope are kept
 UNREAD_SHARE, RECORDED_SHARE = 0.25, 0.12
 RATE, SAVE_SECONDS = 1.2e-3, 180
 HEARD_FROM, SILENT_WEIGHT = -4.0, 0.25  # ln power relative to speech: what is quieter is heard least
@@ -42,7 +43,7 @@ def crop(network: VocoderNetwork2, of: Utterance, rng: np.random.Generator) -> l
     where the utterance is too short."""
     by = draw_warp(of, rng)
     voice, _ = speaker(of, by)
-    codes = voice_codes(network, voice)
+    codes = network.voice_codes(voice)
     if rng.random() < UNREAD_SHARE:
         times = even_times(of, by.tempo)
         reading = np.full(len(times) // STEPS_PER_FRAME, UNREAD)
@@ -77,7 +78,7 @@ def fit_timbres(network: VocoderNetwork2, utterances: list[Utterance], rng: np.r
     picks = [utterances[i] for i in rng.integers(len(utterances), size=16_000)]
     rows = torch.from_numpy(np.stack([speaker(u, draw_warp(u, rng))[0].timbre for u in picks])).float()
     for book in network.timbres.books():
-        book.vectors = k_means(rows)
+        book.vectors = k_means(rows, count=TIMBRE_CODES)
         rows = rows - book.look_up(book(rows))
         print(f"timbre: rms left {rows.square().mean().sqrt():.3f} ln power", flush=True)
 
@@ -157,7 +158,8 @@ class CodecTraining:
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             step += 1
-            means = {n: 0.98 * means.get(n, float(p)) + 0.02 * float(p) for n, p in parts.items()}
+            values = {name: float(part.detach()) for name, part in parts.items()}
+            means = {n: 0.98 * means.get(n, value) + 0.02 * value for n, value in values.items()}
             if step % 50 == 0:
                 told = " ".join(f"{name} {value:.3f}" for name, value in means.items())
                 print(f"codec {60 * progress * minutes:.0f} s, step {step}: {told}", flush=True)

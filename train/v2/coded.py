@@ -13,7 +13,7 @@ import torch
 
 from higgs.codecs.vocoder.analysis import Features
 from higgs.codecs.vocoder.speaker import speaker_of
-from higgs.codecs.vocoder.v2.codec import encode_clips, voice_codes
+from higgs.codecs.vocoder.v2.codec import encode_clips
 from higgs.codecs.vocoder.v2.network import CONTENT_BOOKS, PROSODY_BOOK, VocoderNetwork2, reading_code
 from higgs.prompts.pronunciation import Pronunciations
 from train.v2.features import Utterance
@@ -32,7 +32,7 @@ ROWS = [
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """A clip: its speaker's number, codes (T, 5) of reading, prosody and content, voice (3,), the model's
+    """A clip: its speaker's number, codes (T, 7) of reading, prosody and content, voice (3,), the model's
     text, and the first and last character of it (T, 2) that each frame says; recordings are unread."""
 
     speaker: int
@@ -91,7 +91,7 @@ class Encoder:
         found = self._styles[names[rng.choice(len(names), p=weights / weights.sum())]]
         chosen = [found[i] for i in rng.permutation(len(found))[: CLIPS + RECORDED]]
         by = draw_warp(chosen[0], rng)
-        voice = voice_codes(self._network, speaker(chosen[0], by)[0])
+        voice = self._network.voice_codes(speaker(chosen[0], by)[0])
         clips = []
         texts = [read_text(of, self._table, rng) for of in chosen]
         read = [aligned(of, by) for of in chosen[:CLIPS]]
@@ -101,13 +101,13 @@ class Encoder:
             clips.append(Coded(number, rows, voice.numpy(), text, spans[numbers], False))
         for of, (text, _) in list(zip(chosen, texts, strict=True))[-RECORDED:]:
             clip = recorded(warp(of, by, even_times(of, by.tempo)), rng)
-            own = voice_codes(self._network, speaker_of(clip))
+            own = self._network.voice_codes(speaker_of(clip))
             (rows,) = self._encoded([clip], [own])
             clips.append(Coded(number, rows, own.numpy(), text, np.zeros((len(rows), 2), np.int64), True))
         return clips
 
     def _encoded(self, clips: list[Features], voices: list[torch.Tensor]) -> list[np.ndarray]:
-        """Codes (T, 5) of clips; codebook 0 unread."""
+        """Codes (T, 7) of clips; codebook 0 unread."""
         found = encode_clips(self._network, clips, torch.stack(voices))
         return [codes[ROWS].T.numpy().copy() for codes in found]
 

@@ -12,7 +12,14 @@ import numpy as np
 import torch
 
 from audio.frames import CODEBOOKS, FRAME_RATE
-from higgs.codecs.vocoder.v2.network import CONTENT_BOOKS, PROSODY_BOOK, READING_BOOK, UNREAD, VOICE_BOOKS
+from higgs.codecs.vocoder.v2.network import (
+    CONTENT_BOOKS,
+    PROSODY_BOOK,
+    READING_BOOK,
+    UNREAD,
+    VOICE_BOOK,
+    voice_row,
+)
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import apply_delay
 from higgs.prompts.v2 import PromptBuilder, Reference
@@ -25,7 +32,7 @@ LENGTHS, LENGTH_SHARES = ((1.5, 8.0), (8.0, 16.0), (16.0, 30.0)), (0.82, 0.12, 0
 GARBLED_SHARE, GARBLED = 0.3, 0.5  # of the unread: how many have wrong codes, and up to which share of them
 CORRUPTED = 0.06
 # Of each codebook: the share of that; what is read is needed to count.
-TRUST = np.array([0.3, 0, 0, 0, 1, 1, 1, 1])
+TRUST = np.array([0.3, 0, 1, 1, 1, 1, 1, 1])
 LAGS = (0, PROSODY_BOOK)  # columns by which the guided heads follow what is read: reading, and speaking
 WAITING = 160  # drafts that are sorted by length
 
@@ -114,10 +121,12 @@ class Examples:
                 total += len(clip.codes)
         voice = chosen[0].voice
         codes = torch.cat([full_codes(clip, voice) for clip in chosen], 1)
+        codes[VOICE_BOOK] = voice_row(torch.from_numpy(voice), codes.shape[1])
         words = " ".join(clip.text for clip in chosen)
         if not exchange and codes.shape[1] > frames:
             start = int(rng.integers(codes.shape[1] - frames + 1))
             codes = codes[:, start : start + frames].clone()
+            codes[VOICE_BOOK] = voice_row(torch.from_numpy(voice), frames)
         codes[READING_BOOK] = UNREAD
         if rng.random() < GARBLED_SHARE:
             self._garble(codes)
@@ -154,5 +163,5 @@ def full_codes(clip: Coded, voice: np.ndarray) -> torch.Tensor:
     codes = torch.empty(CODEBOOKS, len(clip.codes), dtype=torch.int64)
     rows = torch.from_numpy(clip.codes.astype(np.int64)).T
     codes[READING_BOOK], codes[PROSODY_BOOK], codes[CONTENT_BOOKS] = rows[0], rows[1], rows[2:]
-    codes[VOICE_BOOKS] = torch.from_numpy(np.asarray(voice, np.int64))[:, None]
+    codes[VOICE_BOOK] = voice_row(torch.from_numpy(np.asarray(voice, np.int64)), len(clip.codes))
     return codes

@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, IterableDataset
 
 from audio.frames import CODEBOOKS
-from higgs.codecs.vocoder.v2.network import PROSODY_BOOK, READING_BOOK, VOICE_BOOKS
+from higgs.codecs.vocoder.v2.network import PROSODY_BOOK, READING_BOOK, VOICE_BOOK
 from higgs.model.transformer import HiggsModel
 from train.copying import Copying
 from train.examples import Example
@@ -25,10 +25,10 @@ from train.muon import Muon
 from train.v2.examples import Examples
 
 READING_WEIGHT, VOICE_WEIGHT = 2.0, 0.7
-BOOK_WEIGHTS = (0.7, 1.2, 0.7, 0.35)  # prosody, then the three of the envelope
+BOOK_WEIGHTS = (0.7, 1.2, 0.7, 0.4, 0.25, 0.15)  # prosody, then the five of the envelope
 VOICE_SHARE = 3  # every third position learns the codes of the voice, which repeat
 AVERAGE, AVERAGE_EVERY = 0.98, 10
-BOOKS = range(VOICE_BOOKS.start, VOICE_BOOKS.stop)
+BOOKS = range(VOICE_BOOK, VOICE_BOOK + 1)
 REPORT = 10  # steps
 
 

@@ -30,13 +30,13 @@ OUT = BANDS + 2 + VOICINGS
 
 
 class Codebook(nn.Module):
-    """1024 vectors; `forward` finds the nearest of each row."""
+    """1024 vectors, or fewer; `forward` finds the nearest of each row."""
 
     vectors: torch.Tensor
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, codes: int = CODES) -> None:
         super().__init__()
-        self.register_buffer("vectors", torch.randn(CODES, size))
+        self.register_buffer("vectors", torch.randn(codes, size))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows (..., D) → codes (...)."""
@@ -50,8 +50,8 @@ class Codebook(nn.Module):
 class ResidualCodebooks(nn.ModuleList):
     """Codebooks of which each quantises what the ones before it left over."""
 
-    def __init__(self, count: int, size: int) -> None:
-        super().__init__(Codebook(size) for _ in range(count))
+    def __init__(self, count: int, size: int, codes: int = CODES) -> None:
+        super().__init__(Codebook(size, codes) for _ in range(count))
 
     def books(self) -> list[Codebook]:
         return [cast(Codebook, book) for book in self]

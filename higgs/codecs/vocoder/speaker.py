@@ -17,7 +17,7 @@ LEVEL_LOW, LEVEL_HIGH = 4.0, 6.2  # ln Hz: 55 to 493 Hz in steps of 0.6 semitone
 RANGE_LOW, RANGE_HIGH = 0.05, 0.5  # ln: standard deviation of 0.9 to 8.7 semitones
 SPEECH_DEPTH = 5.0  # ln power: steps this far below the loud ones still count as speech
 POWER = -6.4  # ln power of speech in what comes out, all bands together
-GATE, GATE_RATIO = -5.0, 4.0  # relative ln power from which down the floor that coding leaves is pushed away
+GATE, GATE_RATIO = -6.0, 4.0  # relative ln power from which down the floor that coding leaves is pushed away
 
 
 @dataclass(frozen=True)

@@ -11,39 +11,31 @@ from safetensors.torch import load_file
 from errors import StartError
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME, Features, analyse
 from higgs.codecs.vocoder.bands import WIDE
-from higgs.codecs.vocoder.speaker import (
-    Speaker,
-    absolute,
-    loudness,
-    pitch_code,
-    pitch_of_codes,
-    speaker_of,
-)
+from higgs.codecs.vocoder.speaker import absolute, loudness, speaker_of
 from higgs.codecs.vocoder.synthesis import Synthesis
 from higgs.codecs.vocoder.v2.network import (
     BANDS,
     CONTEXT,
     SILENCE,
     UNREAD,
-    VOICE_BOOKS,
+    VOICE_BOOK,
+    VOICE_PARTS,
     VocoderNetwork2,
+    pitch_of,
     prosody_vector,
+    voice_row,
 )
 
 MODEL_TYPE = "higgs_vocoder_codec_2"
 MARGIN = 16  # steps of silence around a clip, so that its edges are coded alike alone and in a batch
+UNKNOWN = -1
+MIDDLING_VOICE = (120, 256, 640)  # of a stream that ends before its voice is told
 MAX_PITCH_DEVIATION = 3.5  # of the voice's spread
-
-
-def voice_codes(network: VocoderNetwork2, speaker: Speaker) -> torch.Tensor:
-    """Codes (3,) of a voice."""
-    timbre = torch.from_numpy(np.asarray(speaker.timbre, np.float32))
-    return torch.cat([torch.tensor([pitch_code(speaker)]), network.timbres.quantise(timbre)[0]])
 
 
 def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor) -> list[torch.Tensor]:
     """Envelope (F, 80), pitch (F,) and voiced (F,) of a clip relative to its voice codes (3,)."""
-    level, spread = (float(value) for value in pitch_of_codes(voice[0].numpy()))
+    level, spread = (float(value) for value in pitch_of(voice[0]))
     log_f0, voiced, envelope = map(torch.from_numpy, (features.log_f0, features.voiced, features.envelope))
     relative = (envelope - loudness(features.envelope) - timbre).clamp(min=SILENCE)
     return [relative, ((log_f0 - level) / spread).clamp(-MAX_PITCH_DEVIATION, MAX_PITCH_DEVIATION), voiced]
@@ -69,8 +61,8 @@ def encode_clips(network: VocoderNetwork2, clips: list[Features], voices: torch.
     found = []
     for row, voice, length in zip(codes, voices, lengths, strict=True):
         frames = length // STEPS_PER_FRAME
-        constant = torch.cat([torch.tensor([UNREAD]), voice])
-        found.append(torch.cat([constant[:, None].expand(-1, frames), row[:, start : start + frames]]))
+        constant = torch.stack([torch.full((frames,), UNREAD), voice_row(voice, frames)])
+        found.append(torch.cat([constant, row[:, start : start + frames]]))
     return found
 
 
@@ -106,45 +98,77 @@ class VocoderCodec2:
         features = analyse(waveform, WIDE)
         if not len(features.log_f0):
             return torch.zeros(8, 0, dtype=torch.int64)
-        voice = voice_codes(self.network, speaker_of(features))
+        voice = self.network.voice_codes(speaker_of(features))
         return encode_clips(self.network, [features], voice[None])[0]
 
     def decoder(self) -> "VocoderDecoder2":
         return VocoderDecoder2(self.network)
 
 
+class VoiceOfFrames:
+    """Which voice each frame of a stream is in: what codebook 1 said last of each part."""
+
+    def __init__(self) -> None:
+        self._latest = torch.full((VOICE_PARTS,), UNKNOWN)
+        self._frames = 0
+
+    def push(self, row: torch.Tensor) -> torch.Tensor:
+        """The next frames of codebook 1 (t,) → the voice's codes (t, 3) at each; UNKNOWN where unsaid yet."""
+        found = []
+        for code in row:
+            self._latest[self._frames % VOICE_PARTS] = code
+            self._frames += 1
+            found.append(self._latest.clone())
+        return torch.stack(found) if found else torch.zeros(0, VOICE_PARTS, dtype=torch.int64)
+
+
+def known(voices: torch.Tensor) -> torch.Tensor:
+    """Voices (t, 3) whose first frames, before a part was said, take it from those behind."""
+    filled = voices.clone()
+    for part in range(VOICE_PARTS):
+        said = voices[:, part][voices[:, part] != UNKNOWN]
+        filled[voices[:, part] == UNKNOWN, part] = said[0] if len(said) else MIDDLING_VOICE[part]
+    return filled
+
+
 class VocoderDecoder2:
-    """See higgs.codecs.base.CodecDecoder. Holds back three frames, which the network reads ahead."""
+    """See higgs.codecs.base.CodecDecoder. Holds back three frames, which the network reads ahead; by then a
+    voice has said all of its parts."""
 
     ahead = CONTEXT
 
     def __init__(self, network: VocoderNetwork2) -> None:
         self._network = network
         self._codes = torch.zeros(8, 0, dtype=torch.int64)
-        self._started = False
+        self._voices = torch.zeros(0, VOICE_PARTS, dtype=torch.int64)
+        self._voice_of_frames, self._started = VoiceOfFrames(), False
         self._synthesis = Synthesis(WIDE)
 
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
         """Samples that the codes (8, t) settle; the stream's first and last frame are repeated beyond its
         ends."""
-        waiting = torch.cat([self._codes, codes.to("cpu", torch.int64)], dim=1)
+        codes = codes.to("cpu", torch.int64)
+        waiting = torch.cat([self._codes, codes], dim=1)
+        voices = torch.cat([self._voices, self._voice_of_frames.push(codes[VOICE_BOOK])])
         if not waiting.shape[1]:
             return np.zeros(0, np.float32)
         if not self._started:
             waiting = torch.cat([waiting[:, :1].expand(8, CONTEXT), waiting], dim=1)
+            voices = torch.cat([torch.full((CONTEXT, VOICE_PARTS), UNKNOWN), voices])
             self._started = True
         if last:
             waiting = torch.cat([waiting, waiting[:, -1:].expand(8, CONTEXT)], dim=1)
-        self._codes = waiting[:, -2 * CONTEXT :]
+            voices = torch.cat([voices, voices[-1:].expand(CONTEXT, VOICE_PARTS)])
+        self._codes, self._voices = waiting[:, -2 * CONTEXT :], voices[-2 * CONTEXT :]
         if waiting.shape[1] <= 2 * CONTEXT:
             return np.zeros(0, np.float32)
-        return self._synthesis.push(self._features(waiting), last)
+        return self._synthesis.push(self._features(waiting, known(voices)), last)
 
-    def _features(self, codes: torch.Tensor) -> Features:
-        """Features of the frames of codes (8, t + 6) that have their context."""
-        out = self._network.decode(codes[None])[0].numpy()
-        inner = codes[VOICE_BOOKS, CONTEXT:-CONTEXT].T.repeat_interleave(STEPS_PER_FRAME, 0)
-        level, spread = pitch_of_codes(inner[:, 0].numpy())
+    def _features(self, codes: torch.Tensor, voices: torch.Tensor) -> Features:
+        """Features of the frames of codes (8, t + 6) that have their context, in voices (t + 6, 3)."""
+        out = self._network.decode(codes[None], voices[None])[0].numpy()
+        inner = voices[CONTEXT:-CONTEXT].repeat_interleave(STEPS_PER_FRAME, 0)
+        level, spread = (part.numpy() for part in pitch_of(inner[:, 0]))
         timbre = self._network.voice_vector(inner)[:, -BANDS:].numpy()
         return Features(
             log_f0=level + spread * out[:, BANDS],

@@ -1,11 +1,15 @@
 """The learned half of the second codec: features relative to a voice ↔ codes.
 
-Per frame of 40 ms: codebook 0 what is being read, 1 pitch level and range, 2 and 3 the timbre, 4 the prosody
-of its four steps, 5 to 7 the envelope, each correcting what the ones before left over. Codebook 0 tells
-(symbol · 2 + word) · 5 + left: a phone or pause (see higgs.prompts.pronunciation), whether its word is odd,
-and the frames of it left. Sound says nothing certain of phones, so the encoder leaves it at UNREAD.
+Per frame of 40 ms: codebook 0 what is being read, 1 the voice, 2 the prosody of its four steps, 3 to 7 the
+envelope, each correcting what the ones before left over. Codebook 0 tells (symbol · 2 + word) · 5 + left: a
+phone or pause (see higgs.prompts.pronunciation), whether its word is odd, and the frames of it left. Sound
+says nothing certain of phones, so the encoder leaves it at UNREAD. The voice is constant: codebook 1 says in
+turn its pitch level and range (frames 0, 3, 6 …), the first and the second code of its timbre, each in codes
+of its own.
 Shapes: B batch, T frames, 4·T steps.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +18,14 @@ from torch import nn
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
 from higgs.codecs.vocoder.bands import WIDE
 from higgs.codecs.vocoder.network import Codebook, ResidualCodebooks
-from higgs.codecs.vocoder.speaker import pitch_of_codes
+from higgs.codecs.vocoder.speaker import LEVEL_HIGH, LEVEL_LOW, RANGE_HIGH, RANGE_LOW, Speaker
 
 BANDS = WIDE.count
-READING_BOOK, PITCH_BOOK, TIMBRE_BOOKS, PROSODY_BOOK = 0, 1, slice(2, 4), 4
-VOICE_BOOKS, CONTENT_BOOKS = slice(1, 4), slice(5, 8)
-TIMBRES, CONTENT = 2, 3
+READING_BOOK, VOICE_BOOK, PROSODY_BOOK, CONTENT_BOOKS = 0, 1, 2, slice(3, 8)
+TIMBRES, CONTENT = 2, 5
+VOICE_PARTS = 1 + TIMBRES
+LEVELS, RANGES = 51, 5  # of pitch: 0.75 semitones, and factors of 1.6
+PITCHES, TIMBRE_CODES = 256, 384  # the codes of each part of a voice; together 1024
 SYMBOLS, WORDS, LEFT = 96, 2, 5
 UNREAD = 1023
 VOICE, PROSODY = 2 + BANDS, 2 * STEPS_PER_FRAME
@@ -32,6 +38,25 @@ OUT = BANDS + 2
 def reading_code(symbol: int, word: int, left: int) -> int:
     """The code of codebook 0 for a symbol (0..95), its word's number and the frames of it left."""
     return (symbol * WORDS + word % WORDS) * LEFT + min(left, LEFT - 1)
+
+
+def pitch_code(speaker: Speaker) -> int:
+    """The code 0..254 of a voice's pitch level and range."""
+    level = (speaker.level - LEVEL_LOW) / (LEVEL_HIGH - LEVEL_LOW) * LEVELS
+    spread = math.log(max(speaker.spread, 1e-3) / RANGE_LOW) / math.log(RANGE_HIGH / RANGE_LOW) * RANGES
+    return min(max(int(level), 0), LEVELS - 1) * RANGES + min(max(int(spread), 0), RANGES - 1)
+
+
+def pitch_of(codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Level and spread, ln Hz, of pitch codes of any shape."""
+    codes = codes.clamp(0, LEVELS * RANGES - 1)
+    level = LEVEL_LOW + (codes // RANGES + 0.5) * (LEVEL_HIGH - LEVEL_LOW) / LEVELS
+    return level, RANGE_LOW * (RANGE_HIGH / RANGE_LOW) ** ((codes % RANGES + 0.5) / RANGES)
+
+
+def voice_row(voice: torch.Tensor, frames: int) -> torch.Tensor:
+    """Codebook 1 (frames,) of a voice (3,)."""
+    return voice[torch.arange(frames) % VOICE_PARTS]
 
 
 class Encoder(nn.Module):
@@ -99,22 +124,29 @@ class VocoderNetwork2(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.timbres = ResidualCodebooks(TIMBRES, BANDS)
+        self.timbres = ResidualCodebooks(TIMBRES, BANDS, TIMBRE_CODES)
         self.prosodies = Codebook(PROSODY)
         self.contents = ResidualCodebooks(CONTENT, LATENT)
         self.encoder, self.decoder = Encoder(), Decoder()
 
+    def voice_codes(self, speaker: Speaker) -> torch.Tensor:
+        """Codes (3,) of a voice, those of codebook 1 in their order."""
+        timbre = torch.as_tensor(speaker.timbre, dtype=torch.float32)
+        first = PITCHES + TIMBRE_CODES * torch.arange(TIMBRES)
+        return torch.cat([torch.tensor([pitch_code(speaker)]), self.timbres.quantise(timbre)[0] + first])
+
     def voice_vector(self, voice_codes: torch.Tensor) -> torch.Tensor:
-        """Codes of codebooks 1 to 3 (..., 3) → (..., 82): pitch level and spread, mean envelope."""
-        level, spread = (
-            torch.as_tensor(part, dtype=torch.float32) for part in pitch_of_codes(voice_codes[..., 0].numpy())
-        )
-        timbre = self.timbres.look_up(voice_codes[..., 1:].movedim(-1, 0))
+        """Codes of a voice (..., 3) → (..., 82): pitch level and spread, mean envelope."""
+        level, spread = pitch_of(voice_codes[..., 0])
+        first = PITCHES + TIMBRE_CODES * torch.arange(TIMBRES)
+        codes = (voice_codes[..., 1:] - first).clamp(0, TIMBRE_CODES - 1)
+        timbre = self.timbres.look_up(codes.movedim(-1, 0))
         return torch.cat([(level[..., None] - 5) * 2, torch.log(spread)[..., None] + 2, timbre], dim=-1)
 
-    def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes (B, 8, T + 6) with three frames of context on each side → (B, 4T, 82), see Decoder."""
-        voice = self.voice_vector(codes[:, VOICE_BOOKS].transpose(1, 2))
+    def decode(self, codes: torch.Tensor, voices: torch.Tensor) -> torch.Tensor:
+        """Codes (B, 8, T + 6) with three frames of context on each side, and the voice's codes (B, T + 6, 3)
+        at each → (B, 4T, 82), see Decoder."""
+        voice = self.voice_vector(voices)
         latent = self.contents.look_up(codes[:, CONTENT_BOOKS].transpose(0, 1))
         inputs = (latent, self.prosodies.look_up(codes[:, PROSODY_BOOK]), voice)
         dtype = self.decoder.out.weight.dtype
