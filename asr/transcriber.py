@@ -156,7 +156,7 @@ class Transcriber:
         if code not in recogniser.languages:
             known = ", ".join(recogniser.languages)
             unknown = quoted(task.language)
-            message = f"The recogniser {recogniser.name} knows no language {unknown}, but {known}."
+            message = f"{recogniser.name} doesn't support the language {unknown}, only {known}."
             if not recogniser.translates:
                 message += " For others set HIGGS_RECOGNISER to a multilingual Whisper, a folder or hub id."
             raise InvalidRequest(message, code="unsupported_language", param="language")

@@ -21,6 +21,7 @@ from errors import Cancelled, InvalidAudio, InvalidRequest, StartError
 from higgs.prompts.v2 import QUIET_ROOM
 from settings import Settings
 from synthesis.planner import SpeechOptions, VoiceReference
+from tests.audio.media import recording
 from tests.live import ROOT
 from tests.tiny_server import write_endless_model, write_whole_model
 from voice_cloning import VoiceCloner
@@ -49,11 +50,11 @@ def endless_cloner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VoiceCl
     cloner.close()
 
 
-def recording_of(seconds: float, pitch: float = 150) -> bytes:
-    """A WAV file of a buzzing tone."""
-    phase = 2 * np.pi * pitch * np.arange(int(seconds * 24_000)) / 24_000
+def recording_of(seconds: float, gain: float = 1.0) -> bytes:
+    """A WAV file of somebody speaking all the while."""
     output = BytesIO()
-    soundfile.write(output, 0.2 * np.sin(phase) ** 3, 24_000, format="WAV")
+    samples = gain * np.resize(recording()[12_000:], int(seconds * 24_000))
+    soundfile.write(output, samples, 24_000, format="WAV")
     return output.getvalue()
 
 
@@ -79,7 +80,7 @@ def test_a_recording_is_encoded_once_by_all_who_ask(cloner: VoiceCloner) -> None
 
 
 def test_only_the_last_used_recordings_are_kept(cloner: VoiceCloner) -> None:
-    first, second, third = (recording_of(1.5, pitch) for pitch in (100, 200, 300))
+    first, second, third = (recording_of(1.5, gain) for gain in (1.0, 0.8, 0.6))
     codes = cloner.reference(first).codes
     cloner.reference(second)
     assert cloner.reference(first).codes is codes
@@ -279,7 +280,7 @@ def test_the_command_line(tiny_model: Path, tmp_path: Path) -> None:
 
 def test_the_command_line_says_what_is_wrong(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "short.wav").write_bytes(recording_of(0.2))
-    for recording, complaint in (("missing.wav", "No such file"), ("short.wav", "at least 1 s")):
-        ended = run(tiny_model, recording, "Hello world", folder=tmp_path)
+    for name, complaint in (("missing.wav", "No such file"), ("short.wav", "at least 1 s")):
+        ended = run(tiny_model, name, "Hello world", folder=tmp_path)
         assert ended.returncode == 1 and complaint in ended.stderr
         assert "Traceback" not in ended.stderr

@@ -11,10 +11,12 @@ import httpx
 import pytest
 
 from settings import Settings
+from tests.audio.media import sound_file
 from tests.live import ROOT
 from tests.tiny_server import TinyServer, ready, write_endless_model
 
 RECORDING = base64.b64encode((ROOT / "test_audio.wav").read_bytes()).decode()
+OTHER_RECORDING = base64.b64encode(sound_file("flac")).decode()  # other bytes: another recording
 SHORT = 40  # columns: enough to see how a request is read
 NOT_AUDIO = base64.b64encode(b"this is no sound").decode()
 
@@ -166,7 +168,6 @@ def test_a_seed_is_drawn_told_and_repeatable(tiny_server: TinyServer) -> None:
         ({"temperature": "hot"}, 400, "invalid_type", "temperature"),
         ({"temperature": 2.5}, 400, "invalid_value", "temperature"),
         ({"top_p": 0}, 400, "invalid_value", "top_p"),
-        ({"seed": -1}, 400, "invalid_value", "seed"),
         ({"max_completion_tokens": 8}, 400, "invalid_value", "max_completion_tokens"),
     ],
 )
@@ -180,7 +181,7 @@ def test_bad_fields_are_named(
 
 
 def test_two_recordings_are_refused(tiny_server: TinyServer) -> None:
-    found = refusal(tiny_server, said("Hello.", RECORDING, RECORDING), audio={"voice": "clone"})
+    found = refusal(tiny_server, said("Hello.", RECORDING, OTHER_RECORDING), audio={"voice": "clone"})
     assert found == (400, "multiple_references", "messages[0].content[2].input_audio.data")
 
 
@@ -201,7 +202,7 @@ def test_voices_and_recordings_must_fit(tiny_server: TinyServer) -> None:
     text = "[SPEAKER0] Hello. [SPEAKER1] Hello."
     found = refusal(tiny_server, said(text, RECORDING), audio={"voices": ["clone", "clone"]})
     assert found == (400, "missing_required_parameter", "audio.voices[0]")
-    found = refusal(tiny_server, said(text, RECORDING, RECORDING), audio={"voices": ["clone", "echo"]})
+    found = refusal(tiny_server, said(text, RECORDING, OTHER_RECORDING), audio={"voices": ["clone", "echo"]})
     assert found == (400, "multiple_references", "messages[0].content[2].input_audio.data")
     found = refusal(tiny_server, said("[SPEAKER2] Hi."), audio={"voices": ["echo", "alloy"]})
     assert found == (400, "unknown_speaker", "messages[0].content")

@@ -159,5 +159,5 @@ def test_a_stream_that_breaks_off_ends_in_one_error_and_no_done(endless_server: 
         heard = [next(events) for _ in range(3)]
         endless_server.app.state.server.cloner.close()
         heard += list(events)
-    assert json.loads(heard[-1])["error"]["code"] == "cancelled"
+    assert json.loads(heard[-1])["error"]["code"] == "shutting_down"
     assert sum("error" in json.loads(event) for event in heard) == 1

@@ -86,9 +86,9 @@ def test_system_messages_and_instructions_are_the_scene(tiny_server: TinyServer)
     boson = "Generate audio following instruction.\n\n<|scene_desc_start|>\nA street.\n<|scene_desc_end|>"
     street = {tokens({"role": role, "content": "A street."}) for role in ("system", "developer")}
     assert street == {tokens({"role": "system", "content": boson})}
-    assert tokens(instructions="Whisper.") == plain + len("Whisper.\n")
+    assert tokens(instructions="Whisper.") == plain + len("\nSPEAKER0: Whisper.\n")
     both = tokens({"role": "system", "content": "A street."}, instructions="Whisper.")
-    assert both == street.pop() + len("Whisper.\n")
+    assert both == street.pop() + len("\nSPEAKER0: Whisper.\n")
     long = {"role": "system", "content": "word " * 1_000}
     assert refusal(tiny_server, long, said("Hi.")) == (413, "text_too_long", "messages[0].content")
     assert refusal(tiny_server, said("Hi."), instructions="x" * 4_097)[1:] == (

@@ -91,7 +91,7 @@ def test_the_log_names_requests_and_holds_nothing_that_users_sent(
     assert first["route"] == "/v1/audio/speech" and first["status"] == 200 and first["request_id"] == "req-7"
     assert first["first_audio_seconds"] <= first["seconds"]  # type: ignore[operator]
     assert [line.get("errors") for line in others] == [
-        *("voice_not_found", "invalid_base64", "invalid_json"),
+        *("voice_not_found", "audio_undecodable", "invalid_json"),
         *("invalid_value", "not_found", "invalid_value"),
     ]
     assert all(line["request_id"] for line in others)

@@ -78,10 +78,10 @@ def events_of(response: httpx.Response) -> list[str]:
 
 def test_the_events_of_streams_are_as_the_document_says(server: TinyServer) -> None:
     """Kind: a stream is part of the contract, too; a client made from the document must know its events."""
-    said = {"model": "tiny", "messages": [{"role": "user", "content": "Hi."}], "stream": True}
+    said = {"model": "higgs-audio", "messages": [{"role": "user", "content": "Hi."}], "stream": True}
     chat = httpx.post(f"{server.url}/v1/chat/completions", json=said, timeout=60)
     assert [ChatChunk.model_validate_json(event) for event in events_of(chat)]
-    spoken = {"model": "tiny", "input": "Hi.", "stream_format": "sse"}
+    spoken = {"model": "higgs-audio", "input": "Hi.", "stream_format": "sse"}
     *deltas, done = events_of(httpx.post(f"{server.url}/v1/audio/speech", json=spoken, timeout=60))
     assert [SpeechDelta.model_validate_json(event) for event in deltas]
     assert SpeechDone.model_validate_json(done).usage.output_tokens > 0

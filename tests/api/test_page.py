@@ -25,7 +25,7 @@ def test_nothing_beside_the_page_is_served(tiny_server: TinyServer) -> None:
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
-@pytest.mark.parametrize("path", ["/", "/web/page.js", "/docs", "/redoc", "/docs/assets/swagger-ui.css"])
+@pytest.mark.parametrize("path", ["/", "/web/js/page.js", "/docs", "/redoc", "/docs/assets/swagger-ui.css"])
 def test_no_other_site_can_frame_the_pages(tiny_server: TinyServer, path: str) -> None:
     headers = httpx.get(tiny_server.url + path).headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]

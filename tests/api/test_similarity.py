@@ -97,9 +97,9 @@ def test_a_consent_must_be_of_the_same_speaker_where_that_is_asked(tiny_server: 
 @pytest.fixture
 def server_without_model(tiny_server: TinyServer) -> Iterator[TinyServer]:
     voices = tiny_server.app.state.server.voices
-    judge, voices.judge = voices.judge, SpeakerVerifier(None)
+    verifier, voices.verifier = voices.verifier, SpeakerVerifier(None)
     yield tiny_server
-    voices.judge = judge
+    voices.verifier = verifier
 
 
 def test_without_the_model_the_route_says_so_and_voices_are_kept(server_without_model: TinyServer) -> None:

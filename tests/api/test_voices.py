@@ -82,7 +82,7 @@ def test_voices_are_listed_found_and_changed(tiny_server: TinyServer) -> None:
     assert first["data"][0]["built_in"] is True and first["has_more"] is True
     rest = httpx.get(voices_url(tiny_server), params={"user_id": user, "after": made[1]["id"]}).json()
     option = {name: made[0][name] for name in ("id", "name")}
-    assert rest == {"object": "list", "data": [made[0]], "has_more": False, "voices": [option]}
+    assert rest == {"object": "list", "data": [made[0]], "has_more": False, "voices": [option], "aliases": {}}
     one = voices_url(tiny_server, f"/{made[0]['id']}")
     assert httpx.get(one).json() == made[0] and made[0]["ref_text"] == "The words."
     changed = httpx.patch(one, json={"name": f"{user} new", "ref_text": "Other words."}).json()

@@ -29,6 +29,7 @@ from voices.store.voice_store import VoiceStore
 
 KILLS = int(os.environ.get("VOICE_KILLS", "3"))
 VIDEO = sound_file("mkv")
+DATABASE_FILES = {"voices.db", "voices.db-wal", "voices.db-shm", "voices.db-reserve"}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def check_whole(folder: Path) -> int:
         states = connection.scalars(select(VoiceCloneSession.state)).all()
     assert set(states) <= {"completed", "failed", "interrupted"}
     assert states.count("completed") == len(profiles)
-    assert {path.name for path in folder.iterdir()} <= {"voices.db", "voices.db-wal", "voices.db-shm"}
+    assert {path.name for path in folder.iterdir()} <= DATABASE_FILES
     return len(profiles)
 
 
