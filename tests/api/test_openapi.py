@@ -26,7 +26,7 @@ from api.schemas.events import (
 )
 from app import create_app
 from settings import Settings
-from tests.audio.media import sound_file
+from tests.audio.media import float_wav, recording, sound_file
 from tests.tiny_server import TinyServer, ready, write_endless_model
 
 CLIP = ("me.wav", sound_file("wav"))
@@ -89,7 +89,8 @@ def test_the_events_of_streams_are_as_the_document_says(server: TinyServer) -> N
     *deltas, done = events_of(httpx.post(f"{server.url}/v1/audio/transcriptions", **form, timeout=60))
     assert [TranscriptDelta.model_validate_json(event) for event in deltas]
     assert TranscriptDone.model_validate_json(done).text
-    form = {"data": {"stream": "true"}, "files": {"audio_file": CLIP}}
+    short = ("me.wav", float_wav(recording()[12_000:72_000]))  # the positions are few
+    form = {"data": {"stream": "true", "sample_text": "Hi."}, "files": {"audio_file": short}}
     made = httpx.post(f"{server.url}/api/public/voice/onboarding/clone", **form, timeout=120)
     *steps, done = events_of(made)
     assert [VoiceStep.model_validate_json(event) for event in steps]

@@ -67,7 +67,8 @@ def speaking(server: TinyServer) -> Iterator[None]:
     """Somebody listens to an endless stream meanwhile."""
     body = {"model": "tiny", "input": "A long text. " * 300, "response_format": "pcm"}
     with httpx.stream("POST", f"{server.url}/v1/audio/speech", json=body, timeout=WAIT) as response:
-        next(response.iter_bytes())
+        pieces = response.iter_bytes()  # httpx hangs up where nobody holds its iterator
+        next(pieces)
         yield
 
 
@@ -86,15 +87,14 @@ def test_a_full_queue_is_told_before_a_recording_is_read(small_server: TinyServe
 
 @contextmanager
 def speaking_next(server: TinyServer) -> Iterator[None]:
-    """Somebody waits for the only slot meanwhile, and then leaves."""
+    """Somebody waits for the only slot meanwhile, and is served then."""
     engine = server.app.state.server.cloner.engine
     body = {"model": "tiny", "input": "Next.", "stream": False}
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(httpx.post, f"{server.url}/v1/audio/speech", json=body, timeout=15)
+        waiting = pool.submit(httpx.post, f"{server.url}/v1/audio/speech", json=body, timeout=WAIT)
         wait_for(lambda: engine.waiting == 1)
         yield
-        with pytest.raises(httpx.TimeoutException):
-            waiting.result(WAIT)
+        assert waiting.result(WAIT).status_code == 200
     wait_for(lambda: engine.waiting == 0)
 
 
