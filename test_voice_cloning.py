@@ -102,7 +102,8 @@ def speak(
 
 def stream_speech(url: str) -> Attempt:
     """Let the server at this address say TEXT while it is sent; the latency is that of the first sound."""
-    body = {"model": "tts-1", "voice": "alloy", "input": TEXT, "response_format": "wav", "stream": True}
+    body: dict[str, Any] = {"model": "tts-1", "voice": "alloy", "input": TEXT, "response_format": "wav"}
+    body |= {"stream": True, "seed": SEED}
     started, latency, data = time.perf_counter(), 0.0, b""
     with opened(request_of(f"{url.rstrip('/')}/v1/audio/speech", API_KEY, body)) as response:
         while piece := response.read1(2**16):
