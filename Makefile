@@ -16,9 +16,18 @@ $(BIN)/python:
 		"Python 3.11 or newer is needed; name one: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 
+# Where hashes are asked for, pip takes a file whose hash its index tells before one of a folder of wheels, and so
+# torch's CUDA build before a CPU build that is at hand. So torch is taken first, and its hash is looked up here.
+TORCH := $(shell grep -o '^torch==[0-9.]*' requirements.lock)
+
 # The stamps make pip run only when a lock has changed.
 .venv/serve.stamp: requirements.lock requirements-cuda.lock | $(BIN)/python
 	@echo "Installing the server's packages into .venv: 1 GB, or 5 GB with CUDA. This happens once."
+	$(BIN)/python -m pip download --disable-pip-version-check --no-deps --dest .venv/torch $(TORCH)
+	@$(BIN)/python -m pip hash .venv/torch/*.whl | grep -o 'sha256:[0-9a-f]*' | xargs -I{} grep -q {} requirements.lock \
+		|| { echo "The hash of $(TORCH) is not in requirements.lock: run make lock" >&2; exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps .venv/torch/*.whl
+	@rm -r .venv/torch
 	$(INSTALL) -r requirements.lock
 	@if $(BIN)/python -c 'import sys; from importlib.metadata import version; sys.exit("+cpu" in version("torch"))'; \
 		then $(INSTALL) -r requirements-cuda.lock; fi
