@@ -19,7 +19,7 @@ EVERYONE = ""
 
 
 def keys_of(setting: SecretStr | None) -> list[str]:
-    """The keys in HIGGS_API_KEYS, parted by commas."""
+    """The keys of HIGGS_API_KEYS, a comma-separated list."""
     named = setting.get_secret_value().split(",") if setting else []
     return [key.strip() for key in named if key.strip()]
 

@@ -77,9 +77,9 @@ async def clone_voice(
     voice_name_given: Annotated[
         str, Form(alias="voice_name", description="Unset: the file's name, with a number where it is taken.")
     ] = "",
-    sample_text: Annotated[str, Form(description="What the new voice is to say.")] = TRIAL_TEXT,
+    sample_text: Annotated[str, Form(description="Text that the new voice speaks as a trial.")] = TRIAL_TEXT,
     transcribe_reference: Annotated[
-        bool | None, Form(description="Recognise the words without ref_text.")
+        bool | None, Form(description="Transcribe the recording if there is no ref_text.")
     ] = None,
     ref_text: Annotated[str | None, Form(description="The words spoken in the recording.")] = None,
     consent: Annotated[str, Form(description="The id of a kept consent.")] = "",

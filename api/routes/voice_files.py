@@ -37,7 +37,7 @@ async def create_voices(
     state: State,
     owner: Owner,
     audio_samples: Annotated[list[UploadFile], File(description="Up to 20 files, one voice each.")],
-    names: Annotated[list[str], Form(description="A name for each; unset: those of the files.")] = [],  # noqa: B006
+    names: Annotated[list[str], Form(description="A name for each. Default: the file names.")] = [],  # noqa: B006
     user_id: Annotated[str, Form()] = "",
 ) -> BatchAnswer:
     """Make a voice of each file; each has its own result, and one that fails stops no other."""
@@ -121,6 +121,7 @@ def described_delivery(bundle: Bundle) -> Delivery:
     try:
         change = VoiceChange.model_validate(bundle.delivery)
     except ValidationError as error:
-        wrong = f"The file is no exported voice: its delivery says {error.errors()[0]['loc'][0]} wrongly."
+        field = error.errors()[0]["loc"][0]
+        wrong = f"The file is not an exported voice: invalid delivery.{field} in voice.json."
         raise InvalidRequest(wrong, code="voice_file_invalid") from error
     return delivery(change, change.instructions, "file")

@@ -25,7 +25,7 @@ async def add_sample(
     state: State,
     owner: Owner,
     audio_sample: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
-    ref_text: Annotated[str | None, Form(description="Its words; unset, they are recognised.")] = None,
+    ref_text: Annotated[str | None, Form(description="Its transcript. Default: recognised.")] = None,
 ) -> Voice:
     """Add the best stretch of another recording to a voice: up to two, of 60 s with the first.
 

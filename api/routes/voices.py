@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1/audio/voices")
 
 FIELDS = {**dict.fromkeys(("read", "choose", "encode"), "audio_sample"), "verify": "consent", "keep": "name"}
 UNSAID = "Where a request doesn't say:"
-After = Annotated[str | None, Query(description="The list goes on behind this id.")]
+After = Annotated[str | None, Query(description="Return items after this id.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}}
@@ -62,7 +62,7 @@ async def create_voice(
     consent: Annotated[str, Form(description="The id of a kept consent.")] = "",
     verify_consent: Annotated[bool | None, Form(description="It must be of the same speaker.")] = None,
     transcribe_reference: Annotated[
-        bool | None, Form(description="Recognise the words without ref_text.")
+        bool | None, Form(description="Transcribe the recording if there is no ref_text.")
     ] = None,
     ref_text: Annotated[str | None, Form(description="The words spoken in the sample.")] = None,
     user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",

@@ -32,7 +32,7 @@ VoiceName = Annotated[str, BeforeValidator(_as_voice_name, json_schema_input_typ
 
 
 class SoundOfVoice(RequestBody):
-    """How the voice is to sound; unset, as it is kept."""
+    """How the voice sounds. Default: as saved with the voice."""
 
     speed: float | None = Field(
         default=None, ge=MIN_SPEED, le=MAX_SPEED, description="Times as fast, at the same pitch."
@@ -72,12 +72,13 @@ class AudioRequest(SoundOfVoice, ForeignVoiceFields):
         description="default: use the default voice where the recording can't serve as a reference.",
     )
     transcribe_reference: bool | None = Field(
-        default=None, description="Recognise the words of a recording that comes without; unset: as set."
+        default=None,
+        description="Transcribe a recording without ref_text. Default: HIGGS_TRANSCRIBE_REFERENCES.",
     )
 
 
 class Sampling(RequestBody):
-    """How the model speaks; unset, its own defaults."""
+    """Sampling options. Default: the model's own."""
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -108,7 +109,7 @@ class Sampling(RequestBody):
 
 
 class StreamOptions(RequestBody):
-    include_usage: bool | None = Field(default=None, description="Ends with one more chunk: the usage.")
+    include_usage: bool | None = Field(default=None, description="Send a last chunk with the usage.")
 
 
 class ChatRequest(Sampling, ForeignChatFields):
@@ -124,14 +125,15 @@ class ChatRequest(Sampling, ForeignChatFields):
     stream: bool | None = Field(default=False, description="Send chunks while the model speaks.")
     stream_options: StreamOptions | None = None
     instructions: Instructions | None = Field(
-        default=None, description="How to speak, for models that can be told; unset: as the voice is kept."
+        default=None,
+        description="How to speak, where the model supports it. Default: as saved with the voice.",
     )
     strip_instruction: bool = Field(
         default=True, description="Leave out a leading instruction such as 'Say this in my voice:'."
     )
     verify: bool | None = Field(
         default=None,
-        description="Listen to the speech before it goes out, and make a bad one again; unset: as set.",
+        description="Check the speech with the recogniser, retry bad attempts. Default: HIGGS_VERIFY.",
     )
 
 
@@ -218,7 +220,7 @@ class SpeechQuality(BaseModel):
     faults: list[FaultFound]
     heard: str | None = None
     word_error_rate: float | None = None
-    note: str | None = Field(default=None, description="Why speech that was to be verified was not.")
+    note: str | None = Field(default=None, description="Why speech was not verified as asked.")
 
 
 class VoiceUsed(BaseModel):

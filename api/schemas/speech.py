@@ -86,7 +86,8 @@ class SpeechRequest(Sampling, SoundOfVoice, ForeignSpeechFields):
     )
     response_format: SpeechFormat = "mp3"
     instructions: Instructions | None = Field(
-        default=None, description="How to speak, for models that can be told; unset: as the voice is kept."
+        default=None,
+        description="How to speak, where the model supports it. Default: as saved with the voice.",
     )
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool | None = Field(
@@ -108,7 +109,7 @@ class SpeechRequest(Sampling, SoundOfVoice, ForeignSpeechFields):
     )
     verify: bool | None = Field(
         default=None,
-        description="Listen to the speech before it goes out, and make a bad one again; unset: as set.",
+        description="Check the speech with the recogniser, retry bad attempts. Default: HIGGS_VERIFY.",
     )
 
     @model_validator(mode="after")

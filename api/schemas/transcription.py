@@ -19,7 +19,7 @@ class TranslationForm(BaseModel):
         description="A sound or video file of any kind that FFmpeg reads, up to an hour."
     )
     model: str
-    prompt: str | None = Field(default=None, description="Words that may come; for Whisper only.")
+    prompt: str | None = Field(default=None, description="Words to expect; Whisper only.")
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     temperature: float = Field(
         default=0, ge=0, le=1, description="0: the likeliest words, and others where those come out badly."
@@ -42,12 +42,13 @@ class TranscriptionForm(TranslationForm, TranscriptionFields):
     """POST /v1/audio/transcriptions; unknown fields are ignored."""
 
     language: str | None = Field(
-        default=None, description="What is spoken: a code (en) or a name (english); unset or auto: found out."
+        default=None,
+        description="The language spoken: a code (en) or a name (english). Default, or auto: detected.",
     )
     timestamp_granularities: list[Literal["word", "segment"]] = Field(
         default=[],
         alias="timestamp_granularities[]",
-        description="What verbose_json times; unset: segments.",
+        description="Time stamps in verbose_json. Default: segments.",
     )
     stream: bool = Field(default=False, description="Send events as the file is heard, window by window.")
 

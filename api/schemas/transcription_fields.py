@@ -33,10 +33,12 @@ class TranscriptionFields(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, str_min_length=0)
 
     languages: list[str] = Field(
-        default=[], alias="languages[]", description="What may be spoken; one alone counts as language."
+        default=[],
+        alias="languages[]",
+        description="Languages that may be spoken; a single one counts as language.",
     )
     keywords: list[str] = Field(
-        default=[], alias="keywords[]", description="Words that may come, as in prompt; for Whisper only."
+        default=[], alias="keywords[]", description="Words to expect, as in prompt; Whisper only."
     )
     chunking_strategy: Strategy = Field(
         default="auto", description="auto: long recordings are cut at pauses, as all are."
