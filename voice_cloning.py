@@ -124,7 +124,7 @@ class VoiceCloner:
         Codes are kept by content. Cancelled if the work under way is called off.
         check_voice: refuse what holds no voice.
         """
-        key = hashlib.sha256(audio + bytes([check_voice])).digest()
+        key = hashlib.sha256(audio).digest() + bytes([check_voice])
         self.reference_use.note(key in self._references)
         voice = self._references.get(key, lambda: self._encode(audio, check_voice))
         return replace(voice, transcript=None if voice.trimmed else transcript)

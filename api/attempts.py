@@ -169,18 +169,24 @@ class Attempts:
         try:
             if not checkable(self._text, self._verifier):
                 return Attempt(speech, faults)
-            return self._listened_to(speech, faults, self._verifier)
+            return self._listened_to(speech, spoken, faults, self._verifier)
         except Cancelled:
             raise
         except VoiceServerError as error:
             return Attempt(speech, faults, unheard=f"The speech was not verified: {error.message}")
 
-    def _listened_to(self, speech: Speech, faults: tuple[SpeechIssue, ...], verifier: Transcriber) -> Attempt:
+    def _listened_to(
+        self,
+        speech: Speech,
+        spoken: tuple[SpokenText, ...],
+        faults: tuple[SpeechIssue, ...],
+        verifier: Transcriber,
+    ) -> Attempt:
         job = verifier.listen(speech.as_spoken, SAMPLE_RATE)
         self._wait_for(job)
         transcript = job.transcript()
         english = transcript.language == "en"
-        sentences = sentences_of(spoken_texts(speech.texts, self._text, len(speech.as_spoken) / SAMPLE_RATE))
+        sentences = sentences_of(spoken)
         said_each = [words_said(sentence.text, english) for sentence in sentences]
         said, heard = [word for words in said_each for word in words], words_heard(transcript.text, english)
         wrong = wrong_words(said, heard)

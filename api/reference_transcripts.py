@@ -23,7 +23,7 @@ class ReferenceTranscripts:
         """The words of the part of this recording that became the voice; None where there are none.
 
         A recording that many ask for at once is listened to once, and holds up no other. Errors as of
-        Listener.listen; Cancelled if the work under way is called off meanwhile.
+        Transcriber.listen; Cancelled if the work under way is called off meanwhile.
         """
         key = hashlib.sha256(recording).digest()
         return self._words.get(key, lambda: self._heard(recording, voice))

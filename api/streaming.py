@@ -29,7 +29,7 @@ WHOLE_BYTES = 6
 
 
 class Cancellable(Protocol):
-    """Work that some thread waits for, and that can be told to stop: a SpeechStream, a Hearing."""
+    """Work that some thread waits for, and that can be told to stop: a SpeechStream, a TranscriptionJob."""
 
     def cancel(self) -> None: ...
 

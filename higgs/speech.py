@@ -31,40 +31,36 @@ MAX_SEEDS = 4  # seeds that are tried where the model ends before it speaks
 SEEDS_APART = 1_000_003  # those of one piece, so that no other piece has them
 
 
-@dataclass(frozen=True)
-class Speech:
-    """Samples float32 (N,) at 24 kHz, and what they cost: prompt positions, and frames of 40 ms.
+@dataclass(frozen=True, kw_only=True)
+class SpeechReport:
+    """How a speech ended and what it cost: prompt positions, and frames of 40 ms.
+
+    texts: what is said in it, as the model was asked to speak it; () where that isn't known.
+    """
+
+    finish_reason: Literal["stop", "length"]
+    prompt_text_tokens: int
+    prompt_audio_tokens: int
+    completion_audio_tokens: int
+    seed: int
+    texts: tuple[SpokenText, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speech(SpeechReport):
+    """A whole speech: samples float32 (N,) at 24 kHz.
 
     as_spoken: the samples as the model spoke them, without pauses and before any filter.
-    texts: what is said in them, as the model was asked to speak it; () where that isn't known.
     """
 
     samples: np.ndarray
     as_spoken: np.ndarray
-    finish_reason: Literal["stop", "length"]
-    prompt_text_tokens: int
-    prompt_audio_tokens: int
-    completion_audio_tokens: int
-    seed: int
-    texts: tuple[SpokenText, ...] = ()
-
-
-@dataclass(frozen=True)
-class SpeechReport:
-    """What a speech cost and how it ended; see Speech."""
-
-    finish_reason: Literal["stop", "length"]
-    prompt_text_tokens: int
-    prompt_audio_tokens: int
-    completion_audio_tokens: int
-    seed: int
-    texts: tuple[SpokenText, ...] = ()
 
 
 class SpeechStream:
     """Speech on its way: take it whole with `speech`, or iterate once; `cancel` from any thread.
 
-    stretches: spoken one after the other; their first piece is queued at once, the others follow without
+    segments:  spoken one after the other; their first piece is queued at once, the others follow without
                waiting in the queue again.
     options:   of the first piece; the others take the seeds that follow its own. A model that ends before it
                speaks is asked again with another, but for the first piece where a seed was asked for.
@@ -219,7 +215,7 @@ class SpeechStream:
         if not self._samples_spoken:
             raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
         samples = heard.samples if changed else as_spoken.samples[:count]
-        return Speech(samples, as_spoken.samples, **vars(self.finished()))
+        return Speech(samples=samples, as_spoken=as_spoken.samples, **vars(self.finished()))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Samples float32 (n,) at 24 kHz, in pieces that grow; they are not kept. Errors as of `speech`."""

@@ -20,13 +20,11 @@ from text.normalise import Reading, plain_scene, spoken_length, spoken_parts, wi
 
 MIN_BUDGET = 8 * FRAME_RATE
 MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
-SENTENCE_PAUSE = round(
-    0.25 * SAMPLE_RATE
-)  # beside the silence that the model itself leaves around a sentence
+# Beside the silence that the model itself leaves around a sentence.
+SENTENCE_PAUSE = round(0.25 * SAMPLE_RATE)
 ENDED = re.compile(r"""[.!?…]["')\]]*$""")
-DIALOGUE = (
-    1_200  # characters, some 200 words: a dialogue whose voices the model makes up is not cut below that
-)
+# Characters, some 200 words: a dialogue whose voices the model makes up is not cut below that.
+DIALOGUE = 1_200
 FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
 
 
@@ -77,7 +75,7 @@ class SpeechOptions:
 
 
 class Prompts(Protocol):
-    """What makes the prompt of a piece; see higgs.prompt.PromptBuilder."""
+    """What makes the prompt of a piece; see higgs.prompts.v2.PromptBuilder."""
 
     normalised: bool
     tags: Tags

@@ -76,7 +76,7 @@ class Generation:
 
     @property
     def stalled(self) -> bool:
-        """It goes round in circles, or is silent, and would to the end of its columns; see Novelty."""
+        """It goes round in circles, or is silent, and would to the end of its columns; see StallDetector."""
         return self._stall.stalled
 
     def finish(self, reason: str) -> None:

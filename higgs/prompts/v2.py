@@ -1,4 +1,4 @@
-"""From texts and reference codes to the ids and columns that v2 reads; higgs.prompt_v3 is for v3.
+"""From texts and reference codes to the ids and columns that v2 reads; higgs.prompts.v3 is for v3.
 
 The text is ChatML with Llama 3's marks. Audio is a run of positions: the columns of its codes with the delay
 applied, between two marks. Ids and columns equal those that boson-multimodal makes of a ChatMLSample.

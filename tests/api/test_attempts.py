@@ -29,7 +29,15 @@ class Spoken:
         self.seed, self.samples, self.cancelled = seed, samples, False
 
     def speech(self) -> Speech:
-        return Speech(self.samples, self.samples, "stop", 1, 0, len(self.samples) // 960, self.seed)
+        return Speech(
+            samples=self.samples,
+            as_spoken=self.samples,
+            finish_reason="stop",
+            prompt_text_tokens=1,
+            prompt_audio_tokens=0,
+            completion_audio_tokens=len(self.samples) // 960,
+            seed=self.seed,
+        )
 
     def cancel(self) -> None:
         self.cancelled = True

@@ -10,10 +10,8 @@ from audio.frames import SAMPLE_RATE
 FFT = 1024
 BINS = FFT // 2 + 1
 HERTZ = np.arange(BINS) * SAMPLE_RATE / FFT
-ROLL_OFF_HZ, ROLL_OFF_WIDTH = (
-    200.0,
-    120.0,
-)  # the spectrum falls from so far below the top on, a neper each so many Hz
+# The spectrum falls from so far below the top on, a neper each so many Hz.
+ROLL_OFF_HZ, ROLL_OFF_WIDTH = 200.0, 120.0
 
 
 def mel(hertz: np.ndarray | float) -> np.ndarray:
