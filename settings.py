@@ -1,10 +1,8 @@
 """Every setting of the server, as HIGGS_* variables and as flags: the one reader of the environment."""
 
-import logging
 import os
 import re
-from collections.abc import MutableMapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,16 +11,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
 from errors import StartError
+from setting_names import PREFIX, flag, refuse_unknown_variables, rename_flags, rename_variables, variable
 
-PREFIX = "HIGGS_"
-# What Kubernetes sets in every container beside a service named higgs, or higgs-something.
-SERVICE_VARIABLE = re.compile(
-    r"HIGGS(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
-)
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
-# Settings under their former names, which keep working.
-RENAMED = {"most_takes": "max_attempts", "columns_per_byte": "max_frames_per_byte"}
-log = logging.getLogger(__name__)
 
 # Of a web page, or of an app or extension that shows one: app://obsidian.md.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
@@ -203,10 +194,10 @@ def load_settings(arguments: Sequence[str] = ()) -> Settings:
 
     Raises StartError for an unknown name (listing the valid ones) or a bad value. `--help` prints and exits.
     """
-    _rename_variables(os.environ)
-    _refuse_unknown_variables(os.environ)
+    rename_variables(os.environ)
+    refuse_unknown_variables(os.environ, Settings.model_fields)
     try:
-        return CliApp.run(Settings, cli_args=_rename_flags(arguments), cli_exit_on_error=False)
+        return CliApp.run(Settings, cli_args=rename_flags(arguments), cli_exit_on_error=False)
     except SettingsError as error:
         valid = ", ".join(flag(name) for name in Settings.model_fields)
         raise StartError(f"{error}. Valid flags: {valid}") from None
@@ -240,48 +231,6 @@ def pairs(value: str | None) -> dict[str, str]:
 def listed(value: str | None) -> list[str]:
     """The items of a comma-separated setting."""
     return [each.strip() for each in (value or "").split(",") if each.strip()]
-
-
-def variable(name: str) -> str:
-    """The environment variable of a setting: max_upload_bytes → HIGGS_MAX_UPLOAD_BYTES."""
-    return PREFIX + name.upper()
-
-
-def flag(name: str) -> str:
-    """The flag of a setting: max_upload_bytes → --max-upload-bytes."""
-    return "--" + name.replace("_", "-")
-
-
-def _rename_variables(environment: MutableMapping[str, str]) -> None:
-    """Move a variable of a former name to its present one, which wins where both are set."""
-    for old, new in RENAMED.items():
-        if variable(old) in environment:
-            log.warning("%s is deprecated: use %s", variable(old), variable(new))
-            environment.setdefault(variable(new), environment.pop(variable(old)))
-
-
-def _rename_flags(arguments: Sequence[str]) -> list[str]:
-    """The arguments with present names for the flags of former ones."""
-    present = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        for old, new in RENAMED.items():
-            if name == flag(old):
-                log.warning("%s is deprecated: use %s", flag(old), flag(new))
-                name = flag(new)
-        present.append(name + equals + value)
-    return present
-
-
-def _refuse_unknown_variables(environment: MutableMapping[str, str]) -> None:
-    valid = [variable(name) for name in Settings.model_fields]
-    for name in environment:
-        if SERVICE_VARIABLE.fullmatch(name):
-            continue
-        if name.upper().startswith(PREFIX) and name.upper() not in valid:
-            near = get_close_matches(name.upper(), valid, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise StartError(f"Unknown setting {name}.{hint} Valid variables: {', '.join(valid)}")
 
 
 def _bad_values(error: ValidationError) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from settings import Settings, flag, variable
+from setting_names import flag, variable
+from settings import Settings
 from tests.api.test_node_sdk import FOLDER, install_sdk
 from tests.live import ROOT, LiveServer
 from tests.test_imports import ROOMS, TESTS

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from errors import StartError
-from settings import Settings, load_settings, variable
+from setting_names import variable
+from settings import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
