@@ -1,8 +1,6 @@
 """POST /v1/audio/speech: a text in, a sound file out, sent while the model still speaks."""
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,16 +8,15 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from api.attempts import Attempts, quality_of
+from api.attempts import quality_of
 from api.chat_responses import usage_of
-from api.errors import blamed_on
 from api.middleware.auth import Owner
-from api.model_names import check_model
 from api.openapi import event_stream
 from api.schemas.chat import SpeechQuality, VoiceUsed
 from api.schemas.events import SpeechDelta, SpeechDone
 from api.schemas.speech import SpeechRequest
-from api.state import Cloner, ServerState, State
+from api.speech_requests import begin_speech
+from api.state import Cloner, State
 from api.streaming import (
     EVENT_STREAM,
     PiecewiseResponse,
@@ -29,13 +26,10 @@ from api.streaming import (
     while_connected,
     with_failure_told,
 )
-from api.text_validation import check_reference_text, check_text
-from api.voice_resolution import CLONE, DEFAULT, Recording, VoiceRequest, choose_voices
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
 from audio.speech_track import SpeechTrack
-from errors import InvalidRequest, quoted
+from errors import InvalidRequest
 from higgs.speech import SpeechStream
-from voice_cloning import VoiceCloner
 
 router = APIRouter()
 
@@ -76,64 +70,10 @@ async def create_speech(
     return PiecewiseResponse(pieces, stream, media_type, headers)
 
 
-@dataclass(frozen=True)
-class BegunSpeech:
-    """A speech on its way: its stream, or takes of it to choose from, and who speaks."""
-
-    stream: SpeechStream
-    takes: Attempts
-    voice: VoiceUsed
-
-
-def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
-    """Queue the text of a body; a full queue is told before any recording is read."""
-    check_model(body.model, [cloner.model_id])
-    check_language(body.language, cloner)
-    check_text(body.input, "input", state.limits.text_characters)
-    options = replace(body.sampling(), delivery=body.delivery(body.instructions))
-    wanted = voice_requests(body)
-    with blamed_on("input"):
-        cloner.check_length(body.input)
-    with cloner.admitted() as place:
-        voices, used = choose_voices(wanted, options, cloner, state, owner)
-        speak = partial(cloner.stream, body.input, voices, options)
-        with blamed_on("input"):
-            stream = speak(place)
-    again = speak if options.seed is None else None
-    takes = Attempts(
-        stream, again, body.input, state.verifier(body.verify), state.request_defaults.max_attempts
-    )
-    return BegunSpeech(stream, takes, used)
-
-
 def check_verifiable(body: SpeechRequest) -> None:
     if body.verify and body.stream_format == "sse":
         message = "Events leave before the speech can be heard as a whole; ask for stream_format audio."
         raise InvalidRequest(message, code="unsupported", param="verify")
-
-
-def voice_requests(body: SpeechRequest) -> list[VoiceRequest]:
-    """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
-    recording = None
-    if body.recording is not None:
-        data, path, words = body.recording
-        check_reference_text(words, "ref_text" if path == "ref_audio" else "references[0].text")
-        recording = Recording(data, path, (words or "").strip() or None)
-    named = [(f"voices[{number}]", name) for number, name in enumerate(body.voices or ())]
-    clones = recording is not None or (body.task_type == "Base" and body.voice == DEFAULT)
-    named = named or [("voice", CLONE if clones else body.voice)]
-    if recording is None and any(name == CLONE for _, name in named):
-        message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
-        raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
-    return [VoiceRequest(name, path, recording if name == CLONE else None) for path, name in named]
-
-
-def check_language(language: str | None, cloner: VoiceCloner) -> None:
-    """Refuse a language that the model doesn't speak; one of many languages reads it from the text itself."""
-    code = re.split("[-_]", (language or "auto").strip().lower())[0]
-    if cloner.english_only and code not in ("", "auto", "en", "eng", "english"):
-        message = f"This model speaks English only, not {quoted(language or '')}; set HIGGS_MODEL to another."
-        raise InvalidRequest(message, code="unsupported_language", param="language")
 
 
 def voice_headers(voice: VoiceUsed) -> dict[str, str]:

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from api.errors import error_detail, invalid_field
 from api.middleware.auth import Owner
 from api.middleware.rate_limits import charge
-from api.routes.speech import begin_speech
 from api.schemas.speech import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
+from api.speech_requests import begin_speech
 from api.state import Cloner, State
 from api.streaming import while_connected
 from audio.encode import encode_audio

@@ -1,0 +1,71 @@
+"""A body of /v1/audio/speech, or of whatever else speaks a text in that body's fields → speech on its way."""
+
+import re
+from dataclasses import dataclass, replace
+from functools import partial
+
+from api.attempts import Attempts
+from api.errors import blamed_on
+from api.model_names import check_model
+from api.schemas.chat import VoiceUsed
+from api.schemas.speech import SpeechRequest
+from api.state import ServerState
+from api.text_validation import check_reference_text, check_text
+from api.voice_resolution import CLONE, DEFAULT, Recording, VoiceRequest, choose_voices
+from errors import InvalidRequest, quoted
+from higgs.speech import SpeechStream
+from voice_cloning import VoiceCloner
+
+
+@dataclass(frozen=True)
+class BegunSpeech:
+    """A speech on its way: its stream, or takes of it to choose from, and who speaks."""
+
+    stream: SpeechStream
+    takes: Attempts
+    voice: VoiceUsed
+
+
+def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
+    """Queue the text of a body; a full queue is told before any recording is read."""
+    check_model(body.model, [cloner.model_id])
+    check_language(body.language, cloner)
+    check_text(body.input, "input", state.limits.text_characters)
+    options = replace(body.sampling(), delivery=body.delivery(body.instructions))
+    wanted = voice_requests(body)
+    with blamed_on("input"):
+        cloner.check_length(body.input)
+    with cloner.admitted() as place:
+        voices, used = choose_voices(wanted, options, cloner, state, owner)
+        speak = partial(cloner.stream, body.input, voices, options)
+        with blamed_on("input"):
+            stream = speak(place)
+    again = speak if options.seed is None else None
+    takes = Attempts(
+        stream, again, body.input, state.verifier(body.verify), state.request_defaults.max_attempts
+    )
+    return BegunSpeech(stream, takes, used)
+
+
+def voice_requests(body: SpeechRequest) -> list[VoiceRequest]:
+    """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
+    recording = None
+    if body.recording is not None:
+        data, path, words = body.recording
+        check_reference_text(words, "ref_text" if path == "ref_audio" else "references[0].text")
+        recording = Recording(data, path, (words or "").strip() or None)
+    named = [(f"voices[{number}]", name) for number, name in enumerate(body.voices or ())]
+    clones = recording is not None or (body.task_type == "Base" and body.voice == DEFAULT)
+    named = named or [("voice", CLONE if clones else body.voice)]
+    if recording is None and any(name == CLONE for _, name in named):
+        message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
+        raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
+    return [VoiceRequest(name, path, recording if name == CLONE else None) for path, name in named]
+
+
+def check_language(language: str | None, cloner: VoiceCloner) -> None:
+    """Refuse a language that the model doesn't speak; one of many languages reads it from the text itself."""
+    code = re.split("[-_]", (language or "auto").strip().lower())[0]
+    if cloner.english_only and code not in ("", "auto", "en", "eng", "english"):
+        message = f"This model speaks English only, not {quoted(language or '')}; set HIGGS_MODEL to another."
+        raise InvalidRequest(message, code="unsupported_language", param="language")
