@@ -40,7 +40,8 @@ from api.routes import (
     voice_samples,
     voices,
 )
-from api.serving import DrainingServer, leave
+from api.serving import SOCKET_OPTIONS, DrainingServer, leave
+from api.sockets import Sockets
 from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
 from errors import EngineFailed, StartError
@@ -88,6 +89,7 @@ def create_app(
         Transcriber.of_setting(settings.recogniser, settings.device, settings.queue_limit),
         # As many may be listened to as may wait to be spoken.
         anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MAX_SLOTS) + SPARE_THREADS),
+        Sockets(settings.max_sockets, settings.socket_idle_seconds),
         voice_aliases=pairs(settings.voice_aliases),
     )
 
@@ -229,6 +231,7 @@ def main() -> None:
             log_level=settings.log_level,
             log_config=None,
             **proxy_options(settings),
+            **SOCKET_OPTIONS,
             access_log=False,  # it would log addresses with their texts; api/middleware/logs.py logs requests
         ),
         state.drain,

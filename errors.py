@@ -8,7 +8,8 @@
     │   ├── NotFound            404  an unknown model, voice or route
     │   ├── Conflict            409  a name that is taken; trying again will not help
     │   ├── PayloadTooLarge     413  more bytes or characters than a limit allows
-    │   └── UnsupportedMedia    415  a body of the wrong content type
+    │   ├── UnsupportedMedia    415  a body of the wrong content type
+    │   └── UnreadableMessage   400  of a WebSocket, and no JSON object; carries the code that closes it
     ├── Overloaded              429  the queue is full; carries retry_after seconds
     ├── RateLimited             429  one key or address asks too often; carries retry_after seconds
     ├── Loading                 503  the model is not ready yet; carries retry_after seconds
@@ -91,6 +92,14 @@ class PayloadTooLarge(InvalidRequest):
 class UnsupportedMedia(InvalidRequest):
     status = 415
     default_code = "unsupported_media_type"
+
+
+class UnreadableMessage(InvalidRequest):
+    default_code = "invalid_message"
+
+    def __init__(self, message: str, *, close_code: int) -> None:
+        super().__init__(message)
+        self.close_code = close_code
 
 
 class Overloaded(VoiceServerError):

@@ -151,6 +151,10 @@ class Settings(BaseSettings):
         default=None,
         description="Rate limit per API key or client address, such as 60/minute. Default: no limit.",
     )
+    max_sockets: int = Field(default=256, ge=1, description="Maximum open WebSockets; further ones get 429.")
+    socket_idle_seconds: float = Field(
+        default=300.0, gt=0, description="Seconds of silence after which a WebSocket is closed."
+    )
     cors_origins: str | None = Field(
         default=None,
         description="Allowed CORS origins, comma-separated, or *. Default: none.",

@@ -10,10 +10,11 @@ import time
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import error_response
+from api.errors import refusal
 from errors import ShuttingDown
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ class Drain:
     def begin(self) -> None:
         self._begun.set()
 
-    async def begins_within(self, seconds: float) -> bool:
-        """Wait so long at most; whether the server is ending now."""
+    async def begins_within(self, seconds: float | None) -> bool:
+        """Wait so long at most, None for ever; whether the server is ending now."""
         try:
             await asyncio.wait_for(self._begun.wait(), seconds)
         except TimeoutError:
@@ -71,23 +72,35 @@ class Drain:
 
 
 class DrainGate:
-    """Count the requests under way; once the server ends, refuse new ones with 503 and Retry-After."""
+    """Count the requests under way; once the server ends, refuse new ones with 503 and Retry-After.
+
+    A WebSocket is under way as long as it is open: whoever serves one closes it when the server ends.
+    """
 
     def __init__(self, app: ASGIApp, drain: Drain) -> None:
         self.app, self._drain = app, drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in WATCHERS:
+        if scope["type"] not in ("http", "websocket") or scope["path"] in WATCHERS:
             return await self.app(scope, receive, send)
         if self._drain.begun:
-            response = error_response(ShuttingDown())
-            response.headers.update(HANG_UP)
-            return await response(scope, receive, send)
+            return await refusal(ShuttingDown())(scope, receive, hanging_up(send))
         self._drain.active += 1
         try:
             await self.app(scope, receive, send)
         finally:
             self._drain.active -= 1
+
+
+def hanging_up(send: Send) -> Send:
+    """Send an answer after which the connection ends."""
+
+    async def send_and_hang_up(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(HANG_UP)
+        await send(message)
+
+    return send_and_hang_up
 
 
 class Stalled(Exception):
@@ -97,15 +110,19 @@ class Stalled(Exception):
 
 
 class Deadlines:
-    """Give up on a body that doesn't come on (408), and on a client that doesn't read its answer."""
+    """Give up on a body that doesn't come on (408), and on a client that doesn't read what it is sent.
+
+    How long a WebSocket may be silent is for its route to say.
+    """
 
     def __init__(self, app: ASGIApp, drain: Drain) -> None:
         self.app, self._drain = app, drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        body = _Body(receive, self._drain)
+        if scope["type"] == "http":
+            receive = _Body(receive, self._drain).receive
 
         async def send_in_time(message: Message) -> None:
             for part in _parts(message):
@@ -115,7 +132,7 @@ class Deadlines:
                     raise Stalled from None
 
         try:
-            await self.app(scope, body.receive, send_in_time)
+            await self.app(scope, receive, send_in_time)
         except Stalled:
             log.info("a client reads its answer no further; it is hung up")
 

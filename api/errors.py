@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.request_context import note_error
 from api.schemas.chat import ErrorDetail
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAX_MESSAGE = 600
 LONG_WORD = re.compile(rf"(\S{{{MAX_QUOTED + 5}}})\S+")  # a quotation of full length is left as it is
+DENIAL = "websocket.http.response"  # the ASGI extension for answers to a handshake
 CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -77,6 +79,22 @@ def error_response(error: Exception) -> JSONResponse:
     note_error(error.code)
     body = _body(error.message, error.type, error.param, error.code)
     return JSONResponse(body, error.status, _headers(error))
+
+
+def refusal(error: Exception) -> ASGIApp:
+    """An app that answers a request, or a WebSocket that isn't accepted yet, with an error.
+
+    A server that can't answer a WebSocket's handshake so gets the closing code 1008 and the error's.
+    """
+    response = error_response(error)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and DENIAL not in scope.get("extensions", {}):
+            reason = str(getattr(error, "code", None) or "refused")
+            return await send({"type": "websocket.close", "code": 1008, "reason": reason})
+        await response(scope, receive, send)
+
+    return answer
 
 
 def readable(message: str) -> str:

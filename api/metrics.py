@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from api.request_context import RequestContext
+from api.request_context import TURN, WEBSOCKET, RequestContext
 from audio.frames import FRAME_RATE
 from higgs.engine.request import Generation
 from voice_cloning import VoiceCloner
@@ -15,13 +15,16 @@ from voice_cloning import VoiceCloner
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
 FACTORS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 # Any other that a client makes up would make a series of its own.
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", WEBSOCKET, TURN)
 
 
 class Metrics:
-    """The figures of one app, in a registry of its own. cloner: the model, None until it is loaded."""
+    """The figures of one app, in a registry of its own.
 
-    def __init__(self, cloner: Callable[[], VoiceCloner | None]) -> None:
+    cloner: the model, None until it is loaded; sockets: how many WebSockets are open.
+    """
+
+    def __init__(self, cloner: Callable[[], VoiceCloner | None], sockets: Callable[[], int]) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         registry.register(ModelFigures(cloner))
@@ -44,6 +47,13 @@ class Metrics:
         self._errors = Counter(
             "higgs_errors", "Errors that clients were told of.", ("code",), registry=registry
         )
+        self._closed = Counter(
+            "higgs_sockets_closed",
+            "WebSockets that ended, or were not accepted, by closing code.",
+            ("code", "route"),
+            registry=registry,
+        )
+        Gauge("higgs_sockets", "Open WebSockets.", registry=registry).set_function(sockets)
         self._takes = Counter("higgs_takes_made_again", "Bad takes made again.", registry=registry)
         self._queued = Histogram(
             "higgs_queue_seconds",
@@ -62,7 +72,10 @@ class Metrics:
     def note_request(self, record: RequestContext) -> None:
         method = record.method if record.method in METHODS else "other"
         self._requests.labels(method, record.route, str(record.status)).inc()
-        self._seconds.labels(record.route).observe(record.seconds)
+        if record.method == WEBSOCKET:  # open as long as its client likes
+            self._closed.labels(str(record.close_code), record.route).inc()
+        else:
+            self._seconds.labels(record.route).observe(record.seconds)
         if record.first_audio is not None:
             self._first_audio.observe(record.first_audio)
         for code in record.errors:

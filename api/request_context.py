@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 UNKNOWN_ROUTE = "unknown"
+# In the place of a method: a WebSocket, and a turn within one, such as a spoken response.
+WEBSOCKET, TURN = "WEBSOCKET", "TURN"
 
 
 @dataclass
@@ -21,6 +23,7 @@ class RequestContext:
     status: 0 where no answer was begun.
     whole:  the answer went out to its end.
     errors: codes, those inside of a stream or a batch too.
+    close_code: by which a WebSocket was closed; None of anything else.
     """
 
     id: str
@@ -32,6 +35,7 @@ class RequestContext:
     first_audio: float | None = None
     retries: int = 0
     errors: list[str] = field(default_factory=list)
+    close_code: int | None = None
     _arrival: float = field(default_factory=time.perf_counter)
 
     def elapsed(self) -> float:

@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio.to_thread
 import uvicorn
 
 from api.drain import Drain
+from api.sockets import MAX_MESSAGE_BYTES
 
 log = logging.getLogger("app")
 
@@ -25,6 +26,17 @@ log = logging.getLogger("app")
 LAST_WORDS_SECONDS = 2.0
 # Threads that nobody can stop, of a decoder or a driver, don't keep the process longer than this.
 EXIT_SECONDS = 5.0
+
+
+# Of uvicorn for WebSockets: one whose client is gone is noticed within 40 s, and sound is not compressed,
+# since that takes time and gains nothing.
+SOCKET_OPTIONS: dict[str, Any] = {
+    "ws": "websockets-sansio",
+    "ws_max_size": MAX_MESSAGE_BYTES,
+    "ws_ping_interval": 20.0,
+    "ws_ping_timeout": 20.0,
+    "ws_per_message_deflate": False,
+}
 
 
 def leave() -> NoReturn:

@@ -11,6 +11,7 @@ from api.drain import Drain
 from api.kept_audio import KeptAudio
 from api.metrics import Metrics
 from api.reference_transcripts import ReferenceTranscripts
+from api.sockets import Sockets
 from asr.transcriber import Transcriber
 from errors import EngineFailed, Loading, StartError
 from voice_cloning import VoiceCloner
@@ -49,6 +50,7 @@ class ServerState:
     request_defaults: RequestDefaults
     transcriber: Transcriber
     workers: anyio.CapacityLimiter
+    sockets: Sockets
     voice_aliases: Mapping[str, str] = field(default_factory=dict)
     drain: Drain = field(default_factory=Drain)
     cloner: VoiceCloner | None = None
@@ -60,7 +62,7 @@ class ServerState:
 
     def __post_init__(self) -> None:
         self.reference_transcripts = ReferenceTranscripts(self.transcriber)
-        self.metrics = Metrics(lambda: self.cloner)
+        self.metrics = Metrics(lambda: self.cloner, lambda: self.sockets.open)
 
     @property
     def dead(self) -> str | None:

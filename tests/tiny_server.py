@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from safetensors.torch import load_file, save_file
 from transformers import HiggsAudioV2TokenizerConfig
 
+from api.serving import SOCKET_OPTIONS
 from app import create_app, proxy_options
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from settings import Settings
@@ -93,7 +94,9 @@ def serving(settings: Settings) -> Iterator[TinyServer]:
     """The app over HTTP until the block ends; it may still be loading its model."""
     app = create_app(settings)
     server = uvicorn.Server(
-        uvicorn.Config(app, settings.host, 0, log_level="warning", **proxy_options(settings))
+        uvicorn.Config(
+            app, settings.host, 0, log_level="warning", **proxy_options(settings), **SOCKET_OPTIONS
+        )
     )
     thread = threading.Thread(target=server.run)
     thread.start()

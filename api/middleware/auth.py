@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import error_response
+from api.errors import refusal
+from api.sockets import KEY_PROTOCOL
 from errors import Unauthorized
 
 GUARDED = ("/v1/", "/api/")
@@ -27,7 +28,8 @@ def keys_of(setting: SecretStr | None) -> list[str]:
 class ApiKeys:
     """Note whose a request is: `scope["state"]["owner"]`, None if it needs a key and brings none of ours.
 
-    The key comes as `authorization: Bearer …`. An owner is the hash of the key, so that no key is stored.
+    The key comes as `authorization: Bearer …` or, of a WebSocket, whose headers a browser can't set, as the
+    subprotocol `openai-insecure-api-key.…`. An owner is the hash of the key, so that no key is stored.
     """
 
     def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
@@ -59,9 +61,7 @@ class RequireKey:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or scope["state"]["owner"] is not None:
             return await self.app(scope, receive, send)
-        if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": 1008, "reason": "invalid_api_key"})
-        await error_response(_refusal(scope))(scope, receive, send)
+        await refusal(_unauthorized(scope))(scope, receive, send)
 
 
 def _owner(key: str) -> str:
@@ -70,10 +70,15 @@ def _owner(key: str) -> str:
 
 def _key_in(scope: Scope) -> str:
     scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
+    if scheme.lower() == "bearer":
+        return key.strip()
+    named = (
+        name.removeprefix(KEY_PROTOCOL) for name in scope.get("subprotocols", ()) if KEY_PROTOCOL in name
+    )
+    return next(named, "")
 
 
-def _refusal(scope: Scope) -> Unauthorized:
+def _unauthorized(scope: Scope) -> Unauthorized:
     what = "This API key is not known here" if _key_in(scope) else "The request brings no API key"
     return Unauthorized(f"{what}; send one of this server's as 'authorization: Bearer <key>'.")
 

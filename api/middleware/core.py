@@ -2,20 +2,25 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
-from api.errors import error_response
-from api.request_context import UNKNOWN_ROUTE, RequestContext, note_error, request_context
+from api.drain import Stalled
+from api.errors import refusal
+from api.request_context import UNKNOWN_ROUTE, WEBSOCKET, RequestContext, note_error, request_context
+from api.sockets import INTERNAL_ERROR, MAX_MESSAGE_BYTES
 
 CHEAP = ("/", "/health", "/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json")
 CHEAP_BELOW = ("/web/", "/v1/models")
 # Where JSON may hold a recording; everywhere else it is short.
 RECORDINGS_IN_JSON = ("/v1/chat/completions", "/v1/audio/speech", "/v1/audio/speech/batch")
 MAX_VALUES = 50_000  # of a body in JSON; parsed in some 30 ms
+BROKEN_OFF, TOO_LARGE = 1006, 1009  # closing codes of WebSockets, as of RFC 6455
 VALUE_MARKS = (b",", b"[", b"{")
 SANE_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
@@ -31,28 +36,54 @@ class RequestContextMiddleware:
         self._observers = observers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         given = Headers(scope=scope).get("x-request-id", "")
         sane = SANE_REQUEST_ID.fullmatch(given) is not None
-        record = RequestContext(given if sane else f"req_{uuid4().hex}", scope["method"])
+        record = RequestContext(given if sane else f"req_{uuid4().hex}", scope.get("method", WEBSOCKET))
+        scope.setdefault("state", {})["observe"] = self._observe
 
         async def send_and_note(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                record.status = message["status"]
+            if (status := _status_in(message, record.status)) is not None:
+                record.status = status
+                message.setdefault("headers", [])  # which the refusal of a handshake has no use for
                 MutableHeaders(scope=message)["x-request-id"] = record.id
             await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                record.whole = True
+            _note_end(record, message)
+
+        async def receive_and_note() -> Message:
+            message = await receive()
+            _note_end(record, message)
+            return message
 
         with request_context(record):
             try:
-                await self.app(scope, receive, send_and_note)
+                await self.app(scope, receive_and_note, send_and_note)
             finally:
                 record.seconds = record.elapsed()
                 record.route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-                for observe in self._observers:
-                    observe(record)
+                self._observe(record)
+
+    def _observe(self, record: RequestContext) -> None:
+        for observe in self._observers:
+            observe(record)
+
+
+def _status_in(message: Message, sent: int) -> int | None:
+    """The status that a message answers with, if none was sent before; that of a handshake, too."""
+    if sent:
+        return None
+    known = {"websocket.accept": 101, "websocket.close": 403}
+    return message["status"] if message["type"].endswith("response.start") else known.get(message["type"])
+
+
+def _note_end(record: RequestContext, message: Message) -> None:
+    """Whether an answer went out to its end, and by which code a WebSocket was closed first."""
+    if message["type"].endswith("response.body") and not message.get("more_body", False):
+        record.whole = True
+    elif message["type"] in ("websocket.close", "websocket.disconnect") and record.close_code is None:
+        record.close_code = message.get("code", 1000)
+        record.whole = record.close_code != BROKEN_OFF
 
 
 class HeadAsGet:
@@ -81,7 +112,10 @@ class HeadAsGet:
 
 
 class LastResort:
-    """Answer errors that nobody foresaw; one that breaks an answer off breaks the connection off, too."""
+    """Answer errors that nobody foresaw; one that breaks an answer off breaks the connection off, too.
+
+    An open WebSocket is closed with 1011.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -91,17 +125,22 @@ class LastResort:
 
         async def send_and_see(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            started = started or message["type"] in ("http.response.start", "websocket.accept")
             await send(message)
 
         try:
             await self.app(scope, receive, send_and_see)
+        except WebSocketDisconnect:  # the client is gone
+            return
         except Exception as error:
             if started:
                 codes = (getattr(known, "code", None) for known in (error, error.__cause__))
                 note_error(next(filter(None, codes), "internal_error"))
+                if scope["type"] == "websocket" and not isinstance(error, Stalled):
+                    with suppress(OSError):  # the client may be gone
+                        await send({"type": "websocket.close", "code": INTERNAL_ERROR})
                 raise
-            await error_response(error)(scope, receive, send)
+            await refusal(error)(scope, receive, send)
 
 
 class BodyLimit:
@@ -113,6 +152,8 @@ class BodyLimit:
     but millions of small ones would hold up the event loop for seconds, and a thread would not help, since
     Python's parser lets no other thread run.
 
+    A WebSocket whose message is too large, or holds too many values, is closed with 1009.
+
     What is left of a body not far over the limit is read and dropped first: a client that is still
     sending would otherwise meet a closed connection instead of the answer.
     """
@@ -122,6 +163,8 @@ class BodyLimit:
         self.limit, self.plain_limit = limit, plain_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await self.app(scope, _within_limit(receive, send), send)
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
@@ -146,6 +189,23 @@ class BodyLimit:
             raise HTTPException(413, f"The body is larger than {_size(limit)}; {what}.")
 
         await self.app(scope, receive_within_limit, send)
+
+
+def _within_limit(receive: Receive, send: Send) -> Receive:
+    """The messages of a WebSocket, up to one that is too large: it ends there."""
+
+    async def receive_within_limit() -> Message:
+        message = await receive()
+        text = message.get("text") or ""
+        values = sum(text.count(mark.decode()) for mark in VALUE_MARKS)
+        size = max(len(text), len(message.get("bytes") or b""))
+        if size <= MAX_MESSAGE_BYTES and values <= MAX_VALUES:
+            return message
+        note_error("message_too_large")
+        await send({"type": "websocket.close", "code": TOO_LARGE, "reason": "message_too_large"})
+        return {"type": "websocket.disconnect", "code": TOO_LARGE}
+
+    return receive_within_limit
 
 
 def _size(limit: int) -> str:

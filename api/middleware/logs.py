@@ -19,6 +19,8 @@ WATCHED = ("/health", "/livez", "/readyz", "/metrics")
 
 def set_up_logs(level: str, format: LogFormat) -> None:
     """Log to standard error, from this level up."""
+    # It logs the address of each WebSocket, which may hold what nobody else should read.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: '"WebSocket ' not in str(record.msg))
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if format == "json" else TextLines(TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler])
@@ -39,6 +41,8 @@ def log_request(record: RequestContext) -> None:
         details["retries"] = record.retries
     if record.errors:
         details["errors"] = ",".join(record.errors)
+    if record.close_code is not None:
+        details["close_code"] = record.close_code
     if not record.whole:
         details["broken_off"] = True
     level = logging.DEBUG if record.route in WATCHED and record.whole else logging.INFO

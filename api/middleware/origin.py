@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import error_response
+from api.errors import refusal
 from api.middleware.auth import GUARDED
 from errors import Forbidden, quoted
 
@@ -32,14 +32,12 @@ class OriginCheck:
         self._hosts, self._origins = [host.lower() for host in hosts], origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
-        if refusal is None:
+        forbidden = self._forbidden(scope) if scope["type"] in ("http", "websocket") else None
+        if forbidden is None:
             return await self.app(scope, receive, send)
-        if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
-        await error_response(refusal)(scope, receive, send)
+        await refusal(forbidden)(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Forbidden | None:
+    def _forbidden(self, scope: Scope) -> Forbidden | None:
         headers, path = Headers(scope=scope), scope["path"]
         if path not in WATCHED and not self._is_ours(headers.get("host", "")):
             message = (

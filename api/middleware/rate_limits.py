@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_address, ip_network
 
-from fastapi import Request
 from limits import RateLimitItem, WindowStats, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import error_response
+from api.errors import refusal
 from api.middleware.auth import GUARDED
 from errors import RateLimited
+
+# The heads of answers, those to a WebSocket's handshake too.
+ANSWERS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 
 
 def limits_of(setting: str | None) -> list[RateLimitItem]:
@@ -49,10 +52,11 @@ class RateLimits:
         try:
             self._charge(asker, 1)
         except RateLimited as error:
-            app = error_response(error) if scope["type"] == "http" else _closed
+            app = refusal(error)
 
         async def send_with_limit(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ANSWERS:
+                message.setdefault("headers", [])
                 MutableHeaders(scope=message).update(self._headers(asker))
             await send(message)
 
@@ -82,16 +86,17 @@ class RateLimits:
         return self._limiter.get_window_stats(limit, asker)
 
 
-def charge(request: Request, held: int) -> None:
+def charge(request: HTTPConnection, held: int) -> None:
     """Count a request as the several that it holds. RateLimited where they are too many."""
     count = getattr(request.state, "charge", None)
     if count is not None and held > 1:
         count(held - 1, held)  # itself was counted when it came in
 
 
-async def _closed(scope: Scope, receive: Receive, send: Send) -> None:
-    """A WebSocket that isn't taken."""
-    await send({"type": "websocket.close", "code": 1013, "reason": "rate_limit_exceeded"})
+def charge_turn(socket: HTTPConnection) -> None:
+    """Count a turn within a WebSocket as a request of its own. RateLimited where it is one too many."""
+    if (count := getattr(socket.state, "charge", None)) is not None:
+        count(1)
 
 
 def _address(scope: Scope) -> str:

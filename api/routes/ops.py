@@ -17,7 +17,8 @@ router = APIRouter()
 
 
 class Health(BaseModel):
-    """Once the status is ready: which model is served on what, and how many requests wait for it.
+    """Once the status is ready: which model is served on what, and how many requests wait for it,
+    and how many WebSockets are open.
 
     `fallback` says why the bundled model is served instead of the published one, `license_notice` what the
     weights' licence wants shown; both stand there only where there is something to say.
@@ -29,6 +30,7 @@ class Health(BaseModel):
     device: str | None = None
     dtype: str | None = None
     waiting: int | None = None
+    sockets: int | None = None
     fallback: str | None = None
     license_notice: str | None = None
 
@@ -40,7 +42,7 @@ async def health(state: State) -> JSONResponse:
         return JSONResponse({"status": "failed", "message": state.dead}, 503)
     if state.cloner is None:
         return JSONResponse({"status": "loading"}, 503, {"retry-after": "2"})
-    return JSONResponse({"status": "ready", **_details(state.cloner)})
+    return JSONResponse({"status": "ready", **_details(state.cloner), "sockets": state.sockets.open})
 
 
 class Probe(BaseModel):

@@ -50,7 +50,14 @@ def test_why_another_model_is_served_and_what_its_licence_wants_is_told(tiny_mod
 
 def test_health_when_ready(tiny_server: TinyServer) -> None:
     body = httpx.get(f"{tiny_server.url}/health").json()
-    assert body == {"status": "ready", "model": "tiny", "device": "cpu", "dtype": "float32", "waiting": 0}
+    assert body == {
+        "status": "ready",
+        "model": "tiny",
+        "device": "cpu",
+        "dtype": "float32",
+        "waiting": 0,
+        "sockets": 0,
+    }
 
 
 @pytest.mark.parametrize("name", ["tiny", "higgs-audio"])
