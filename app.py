@@ -91,6 +91,7 @@ def create_app(
         anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MAX_SLOTS) + SPARE_THREADS),
         Sockets(settings.max_sockets, settings.socket_idle_seconds),
         voice_aliases=pairs(settings.voice_aliases),
+        redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
     )
 
     @asynccontextmanager
@@ -102,6 +103,8 @@ def create_app(
         state.transcriber.close()
         if state.voices is not None:
             state.voices.store.close()
+        if state.redis is not None:
+            state.redis.close()
 
     app = DocumentedApp(
         title="Higgs Audio voice server",
@@ -131,7 +134,7 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
     keys = keys_of(settings.api_keys)
     app.add_middleware(BodyLimit, limit=largest, plain_limit=plain)
     app.add_middleware(RequireKey)
-    app.add_middleware(RateLimits, limits=limits_of(settings.rate_limit))
+    app.add_middleware(RateLimits, limits=limits_of(settings.rate_limit), redis=state.redis)
     app.add_middleware(ApiKeys, keys=keys)
     if not keys:
         hosts = [settings.host, *listed(settings.allowed_hosts)]
@@ -156,6 +159,8 @@ def load(
 ) -> None:
     """Open the store and load and warm the model into the state, or note why not and call stop."""
     try:
+        if state.redis is not None:
+            state.redis.check()
         store = VoiceStore(database_url(settings), settings.max_voices)
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = VoiceLibrary(cloner, store, SpeakerVerifier(weights_file()))

@@ -15,6 +15,7 @@
     ├── Loading                 503  the model is not ready yet; carries retry_after seconds
     ├── ShuttingDown            503  the server ends; another may answer; carries retry_after seconds
     ├── StoreUnavailable        503  the store of voices can't be used now; carries retry_after seconds
+    │   └── RedisUnavailable    503  Redis, where earlier answers are kept for several servers, is away
     ├── NotInstalled            501  an optional part is missing here; the message says how to add it
     ├── Cancelled               499  the client left
     ├── ModelError              500  the model failed while it worked on this request
@@ -147,6 +148,13 @@ class StoreUnavailable(VoiceServerError):
     def __init__(self, message: str, *, retry_after: int = 5) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RedisUnavailable(StoreUnavailable):
+    default_code = "redis_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("Earlier answers can't be looked up now; try again in a moment.")
 
 
 class NotInstalled(VoiceServerError):

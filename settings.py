@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         default=None,
         description="sqlite, postgresql, mysql or mariadb URL of the voices. Default: SQLite in data_dir.",
     )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="redis, rediss or unix URL of a Redis in which several servers share their counts of"
+        " HIGGS_RATE_LIMIT and their audio ids. Default: each in its own memory.",
+    )
     drain_seconds: float = Field(
         default=30.0,
         ge=0,
@@ -176,6 +181,14 @@ class Settings(BaseSettings):
     def _is_a_rate(cls, value: str | None) -> str | None:
         if value is not None:
             parse_many(value)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        scheme = value.get_secret_value().partition("://")[0] if value else "redis"
+        if scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("a URL such as redis://localhost:6379 is needed")
         return value
 
     @field_validator("voice_aliases")

@@ -3,6 +3,7 @@
     requirements.txt, requirements-weights.txt → requirements.lock       what every server installs
                                                → requirements-cuda.lock  what a CUDA build of torch needs too
     requirements-dev.txt                       → requirements-dev.lock   what tests and checks need too
+    requirements-cluster.txt                   → requirements-cluster.lock  what deploy/ray_serve.py needs too
 
 uv resolves for all platforms and for Python 3.11 and newer, so each line carries its marker and the hashes of
 all files of that release on PyPI. The build of torch that pip finds on this machine is admitted by its own
@@ -17,7 +18,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = LOCK, CUDA_LOCK, DEV_LOCK = [ROOT / f"requirements{part}.lock" for part in ("", "-cuda", "-dev")]
+PARTS = "", "-cuda", "-dev", "-cluster"
+LOCKS = LOCK, CUDA_LOCK, DEV_LOCK, CLUSTER_LOCK = [ROOT / f"requirements{part}.lock" for part in PARTS]
 CUDA_PACKAGE = re.compile(r"(nvidia|cuda)-|triton==")
 HEADER = "# Made by `make lock`. Install it with: pip install --no-deps --require-hashes -r {name}\n"
 
@@ -34,6 +36,8 @@ def main() -> None:
     )
     write(CUDA_LOCK, cuda)
     write(DEV_LOCK, without(everything, server))
+    cluster = resolve("requirements-cluster.txt", within=everything)
+    write(CLUSTER_LOCK, {line: text for line, text in cluster.items() if name(line) not in runtime})
 
 
 def resolve(*sources: str, within: Pins | None = None, deps: bool = True) -> Pins:

@@ -1,9 +1,16 @@
-"""Answers kept for a while, so that a later message can name them: `audio: {"id": …}`."""
+"""Answers kept for a while, so that a later message can name them: `audio: {"id": …}`.
+
+In the memory of the server, or in Redis, where several servers share them.
+"""
 
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Protocol
+
+from api.shared_redis import SharedRedis
+from errors import RedisUnavailable
 
 SECONDS = 3600
 MAX_BYTES = 64 * 2**20  # three quarters of an hour of speech
@@ -21,8 +28,18 @@ class EarlierAnswer:
     expires_at: int
 
 
-class KeptAudio:
-    """Spoken answers by owner and id; the oldest go before their time where all together grow too large."""
+class KeptAudio(Protocol):
+    """Spoken answers by owner and id. Its methods may block: call them from threads."""
+
+    def keep(self, owner: str, id: str, audio: bytes, transcript: str) -> int:
+        """Keep a FLAC file; returns when it expires, in Unix seconds."""
+
+    def find(self, owner: str, id: str) -> EarlierAnswer | None:
+        """An answer that was given to this owner; None where it is unknown or has expired."""
+
+
+class AudioInMemory:
+    """KeptAudio of one server; the oldest go before their time where all together grow too large."""
 
     def __init__(self, seconds: int = SECONDS, most_bytes: int = MAX_BYTES) -> None:
         self._seconds, self._most_bytes = seconds, most_bytes
@@ -31,7 +48,6 @@ class KeptAudio:
         self._changing = threading.Lock()
 
     def keep(self, owner: str, id: str, audio: bytes, transcript: str) -> int:
-        """Keep a FLAC file; returns when it expires, in Unix seconds."""
         answer = EarlierAnswer(audio, transcript, int(time.time()) + self._seconds)
         with self._changing:
             self._answers[owner, id] = answer
@@ -40,7 +56,6 @@ class KeptAudio:
         return answer.expires_at
 
     def find(self, owner: str, id: str) -> EarlierAnswer | None:
-        """An answer that was given to this owner."""
         with self._changing:
             self._forget()
             return self._answers.get((owner, id))
@@ -53,3 +68,38 @@ class KeptAudio:
                 return
             self._answers.popitem(last=False)
             self._bytes -= len(oldest.audio)
+
+
+class AudioInRedis:
+    """KeptAudio of several servers. Where Redis runs out of memory, its own policy says what goes."""
+
+    def __init__(self, shared: SharedRedis, seconds: int = SECONDS) -> None:
+        self._shared, self._seconds = shared, seconds
+
+    def keep(self, owner: str, id: str, audio: bytes, transcript: str) -> int:
+        """While Redis is away nothing is kept, and the answer is said to have expired already."""
+        now = int(time.time())
+        answer = {"audio": audio, "transcript": transcript, "expires_at": now + self._seconds}
+
+        def store() -> None:
+            with self._shared.client.pipeline() as pipeline:  # both or neither
+                pipeline.hset(_key(owner, id), mapping=answer)
+                pipeline.expireat(_key(owner, id), now + self._seconds)
+                pipeline.execute()
+
+        try:
+            self._shared.ask(store)
+        except RedisUnavailable:
+            return now
+        return now + self._seconds
+
+    def find(self, owner: str, id: str) -> EarlierAnswer | None:
+        """RedisUnavailable while Redis is away."""
+        found = self._shared.ask(lambda: self._shared.client.hgetall(_key(owner, id)))
+        if not found:
+            return None
+        return EarlierAnswer(found[b"audio"], found[b"transcript"].decode(), int(found[b"expires_at"]))
+
+
+def _key(owner: str, id: str) -> str:
+    return f"higgs:audio:{owner}:{id}"

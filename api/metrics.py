@@ -54,6 +54,9 @@ class Metrics:
             registry=registry,
         )
         Gauge("higgs_sockets", "Open WebSockets.", registry=registry).set_function(sockets)
+        self._redis_failures = Counter(
+            "higgs_redis_failures", "Times that Redis could not be asked.", registry=registry
+        )
         self._takes = Counter("higgs_takes_made_again", "Bad takes made again.", registry=registry)
         self._queued = Histogram(
             "higgs_queue_seconds",
@@ -81,6 +84,10 @@ class Metrics:
         for code in record.errors:
             self._errors.labels(code).inc()
         self._takes.inc(record.retries)
+
+    def note_redis_failure(self) -> None:
+        """Redis could not be asked: a request was not counted, or an earlier answer not kept or found."""
+        self._redis_failures.inc()
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All figures in the format that the header `accept` asks for, and its content type."""

@@ -8,9 +8,10 @@ import anyio
 from fastapi import Depends, Request
 
 from api.drain import Drain
-from api.kept_audio import KeptAudio
+from api.kept_audio import AudioInMemory, AudioInRedis, KeptAudio
 from api.metrics import Metrics
 from api.reference_transcripts import ReferenceTranscripts
+from api.shared_redis import SharedRedis
 from api.sockets import Sockets
 from asr.transcriber import Transcriber
 from errors import EngineFailed, Loading, StartError
@@ -44,6 +45,7 @@ class ServerState:
     voice_aliases: names of OpenAI's voices → ids or names of the kept ones that speak for them.
     workers: threads for what may wait long: for the model, the recogniser, a recording. The default threads
              are left to what is short.
+    redis_url: where several servers share earlier answers and counts; None for a server alone.
     """
 
     limits: Limits
@@ -56,13 +58,19 @@ class ServerState:
     cloner: VoiceCloner | None = None
     voices: VoiceLibrary | None = None
     failure: StartError | EngineFailed | None = None
-    kept_audio: KeptAudio = field(default_factory=KeptAudio)
+    redis_url: str | None = None
+    redis: SharedRedis | None = field(init=False, default=None)
+    kept_audio: KeptAudio = field(init=False)
     reference_transcripts: ReferenceTranscripts = field(init=False)
     metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
         self.reference_transcripts = ReferenceTranscripts(self.transcriber)
         self.metrics = Metrics(lambda: self.cloner, lambda: self.sockets.open)
+        self.kept_audio = AudioInMemory()
+        if self.redis_url is not None:
+            self.redis = SharedRedis(self.redis_url, self.metrics.note_redis_failure)
+            self.kept_audio = AudioInRedis(self.redis)
 
     @property
     def dead(self) -> str | None:

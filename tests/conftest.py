@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 
 from tests.live import BUNDLED_MODEL, LiveServer, serve
+from tests.voices.servers import RedisServer, program, redis
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -25,4 +26,12 @@ def live_server() -> Iterator[LiveServer]:
     if not BUNDLED_MODEL.is_dir():
         pytest.skip(f"no bundled model at {BUNDLED_MODEL}")
     with serve(BUNDLED_MODEL) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    if program("redis-server") is None:
+        pytest.skip("redis-server is not installed; .ci/run installs it")
+    with redis(tmp_path_factory.mktemp("redis")) as server:
         yield server

@@ -57,6 +57,7 @@ MAY_USE = {
     "pydantic_settings": {"settings"},
     "sqlalchemy": {"voices.store"},
     "alembic": {"voices.store"},
+    "redis": {"api"},
 }
 
 

@@ -1,13 +1,16 @@
-"""How often a key, or without keys an address, may ask: counted in this process, over a moving window."""
+"""How often a key, or without keys an address, may ask: counted over a moving window, in this process or, for
+several servers together, in Redis."""
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_address, ip_network
+from typing import TypeVar
 
+import anyio.to_thread
 from limits import RateLimitItem, WindowStats, parse_many
-from limits.storage import MemoryStorage
+from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
@@ -15,7 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import refusal
 from api.middleware.auth import GUARDED
-from errors import RateLimited
+from api.shared_redis import SharedRedis
+from errors import RateLimited, RedisUnavailable
+
+T = TypeVar("T")
 
 # The heads of answers, those to a WebSocket's handshake too.
 ANSWERS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
@@ -32,12 +38,18 @@ class RateLimits:
     The headers are OpenAI's. Stands inside of ApiKeys, which says whose a request is; one without a known key
     counts for its address. A request that holds several, such as a batch, is charged for the others once they
     are known: see `charge`.
+
+    redis: where several servers count together; while it is away nobody is limited, and no headers tell of
+           limits. None counts in this process.
     """
 
-    def __init__(self, app: ASGIApp, limits: Sequence[RateLimitItem]) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: Sequence[RateLimitItem], redis: SharedRedis | None = None
+    ) -> None:
         self.app = app
-        self._limits = limits
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limits, self._redis = limits, redis
+        storage = MemoryStorage() if redis is None else _storage(redis)
+        self._limiter = MovingWindowRateLimiter(storage)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (
@@ -50,20 +62,33 @@ class RateLimits:
         scope["state"]["charge"] = partial(self._charge, asker)
         app: ASGIApp = self.app
         try:
-            self._charge(asker, 1)
+            await self._charge(asker, 1)
         except RateLimited as error:
             app = refusal(error)
 
         async def send_with_limit(message: Message) -> None:
             if message["type"] in ANSWERS:
                 message.setdefault("headers", [])
-                MutableHeaders(scope=message).update(self._headers(asker))
+                headers = await self._counted(partial(self._headers, asker))
+                MutableHeaders(scope=message).update(headers or {})
             await send(message)
 
         await app(scope, receive, send_with_limit)
 
-    def _charge(self, asker: str, requests: int, held: int = 1) -> None:
+    async def _charge(self, asker: str, requests: int, held: int = 1) -> None:
         """Count requests. RateLimited where they are too many for a limit; held: how many came as one."""
+        await self._counted(partial(self._hit, asker, requests, held))
+
+    async def _counted(self, work: Callable[[], T]) -> T | None:
+        """What `work` reads of the counts; None while Redis, which has them, is away."""
+        if self._redis is None:
+            return work()
+        try:
+            return await anyio.to_thread.run_sync(self._redis.ask, work)
+        except RedisUnavailable:
+            return None
+
+    def _hit(self, asker: str, requests: int, held: int) -> None:
         for limit in self._limits:
             if not self._limiter.hit(limit, asker, cost=requests):
                 wait = max(math.ceil(self._left(limit, asker).reset_time - time.time()), 1)
@@ -86,17 +111,21 @@ class RateLimits:
         return self._limiter.get_window_stats(limit, asker)
 
 
-def charge(request: HTTPConnection, held: int) -> None:
+async def charge(request: HTTPConnection, held: int) -> None:
     """Count a request as the several that it holds. RateLimited where they are too many."""
     count = getattr(request.state, "charge", None)
     if count is not None and held > 1:
-        count(held - 1, held)  # itself was counted when it came in
+        await count(held - 1, held)  # itself was counted when it came in
 
 
-def charge_turn(socket: HTTPConnection) -> None:
+def _storage(redis: SharedRedis) -> RedisStorage:
+    return RedisStorage("redis://", redis.client.connection_pool, key_prefix="higgs:limits")
+
+
+async def charge_turn(socket: HTTPConnection) -> None:
     """Count a turn within a WebSocket as a request of its own. RateLimited where it is one too many."""
     if (count := getattr(socket.state, "charge", None)) is not None:
-        count(1)
+        await count(1)
 
 
 def _address(scope: Scope) -> str:

@@ -45,7 +45,7 @@ async def create_chat_completion(
         return await transcript_answer(body, request, cloner.model_id, state)
     audio = check_supported(body)
     spoken = spoken_text(body, state.limits.text_characters)
-    wanted = voice_requests(body, spoken.text, state.kept_audio, owner)
+    wanted = await run_in_threadpool(voice_requests, body, spoken.text, state.kept_audio, owner)
     options = speech_options(body, state.limits.text_characters)
     ready = partial(spoken_by, wanted, spoken, options, cloner, state, owner)
     stream, voices, used = await while_connected(request, None, ready)

@@ -41,7 +41,7 @@ async def create_speeches(
     The answer leaves item by item, so that 64 files need not stand in memory together.
     """
 
-    charge(request, len(body.items))
+    await charge(request, len(body.items))
 
     async def speak(index: int, item: Item) -> SpeechResult:
         if isinstance(item, ValidationError):

@@ -47,7 +47,7 @@ async def create_voices(
     if names and len(names) != len(audio_samples):
         message = f"There are {len(names)} names for {len(audio_samples)} files; send one for each, or none."
         raise InvalidRequest(message, code="invalid_value", param="names")
-    charge(request, len(audio_samples))
+    await charge(request, len(audio_samples))
     consent_check(state, voices, "")
     user, results = user_name(user_id, "user_id"), []
     for index, upload in enumerate(audio_samples):

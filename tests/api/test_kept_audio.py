@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.kept_audio import KeptAudio
+from api.kept_audio import AudioInMemory
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from tests.api.test_chat import answer, ask, audio_of, said
@@ -17,20 +17,20 @@ CLONE = {"voice": "clone", "format": "wav"}
 
 
 def test_an_answer_is_kept_as_it_was_spoken_until_it_expires() -> None:
-    kept = KeptAudio()
+    kept = AudioInMemory()
     kept.keep("ann", "audio_1", FLAC, "Some words.")
     found = kept.find("ann", "audio_1")
     assert found is not None and found.transcript == "Some words."
     np.testing.assert_allclose(decode_audio(found.audio), recording(), atol=1 / 16_384)
     assert kept.find("ann", "audio_2") is None
     assert kept.find("bob", "audio_1") is None
-    gone = KeptAudio(seconds=0)
+    gone = AudioInMemory(seconds=0)
     gone.keep("ann", "audio_1", FLAC, "Some words.")
     assert gone.find("ann", "audio_1") is None
 
 
 def test_the_oldest_go_when_all_grow_too_large() -> None:
-    kept = KeptAudio(most_bytes=500_000)
+    kept = AudioInMemory(most_bytes=500_000)
     for number in range(4):
         kept.keep("ann", f"audio_{number}", FLAC, "Some words.")
     found = [kept.find("ann", f"audio_{number}") is not None for number in range(4)]

@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -133,3 +136,37 @@ SERVERS: dict[str, tuple[str, Callable[[Path], AbstractContextManager[DatabaseSe
     "postgresql": ("postgres", postgresql),
     "mariadb": ("mariadbd", mariadb),
 }
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator["RedisServer"]:
+    """An empty Redis that keeps nothing on the disk."""
+    binary, port = program("redis-server"), lasting_port()
+    assert binary
+    server = RedisServer(binary, port, folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class RedisServer:
+    """A Redis that can be stopped and started again; what it held is gone then."""
+
+    def __init__(self, binary: str, port: int, folder: Path) -> None:
+        self.url = f"redis://127.0.0.1:{port}"
+        self._command = [binary, "--port", str(port), "--dir", str(folder), "--save", ""]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        client = Redis.from_url(self.url, retry=Retry(ConstantBackoff(0.05), 200))
+        client.ping()
+        client.close()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=60)
+            self._process = None

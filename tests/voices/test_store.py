@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from errors import Cancelled, Conflict, InvalidRequest, NotFound, StartError, VoiceServerError
 from voices.store.profiles import packed
@@ -249,6 +249,19 @@ def test_a_consent_may_go_and_the_voice_stays(store: VoiceStore) -> None:
     assert store.profiles.get("me", kept.id).consent_id is None
     with pytest.raises(NotFound):
         store.keep(profile("Bert", consent_id=agreed.id))
+
+
+def test_a_database_of_a_newer_server_is_refused_and_left_as_it_is(
+    store: VoiceStore, database_url: str
+) -> None:
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StartError, match="version 9999, made by a newer server"):
+        VoiceStore(database_url)
+    with engine.begin() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+    engine.dispose()
 
 
 def test_the_migrations_make_the_tables(store: VoiceStore, database_url: str) -> None:

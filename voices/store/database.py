@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -52,7 +54,8 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        """Connect and migrate. StartError: a URL of another kind, or a database that can't be had."""
+        """Connect and migrate. StartError: a URL of another kind, or a database that can't be had, or that a
+        newer server has migrated."""
         engine = _engine(_parsed(url))
         self._reading = sessionmaker(engine, expire_on_commit=False)
         self._writing = sessionmaker(engine.execution_options(writes=True), expire_on_commit=False)
@@ -111,11 +114,21 @@ def _transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
 
 
 def _migrate(connection: Connection) -> None:
-    """Bring the tables to the newest version, in the connection's transaction where the database can."""
+    """Bring the tables to the newest version, in the connection's transaction where the database can.
+
+    StartError: they are at one that this server doesn't know."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     with connection.begin():
+        newer = set(MigrationContext.configure(connection).get_current_heads()) - known
+        if newer:
+            version, latest = ", ".join(sorted(newer)), max(known)
+            raise StartError(
+                f"The voice store is at version {version}, made by a newer server; this one knows {latest} at"
+                " most. Start the newer server, or name another database in HIGGS_DATABASE_URL."
+            )
         command.upgrade(config, "head")
 
 
