@@ -1,8 +1,7 @@
-"""Work in threads that can be called off, and work that many ask for at once but that is done once.
+"""Cancellable work in threads, and a cache that computes each value once.
 
-A client that leaves can't stop a thread, so the thread asks: whoever does long work calls
-`raise_if_cancelled` now and then. The cancellation goes with the context, into threads too, so that it need
-not be handed down through every call.
+A thread can't be interrupted when its client disconnects. Long work calls `raise_if_cancelled` now and then
+instead. The cancellation is a context variable, so it needn't be passed through every call.
 """
 
 import threading
@@ -17,11 +16,11 @@ from errors import Cancelled
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
-WAKE_SECONDS = 0.1  # how often a thread that waits looks whether anyone still wants what it waits for
+WAKE_SECONDS = 0.1  # how often a waiting thread checks for cancellation
 
 
 class Cancellation:
-    """Whether a piece of work is still wanted. Safe to use from several threads."""
+    """Whether work was cancelled. Thread-safe."""
 
     def __init__(self) -> None:
         self._changing = threading.Lock()
@@ -36,7 +35,7 @@ class Cancellation:
             callback()
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
-        """Call this when the work is called off; at once where it is already."""
+        """Register a callback for `cancel`; called at once if already cancelled."""
         with self._changing:
             if not self.cancelled:
                 return self._callbacks.append(callback)
@@ -48,7 +47,7 @@ _current: ContextVar[Cancellation | None] = ContextVar("cancellation", default=N
 
 @contextmanager
 def cancelled_by(cancellation: Cancellation) -> Iterator[None]:
-    """For this code, and what it calls, this cancellation holds."""
+    """Make `cancellation` the current one for this block and what it calls."""
     token = _current.set(cancellation)
     try:
         yield
@@ -57,21 +56,21 @@ def cancelled_by(cancellation: Cancellation) -> Iterator[None]:
 
 
 def on_cancel(callback: Callable[[], None]) -> None:
-    """Call this when the work under way is called off; never where nothing can call it off."""
+    """Register a callback with the current cancellation, if there is one."""
     if (cancellation := _current.get()) is not None:
         cancellation.on_cancel(callback)
 
 
 def raise_if_cancelled() -> None:
-    """Cancelled if nobody wants the work under way any more."""
+    """Raise Cancelled if the current work was cancelled."""
     cancellation = _current.get()
     if cancellation is not None and cancellation.cancelled:
-        raise Cancelled("The client left.")
+        raise Cancelled("The client disconnected.")
 
 
 @contextmanager
 def one_of(places: threading.Semaphore) -> Iterator[None]:
-    """Wait for one of these places and hold it. Cancelled if the work is called off meanwhile."""
+    """Wait for the semaphore and hold it. Raises Cancelled if the work is cancelled while waiting."""
     raise_if_cancelled()
     while not places.acquire(timeout=WAKE_SECONDS):
         raise_if_cancelled()
@@ -82,10 +81,13 @@ def one_of(places: threading.Semaphore) -> Iterator[None]:
 
 
 class SingleFlight(Generic[Key, Value]):
-    """A cache whose missing values are computed once, while all others who ask for the same key wait.
+    """A thread-safe LRU cache that computes each missing value once; other callers for that key wait.
 
-    Other keys don't wait for it, unless as many as `at_once` are being computed. Where a computation fails,
-    nothing is kept, and the next who waits tries for itself.
+    If a computation fails, nothing is cached and the next waiting caller tries.
+
+    Args:
+        most_kept: maximum number of cached values.
+        at_once: maximum number of concurrent computations.
     """
 
     def __init__(self, most_kept: int, at_once: int) -> None:
@@ -100,7 +102,7 @@ class SingleFlight(Generic[Key, Value]):
             return key in self._kept
 
     def get(self, key: Key, compute: Callable[[], Value]) -> Value:
-        """The value of a key. Cancelled if this caller's work is called off while it waits."""
+        """Return the value of `key`, computing it if needed. Raises Cancelled if cancelled while waiting."""
         while True:
             with self._changing:
                 if key in self._kept:

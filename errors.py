@@ -2,46 +2,47 @@
 
     VoiceServerError
     ├── InvalidRequest          400  the caller sent something that can't be served
-    │   ├── InvalidAudio        400  an audio input that can't be read or can't serve as a reference
-    │   ├── Unauthorized        401  no API key of this server's
-    │   ├── Forbidden           403  a web page of another site, or a name of this server that is not known
+    │   ├── InvalidAudio        400  an audio input that can't be read or used as a reference
+    │   ├── Unauthorized        401  no valid API key
+    │   ├── Forbidden           403  a request from another web site, or to an unknown host name
     │   ├── NotFound            404  an unknown model, voice or route
-    │   ├── Conflict            409  a name that is taken; trying again will not help
+    │   ├── Conflict            409  a name that is taken; a retry will not help
     │   ├── PayloadTooLarge     413  more bytes or characters than a limit allows
     │   ├── UnsupportedMedia    415  a body of the wrong content type
     │   └── UnreadableMessage   400  of a WebSocket, and no JSON object; carries the code that closes it
     ├── Overloaded              429  the queue is full; carries retry_after seconds
-    ├── RateLimited             429  one key or address asks too often; carries retry_after seconds
+    ├── RateLimited             429  too many requests of one key or address; carries retry_after seconds
     ├── Loading                 503  the model is not ready yet; carries retry_after seconds
-    ├── ShuttingDown            503  the server ends; another may answer; carries retry_after seconds
-    ├── StoreUnavailable        503  the store of voices can't be used now; carries retry_after seconds
-    │   └── RedisUnavailable    503  Redis, where earlier answers are kept for several servers, is away
-    ├── NotInstalled            501  an optional part is missing here; the message says how to add it
-    ├── Cancelled               499  the client left
-    ├── ModelError              500  the model failed while it worked on this request
-    ├── EngineFailed            503  the device is lost, or the model always fails; the process will end
+    ├── ShuttingDown            503  the server is stopping; carries retry_after seconds
+    ├── StoreUnavailable        503  the voice database is unavailable; carries retry_after seconds
+    │   └── RedisUnavailable    503  Redis, which servers share, is unavailable
+    ├── NotInstalled            501  an optional component is missing; the message says how to install it
+    ├── Cancelled               499  the client disconnected or cancelled
+    ├── ModelError              500  the model failed on this request
+    ├── EngineFailed            503  the device is lost, or the model fails every time; the process will exit
     └── StartError              —    the server can't start; the message names the remedy
-        ├── HubError            —    a model or codec can't be had from the hub
+        ├── HubError            —    a model or codec can't be downloaded from the hub
         └── DoesNotFit          —    the device's memory is too small for the model
 
-The domain raises these; api/errors.py is the one place that turns them into HTTP.
+The domain raises these errors; api/errors.py maps them to HTTP.
 """
 
-MAX_QUOTED = 100  # characters of the input that a message repeats
+MAX_QUOTED = 100  # characters of input quoted in a message
 
 
 def quoted(value: str) -> str:
-    """What a client sent, in quotes for a message: on one line, and no more of it than one can read."""
+    """Quote client input for a message: on one line, shortened to MAX_QUOTED characters."""
     shown = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "…"
     return ascii(shown) if not shown.isprintable() else repr(shown)
 
 
 class VoiceServerError(Exception):
-    """Base of all errors of this project.
+    """Base class of this project's errors.
 
-    message: what is wrong and what to do about it, for the caller to read.
-    code:    a short machine-readable word, e.g. "audio_too_short".
-    param:   the request field at fault, e.g. "audio.voice"; None where no single field is.
+    Attributes:
+        message: what is wrong and what to do about it, for the caller.
+        code: a short machine-readable word, e.g. "audio_too_short".
+        param: the request field at fault, e.g. "audio.voice"; None if there is no single one.
     """
 
     status = 500

@@ -1,7 +1,7 @@
-"""How many recordings stand in memory while they are listened to, and how large they are there.
+"""Limits how many decoded recordings are in memory at once, and stores long ones compactly.
 
-Only one window is heard at a time, so that a crowd of long recordings gains nothing by being decoded early:
-an hour of float samples is 345 MB. Short recordings are decoded as they come; the long ones take turns.
+An hour of float samples is 345 MB. Only one window is transcribed at a time, so decoding many long recordings
+early gains nothing. Short recordings are decoded on arrival; long ones wait their turn.
 """
 
 import threading
@@ -13,7 +13,7 @@ import numpy as np
 from concurrency import one_of
 from errors import InvalidAudio
 
-# Mono float32 samples (N,) of a recording that is no longer than so many seconds; else InvalidAudio.
+# Maximum seconds → mono float32 samples (N,). Raises InvalidAudio if the recording is longer.
 Decode = Callable[[float], np.ndarray]
 
 LONG_SECONDS = 120.0
@@ -22,7 +22,7 @@ BLOCK = 2**20  # samples converted at once
 
 
 class RecordingMemory:
-    """Safe to use from several threads."""
+    """Thread-safe."""
 
     def __init__(self) -> None:
         self._decoding = threading.BoundedSemaphore(DECODED_AT_ONCE)
@@ -30,9 +30,18 @@ class RecordingMemory:
 
     @contextmanager
     def held(self, decode: Decode, longest: float) -> Iterator[np.ndarray]:
-        """The samples, float32 or of a long recording int16, while the block runs.
+        """Decode a recording and hold it in memory while the block runs.
 
-        Errors as of `decode`; Cancelled if the work under way is called off while it waits its turn.
+        Args:
+            decode: decodes the recording up to the given number of seconds.
+            longest: maximum duration in seconds.
+
+        Yields:
+            Samples (N,): float32, or int16 for a recording longer than LONG_SECONDS.
+
+        Raises:
+            InvalidAudio: from `decode`.
+            Cancelled: the request was cancelled while waiting.
         """
         samples = self._short(decode, min(LONG_SECONDS, longest), longest)
         if samples is not None:
@@ -44,7 +53,7 @@ class RecordingMemory:
             yield samples
 
     def _short(self, decode: Decode, seconds: float, longest: float) -> np.ndarray | None:
-        """The samples of a recording of so many seconds at most; None of a longer one."""
+        """Decode a recording of at most `seconds`; return None if it is longer."""
         try:
             with one_of(self._decoding):
                 return decode(seconds)
@@ -55,7 +64,7 @@ class RecordingMemory:
 
 
 def compact(samples: np.ndarray) -> np.ndarray:
-    """Float samples (N,) as int16: half the memory, and as fine as recordings are."""
+    """Convert float samples (N,) to int16: half the memory, at the precision of recordings."""
     found = np.empty(len(samples), np.int16)
     for start in range(0, len(samples), BLOCK):
         found[start : start + BLOCK] = np.clip(samples[start : start + BLOCK], -1, 1) * 32_767
@@ -63,5 +72,5 @@ def compact(samples: np.ndarray) -> np.ndarray:
 
 
 def as_float(samples: np.ndarray) -> np.ndarray:
-    """Samples (n,) as float32, whichever of the two they are."""
+    """Convert float32 or int16 samples (n,) to float32."""
     return samples if samples.dtype == np.float32 else samples.astype(np.float32) / 32_767

@@ -1,4 +1,4 @@
-"""pocketsphinx: an English recogniser that needs no download, run in a process of its own."""
+"""pocketsphinx, an English recogniser that needs no download; runs in its own process."""
 
 import json
 import math
@@ -23,11 +23,11 @@ PAUSE_SECONDS = 0.5  # a longer pause begins a new segment
 
 
 class Sphinx:
-    """An English recogniser, without punctuation, capitals or prompts."""
+    """An English recogniser without punctuation, capitals or prompts."""
 
     name = "pocketsphinx"
     translates = False
-    expected_wer = 0.5  # a clear speaker's WER is 0.1, unusual voices' far higher
+    expected_wer = 0.5  # 0.1 for clear speakers, far higher for unusual voices
 
     def __init__(self) -> None:
         self.languages = {"en": "english"}

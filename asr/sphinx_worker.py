@@ -1,8 +1,10 @@
 """The process that runs pocketsphinx: `python -m asr.sphinx_worker`.
 
-pocketsphinx holds the GIL while it decodes, which would stall an engine in the same process. On stdin come
-utterances, each its length in bytes (uint32) and 16-bit samples at 16 kHz; for each one
-line of JSON goes to stdout: a list of [word, first frame, last frame, probability], 100 frames a second.
+pocketsphinx holds the GIL while it decodes, which would stall an engine in the same process.
+
+Protocol: stdin has utterances, each a length in bytes (uint32, little-endian) and 16-bit samples at 16 kHz.
+For each, stdout gets a line of JSON: a list of [word, first frame, last frame, probability], at 100 frames
+per second.
 """
 
 import json
@@ -26,7 +28,7 @@ def main() -> None:
 
 
 def words(decoder: Decoder, utterance: bytes) -> list[list[Any]]:
-    # Forget the noise estimate, or one recording would change the result of the next.
+    # Reset the noise estimate: the result must not depend on earlier recordings.
     decoder.reinit_feat()
     decoder.start_utt()
     decoder.process_raw(utterance, full_utt=True)

@@ -1,6 +1,6 @@
-"""Whisper's tokens grouped into words: whole characters first, then spaces, then punctuation.
+"""Group Whisper's tokens into words: by whole characters, then spaces, then punctuation.
 
-The rule is that of OpenAI's whisper (`tokenizer.py: split_to_word_tokens`, `timing.py: merge_punctuations`).
+The method is OpenAI whisper's (`tokenizer.py: split_to_word_tokens`, `timing.py: merge_punctuations`).
 """
 
 from collections.abc import Callable, Sequence
@@ -10,23 +10,23 @@ from string import punctuation
 UNSPACED = {"zh", "ja", "th", "lo", "my", "yue"}
 OPENING = "\"'“¡¿([{-"
 CLOSING = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  # full-width ones are meant
-BROKEN = "\ufffd"  # what bytes that are no whole character are decoded to
+BROKEN = "\ufffd"  # what an incomplete character is decoded to
 
-TokenWord = tuple[str, list[int]]  # its text, and the places of its tokens
+TokenWord = tuple[str, list[int]]  # text, indices of its tokens
 
 
 def token_words(
     tokens: Sequence[int], decode: Callable[[Sequence[int]], str], language: str
 ) -> list[TokenWord]:
-    """Group text tokens into words, with the punctuation that belongs to them.
+    """Group text tokens into words, including adjacent punctuation.
 
     Args:
-        tokens: text tokens only, no special ones.
-        decode: turns tokens into text; a character cut in the middle becomes U+FFFD.
+        tokens: text tokens, without special ones.
+        decode: turns tokens into text; an incomplete character becomes U+FFFD.
         language: Whisper's code, e.g. "en".
 
     Returns:
-        each word's text, with the space before it, and the indices of its tokens.
+        Each word's text, with its leading space, and the indices of its tokens.
     """
     characters = _whole_characters(tokens, decode)
     words = characters if language in UNSPACED else _split_at_spaces(characters)
@@ -34,18 +34,18 @@ def token_words(
 
 
 def _whole_characters(tokens: Sequence[int], decode: Callable[[Sequence[int]], str]) -> list[TokenWord]:
-    """The shortest runs of tokens that decode to whole characters."""
+    """Return the shortest runs of tokens that decode to whole characters."""
     full, length = decode(tokens), 0
     found: list[TokenWord] = []
     start = 0
     for end in range(1, len(tokens) + 1):
         text = decode(tokens[start:end])
         broken = length + text.index(BROKEN) if BROKEN in text else None
-        # A U+FFFD that stands in the whole text, too, was spoken so.
+        # A U+FFFD that is also in the whole text isn't an incomplete character.
         if broken is None or broken >= len(full) or full[broken] == BROKEN:
             found.append((text, list(range(start, end))))
             start, length = end, length + len(text)
-    if start < len(tokens):  # after a U+FFFD of several tokens; whisper drops what follows
+    if start < len(tokens):  # tokens after a U+FFFD of several tokens; whisper drops them
         found.append((decode(tokens[start:]), list(range(start, len(tokens)))))
     return found
 
@@ -61,7 +61,7 @@ def _split_at_spaces(characters: list[TokenWord]) -> list[TokenWord]:
 
 
 def _join_opening(words: list[TokenWord]) -> list[TokenWord]:
-    """An opening quote or bracket joins the word after it."""
+    """Join an opening quote or bracket to the next word."""
     joined: list[TokenWord] = []
     for text, places in reversed(words):
         if joined and text.startswith(" ") and text.strip() in OPENING:
@@ -72,7 +72,7 @@ def _join_opening(words: list[TokenWord]) -> list[TokenWord]:
 
 
 def _join_closing(words: list[TokenWord]) -> list[TokenWord]:
-    """A full stop or the like joins the word before it."""
+    """Join closing punctuation to the previous word."""
     joined: list[TokenWord] = []
     for text, places in words:
         if joined and not joined[-1][0].endswith(" ") and text in CLOSING:

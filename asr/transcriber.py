@@ -1,4 +1,4 @@
-"""Speech to text: a recogniser, loaded when first needed, that transcribes one window at a time."""
+"""Speech to text: a recogniser, loaded on first use, that transcribes one window at a time."""
 
 import logging
 import math
@@ -21,7 +21,7 @@ from errors import Cancelled, InvalidRequest, ModelError, Overloaded, quoted
 
 log = logging.getLogger(__name__)
 
-# Small enough to stand beside the 3B on one card, and it translates, which the turbo ones don't.
+# Fits beside the 3B on one GPU, and can translate, which the turbo models can't.
 PUBLISHED = "openai/whisper-small"
 AUTO = "auto"
 PLAIN = Task()
@@ -29,19 +29,19 @@ CLOSING_SECONDS = 2.0
 
 
 class Transcriber:
-    """Turns speech into text; thread-safe.
+    """Turns speech into text. Thread-safe.
 
-    Requests take turns window by window (30 s at most), so a short recording never waits for a long one.
+    Requests take turns window by window (30 s at most), so a short recording doesn't wait for a long one.
     """
 
     def __init__(
         self, load: Callable[[], Recogniser], names: Sequence[str] = (), most_waiting: int = 32
     ) -> None:
-        """Set up; nothing is loaded yet.
+        """Create a transcriber; loads nothing yet.
 
         Args:
-            load: loads the recogniser; called once, when it is first needed.
-            names: the model names under which clients may ask for it.
+            load: loads the recogniser; called on first use.
+            names: the model names under which clients may request it.
             most_waiting: maximum recordings in progress or waiting; more raise Overloaded.
         """
         self._load = load
@@ -58,14 +58,14 @@ class Transcriber:
         Args:
             samples: mono float32 (N,).
             sample_rate: in Hz.
-            task: language, prompt and details wanted.
+            task: language, prompt and requested details.
 
         Returns:
-            A job to iterate over, window by window. Times are in seconds from the start of the recording;
-            silence yields nothing.
+            A job; iterating it transcribes window by window. Times are in seconds from the start of the
+            recording. Silence yields nothing.
 
         Raises (while iterating):
-            InvalidRequest: the recogniser can't do the task.
+            InvalidRequest: the recogniser doesn't support the task.
             Overloaded: too many recordings are waiting.
             ModelError: the recogniser can't be loaded, or failed.
         """
@@ -74,10 +74,20 @@ class Transcriber:
     def listen_to(
         self, decode: Decode, sample_rate: int, longest: float, task: Task = PLAIN
     ) -> "TranscriptionJob":
-        """Hear a recording that is still to be decoded, up to `longest` seconds of it, as of `listen`.
+        """Start to transcribe a recording that is decoded only when its turn comes.
 
-        It is decoded when the iteration begins, behind the place that it takes, so that a crowd of recordings
-        is refused before it costs anything. Errors as of `decode`, too.
+        The iteration takes a place in the queue before it decodes, so that excess requests are rejected
+        cheaply.
+
+        Args:
+            decode: see asr.memory.Decode.
+            sample_rate: of the decoded samples, in Hz.
+            longest: maximum duration in seconds.
+            task: see `listen`.
+
+        Raises (while iterating):
+            InvalidAudio: from `decode`.
+            InvalidRequest, Overloaded, ModelError: see `listen`.
         """
         return TranscriptionJob(lambda hearing: self._parts(hearing, decode, sample_rate, longest, task))
 
@@ -95,12 +105,12 @@ class Transcriber:
                 yield Heard(heard.language, tuple(segment.later(later) for segment in heard.segments))
 
     def transcribe(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> Transcript:
-        """The whole transcript of a recording; arguments and errors are those of `listen`."""
+        """Return the whole transcript of a recording. For arguments and errors see `listen`."""
         return self.listen(samples, sample_rate, task).transcript()
 
     @classmethod
     def of_setting(cls, name: str, device: str, most_waiting: int) -> "Transcriber":
-        """A transcriber for the setting HIGGS_RECOGNISER; see `load_recogniser`."""
+        """Create a transcriber for the setting HIGGS_RECOGNISER; see `load_recogniser`."""
         short = Path(name).name
         names = [] if name == AUTO else [short] if Path(name).is_dir() else list(dict.fromkeys((name, short)))
         return cls(lambda: load_recogniser(name, device), names, most_waiting)
@@ -113,12 +123,12 @@ class Transcriber:
 
     @property
     def expected_wer(self) -> float:
-        """The word error rate that may be the recogniser's own fault. Loads the recogniser."""
+        """The word error rate to expect on correct speech. Loads the recogniser."""
         with self._hearing:
             return self._loaded().expected_wer
 
     def close(self) -> None:
-        """Let the recogniser go; one that still hears a window is not waited for long."""
+        """Free the recogniser; wait at most CLOSING_SECONDS for a window in progress."""
         waited = self._hearing.acquire(timeout=CLOSING_SECONDS)
         self._let_go()
         if waited:
@@ -133,10 +143,10 @@ class Transcriber:
                 raise
 
     def _loaded(self) -> Recogniser:
-        """The recogniser, loaded if need be. The caller holds `_hearing`."""
+        """Return the recogniser, loading it if needed. The caller holds `_hearing`."""
         if self._recogniser is None:
             self._recogniser = self._load()
-            log.info("the recogniser %s is loaded", self._recogniser.name)
+            log.info("loaded the recogniser %s", self._recogniser.name)
         return self._recogniser
 
     def _let_go(self) -> None:
@@ -145,7 +155,7 @@ class Transcriber:
             self._recogniser = None
 
     def _checked(self, task: Task) -> Task:
-        """The task with its language as an ISO 639 code: "en-GB" and "English" become "en"."""
+        """Return the task with its language as an ISO 639 code: "en-GB" and "English" become "en"."""
         if task.language is None:
             return task
         with self._hearing:
@@ -176,9 +186,10 @@ class Transcriber:
 
 
 class TranscriptionJob:
-    """A transcription in progress: iterate over it once; `cancel` from any thread.
+    """A transcription in progress. Iterate over it once; call `cancel` from any thread.
 
-    seconds: how long it is; known once the iteration has begun.
+    Attributes:
+        seconds: duration of the recording; known once the iteration has started.
     """
 
     def __init__(self, parts: "Callable[[TranscriptionJob], Generator[Heard, None, None]]") -> None:
@@ -187,11 +198,11 @@ class TranscriptionJob:
         self._cancelled = False
 
     def __iter__(self) -> Iterator[Heard]:
-        """The results window by window. Raises as `Transcriber.listen` says; Cancelled after `cancel`."""
+        """Yield the result of each window. Raises what `Transcriber.listen` lists, and Cancelled."""
         with closing(self._parts):
             for heard in self._parts:
                 if self._cancelled:
-                    raise Cancelled("The client left.")
+                    raise Cancelled("The client disconnected.")
                 yield heard
 
     def transcript(self) -> Transcript:
@@ -223,13 +234,13 @@ def load_recogniser(name: str, device: str) -> Recogniser:
         name = Sphinx.name if device == "cpu" else PUBLISHED
     if name == Sphinx.name:
         return Sphinx()
-    # Imported late: transformers' Whisper takes seconds and memory that pocketsphinx doesn't need.
+    # Imported late: loading transformers' Whisper costs seconds and memory.
     from asr.whisper import Whisper
 
     try:
         return Whisper(name, device)
     except (OSError, ValueError, RuntimeError) as error:
-        log.error("the recogniser %s can't be loaded: %s", name, error)
+        log.error("can't load the recogniser %s: %s", name, error)
         message = "The server's recogniser can't be loaded; its log says why. HIGGS_RECOGNISER must be"
         message += " pocketsphinx, or the folder or hub id of a Whisper in transformers' format."
         raise ModelError(message, code="recogniser_unavailable") from error

@@ -1,4 +1,4 @@
-"""Words, segments and transcripts: the results that every recogniser gives."""
+"""Words, segments and transcripts: the results of every recogniser."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,14 +21,15 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment of speech, from `start` to `end` in seconds.
+    """A segment of speech from `start` to `end`, in seconds.
 
-    text: begins with a space in languages that use one, so that texts can be joined as they are.
-    words: empty unless asked for.
-    tokens: ids in the recogniser's vocabulary, if it has one.
-    mean_log_probability: over the tokens or words.
-    no_speech_probability: 0 where the recogniser gives none.
-    temperature: of the sampling.
+    Attributes:
+        text: with a leading space in languages that use spaces, so that texts can be concatenated.
+        words: empty unless requested.
+        tokens: ids in the recogniser's vocabulary, if it has one.
+        mean_log_probability: over the tokens or words.
+        no_speech_probability: 0 if the recogniser gives none.
+        temperature: used for sampling.
     """
 
     text: str
@@ -69,11 +70,12 @@ class Transcript:
 class Task:
     """What to transcribe, and how.
 
-    language: ISO 639 code; None to detect it.
-    translate: translate into English.
-    prompt: words to expect, or the text before.
-    words: return word times.
-    temperature: of the sampling; 0 is greedy, with higher temperatures as fallbacks.
+    Attributes:
+        language: ISO 639 code; None to detect it.
+        translate: translate into English.
+        prompt: expected words, or the preceding text.
+        words: return word times.
+        temperature: for sampling; 0 is greedy, with higher temperatures as fallbacks.
     """
 
     language: str | None = None
@@ -85,7 +87,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Heard:
-    """The result for one window. A recogniser's times count from the window's start."""
+    """The result for one window. A recogniser's times are relative to the window."""
 
     language: str
     segments: tuple[Segment, ...]
@@ -98,9 +100,10 @@ class Heard:
 class Recogniser(Protocol):
     """A loaded speech recogniser.
 
-    languages: ISO 639 code → English name.
-    translates: can translate into English.
-    expected_wer: the word error rate that may be its own fault.
+    Attributes:
+        languages: ISO 639 code → English name.
+        translates: whether it can translate into English.
+        expected_wer: the word error rate to expect on correct speech.
     """
 
     @property

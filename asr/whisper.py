@@ -1,7 +1,7 @@
-"""Whisper through transformers: many languages, punctuation, and translation into English.
+"""Whisper via transformers: many languages, punctuation, and translation into English.
 
-Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022); the thresholds at which
-a window is decoded again at a higher temperature, or taken for silence, are those of its section 4.5.
+Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022). Its section 4.5 has the
+thresholds for decoding a window again at a higher temperature, and for silence.
 """
 
 import math
@@ -21,9 +21,9 @@ from errors import InvalidRequest
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 MIN_LOG_PROBABILITY = -1.0
 NO_SPEECH = 0.6
-# transformers takes the ratio of tokens, not of letters: 1.35 there is Whisper's 2.4.
+# transformers computes the compression ratio of tokens instead of text: its 1.35 is Whisper's 2.4.
 MAX_COMPRESSION = 1.35
-# Half of the decoder's positions are for the prompt, less the mark before it and those of language and task.
+# The prompt may use half of the decoder's positions, minus the special tokens.
 PROMPT_SHARE, PROMPT_MARKS = 2, 4
 
 
@@ -49,7 +49,7 @@ class Whisper:
 
     @torch.inference_mode()
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
-        """See Recogniser. Raises InvalidRequest if the prompt contains one of Whisper's special tokens."""
+        """See Recogniser. Raises InvalidRequest if the prompt has one of Whisper's special tokens."""
         language, no_speech = self._language_and_silence(samples)
         language = task.language or language
         found = self._generate(samples, task, language)
@@ -63,14 +63,14 @@ class Whisper:
         self._model.cpu()
 
     def _language_and_silence(self, samples: np.ndarray) -> tuple[str, float]:
-        """The likeliest language, and the probability of no speech: Whisper's first prediction."""
+        """Return the most likely language and the probability of no speech: Whisper's first prediction."""
         features = self._features(samples, padding="max_length")["input_features"]
         start = torch.tensor([[self._generation.decoder_start_token_id]], device=self._model.device)
         logits = self._model(features, decoder_input_ids=start).logits[0, -1].float()
         tokenizer = self._processor.tokenizer
         silence = tokenizer.convert_tokens_to_ids("<|nospeech|>")
         if silence in (None, tokenizer.unk_token_id):
-            silence = tokenizer.convert_tokens_to_ids("<|nocaptions|>")  # its name in the first checkpoints
+            silence = tokenizer.convert_tokens_to_ids("<|nocaptions|>")  # its name in older checkpoints
         no_speech = float(logits.softmax(-1)[silence])
         if not self._multilingual:
             return "en", no_speech
@@ -78,7 +78,7 @@ class Whisper:
         return list(self.languages)[int(logits[ids].argmax())], no_speech
 
     def _generate(self, samples: np.ndarray, task: Task, language: str) -> list[dict[str, Any]]:
-        """transformers' segments: start, end, tokens, and the result of the decoding they come from."""
+        """Return transformers' segments: start, end, tokens, and the decoding result they come from."""
         asked: dict[str, Any] = {}
         if self._multilingual:
             asked = {"language": language, "task": "translate" if task.translate else "transcribe"}
@@ -118,7 +118,7 @@ class Whisper:
         }
 
     def _prompt(self, text: str) -> torch.Tensor:
-        """The ids of the end of the prompt, as much as fits before the words."""
+        """Return the ids of the prompt, of which only the end is kept if it is too long."""
         try:
             ids = self._processor.get_prompt_ids(text, return_tensors="pt")
         except ValueError as error:
@@ -149,7 +149,7 @@ class Whisper:
     def _words(
         self, segment: dict[str, Any], tokens: list[int], likelihoods: torch.Tensor, language: str
     ) -> Iterator[Word]:
-        """The words of a segment; a token's time is its end, and it begins where the one before it ends."""
+        """Yield the words of a segment. A token's timestamp is its end; it starts at the previous one's."""
         if "token_timestamps" not in segment:
             return
         tokenizer = self._processor.tokenizer

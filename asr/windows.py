@@ -1,4 +1,4 @@
-"""Cut a long recording at pauses into windows for a recogniser; silence is left out."""
+"""Split a long recording at pauses into windows for a recogniser, leaving out silence."""
 
 from collections.abc import Iterator
 
@@ -14,13 +14,13 @@ KEPT_SECONDS = 0.25  # margin around speech, for soft beginnings and ends of wor
 MIN_SECONDS = 0.1  # no word is shorter
 BLOCK_SECONDS = 20
 
-# Speech is louder than this, and within 45 dB of the loudest frame; the rest is room noise.
+# Speech is above -60 dB and within 45 dB of the loudest frame; the rest is room noise.
 SILENCE_DB = -60.0
 SPEECH_RANGE_DB = 45.0
 
 
 def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) in samples of each window of a recording (N,); nothing if it is silent."""
+    """Yield the start and end, in samples, of each window of a recording (N,); nothing if it is silent."""
     levels, step = levels_of(samples, sample_rate), sample_rate // STEPS_PER_SECOND
     threshold = max(SILENCE_DB, float(levels.max(initial=SILENCE_DB)) - SPEECH_RANGE_DB)
     sound, steps = np.flatnonzero(levels > threshold), -(-len(samples) // step)
@@ -30,16 +30,16 @@ def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
         start = max(position, int(sound[0]) - kept)
         end = steps if steps - start <= longest else start + _best_cut(levels[start:])
         position = end
-        last = int(sound[sound < end][-1]) + 2  # a level is that of two steps
+        last = int(sound[sound < end][-1]) + 2  # a level spans two steps
         stop = min(min(end, last + kept) * step, len(samples))
         if stop - start * step >= MIN_SECONDS * sample_rate:
             yield start * step, stop
 
 
 def levels_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """The level of each 20 ms in dBFS, one per 10 ms.
+    """Return the level in dBFS of 20 ms frames, one every 10 ms.
 
-    Computed block by block: for an hour at once, the copies would take gigabytes.
+    Works block by block: copies of a whole hour would need gigabytes.
     """
     meter, block = LevelMeter(sample_rate), BLOCK_SECONDS * sample_rate
     for start in range(0, len(samples), block):
@@ -48,7 +48,7 @@ def levels_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _best_cut(levels: np.ndarray) -> int:
-    """The middle step of the quietest pause between 15 and 30 s."""
+    """Return the middle step of the quietest pause between 15 and 30 s."""
     first, last = (int(seconds * STEPS_PER_SECOND) for seconds in (EARLIEST_CUT_SECONDS, MAX_SECONDS))
     width = int(PAUSE_SECONDS * STEPS_PER_SECOND)
     pauses = np.lib.stride_tricks.sliding_window_view(levels[first:last], width).mean(axis=1)

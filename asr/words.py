@@ -1,4 +1,4 @@
-"""Word error rate: compare the words of a text with the words recognised."""
+"""Word error rate: compare the words of a text with those recognised."""
 
 # ruff: noqa: RUF001 (the apostrophes are look-alikes)
 
@@ -13,27 +13,31 @@ WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation; curly apostrophes are straight ones."""
+    """Return the words of a text in lower case, without punctuation and with straight apostrophes."""
     plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
     return WORD.findall(plain)
 
 
 def wrong_words(said: list[str], heard: list[str]) -> int:
-    """Words deleted, inserted or substituted: the Levenshtein distance."""
+    """Return the number of deleted, inserted and substituted words (the Levenshtein distance)."""
     return Levenshtein.distance(said, heard)
 
 
 def word_error_rate(said: str, heard: str) -> float:
-    """Word error rate of a transcript `heard` against the text `said`; 0 where both are empty."""
+    """Return the word error rate of the transcript `heard` against the text `said`; 0 if both are empty."""
     wanted, got = words_of(said), words_of(heard)
     return wrong_words(wanted, got) / max(len(wanted), 1)
 
 
 def unheard_sentences(said: Sequence[Sequence[str]], heard: Sequence[str]) -> list[int]:
-    """Which sentences, as their words, were not spoken as far as a recogniser can tell.
+    """Return the indices of sentences that, as far as a recogniser can tell, were not spoken.
 
-    A word that it took for another was spoken all the same: only where far fewer words are heard than stand
-    there were they left out. A sentence is missing when two thirds of it are.
+    A misrecognised word was spoken: words count as missing only where far fewer are heard than written. A
+    sentence is missing if two thirds of its words are.
+
+    Args:
+        said: the words of each sentence.
+        heard: the recognised words.
     """
     words = [word for sentence in said for word in sentence]
     owner = [number for number, sentence in enumerate(said) for _ in sentence]

@@ -1,6 +1,6 @@
-"""Levels of sound over time: where there is any, where it is loud, and where it pauses.
+"""Sound levels over time: loudness, pauses, and where sound begins and ends.
 
-Whether a sound is a voice, audio.voice_activity tells.
+Levels don't tell speech from other sound; audio.voice_activity does.
 """
 
 import numpy as np
@@ -10,16 +10,19 @@ from audio.frames import SAMPLE_RATE
 FRAME = SAMPLE_RATE // 50
 STEP = SAMPLE_RATE // 100
 STEPS_PER_SECOND = SAMPLE_RATE // STEP
-# The loudness of a recording is the level that its loudest 0.2 s reach; 40 dB below it there is no speech.
+# A recording's loudness is the level that its loudest 0.2 s reach. Speech is never 40 dB below it.
 LOUD_FRAMES = 20
 SPEECH_RANGE_DB = 40.0
-BLOCK = 60 * STEPS_PER_SECOND  # steps that are summed at once
+BLOCK = 60 * STEPS_PER_SECOND  # steps per block, to bound memory
 
 
 class LevelMeter:
-    """The level of each 20 ms frame in dB of full scale, one per 10 ms, of sound that comes piece by piece.
+    """Levels in dBFS of 20 ms frames, one every 10 ms, of audio that arrives in chunks.
 
-    The mean of a frame counts for nothing, since no ear hears it. step: samples in 10 ms.
+    The mean of a frame is subtracted: a DC offset is inaudible.
+
+    Attributes:
+        step: samples per 10 ms.
     """
 
     def __init__(self, sample_rate: int = SAMPLE_RATE) -> None:
@@ -29,7 +32,7 @@ class LevelMeter:
         self._held = np.zeros(0, np.float32)
 
     def push(self, samples: np.ndarray) -> None:
-        """Take mono float32 samples (n,), any number of them."""
+        """Add mono float32 samples (n,); any n."""
         samples = np.concatenate([self._held, samples]) if len(self._held) else samples
         whole = len(samples) // self.step * self.step
         for start in range(0, whole, BLOCK * self.step):
@@ -44,7 +47,7 @@ class LevelMeter:
 
     @property
     def levels(self) -> np.ndarray:
-        """Of all frames that are whole by now."""
+        """Levels (F,) of all complete frames so far."""
         if not self._sums:
             return np.zeros(0)
         sums, squares = np.concatenate(self._sums), np.concatenate(self._squares)
@@ -53,24 +56,24 @@ class LevelMeter:
 
 
 def speech_levels(samples: np.ndarray) -> np.ndarray:
-    """The levels (F,) of mono float32 samples (N,) at 24 kHz, as of LevelMeter."""
+    """Return the levels (F,) of mono float32 samples (N,) at 24 kHz; see LevelMeter."""
     meter = LevelMeter()
     meter.push(samples)
     return meter.levels
 
 
 def loudness_of(levels: np.ndarray) -> float:
-    """The level in dB that the loudest 0.2 s of a recording reach."""
+    """Return the level in dB that the loudest 0.2 s of a recording reach."""
     return float(np.partition(levels, -LOUD_FRAMES)[-LOUD_FRAMES])
 
 
 def sound_bounds(levels: np.ndarray, threshold: float) -> tuple[int, int]:
-    """First and last sample of what is as loud as the threshold."""
+    """Return the first sample and the end of the sound that is at least as loud as `threshold` (dB)."""
     loud_frames = np.flatnonzero(levels >= threshold)
     return int(loud_frames[0]) * STEP, int(loud_frames[-1]) * STEP + FRAME
 
 
 def runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each run of True begins, and where it ends."""
+    """Return the start and end indices of each run of True."""
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     return np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)

@@ -1,6 +1,6 @@
-"""Decoded frames → mono samples at 24 kHz: the channels mixed, the rate changed.
+"""Decoded frames → mono samples at 24 kHz: downmixing and resampling.
 
-Channels are averaged, but one is taken alone where they cancel each other out.
+Channels are averaged. If they cancel each other out, one channel is used instead.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from audio.unreadable import undecodable
 
 RATES = range(4_000, 768_001)
 MAX_CHANNELS = 8
-BLOCK_SECONDS = 0.25  # that are mixed and resampled at once
+BLOCK_SECONDS = 0.25  # mixed and resampled at once
 SAMPLE_TYPES = {
     "u8": np.uint8,
     "s16": np.int16,
@@ -24,22 +24,22 @@ SAMPLE_TYPES = {
     "dbl": np.float64,
 }
 
-# Independent channels average to the sum of their powers over the square of their number. Less than a tenth
-# of that is cancellation, such as of a channel whose wires are swapped; it is over at a fifth.
+# The average of n independent channels has the sum of their powers divided by n². Less than a tenth of that
+# means cancellation, e.g. by a channel of reversed polarity. Above a fifth the average is used again.
 CANCELLED, AUDIBLE_AGAIN = 0.1, 0.2
-LOUDER = 4.0  # times the power at which another channel takes over, so that equal ones don't take turns
+LOUDER = 4.0  # power ratio at which another channel takes over; hysteresis for channels of equal power
 FADE_SECONDS = 0.02
 
 
 class Downmix:
-    """Mixes the blocks of one recording, some tenths of a second each; remembers which channel it took."""
+    """Mix one recording to mono, block by block; keeps the selected channel between blocks."""
 
     def __init__(self) -> None:
         self._channel: int | None = None
         self._begun = False
 
     def mono(self, values: np.ndarray, rate: int) -> np.ndarray:
-        """Mix a block of channels float (C, n) at `rate` Hz into float32 (n,)."""
+        """Mix a block of float channels (C, n) at `rate` Hz into float32 (n,)."""
         average = values.mean(axis=0)
         if len(values) == 1 or not len(average):
             return average.astype(np.float32)
@@ -54,7 +54,7 @@ class Downmix:
         return mixed.astype(np.float32)
 
     def _choice(self, values: np.ndarray, average: np.ndarray) -> int | None:
-        """The channel to take alone, None for the average; as before where the block is silent."""
+        """Return the channel to use alone, or None for the average; unchanged if the block is silent."""
         powers = np.square(values, dtype=np.float64).mean(axis=1)
         if not powers.any():
             return self._channel
@@ -68,7 +68,7 @@ class Downmix:
 
 
 def resampled(frames: Iterator[av.AudioFrame]) -> Iterator[np.ndarray]:
-    """Mix the channels and bring the sound to 24 kHz, also where the rate changes on the way."""
+    """Yield mono float32 blocks at 24 kHz; the source's sample rate may change midway."""
     stream: soxr.ResampleStream | None = None
     rate = 0
     for values, its_rate in blocks(frames):
@@ -87,7 +87,7 @@ def resampled(frames: Iterator[av.AudioFrame]) -> Iterator[np.ndarray]:
 
 
 def blocks(frames: Iterator[av.AudioFrame]) -> Iterator[tuple[np.ndarray, int]]:
-    """Frames of like channels and rate joined to blocks (C, n) of a quarter of a second, and their rate."""
+    """Join frames of the same layout and rate into blocks (C, n) of 0.25 s; yield each with its rate."""
     held: list[np.ndarray] = []
     rate = 0
     for frame in frames:
@@ -105,13 +105,13 @@ def blocks(frames: Iterator[av.AudioFrame]) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def channels_of(frame: av.AudioFrame) -> np.ndarray:
-    """The frame's channels, floating (C, n), full scale ±1."""
+    """Return the frame's channels as floats (C, n), full scale ±1."""
     channels, samples = frame.layout.nb_channels, frame.samples
     if channels > MAX_CHANNELS:
-        raise undecodable(f"It has {channels} channels; up to {MAX_CHANNELS} are read.")
+        raise undecodable(f"It has {channels} channels; up to {MAX_CHANNELS} are supported.")
     dtype = SAMPLE_TYPES.get(frame.format.packed.name)
     if dtype is None:
-        raise undecodable(f"Its samples are of the rare kind {frame.format.name}.")
+        raise undecodable(f"Its sample format {frame.format.name} is not supported.")
     # Not frame.to_ndarray: it counts planes up to a null pointer, and behind eight planes there is none.
     planes, count = (channels, samples) if frame.format.is_planar else (1, samples * channels)
     values = np.stack([np.frombuffer(memoryview(plane), dtype, count) for plane in frame.planes[:planes]])

@@ -1,8 +1,8 @@
-"""Any recording → mono float32 samples at 24 kHz, judged by its content, never by a declared format.
+"""Any audio or video file → mono float32 samples at 24 kHz. The content decides, not the declared format.
 
-PyAV (FFmpeg) reads the containers and codecs; the channels are mixed; soxr resamples. Everything happens in
-memory and block by block, so a small file that unpacks to hours stops at the limit, and a long one takes
-little more than its samples.
+PyAV (FFmpeg) reads containers and codecs, channels are mixed, soxr resamples. Everything happens in memory
+and block by block: a small file that unpacks to hours stops at the limit, and a long recording needs little
+more memory than its samples.
 """
 
 import base64
@@ -25,18 +25,18 @@ from errors import InvalidAudio, PayloadTooLarge
 
 MAX_SECONDS = 600.0
 MAX_BYTES = 25 * 1024 * 1024
-MAX_TRACKS = 4  # that are tried, until one can be heard
-WAV_HEADER_BYTES = 44  # with which a WAV of no samples begins and ends
+MAX_TRACKS = 4  # tried in order until one is audible
+WAV_HEADER_BYTES = 44  # the size of a WAV without samples
 MAX_PARTS = 1000  # WAVs in one file
 INAUDIBLE_PEAK = 0.001  # -60 dB of full scale
-# Containers whose headers tell the true length, so that what is too long need not be decoded to be refused.
+# Containers whose headers state the true duration: recordings that are too long are rejected undecoded.
 TELL_THEIR_LENGTH = ("ogg", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flac")
-# Floats may pass full scale a little; what is far above has the scale of 8, 16, 24 or 32 bit integers.
+# Float samples may exceed full scale a little. Far larger ones have the scale of 8 to 32-bit integers.
 LOUDEST_FLOAT = 4.0
 INTEGER_SCALES = (2.0**7, 2.0**15, 2.0**23, 2.0**31)
 
-# FFmpeg also "reads" scripts that make it open other files and hosts (concat, hls, sdp), and text as
-# subtitles: only containers of sound and video may be tried, and nothing but the given bytes opened.
+# FFmpeg also reads playlists that make it open other files and hosts (concat, hls, sdp), and text as
+# subtitles. Only audio and video containers are allowed, and no protocol: nothing but `data` is opened.
 CONTAINERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,webm,mov,mp4,m4a,3gp,"
     "3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,ogg,rm,tak,tta,voc,w64,wav,wv,xwma"
@@ -47,9 +47,15 @@ DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 
 def decode_base64_audio(value: str, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Decode base64 (of either alphabet, padded or not; line breaks allowed), bare or as a data: URI.
+    """Decode base64 audio, bare or as a data: URI.
 
-    Raises InvalidAudio (invalid_base64, audio_empty), and PayloadTooLarge before anything is decoded.
+    Args:
+        value: standard or URL-safe base64, padded or not; whitespace is ignored.
+        max_bytes: limit of the decoded size, checked before decoding.
+
+    Raises:
+        InvalidAudio: invalid_base64 or audio_empty.
+        PayloadTooLarge: audio_too_large.
     """
     prefix = DATA_URI.match(value, 0, 256)
     text = "".join(value[prefix.end() if prefix else 0 :].split())
@@ -72,18 +78,28 @@ def decode_base64_audio(value: str, *, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def decode_audio(data: bytes, *, max_seconds: float = MAX_SECONDS) -> np.ndarray:
-    """Decode a sound or video file into mono float32 samples (N,) at 24 kHz.
+    """Decode an audio or video file.
 
-    Of a film the default sound track is taken or, where that is silent, another. WAV files that stand one
-    behind the other in `data` are joined.
-    Raises InvalidAudio: audio_empty, audio_undecodable, audio_no_sound_track, audio_truncated,
-    audio_not_finite, or audio_too_long once more than max_seconds have come out.
+    A video's default audio track is used, or another one if that is silent. Concatenated WAV files are
+    joined.
+
+    Args:
+        data: the file's bytes.
+        max_seconds: maximum duration; decoding stops beyond it.
+
+    Returns:
+        Mono float32 samples (N,) at 24 kHz.
+
+    Raises:
+        InvalidAudio: audio_empty, audio_undecodable, audio_no_sound_track, audio_truncated, audio_not_finite
+            or audio_too_long.
+        Cancelled: the request was cancelled.
     """
     if not data:
         raise empty()
     parts = wav_parts(data)
     if len(parts) > MAX_PARTS:
-        raise undecodable(f"It holds {len(parts)} WAV files; up to {MAX_PARTS} are joined.")
+        raise undecodable(f"It has {len(parts)} concatenated WAV files; up to {MAX_PARTS} are supported.")
     if ends_early(parts[-1]):
         raise truncated(data)
     found: list[np.ndarray] = []
@@ -95,7 +111,7 @@ def decode_audio(data: bytes, *, max_seconds: float = MAX_SECONDS) -> np.ndarray
 
 
 def decode_file(data: bytes, left: float, max_seconds: float) -> np.ndarray:
-    """Decode the first track that can be heard, at most `left` of the max_seconds that are allowed."""
+    """Decode the first audible track, at most `left` seconds; `max_seconds` is the limit that errors name."""
     failure: InvalidAudio | None = None
     silent: np.ndarray | None = None
     tracks, number = 1, 0
@@ -124,12 +140,12 @@ def decode_file(data: bytes, left: float, max_seconds: float) -> np.ndarray:
 
 
 def tracks_of(container: av.container.InputContainer, data: bytes) -> list[av.AudioStream]:
-    """The sound tracks to try, the one that a player would take first."""
+    """Return the audio tracks to try, the default one first."""
     tracks = list(container.streams.audio)
     if not tracks:
         if container.streams.video:
             raise InvalidAudio("The file is a video without a sound track.", code="audio_no_sound_track")
-        raise undecodable(f"It holds no sound. {advice_on(data)}")
+        raise undecodable(f"It has no audio. {advice_on(data)}")
     best = container.streams.best("audio")
     return sorted(tracks, key=lambda track: best is None or track.index != best.index)[:MAX_TRACKS]
 
@@ -151,12 +167,12 @@ def decode_track(
         if count + len(block) > limit:
             raise too_long(max_seconds)
         if count + len(block) > len(samples):
-            # In place where the system can, so that a long recording is never there twice.
+            # resize works in place if realloc can, so that a long recording isn't in memory twice.
             samples.resize(min(max(2 * len(samples), count + len(block)), limit), refcheck=False)
         samples[count : count + len(block)] = block
         count += len(block)
     if ending.failed_packets > ending.packets // 2:
-        raise undecodable("Most of it is damaged.")
+        raise undecodable("Most of it is corrupt.")
     if judge_ending(ending, data, count / SAMPLE_RATE):
         raise truncated(data)
     if not count:
@@ -166,7 +182,7 @@ def decode_track(
 
 
 def declared_seconds(container: av.container.InputContainer, stream: av.AudioStream) -> float:
-    """The length that the file's header tells, 0 where it tells none that can be relied on."""
+    """Return the duration in the file's header; 0 if there is none or it is unreliable."""
     if container.format.name not in TELL_THEIR_LENGTH:
         return 0.0
     if stream.duration and stream.time_base:
@@ -175,11 +191,11 @@ def declared_seconds(container: av.container.InputContainer, stream: av.AudioStr
 
 
 def at_full_scale(samples: np.ndarray) -> np.ndarray:
-    """Samples of another scale brought to ±1. InvalidAudio (audio_not_finite) for what has none."""
+    """Scale integer-valued samples to ±1. Raises InvalidAudio (audio_not_finite) for NaN, inf or larger."""
     peak = max(float(samples.max(initial=0)), -float(samples.min(initial=0)))
     if not np.isfinite(peak) or peak > INTEGER_SCALES[-1]:
         message = (
-            "The audio holds NaN, infinite or senseless samples; write the file again, as 16-bit integers."
+            "The audio has NaN, infinite or out-of-range samples; save it again with 16-bit integer samples."
         )
         raise InvalidAudio(message, code="audio_not_finite")
     if peak > LOUDEST_FLOAT:
@@ -190,7 +206,7 @@ def at_full_scale(samples: np.ndarray) -> np.ndarray:
 def decoded_frames(
     container: av.container.InputContainer, stream: av.AudioStream, ending: Ending
 ) -> Iterator[av.AudioFrame]:
-    """Yield the frames that decode, and note in `ending` which packets did not."""
+    """Yield the decoded frames; record in `ending` which packets failed."""
     packets = container.demux(stream)
     while True:
         raise_if_cancelled()
@@ -200,7 +216,7 @@ def decoded_frames(
             ending.cut_off = True
             return
         except IndexError:
-            # PyAV trips over streams that appeared after the start (FLV, MPEG-TS), once ours is flushed.
+            # PyAV fails on streams that appear after the start (FLV, MPEG-TS) once ours is flushed.
             return
         if packet is None:
             return

@@ -1,4 +1,4 @@
-"""How a voice delivers what it says: faster, slower, higher, lower, louder, softer, by FFmpeg's filters."""
+"""Speed, pitch and volume of speech, changed by FFmpeg's audio filters."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -15,20 +15,21 @@ from audio.frames import SAMPLE_RATE
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
 MAX_SEMITONES = 12.0
 MIN_VOLUME_DB, MAX_VOLUME_DB = -40.0, 20.0
-# One atempo goes down to 0.5, and above 2 it would leave samples out.
+# One atempo filter covers 0.5 to 2: above 2 it would skip samples.
 ONE_TEMPO = 2.0
-# The limiter works in floating point, and encoders overshoot a little: 0.3 dB are left to them.
+# 0.3 dB of headroom below full scale, since lossy encoders overshoot a little.
 LIMITER = "limit=0.97:attack=5:release=50:level=disabled:latency=1"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How to deliver; None leaves it as the model speaks.
+    """How to deliver speech; None keeps the model's own.
 
-    speed:        times as fast, at the same pitch: 0.25 to 4.
-    pitch:        semitones higher, at the same speed: -12 to 12. The voice's colour moves along with it.
-    volume:       dB louder, -40 to 20; peaks are held below full scale.
-    instructions: in words, for models that can be told how to speak.
+    Attributes:
+        speed: tempo factor at constant pitch, 0.25 to 4.
+        pitch: shift in semitones at constant tempo, -12 to 12. Formants move along.
+        volume: gain in dB, -40 to 20; a limiter keeps peaks below full scale.
+        instructions: free text, for models that follow instructions.
     """
 
     speed: float | None = None
@@ -37,7 +38,7 @@ class Delivery:
     instructions: str | None = None
 
     def with_defaults(self, other: "Delivery") -> "Delivery":
-        """This, and for what it leaves open the other."""
+        """Return this delivery with `other`'s values for fields that are None."""
         mine = {field.name: getattr(self, field.name) for field in fields(self)}
         return Delivery(
             **{name: getattr(other, name) if value is None else value for name, value in mine.items()}
@@ -45,14 +46,19 @@ class Delivery:
 
     @property
     def sound(self) -> tuple[float, float, float]:
-        """Speed, pitch and volume; 1, 0 and 0 change nothing."""
+        """Speed, pitch and volume; (1, 0, 0) changes nothing."""
         return self.speed or 1.0, self.pitch or 0.0, self.volume or 0.0
 
 
 def delivered(pieces: Iterable[np.ndarray], sound: tuple[float, float, float]) -> Iterator[np.ndarray]:
-    """Samples float32 (n,) at 24 kHz, piece by piece, at a speed, pitch and volume as of Delivery.sound.
+    """Apply speed, pitch and volume to a stream of audio.
 
-    The samples joined are the same, whatever the pieces.
+    Args:
+        pieces: float32 samples (n,) at 24 kHz, any n.
+        sound: (speed, pitch, volume), see Delivery.
+
+    Yields:
+        Float32 samples (m,) at 24 kHz; concatenated, they don't depend on how the input was chunked.
     """
     chain = filters(*sound)
     if not chain:
@@ -71,9 +77,9 @@ def delivered(pieces: Iterable[np.ndarray], sound: tuple[float, float, float]) -
 
 
 def filters(speed: float, pitch: float, volume: float) -> list[tuple[str, str]]:
-    """FFmpeg's filters, each with its arguments; none where nothing is to change.
+    """Return FFmpeg filters as (name, arguments); empty if nothing changes.
 
-    Pitch: played faster by the ratio of the pitches, and then, by atempo (WSOLA), as slow as before.
+    Pitch is shifted by playing the samples faster, then restoring the tempo with atempo (WSOLA).
     """
     chain = []
     ratio = 2 ** (pitch / 12)
@@ -109,7 +115,7 @@ def frame_of(samples: np.ndarray, position: int) -> av.AudioFrame:
 
 
 def ready(graph: av.filter.Graph) -> Iterator[np.ndarray]:
-    """What the filters have finished."""
+    """Yield what the filter graph has finished."""
     while True:
         try:
             yield cast(av.AudioFrame, graph.pull()).to_ndarray()[0]

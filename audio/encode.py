@@ -1,4 +1,4 @@
-"""Mono 24 kHz samples → a file of one of the formats of the OpenAI API, whole or piece by piece."""
+"""Mono 24 kHz samples → a file in one of the formats of the OpenAI API, whole or streamed."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BLOCK = 10 * SAMPLE_RATE  # samples encoded at once
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: its container and its codec, by FFmpeg's names."""
+    """A file format: FFmpeg's names of its container and codec."""
 
     content_type: str
     container: str
@@ -27,7 +27,7 @@ class Format:
     bit_rate: int | None = None
 
 
-# AAC at 48 kHz, because ADTS can't declare the encoder's 1024 samples of run-in: there they last 21 ms.
+# AAC at 48 kHz: ADTS can't declare the encoder's delay of 1024 samples, which is only 21 ms at that rate.
 FORMATS = {
     "wav": Format("audio/wav", "wav", "pcm_s16le"),
     "mp3": Format("audio/mpeg", "mp3", "libmp3lame", "fltp", bit_rate=96_000),
@@ -37,9 +37,9 @@ FORMATS = {
     "pcm16": Format("audio/pcm", "s16le", "pcm_s16le"),
 }
 ALIASES = {"pcm": "pcm16"}
-# No tags that name the encoder: the same samples are the same bytes, and a WAV header has its usual 44.
+# No encoder tags: the same samples give the same bytes, and a WAV header has the usual 44.
 OPTIONS = {"fflags": "bitexact"}
-# A piece leaves as soon as it is encoded; a page of Ogg after 100 ms, not after a second.
+# Flush each packet at once, and an Ogg page every 100 ms instead of every second.
 STREAMED = OPTIONS | {"flush_packets": "1"}
 STREAMED_OGG = STREAMED | {"page_duration": "100000"}
 
@@ -51,10 +51,15 @@ class EncodedAudio:
 
 
 def encode_audio(samples: np.ndarray, format: str) -> EncodedAudio:
-    """Encode float32 samples (N,) at 24 kHz; beyond ±1 they are clipped.
+    """Encode samples as a file.
 
-    wav and flac are 16-bit, pcm16 (or pcm) is raw little-endian, opus is in Ogg, aac in ADTS.
-    Raises InvalidRequest (unsupported_format).
+    Args:
+        samples: float32 (N,) at 24 kHz, clipped to ±1.
+        format: "wav", "flac" (16-bit), "mp3", "opus" (in Ogg), "aac" (in ADTS), "pcm16" or "pcm" (raw,
+            little-endian).
+
+    Raises:
+        InvalidRequest: unsupported_format.
     """
     output, known = BytesIO(), format_named(format)
     encoder = Encoder(output, known, OPTIONS)
@@ -64,10 +69,18 @@ def encode_audio(samples: np.ndarray, format: str) -> EncodedAudio:
 
 
 def encode_pieces(pieces: Iterable[np.ndarray], format: str) -> Iterator[bytes]:
-    """Encode samples as they come; the bytes joined are the file, as of `encode_audio` but for its header.
+    """Encode a stream of samples chunk by chunk.
 
-    That can't say how long the file will be: WAV has 0xFFFFFFFF there, as FFmpeg writes and players
-    expect of live sound, FLAC zero, and MP3 no header of its own.
+    The joined bytes are the file that `encode_audio` returns, except for a header that can't state the
+    length: WAV has 0xFFFFFFFF there, which players accept for live audio, FLAC has zero, and MP3 has no Xing
+    header.
+
+    Args:
+        pieces: float32 samples (n,) at 24 kHz.
+        format: see `encode_audio`.
+
+    Raises:
+        InvalidRequest: unsupported_format.
     """
     output, known = Pipe(), format_named(format)
     encoder = Encoder(output, known, STREAMED_OGG if known.container == "ogg" else STREAMED)
@@ -81,7 +94,7 @@ def encode_pieces(pieces: Iterable[np.ndarray], format: str) -> Iterator[bytes]:
 
 
 def format_named(name: str) -> Format:
-    """The format of this name; InvalidRequest (unsupported_format) where there is none."""
+    """Return the format of this name. Raises InvalidRequest (unsupported_format)."""
     known = FORMATS.get(ALIASES.get(name, name))
     if known is None:
         message = f"Unknown audio format {name!r}; choose one of {', '.join(FORMATS)}."
@@ -90,7 +103,7 @@ def format_named(name: str) -> Format:
 
 
 class Encoder:
-    """Writes samples (n,) at 24 kHz to an output; its header is set right at the end where that can seek."""
+    """Writes samples (n,) at 24 kHz to an output; completes the file's header if the output is seekable."""
 
     def __init__(self, output: BinaryIO | RawIOBase, format: Format, options: dict[str, str]) -> None:
         self._format = format
@@ -109,7 +122,7 @@ class Encoder:
         self._written = 0
 
     def write(self, samples: np.ndarray) -> None:
-        """In blocks, so that no second whole of the samples is made."""
+        """Encode samples (n,), in blocks to bound memory."""
         for start in range(0, len(samples), BLOCK):
             self._write(samples[start : start + BLOCK])
 
@@ -124,7 +137,7 @@ class Encoder:
             self._held = self._held[size:]
 
     def close(self) -> None:
-        """Write what is still held, and the end of the file."""
+        """Encode what is left and finish the file."""
         self._write(np.empty(0, np.float32), last=True)
         self._container.mux(self._stream.encode(None))
         self._container.close()
@@ -140,7 +153,7 @@ class Encoder:
 
 
 class FlacRecorder:
-    """Samples (n,) at 24 kHz that become a FLAC file as they come."""
+    """Encodes samples (n,) at 24 kHz to FLAC as they arrive."""
 
     def __init__(self) -> None:
         self._output = BytesIO()
@@ -150,13 +163,13 @@ class FlacRecorder:
         self._encoder.write(samples)
 
     def close(self) -> bytes:
-        """The file, when all is written."""
+        """Finish the file and return it."""
         self._encoder.close()
         return self._output.getvalue()
 
 
 class Pipe(RawIOBase):
-    """An output that can't seek; what was written since the last time is there to take."""
+    """A non-seekable output; `take` returns what was written since the last call."""
 
     def __init__(self) -> None:
         self._written = bytearray()

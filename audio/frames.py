@@ -1,4 +1,4 @@
-"""The shape of all speech in this project: 24 kHz mono samples, and 25 codec frames of 8 codes a second."""
+"""Format of all speech in this project: mono at 24 kHz, and 25 codec frames of 8 codes per second."""
 
 SAMPLE_RATE = 24_000  # Hz
 FRAME_RATE = 25  # codec frames per second

@@ -1,6 +1,6 @@
-"""The loudness of a recording as people hear it: ITU-R BS.1770-4, its integrated loudness and true peak.
+"""Loudness by ITU-R BS.1770-4: integrated loudness and true peak.
 
-Written here since FFmpeg's own meter reports through its log, which all threads of the process share.
+FFmpeg's own meter reports through its log, which all threads of the process share.
 """
 
 import numpy as np
@@ -16,18 +16,18 @@ BLOCK_SECONDS, STEP_SECONDS = 0.4, 0.1
 ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0
 OFFSET_DB = -0.691
 OVERSAMPLED = 4
-# The head's shelf and the high-pass of the K-weighting, by frequency in Hz, gain in dB and quality, since the
-# standard's coefficients hold at 48 kHz only (Brecht De Man, "Evaluation of implementations of the EBU R128
-# loudness measurement", 2018).
+# The K-weighting's shelf and high-pass filters as frequency in Hz, gain in dB and Q, because the standard's
+# coefficients hold for 48 kHz only (Brecht De Man, "Evaluation of implementations of the EBU R128 loudness
+# measurement", 2018).
 SHELF_HZ, SHELF_DB, SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
 PASS_HZ, PASS_Q = 38.13547087602444, 0.5003270373238773
-RINGING_SECONDS = 1.0  # behind which the filters are silent
+RINGING_SECONDS = 1.0  # after which the filters' impulse responses have decayed
 
 
 def at_usual_loudness(samples: np.ndarray) -> np.ndarray:
-    """Bring float32 samples (N,) at 24 kHz to -20 LUFS by one gain, less where a peak would pass -1 dB.
+    """Scale float32 samples (N,) at 24 kHz to -20 LUFS, or less if the true peak would exceed -1 dBFS.
 
-    One gain leaves the voice's own dynamics alone. What is too short or too quiet to measure stays as it is.
+    A single gain keeps the voice's dynamics. Audio too short or too quiet to measure is returned unchanged.
     """
     loudness, peak = measured(samples)
     if not np.isfinite([loudness, peak]).all():
@@ -37,12 +37,12 @@ def at_usual_loudness(samples: np.ndarray) -> np.ndarray:
 
 
 def measured(samples: np.ndarray) -> tuple[float, float]:
-    """Integrated loudness in LUFS and true peak in dB of full scale; -inf where there is none."""
+    """Return integrated loudness in LUFS and true peak in dBFS; -inf if it can't be measured."""
     return integrated_loudness(samples), true_peak(samples)
 
 
 def integrated_loudness(samples: np.ndarray) -> float:
-    """LUFS of mono samples (N,) at 24 kHz: the mean power of the blocks of 0.4 s that both gates let pass."""
+    """Return the LUFS of mono samples (N,) at 24 kHz: the mean power of 0.4 s blocks that pass both gates."""
     block, step = int(BLOCK_SECONDS * SAMPLE_RATE), int(STEP_SECONDS * SAMPLE_RATE)
     if len(samples) < block:
         return -np.inf
@@ -56,7 +56,7 @@ def integrated_loudness(samples: np.ndarray) -> float:
 
 
 def true_peak(samples: np.ndarray) -> float:
-    """The highest peak between the samples too, in dB of full scale."""
+    """Return the peak in dBFS, including peaks between samples."""
     if not len(samples):
         return -np.inf
     peak = float(np.abs(soxr.resample(samples, SAMPLE_RATE, OVERSAMPLED * SAMPLE_RATE)).max(initial=0))
@@ -64,10 +64,9 @@ def true_peak(samples: np.ndarray) -> float:
 
 
 def k_weighted(samples: np.ndarray) -> np.ndarray:
-    """The samples as the head and the ear weigh them, float64 (N,).
+    """Apply the K-weighting; float64 (N,).
 
-    Two filters of second order, applied as their response to the spectrum: the sound is followed by silence,
-    in which what they ring dies away.
+    Both second-order filters are applied as their frequency response; zero padding holds their ringing.
     """
     length = len(samples) + int(RINGING_SECONDS * SAMPLE_RATE)
     size = 1 << (length - 1).bit_length()
@@ -76,7 +75,7 @@ def k_weighted(samples: np.ndarray) -> np.ndarray:
 
 
 def _response(size: int) -> np.ndarray:
-    """The K-weighting at the frequencies of a spectrum of this size, complex (size // 2 + 1,)."""
+    """Return the K-weighting's frequency response, complex (size // 2 + 1,)."""
     z = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
     k = np.tan(np.pi * SHELF_HZ / SAMPLE_RATE)
     high = 10 ** (SHELF_DB / 20)

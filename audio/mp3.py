@@ -1,17 +1,17 @@
-"""What an MP3 says of itself: the length of its frames, how many there are, and the tags behind them."""
+"""MP3 headers and tags: frame length, number of frames, tags after the last frame."""
 
 import struct
 
 MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 MPEG1_RATES = (44_100, 48_000, 32_000)
-DIVISORS = {3: 1, 2: 2, 0: 4}  # version bits → of the sample rate: MPEG 1, 2 and 2.5
+DIVISORS = {3: 1, 2: 2, 0: 4}  # version bits → divisor of the sample rate: MPEG 1, 2 and 2.5
 ID3V1_BYTES, APE_BYTES = 128, 32
 MAX_TAGS = 8
 
 
 def frame_bytes(packet: bytes) -> int:
-    """The length in bytes that a Layer III frame header gives for its frame; 0 where it is none."""
+    """Return the frame length in bytes by its Layer III header; 0 if it isn't one."""
     if len(packet) < 4 or packet[0] != 0xFF or packet[1] & 0xE6 != 0xE2:
         return 0
     version, bitrate, rate = packet[1] >> 3 & 3, packet[2] >> 4, packet[2] >> 2 & 3
@@ -23,9 +23,9 @@ def frame_bytes(packet: bytes) -> int:
 
 
 def declared_seconds(data: bytes) -> float | None:
-    """The length by the frame count of a Xing, Info or VBRI header; None where there is none.
+    """Return the duration by the frame count of a Xing, Info or VBRI header; None if there is none.
 
-    FFmpeg reads it too, but drops it for an estimate where the file is longer than its frames, as by a tag.
+    FFmpeg reads it too, but replaces it by an estimate if the file is longer than its frames, e.g. by a tag.
     """
     start = _behind_id3v2(data)
     head = data[start : start + 192]
@@ -47,7 +47,7 @@ def _frame_count(head: bytes) -> int | None:
 
 
 def without_end_tags(data: bytes) -> bytes:
-    """An MP3 or AAC without the tags behind its last frame: ID3v1, Lyrics3 and APEv2, in any order."""
+    """Strip tags (ID3v1, Lyrics3, APEv2) after the last frame of an MP3 or AAC file."""
     if not (data[:3] == b"ID3" or (data[:1] == b"\xff" and len(data) > 1 and data[1] & 0xE0 == 0xE0)):
         return data
     end = len(data)
@@ -60,7 +60,7 @@ def without_end_tags(data: bytes) -> bytes:
 
 
 def _start_of_tag(data: bytes, end: int) -> int | None:
-    """Where the tag begins that ends here, if one does."""
+    """Return the start of the tag that ends at `end`; None if there is none."""
     if end >= ID3V1_BYTES and data[end - ID3V1_BYTES : end - ID3V1_BYTES + 3] == b"TAG":
         return end - ID3V1_BYTES
     if end >= APE_BYTES and data[end - APE_BYTES : end - APE_BYTES + 8] == b"APETAGEX":

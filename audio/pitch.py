@@ -1,4 +1,4 @@
-"""Pitch of speech, by Boersma's window-corrected autocorrelation and a path of least cost.
+"""Pitch tracking by Boersma's window-corrected autocorrelation and dynamic programming.
 
 P. Boersma, "Accurate short-term analysis of the fundamental frequency …", IFA Proceedings 17, 1993.
 """
@@ -14,7 +14,7 @@ VOICING_THRESHOLD, SILENCE_THRESHOLD = 0.45, 0.03
 
 
 def autocorrelation(frames: np.ndarray, window: np.ndarray, size: int) -> np.ndarray:
-    """Normalised autocorrelation of windowed frames (F, N), corrected for the window; (F, size // 2)."""
+    """Return the normalised, window-corrected autocorrelation (F, size // 2) of frames (F, N)."""
     power = np.abs(np.fft.rfft((frames - frames.mean(1, keepdims=True)) * window, size)) ** 2
     correlation = np.fft.irfft(power, size)[:, : size // 2]
     of_window = np.fft.irfft(np.abs(np.fft.rfft(window, size)) ** 2, size)[: size // 2]
@@ -22,7 +22,7 @@ def autocorrelation(frames: np.ndarray, window: np.ndarray, size: int) -> np.nda
 
 
 def candidates(correlation: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """The strongest peaks of each frame: frequencies in Hz and strengths, each (F, CANDIDATES)."""
+    """Return the strongest peaks of each frame: frequencies in Hz and strengths, each (F, CANDIDATES)."""
     low, high = int(sample_rate / CEILING), int(sample_rate / FLOOR)
     left, middle, right = (correlation[:, low + shift : high + shift] for shift in (-1, 0, 1))
     curvature = np.minimum(left - 2 * middle + right, -1e-9)
@@ -36,7 +36,7 @@ def candidates(correlation: np.ndarray, sample_rate: int) -> tuple[np.ndarray, n
 
 
 def best_path(frequency: np.ndarray, strength: np.ndarray, unvoiced: np.ndarray) -> np.ndarray:
-    """The pitch path (F,) in Hz, 0 where unvoiced, by dynamic programming over candidates and silence."""
+    """Return the lowest-cost pitch path (F,) in Hz, 0 where unvoiced (Viterbi)."""
     octave = np.log2(frequency)
     jump = JUMP_COST * np.abs(octave[:-1, :, None] - octave[1:, None, :])
     scores = np.concatenate([unvoiced[:, None], strength], axis=1)
@@ -57,7 +57,7 @@ def best_path(frequency: np.ndarray, strength: np.ndarray, unvoiced: np.ndarray)
 
 
 def track(frames: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Pitch in Hz of frames (F, N) that lie 10 ms apart, 0 where unvoiced; N spans at least 2.4 periods."""
+    """Return the pitch in Hz of frames (F, N) 10 ms apart, 0 where unvoiced. N spans at least 2.4 periods."""
     if not len(frames):
         return np.zeros(0)
     window = np.hanning(frames.shape[1] + 2)[1:-1]
@@ -70,21 +70,21 @@ def track(frames: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def pitch_track(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """The fundamental frequency in Hz of each frame, one per 10 ms; NaN where the frame is not voiced."""
+    """Return the fundamental frequency in Hz of each 10 ms frame, NaN where unvoiced."""
     frames = overlapping_frames(samples, sample_rate)
     pitches = track(frames, sample_rate)
     return np.where(pitches > 0, pitches, np.nan)
 
 
 def median_pitch(samples: np.ndarray, sample_rate: int) -> float | None:
-    """The median fundamental frequency in Hz of the voiced frames of mono samples (N,); None without any."""
+    """Return the median pitch in Hz of the voiced frames of mono samples (N,); None if none is voiced."""
     pitches = pitch_track(samples, sample_rate)
     voiced = pitches[~np.isnan(pitches)]
     return float(np.median(voiced)) if len(voiced) else None
 
 
 def overlapping_frames(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Frames of 43 ms (F, N), one each 10 ms, as long as they are whole."""
+    """Return all complete frames of 43 ms (F, N), one every 10 ms."""
     width, step = round(WINDOW_SECONDS * sample_rate), int(STEP_SECONDS * sample_rate)
     if len(samples) < width:
         return np.zeros((0, width))

@@ -1,7 +1,6 @@
-"""The dead sound that a model may leave behind a text: held back while it comes, and dropped.
+"""Trailing silence of generated speech: held back while streaming, and dropped.
 
-Quiet is judged in steps of 10 ms from the beginning, so that it makes no difference in which pieces the sound
-comes.
+Silence is judged in 10 ms steps from the start, so chunking doesn't change the result.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,17 +10,19 @@ import numpy as np
 from audio.activity import STEP
 from audio.frames import SAMPLE_RATE
 
-QUIET_DB = -50.0  # of full scale; speech stands at -30 to -10
-KEPT = int(0.3 * SAMPLE_RATE)  # behind the last sound
-DEAD = 3 * SAMPLE_RATE  # of quiet, after which nobody waits for more
-FADE = SAMPLE_RATE // 100  # at the beginning, where a wave may start anywhere
-UNIT = SAMPLE_RATE // 25  # samples are kept by the codecs' frames
+QUIET_DB = -50.0  # dBFS; speech is at -30 to -10
+KEPT = int(0.3 * SAMPLE_RATE)  # silence kept after the last sound
+DEAD = 3 * SAMPLE_RATE  # silence after which no more speech is expected
+FADE = SAMPLE_RATE // 100  # fade-in, since generated audio may start at any amplitude
+UNIT = SAMPLE_RATE // 25  # output is cut at codec frames
 
 
 class Sounding:
-    """Finds the sound in samples float32 (n,) at 24 kHz that come piece by piece.
+    """Finds sound in a stream of float32 samples (n,) at 24 kHz.
 
-    position: samples that were judged. end: of the last sound.
+    Attributes:
+        position: samples analysed.
+        end: the end of the last sound, in samples.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class Sounding:
         self._held = np.zeros(0, np.float32)
 
     def push(self, samples: np.ndarray) -> list[int]:
-        """Where the steps with sound among those that are whole now begin."""
+        """Add samples; return the starts of the newly completed 10 ms steps that contain sound."""
         held = np.concatenate([self._held, samples])
         steps = held[: len(held) // STEP * STEP].reshape(-1, STEP)
         self._held = held[steps.size :].copy()
@@ -41,15 +42,17 @@ class Sounding:
 
 
 class DeadSound:
-    """Tells when it has been quiet for 3 s."""
+    """Detects 3 s of silence in a stream."""
 
     def __init__(self) -> None:
         self._sounding = Sounding()
 
     def push(self, samples: np.ndarray, since: int) -> int | None:
-        """The sample at which it has been quiet for 3 s, counted from the beginning; None where it wasn't.
+        """Add samples; return the sample at which 3 s of silence are reached, or None.
 
-        since: quiet before this sample doesn't count.
+        Args:
+            samples: float32 (n,) at 24 kHz.
+            since: silence before this sample doesn't count.
         """
         end = self._sounding.end
         for start in [*self._sounding.push(samples), self._sounding.position]:
@@ -61,15 +64,15 @@ class DeadSound:
 
     @property
     def sounding(self) -> int:
-        """Samples up to the end of the last sound."""
+        """The end of the last sound, in samples."""
         return self._sounding.end
 
 
 def without_quiet_end(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The samples but for the quiet at their end, of which 0.3 s stay.
+    """Yield the samples without the silence at their end, of which 0.3 s are kept.
 
-    A quiet stretch is held back from its 0.3 s on, and follows if there is sound behind it. All is kept in
-    whole frames of 40 ms where it comes in such.
+    Silence beyond 0.3 s is held back until sound follows. If the input comes in whole 40 ms frames, so does
+    the output.
     """
     sounding, held, given, came = Sounding(), np.zeros(0, np.float32), 0, 0
     for samples in pieces:
@@ -80,18 +83,18 @@ def without_quiet_end(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         if count:
             yield held[:count]
         held, given = held[count:].copy(), given + count
-    # The last samples of a stretch may not fill a step: they are kept if they belong to its last sound.
+    # The last samples may not fill a 10 ms step: they are kept if they belong to the last sound.
     if len(held) and came - sounding.position and came - sounding.end <= KEPT:
         yield held
 
 
 def _frames(samples: int) -> int:
-    """So many samples, rounded up to whole frames."""
+    """Round a number of samples up to whole frames."""
     return -(-samples // UNIT) * UNIT
 
 
 def faded(samples: np.ndarray, before: int) -> np.ndarray:
-    """Samples of a stretch, of which so many came `before`: its first 10 ms fade in."""
+    """Fade in the first 10 ms of a stream; `before` is the number of samples that preceded these."""
     count = min(max(FADE - before, 0), len(samples))
     if not count:
         return samples

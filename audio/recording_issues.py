@@ -1,6 +1,6 @@
-"""What a listener would find wrong with a recording of a voice: clipping, hum, a second voice.
+"""Problems of a voice recording: clipping, hum, a second voice.
 
-Each finding rests on one plain measure, told in its docstring with what it can't notice.
+Each check uses one simple measure; its docstring says what it can't detect.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ CLIPPED_NEAR_TOP = 0.95
 HUM_HZ = (50, 60)
 HUM_RATE = 2_000
 HUM_WINDOW_SECONDS = 0.4
-HUM_SIDES = (6, 16)  # Hz to each side between which a tone is compared
+HUM_SIDES = (6, 16)  # a tone is compared with what lies this many Hz to either side
 QUIETEST = 0.05
 HUM_ABOVE_DB = 14.0
 HUM_BELOW_SPEECH_DB = 50.0
@@ -32,17 +32,17 @@ SECOND_VOICE_SHARE = 0.2
 
 @dataclass(frozen=True)
 class RecordingIssue:
-    """Something to know about a recording: a name that programs can tell apart, and words for people."""
+    """A problem of a recording: a machine-readable name and a message for people."""
 
     name: str
     message: str
 
 
 def clipped_share(samples: np.ndarray, loud_frames: np.ndarray) -> np.ndarray:
-    """Of each 10 ms, the share of samples that stand within 5 % of the recording's own ceiling.
+    """Return, for each 10 ms, the share of samples within 5 % of the recording's own ceiling.
 
-    The ceiling is the level that one of 1000 samples of the loud frames passes: natural speech comes near it
-    as seldom, clipped speech stays there. So clipping is seen below full scale and after an MP3 too.
+    The ceiling is the 99.9th percentile of the magnitudes in loud frames. Natural speech rarely comes near
+    it, clipped speech stays there. This also detects clipping below full scale or followed by MP3 encoding.
     """
     frames = len(loud_frames)
     magnitudes = np.abs(samples[: frames * STEP]).reshape(frames, -1)
@@ -51,7 +51,7 @@ def clipped_share(samples: np.ndarray, loud_frames: np.ndarray) -> np.ndarray:
 
 
 def pitches_of(samples: np.ndarray, frames: int) -> np.ndarray:
-    """The pitch in Hz of each 10 ms frame, NaN where it is not voiced; in pieces, for memory's sake."""
+    """Return the pitch in Hz of each 10 ms frame, NaN where unvoiced; computed in chunks to bound memory."""
     slow = soxr.resample(samples, SAMPLE_RATE, PITCH_RATE)
     width = round(WINDOW_SECONDS * PITCH_RATE)
     step = PITCH_RATE // STEPS_PER_SECOND
@@ -66,15 +66,19 @@ def pitches_of(samples: np.ndarray, frames: int) -> np.ndarray:
 
 
 def hum_of(samples: np.ndarray, loud: float) -> int | None:
-    """The frequency (50 or 60 Hz) of mains hum that can be heard under speech of this level in dB, if any.
+    """Return the frequency (50 or 60 Hz) of audible mains hum, or None.
 
-    Hum stays while speech comes and goes: in the quietest moments, two of the tones f, 2f and 3f stand 14 dB
-    above their neighbourhood, and the stronger is no more than 50 dB below the speech.
+    Hum is constant while speech pauses. In the quietest moments, two of the tones f, 2f and 3f must rise 14
+    dB above their neighbourhood, and the stronger must be at most 50 dB below the speech.
+
+    Args:
+        samples: mono float32 (N,) at 24 kHz.
+        loud: the level of the speech in dB.
     """
     slow = soxr.resample(samples, SAMPLE_RATE, HUM_RATE)
     window = np.hanning(int(HUM_WINDOW_SECONDS * HUM_RATE))
     frames = np.lib.stride_tricks.sliding_window_view(slow, len(window))[:: len(window) // 4]
-    # A second of zeros behind each window makes the bins 1 Hz wide; a sine of amplitude A gives A²/2.
+    # Zero padding to 1 s makes the bins 1 Hz wide; a sine of amplitude A gives A²/2.
     power = 2 * np.abs(np.fft.rfft(frames * window, HUM_RATE)) ** 2 / window.sum() ** 2
     levels = 10 * np.log10(np.maximum(np.quantile(power, QUIETEST, axis=0), 1e-14))
     for frequency in HUM_HZ:
@@ -86,7 +90,7 @@ def hum_of(samples: np.ndarray, loud: float) -> int | None:
 
 
 def tone_in(levels: np.ndarray, frequency: int) -> tuple[float, float]:
-    """The level of a tone in a spectrum of 1 Hz bins, in dB, and how far it stands above both sides."""
+    """Return a tone's level in dB in a spectrum of 1 Hz bins, and how far it rises above both sides."""
     near, far = HUM_SIDES
     below = levels[frequency - far : frequency - near]
     above = levels[frequency + near + 1 : frequency + far + 1]
@@ -95,10 +99,14 @@ def tone_in(levels: np.ndarray, frequency: int) -> tuple[float, float]:
 
 
 def second_voice(medians: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Which phrases, of these median pitches in Hz, a second voice speaks; none if there is no second voice.
+    """Return which phrases a second voice speaks; all False if there is none.
 
-    The phrases fall into two groups of pitch, six semitones and three deviations apart, and the smaller has a
-    fifth of the time. Two people of like pitch are not noticed.
+    Phrases are split into two groups by pitch, which must be six semitones and three standard deviations
+    apart; the smaller group has at least a fifth of the time. Two voices of similar pitch are not detected.
+
+    Args:
+        medians: median pitch of each phrase in Hz, NaN if unvoiced.
+        seconds: length of each phrase.
     """
     semitones, known = 12 * np.log2(medians), ~np.isnan(medians)
     widest, second = 0.0, np.zeros(len(medians), bool)

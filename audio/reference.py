@@ -1,4 +1,4 @@
-"""Make a decoded recording fit to be a voice reference: check it, trim it, and bring it to a sane level."""
+"""Prepare a decoded recording as a voice reference: check it, trim it, normalise its level."""
 
 from dataclasses import dataclass, replace
 
@@ -11,10 +11,10 @@ from errors import InvalidAudio
 
 MIN_SECONDS = 1.0
 MIN_SOUND_SECONDS = 0.5
-MAX_SECONDS = 30.0  # that any model reads; for what a model follows see VoiceCloner.max_reference_seconds
-EARLIEST_CUT = 0.5  # of the longest: a pause before it costs more than a cut behind it
+MAX_SECONDS = 30.0  # for any model; VoiceCloner.max_reference_seconds is the loaded model's
+EARLIEST_CUT = 0.5  # share of the maximum; cutting at an earlier pause would lose too much
 SILENCE_DB = -60.0
-# Voices gave half of their time or more, sounds that are none 0.06 s at most (bench/LOG.md).
+# Measured: in voice recordings at least half of the time is speech, in others at most 0.06 s (bench/LOG.md).
 MIN_VOICE_SECONDS = 0.3
 
 KEPT_BEFORE = SAMPLE_RATE // 10
@@ -28,11 +28,13 @@ MAX_PEAK = 0.98
 
 @dataclass(frozen=True)
 class PreparedReference:
-    """Samples ready for the codec, and where in the recording they stood.
+    """Samples ready for the codec, and their place in the recording.
 
-    samples: float32 mono 24 kHz, a multiple of 960 samples, 1 s to the longest asked for.
-    start_seconds, end_seconds: the used part of the recording.
-    trimmed: whether speech was left out because the recording was longer than that.
+    Attributes:
+        samples: float32 mono 24 kHz, 1 s to the requested maximum, a multiple of 960 samples.
+        start_seconds, end_seconds: the used part of the recording.
+        source_seconds: the recording's duration.
+        trimmed: whether speech was left out because the recording was longer than the maximum.
     """
 
     samples: np.ndarray
@@ -45,15 +47,22 @@ class PreparedReference:
 def prepare_reference(
     samples: np.ndarray, max_seconds: float = MAX_SECONDS, check_voice: bool = True
 ) -> PreparedReference:
-    """Check and prepare mono float32 samples (N,) at 24 kHz.
+    """Check and prepare a recording for the codec.
 
-    Silence before and after the speech goes; more than max_seconds are cut at the best pause in the second
-    half of them. Where nobody speaks in that part, it begins where somebody does.
-    Raises InvalidAudio: audio_too_short, audio_silent, audio_no_speech, audio_not_finite.
+    Silence before and after the speech is removed. A longer recording is cut at the best pause in the second
+    half of `max_seconds`. If that part has no speech, the reference starts where speech does.
+
+    Args:
+        samples: mono float32 (N,) at 24 kHz.
+        max_seconds: maximum length of the result.
+        check_voice: reject recordings without a voice.
+
+    Raises:
+        InvalidAudio: audio_too_short, audio_silent, audio_no_speech or audio_not_finite.
     """
     seconds = len(samples) / SAMPLE_RATE
     if not np.isfinite(samples).all():
-        raise InvalidAudio("The reference audio holds NaN or infinite samples.", code="audio_not_finite")
+        raise InvalidAudio("The reference audio has NaN or infinite samples.", code="audio_not_finite")
     if seconds < MIN_SECONDS:
         raise too_short(f"The reference audio is {seconds:.2f} s long")
     levels = speech_levels(samples)
@@ -72,7 +81,7 @@ def prepare_reference(
 
 
 def _later(samples: np.ndarray, start: int, max_seconds: float) -> PreparedReference:
-    """The reference that begins at this sample, in times of the whole recording."""
+    """Prepare the reference from sample `start` on; times refer to the whole recording."""
     start = max(start - KEPT_BEFORE, 0)
     found, offset = prepare_reference(samples[start:], max_seconds), start / SAMPLE_RATE
     return replace(
@@ -85,7 +94,7 @@ def _later(samples: np.ndarray, start: int, max_seconds: float) -> PreparedRefer
 
 
 def voice_onset(samples: np.ndarray) -> int | None:
-    """The sample from which somebody speaks for a third of a second at least, None where nobody does."""
+    """Return the sample where at least 0.3 s of speech within one second begin; None if there is none."""
     if len(samples) < MIN_SECONDS * SAMPLE_RATE:
         return None
     spoken = speech_probabilities(samples, SAMPLE_RATE) > SPOKEN
@@ -96,7 +105,7 @@ def voice_onset(samples: np.ndarray) -> int | None:
 
 
 def used_part(levels: np.ndarray, loud: float, length: int, max_seconds: float) -> tuple[int, int, bool]:
-    """Which samples to use, whole codec frames and at least 1 s of them; and whether speech is left out."""
+    """Return start and end of the part to use (whole codec frames, at least 1 s), and if it is trimmed."""
     threshold = max(loud - SPEECH_RANGE_DB, SILENCE_DB)
     first, last = sound_bounds(levels, threshold)
     if last - first < MIN_SOUND_SECONDS * SAMPLE_RATE:
@@ -111,7 +120,7 @@ def used_part(levels: np.ndarray, loud: float, length: int, max_seconds: float) 
 
 
 def pause_before_limit(levels: np.ndarray, threshold: float, start: int, max_seconds: float) -> int:
-    """A sample in the last pause of the second half of max_seconds, or in its quietest moment."""
+    """Return a sample in the last pause, or the quietest moment, of the second half of max_seconds."""
     width = int(PAUSE_SECONDS * STEPS_PER_SECOND)
     first = start // STEP + int(EARLIEST_CUT * max_seconds * STEPS_PER_SECOND)
     last = start // STEP + int(max_seconds * STEPS_PER_SECOND)
@@ -124,10 +133,9 @@ def pause_before_limit(levels: np.ndarray, threshold: float, start: int, max_sec
 
 
 def at_sane_level(samples: np.ndarray, loud: float) -> np.ndarray:
-    """Bring very quiet or very loud speech to the edge of the usual range; leave the rest as it was recorded.
+    """Bring very quiet or very loud speech to the edge of the usual range; leave the rest unchanged.
 
-    A recording whispered by its microphone would give a whispering answer, and the codec has heard little
-    of such levels; one gain for the whole clip changes nothing else of the voice.
+    A very quiet reference would give very quiet speech, and the codec has seen little audio of such levels.
     """
     gain = 10 ** ((min(max(loud, QUIETEST_SPEECH_DB), MAX_SPEECH_DB) - loud) / 20)
     peak = float(np.abs(samples).max())
@@ -135,7 +143,7 @@ def at_sane_level(samples: np.ndarray, loud: float) -> np.ndarray:
 
 
 def no_voice(where: str) -> InvalidAudio:
-    message = f"No voice is heard in {where}, only noise, tones or music; send someone speaking."
+    message = f"No voice was detected in {where}, only noise, tones or music; send someone speaking."
     return InvalidAudio(message, code="audio_no_speech")
 
 

@@ -1,7 +1,7 @@
-"""The best stretch of a long recording to make a voice of: speech of one voice, not clipped, of steady level.
+"""Select the best part of a long recording as a voice reference: clean speech of one voice at a steady level.
 
-The recording is cut into phrases at its pauses. Each phrase counts with its seconds, for or against; the
-stretch with the highest count, no longer than the model follows, is taken, whole phrases only.
+The recording is split into phrases at its pauses. Each phrase scores its length times its quality. The run
+of whole phrases with the highest score that fits the model's maximum is selected.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,30 +36,33 @@ from errors import InvalidAudio
 
 MIN_SECONDS = 2.0
 MIN_SPEECH_SECONDS = 1.0
-# A phrase stands out of the pauses around it; a quarter of a second parts two, a click is none.
+# A phrase is louder than the pauses around it. Pauses are at least 0.25 s, and sounds below 0.1 s are clicks.
 ABOVE_FLOOR_DB, BELOW_LOUD_DB = 8.0, 12.0
 PAUSE_FRAMES, CLICK_FRAMES = 25, 10
 
 CLIPPED, CLIPPED_BEYOND_USE = 0.01, 0.15
 OFF_LEVEL_DB = 8.0
-NO_VOICE = 0.3  # of a phrase's time: noise, tones and music between what is said
+NO_VOICE = 0.3  # share of speech in a phrase below which it is noise, tones or music
 NOISY_DB = 15.0
-STRAY_SECONDS = 1.7  # at the border of two speakers' phrases a window of the model belongs to both
-# What a second of a phrase counts, by its worst fault; pauses cost what they are longer than a second.
+STRAY_SECONDS = 1.7  # where speakers alternate, one window of the speaker model belongs to both
+# Score per second of a phrase, by its worst problem; a pause costs its time beyond one second.
 GOOD, UNFIT, CLIPPED_WORTH, OTHER_VOICE = 1.0, -0.5, -1.0, -2.0
 PAUSE_WORTH = -0.3
 
-# Phrases (P arrays of samples) → of each, the share (P,) that a second speaker says.
+# Phrases (P arrays of samples) → the share of each that a second speaker says (P,).
 SecondSpeaker = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class ReferenceSelection:
-    """Samples ready for the codec at a usual loudness (float32 mono 24 kHz), and whence they came.
+    """The selected part of a recording, at normal loudness, ready for the codec.
 
-    start_seconds, end_seconds: the used part of the recording, of source_seconds.
-    whole: whether all that is said in the recording is in that part.
-    findings: what a listener should know; empty for a good recording.
+    Attributes:
+        samples: float32 mono 24 kHz.
+        start_seconds, end_seconds: the used part of the recording.
+        source_seconds: the recording's duration.
+        whole: whether the part has all of the recording's speech.
+        findings: problems of the recording; empty for a good one.
     """
 
     samples: np.ndarray
@@ -72,9 +75,13 @@ class ReferenceSelection:
 
 @dataclass(frozen=True)
 class Phrases:
-    """The phrases of a recording, one per row.
+    """The phrases of a recording, one per row (P,).
 
-    first, end: frames of 10 ms; level in dB; clipped, spoken: shares; pitch: median in Hz, NaN if unvoiced.
+    Attributes:
+        first, end: 10 ms frames.
+        level: in dB.
+        clipped, spoken: shares of the phrase, 0 to 1.
+        pitch: median in Hz, NaN if unvoiced.
     """
 
     first: np.ndarray
@@ -94,15 +101,20 @@ def select_reference(
     second_speaker: SecondSpeaker | None = None,
     max_seconds: float = MAX_SECONDS,
 ) -> ReferenceSelection:
-    """Choose at most max_seconds of mono float32 samples (N,) at 24 kHz, at least 2 s; say what was found.
+    """Select the best part of a recording, and report the recording's problems.
 
-    Without second_speaker two voices are told by their pitch.
-    Raises InvalidAudio: audio_too_short, audio_silent, audio_not_finite, audio_no_speech, audio_clipped.
+    Args:
+        samples: mono float32 (N,) at 24 kHz, at least 2 s.
+        second_speaker: detects a second speaker; None compares pitches instead.
+        max_seconds: maximum length of the part.
+
+    Raises:
+        InvalidAudio: audio_too_short, audio_silent, audio_not_finite, audio_no_speech or audio_clipped.
     """
     seconds = len(samples) / SAMPLE_RATE
     if seconds < MIN_SECONDS:
         raise _too_short(f"The recording is {seconds:.2f} s long; at least {MIN_SECONDS:g} s are needed")
-    prepare_reference(samples)  # refuses what holds no sound or no voice at all
+    prepare_reference(samples)  # rejects silence and recordings without a voice
     levels = speech_levels(samples)
     loud = loudness_of(levels)
     phrases = phrases_of(samples, levels, loud)
@@ -140,9 +152,15 @@ def _findings(
     loud: float,
     hum: int | None,
 ) -> tuple[RecordingIssue, ...]:
-    """What is to be said of the chosen samples and phrases; InvalidAudio where they are of no use.
+    """Return the problems of the selected part. Raises InvalidAudio if it can't be used.
 
-    other: the share of each phrase that a second voice says. hum: in Hz.
+    Args:
+        samples: the selected samples.
+        phrases: all phrases.
+        chosen: which phrases are selected.
+        other: share of each phrase that a second voice says.
+        loud: the recording's loudness in dB.
+        hum: in Hz, None if there is none.
     """
     seconds = phrases.seconds[chosen]
     if seconds.sum() < MIN_SPEECH_SECONDS:
@@ -175,7 +193,7 @@ def _two_voices(both_used: bool) -> str:
 
 
 def phrases_of(samples: np.ndarray, levels: np.ndarray, loud: float) -> Phrases:
-    """Cut a recording, whose loudest frames have the level `loud`, into its phrases and measure each."""
+    """Split a recording, whose loudest frames have the level `loud`, into phrases and measure each."""
     floor = float(np.quantile(levels, 0.1))
     threshold = max(loud - SPEECH_RANGE_DB, min(floor + ABOVE_FLOOR_DB, loud - BELOW_LOUD_DB), SILENCE_DB)
     first, end = phrase_runs(levels >= threshold)
@@ -199,14 +217,14 @@ def phrases_of(samples: np.ndarray, levels: np.ndarray, loud: float) -> Phrases:
 
 
 def spoken_steps(samples: np.ndarray, steps: int) -> np.ndarray:
-    """Of each 10 ms, whether somebody speaks."""
+    """Return for each 10 ms whether it is speech."""
     probabilities = speech_probabilities(samples, SAMPLE_RATE)
     windows = (np.arange(steps) / STEPS_PER_SECOND / WINDOW_SECONDS).astype(int)
     return probabilities[np.minimum(windows, len(probabilities) - 1)] > SPOKEN
 
 
 def phrase_runs(loud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First and end frame of each run of loud frames; short pauses are bridged, clicks left out."""
+    """Return first and end frame of each run of loud frames, with short pauses bridged and clicks removed."""
     first, end = activity.runs(loud)
     apart = first[1:] - end[:-1] >= PAUSE_FRAMES
     first, end = first[np.concatenate([[True], apart])], end[np.concatenate([apart, [True]])]
@@ -215,7 +233,7 @@ def phrase_runs(loud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def worths(phrases: Phrases, other: np.ndarray) -> np.ndarray:
-    """What a second of each phrase counts."""
+    """Return the score per second of each phrase."""
     clipped = phrases.clipped > CLIPPED
     fit = (phrases.spoken >= NO_VOICE) & ~clipped & ~other
     judges = fit if fit.any() else np.ones_like(fit)
@@ -225,7 +243,7 @@ def worths(phrases: Phrases, other: np.ndarray) -> np.ndarray:
 
 
 def best_window(phrases: Phrases, worth: np.ndarray, max_seconds: float) -> tuple[int, int]:
-    """The first and last phrase of the best stretch of at most max_seconds, or of one longer phrase."""
+    """Return the first and last phrase of the best run within max_seconds, or of one longer phrase."""
     gaps = np.concatenate([[0.0], (phrases.first[1:] - phrases.end[:-1]) / STEPS_PER_SECOND])
     total = np.cumsum(worth * phrases.seconds)
     pauses = np.cumsum(np.maximum(gaps - 1, 0) * PAUSE_WORTH)

@@ -1,7 +1,6 @@
-"""What is wrong with speech that a model has made, as an ear would notice: silence, clipping, loops, length.
+"""Audible faults of generated speech: silence, clipping, loops, wrong length.
 
-Unlike a recording's findings, these are faults of the making: another try may well be without them. Whether
-the words are the right ones only a recogniser can tell.
+Another attempt may not have them. Whether the words are right, only a recogniser can tell.
 """
 
 import unicodedata
@@ -15,31 +14,31 @@ from audio.activity import LOUD_FRAMES, SPEECH_RANGE_DB, STEPS_PER_SECOND, loudn
 from audio.frames import SAMPLE_RATE
 from audio.speech_track import HOP, SpeechTrack
 
-# Speech stands at -30 to -10 dB; what never comes above -50 nobody would hear beside it.
+# Speech is at -30 to -10 dB; sound below -50 dB is inaudible beside it.
 INAUDIBLE_DB = -50.0
 MAX_PAUSE_SECONDS = 2.5  # readers pause up to a second between sentences, two between paragraphs
 
-CLIPPED_SHARE = 0.0005  # of all samples: half a millisecond in each second, heard as crackling
+CLIPPED_SHARE = 0.0005  # of all samples: 0.5 ms per second, audible as crackling
 
-# Nobody says more than 25 letters a second, and the slowest readers say 5; some silence is always added.
+# Letters per second: the fastest speakers reach 25, the slowest 5. Some silence is always added.
 MAX_SPEED, MIN_SPEED = 25.0, 5.0
 SPARE_SECONDS = 3.0
-# Letters that a character sounds like: digits are said as words, a Chinese or Japanese sign is a syllable.
+# Spoken length in letters: a digit is read as a word, a Chinese or Japanese character as a syllable.
 DIGIT_LETTERS, SIGN_LETTERS = 4, 3
 
 MAX_QUOTED = 60  # characters of a text in a message
 
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP
-MIN_LOOP, MAX_LOOP = 0.3, 6.0  # seconds of what is repeated
-REPEATED_SECONDS = 3.0  # how long it goes on after the first time: people repeat a word, not that long
+MIN_LOOP, MAX_LOOP = 0.3, 6.0  # length of the repeated part in seconds
+REPEATED_SECONDS = 3.0  # minimum length of all repetitions; people also repeat single words
 REPEATS = 2
-# Correlation of two spectrograms: different words are above this for a sixth of a second at most.
+# Correlation of spectrograms; different words exceed it for at most 0.17 s.
 ALIKE = 0.8
 
 
 @dataclass(frozen=True)
 class SpeechIssue:
-    """One thing wrong: its kind, where it is in seconds, and a sentence for people."""
+    """A fault of generated speech: its kind, start and end in seconds, and a message for people."""
 
     kind: Literal["silence", "clipping", "loop", "too_short", "too_long", "missing"]
     start: float
@@ -48,7 +47,7 @@ class SpeechIssue:
 
 
 def find_speech_issues(samples: np.ndarray, text: str) -> list[SpeechIssue]:
-    """What is wrong with mono float32 samples (N,) at 24 kHz that should say this text."""
+    """Return the faults of mono float32 samples (N,) at 24 kHz that should say `text`."""
     track = SpeechTrack()
     track.push(samples)
     track.close()
@@ -56,7 +55,7 @@ def find_speech_issues(samples: np.ndarray, text: str) -> list[SpeechIssue]:
 
 
 def speech_issues_in(track: SpeechTrack, text: str) -> list[SpeechIssue]:
-    """What is wrong with the sound that was taken down, which should say this text."""
+    """Return the faults of recorded speech that should say `text`; see find_speech_issues."""
     seconds = track.samples / SAMPLE_RATE
     if track.samples < SAMPLE_RATE // STEPS_PER_SECOND * LOUD_FRAMES * 2:
         return [SpeechIssue("too_short", 0.0, seconds, "There is hardly any sound.")]
@@ -69,7 +68,7 @@ def speech_issues_in(track: SpeechTrack, text: str) -> list[SpeechIssue]:
 
 
 def silences(levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
-    """Pauses that no reader makes. levels: of each 10 ms, in dB."""
+    """Yield pauses longer than 2.5 s; `levels` in dB, one per 10 ms."""
     for first, end in zip(*runs(levels <= loud - SPEECH_RANGE_DB), strict=True):
         start, seconds = int(first) / STEPS_PER_SECOND, int(end - first) / STEPS_PER_SECOND
         if seconds > MAX_PAUSE_SECONDS:
@@ -77,7 +76,7 @@ def silences(levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
 
 
 def clipping(track: SpeechTrack) -> Iterator[SpeechIssue]:
-    """Peaks cut flat at full scale."""
+    """Yield peaks that are cut flat at full scale."""
     share = track.flat / track.samples
     if share > CLIPPED_SHARE:
         start, end = track.first_flat / SAMPLE_RATE, track.last_flat / SAMPLE_RATE
@@ -85,7 +84,7 @@ def clipping(track: SpeechTrack) -> Iterator[SpeechIssue]:
 
 
 def wrong_length(seconds: float, text: str) -> Iterator[SpeechIssue]:
-    """Speech faster or slower than anyone's."""
+    """Yield an issue if the speech is faster or slower than people speak."""
     letters = sum(map(_letters, text))
     if seconds < letters / MAX_SPEED:
         yield SpeechIssue("too_short", 0.0, seconds, f"{seconds:.1f} s are too short for all of the text.")
@@ -94,7 +93,7 @@ def wrong_length(seconds: float, text: str) -> Iterator[SpeechIssue]:
 
 
 def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[SpeechIssue]:
-    """Which texts, each with the seconds where it begins and ends, are spoken too fast to be whole."""
+    """Yield an issue for each (text, start, end), in seconds, that is too short to have all of its text."""
     for text, start, end in texts:
         if end - start < sum(map(_letters, text)) / MAX_SPEED:
             yield SpeechIssue(
@@ -103,12 +102,12 @@ def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[SpeechIss
 
 
 def unheard(text: str, start: float, end: float) -> SpeechIssue:
-    """A sentence of which a recogniser heard next to nothing."""
+    """Return the issue of a sentence that the recogniser didn't find."""
     return SpeechIssue("missing", start, end, f"{excerpt(text)} was not heard.")
 
 
 def excerpt(text: str) -> str:
-    """A text in quotes, as much of it as a message holds."""
+    """Quote a text, shortened for a message."""
     line = " ".join(text.split())
     return f'"{line}"' if len(line) <= MAX_QUOTED else f'"{line[:MAX_QUOTED].rstrip()}…"'
 
@@ -122,9 +121,9 @@ def _letters(character: str) -> int:
 
 
 def loops(spectra: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[SpeechIssue]:
-    """The stretch that repeats itself longest, or a sound that is held, if either goes on for 3 s.
+    """Yield the longest repetition, or sustained sound, of at least 3 s.
 
-    Two moments are alike where their spectra, a third of a second around each, correlate.
+    Two moments match if their spectra correlate over 0.3 s around each.
     """
     sounding = levels[:: STEPS_PER_SECOND // FRAMES_PER_SECOND][: len(spectra)] > loud - SPEECH_RANGE_DB
     spectra = spectra[: len(sounding)]
@@ -140,11 +139,11 @@ def loops(spectra: np.ndarray, levels: np.ndarray, loud: float) -> Iterator[Spee
         start, length, lag = best
         seconds = lag / FRAMES_PER_SECOND
         begin, end = start / FRAMES_PER_SECOND, (start + length + lag) / FRAMES_PER_SECOND
-        yield SpeechIssue("loop", begin, end, f"The same {seconds:.1f} s come again and again.")
+        yield SpeechIssue("loop", begin, end, f"The same {seconds:.1f} s repeat over and over.")
 
 
 def alike(spectra: np.ndarray, energy: np.ndarray, sounding: np.ndarray, lag: int) -> np.ndarray:
-    """Which frames are like those `lag` later, judged over 0.3 s around each; silence is like nothing."""
+    """Return which frames match those `lag` frames later, judged over 0.3 s; silence never matches."""
     width = int(MIN_LOOP * FRAMES_PER_SECOND)
     if len(spectra) <= lag + width:
         return np.zeros(0, bool)
@@ -160,7 +159,7 @@ def alike(spectra: np.ndarray, energy: np.ndarray, sounding: np.ndarray, lag: in
 
 
 def longest_run(flags: np.ndarray) -> tuple[int, int]:
-    """Where the longest run of True begins, and its length."""
+    """Return the start and length of the longest run of True."""
     starts, ends = runs(flags)
     lengths = ends - starts
     longest = int(lengths.argmax()) if len(lengths) else 0

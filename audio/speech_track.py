@@ -1,7 +1,7 @@
-"""What a judge of speech needs of its sound, taken down piece by piece while it is spoken.
+"""What the checks of generated speech need, recorded while the speech is streamed.
 
-Five minutes of samples are 29 MB, and their spectra would take ten times as much in between; what is taken
-down here is 2 MB, and nothing is left to be worked out at once when the speech ends.
+Five minutes of samples are 29 MB, and their spectra ten times that while they are computed. This record is
+2 MB, and leaves little work for the end of the speech.
 """
 
 from itertools import pairwise
@@ -13,15 +13,17 @@ from audio.frames import SAMPLE_RATE
 
 HOP, WINDOW, BANDS = SAMPLE_RATE // 50, 1024, 24
 FULL_SCALE = 0.999
-CLIPPED_RUN = 3  # samples: a single peak that touches full scale is not flat
-BLOCK = 10 * SAMPLE_RATE  # samples worked on at once
+CLIPPED_RUN = 3  # samples; a single sample at full scale is not clipping
+BLOCK = 10 * SAMPLE_RATE  # samples processed at once
 
 
 class SpeechTrack:
-    """Push all samples, float32 (n,) at 24 kHz, then `close`; the pieces make no difference.
+    """Levels, spectra and clipping of a stream: `push` all samples, then `close`. Chunking has no effect.
 
-    samples:    how many there were.
-    flat:       where peaks are cut off at full scale: how many samples, the first and the end of the last.
+    Attributes:
+        samples: number of samples.
+        flat, first_flat, last_flat: number of samples in runs at full scale, the first one, and the end of
+            the last run.
     """
 
     def __init__(self) -> None:
@@ -29,26 +31,27 @@ class SpeechTrack:
         self.flat, self.first_flat, self.last_flat = 0, 0, 0
         self._meter = LevelMeter()
         self._spectra: list[np.ndarray] = []
-        self._held = np.empty(0, np.float32)  # from the first frame on that isn't whole yet
-        self._begun = 0  # the number of its first sample
+        self._held = np.empty(0, np.float32)  # samples from the first incomplete frame on
+        self._begun = 0  # index of the first of them
 
     def push(self, samples: np.ndarray) -> None:
+        """Add float32 samples (n,) at 24 kHz."""
         for start in range(0, len(samples), BLOCK):
             self._push(samples[start : start + BLOCK])
 
     def close(self) -> None:
-        """No samples follow: what needs no whole spectrum is taken of the rest."""
+        """Process the remaining samples, which don't fill a frame."""
         self._note_flat(self._held)
         self._held = np.empty(0, np.float32)
 
     @property
     def levels(self) -> np.ndarray:
-        """As of speech_levels."""
+        """See speech_levels."""
         return self._meter.levels
 
     @property
     def spectra(self) -> np.ndarray:
-        """As of log_spectra."""
+        """See log_spectra."""
         return np.concatenate([np.empty((0, BANDS), np.float32), *self._spectra])
 
     def _push(self, samples: np.ndarray) -> None:
@@ -65,7 +68,7 @@ class SpeechTrack:
         self._held = held
 
     def _note_flat(self, samples: np.ndarray) -> None:
-        """Count runs at full scale; samples: those where a run may begin, and CLIPPED_RUN - 1 more."""
+        """Count runs at full scale. `samples`: possible starts of runs, and CLIPPED_RUN - 1 more."""
         if len(samples) < CLIPPED_RUN:
             return
         full = np.abs(samples) >= FULL_SCALE
@@ -77,7 +80,7 @@ class SpeechTrack:
 
 
 def log_spectra(samples: np.ndarray) -> np.ndarray:
-    """The spectrum of each 20 ms in 24 mel bands up to 8 kHz, in dB (frames, 24)."""
+    """Return the spectrum in dB of each 20 ms, in 24 mel bands up to 8 kHz (frames, 24)."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
     power = np.square(np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32))))
     mels = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 1)

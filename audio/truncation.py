@@ -1,9 +1,9 @@
-"""Was a file cut off before its end?
+"""Detect files that were cut off.
 
-FFmpeg plays what is there, so a file cut in half would pass as a shorter one. Three witnesses tell: the
-container's own sizes (RIFF, ISO, Ogg, Matroska), a length declared in a header (FLAC, AIFF, AU, MP3 with a
-Xing header) and, where neither speaks, a last packet that does not decode. Lengths that are estimates, or
-placeholders of a live recording, are no promise: a healthy file of any format must pass.
+FFmpeg plays what is there, so half a file would pass as a shorter one. Three signs are used: the container's
+own sizes (RIFF, ISO, Ogg, Matroska), a duration declared in a header (FLAC, AIFF, AU, MP3 with a Xing
+header), and otherwise a last packet that doesn't decode. Estimated durations and a live recording's
+placeholders are ignored: an intact file of any format must pass.
 """
 
 import re
@@ -14,17 +14,17 @@ import av
 
 from audio import mp3
 
-# A size of at least 1 GiB is what live recorders write before they know it; no request is that large.
+# Live recorders write sizes of at least 1 GiB as placeholders; no request is that large.
 PLACEHOLDER = 2**30
 COMMENTS = re.compile(rb"LIST(....)INFO", re.DOTALL)
 DECLARED_LENGTH = {"flac", "aiff", "au"}
 ISO_BOXES = {b"moov", b"mdat", b"moof"}
-# Some encoders leave out the last bytes of the last frame; a file that was cut mostly misses more.
+# Some encoders omit the last bytes of the last frame; truncated files usually miss more.
 MISSING_BYTES = 3
 
 
 def ends_early(data: bytes) -> bool:
-    """Whether the container's own structure reaches beyond the bytes that are there."""
+    """Return whether the container's structure extends beyond the end of the data."""
     if data[:4] in (b"RIFF", b"RF64", b"RIFX") and comments_overrun(data):
         return True
     if data[:4] == b"RIFF" and data[8:12] in (b"WAVE", b"AVI "):
@@ -39,7 +39,7 @@ def ends_early(data: bytes) -> bool:
 
 
 def comments_overrun(data: bytes) -> bool:
-    """Whether a list of comments claims more than the file; FFmpeg would allocate it all before reading."""
+    """Return whether a comment list claims to be longer than the file; FFmpeg would allocate all of it."""
     return any(
         found.start() + 8 + int.from_bytes(found[1], "little") > len(data) + 512
         for found in COMMENTS.finditer(data)
@@ -47,7 +47,7 @@ def comments_overrun(data: bytes) -> bool:
 
 
 def riff_ends_early(data: bytes) -> bool:
-    """Whether the samples of WAV or AVI are cut; those recorded live are of unknown length."""
+    """Return whether the samples of a WAV or AVI are cut off; live recordings have no known length."""
     position = 12
     while position + 8 <= len(data):
         kind, size = struct.unpack_from("<4sI", data, position)
@@ -55,7 +55,7 @@ def riff_ends_early(data: bytes) -> bool:
         if samples and (size == 0 or size >= PLACEHOLDER):
             return False
         missing = position + 8 + size - len(data)
-        # Some writers count their header into the size: less than a hundredth is not a cut.
+        # Some writers include the header in the size: less than 1 % is not truncation.
         if samples and missing > max(512, size // 100):
             return True
         position += 8 + size + size % 2
@@ -63,7 +63,7 @@ def riff_ends_early(data: bytes) -> bool:
 
 
 def iso_ends_early(data: bytes) -> bool:
-    """Whether a box of MP4, M4A or MOV is cut, or the index (moov) never came."""
+    """Return whether a box of MP4, M4A or MOV is cut off, or the index (moov) is missing."""
     position, seen = 0, set()
     while position + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
@@ -79,7 +79,7 @@ def iso_ends_early(data: bytes) -> bool:
 
 
 def ogg_ends_early(data: bytes) -> bool:
-    """Whether the last page is cut. (A stream stopped between two pages, without an end mark, is whole.)"""
+    """Return whether the last page is cut off. Ending between pages, without an end mark, is valid."""
     page = data.rfind(b"OggS")
     if page + 27 > len(data):
         return True
@@ -88,7 +88,7 @@ def ogg_ends_early(data: bytes) -> bool:
 
 
 def matroska_ends_early(data: bytes) -> bool:
-    """Whether the segment of MKV or WebM has a known size and is cut."""
+    """Return whether the MKV or WebM segment has a known size and is cut off."""
     header, position = ebml_size(data, 4)
     segment = position + header
     if data[segment : segment + 4] != b"\x18\x53\x80\x67":
@@ -98,7 +98,7 @@ def matroska_ends_early(data: bytes) -> bool:
 
 
 def ebml_size(data: bytes, position: int) -> tuple[int, int]:
-    """Read an EBML variable-length size; returns it and the position behind it."""
+    """Read an EBML variable-length size; return it and the position after it."""
     first = data[position] if position < len(data) else 0
     length = 9 - first.bit_length()
     value = int.from_bytes(data[position : position + length], "big") & ((1 << (7 * length)) - 1)
@@ -107,7 +107,7 @@ def ebml_size(data: bytes, position: int) -> tuple[int, int]:
 
 @dataclass
 class Ending:
-    """What decoding showed of a stream's packets, the last one above all."""
+    """Statistics of a stream's packets, and its last packet."""
 
     container: av.container.InputContainer
     stream: av.AudioStream
@@ -120,7 +120,7 @@ class Ending:
     def note(self, packet: av.Packet, failed: bool) -> None:
         if not packet.size:
             return
-        # Raw PCM of unknown length always ends in a packet marked corrupt: it is shorter than asked for.
+        # Raw PCM of unknown length always ends in a short packet, which FFmpeg marks as corrupt.
         failed = failed or (packet.is_corrupt and not self.stream.codec_context.name.startswith("pcm_"))
         self.packets += 1
         self.failed_packets += failed
@@ -129,7 +129,7 @@ class Ending:
 
 
 def judge_ending(ending: Ending, data: bytes, decoded_seconds: float) -> bool:
-    """Whether the decoded sound falls short of what the file said, or broke off in the middle of a frame."""
+    """Return whether the audio is shorter than declared, or ends in the middle of a frame."""
     missing_bytes = mp3.frame_bytes(ending.last_packet) - len(ending.last_packet)
     whole_but_bytes = 0 < missing_bytes <= MISSING_BYTES and not ending.cut_off
     broken = not whole_but_bytes and (ending.last_failed or ending.cut_off or missing_bytes > 0)
@@ -141,7 +141,7 @@ def judge_ending(ending: Ending, data: bytes, decoded_seconds: float) -> bool:
 
 
 def promised_seconds(ending: Ending, data: bytes) -> float | None:
-    """The length that a header declares, or None where FFmpeg only estimates one from the bit rate."""
+    """Return the duration that a header declares; None if FFmpeg only estimates it from the bit rate."""
     name, duration = ending.container.format.name, ending.container.duration
     if name == "mp3":
         return mp3.declared_seconds(data)

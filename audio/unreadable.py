@@ -1,4 +1,4 @@
-"""What bytes are that no decoder reads, and what their sender can do about it."""
+"""Errors for files that can't be decoded, with advice for the sender."""
 
 from errors import InvalidAudio
 
@@ -8,15 +8,15 @@ FRAGMENT_BOXES = (b"styp", b"moof", b"sidx", b"mdat", b"emsg")
 TEXT = (b"{", b"[", b"<", b"http:", b"https:", b"data:", b"#EXTM3U")
 
 NO_BEGINNING = (
-    "It is a later piece of a {kind} recording, without the beginning that says how to read it. Send all"
-    " pieces in one file, the recorder's first one in front."
+    "It is a later chunk of a {kind} recording, without its header. Send all chunks in one file, starting"
+    " with the recorder's first."
 )
-NOT_SOUND = "It is text, not sound. Send the bytes of the recording itself; links are not fetched."
+NOT_SOUND = "It is text, not audio. Send the bytes of the recording itself; links are not fetched."
 UNKNOWN = "Send a WAV, MP3, M4A, OGG, FLAC or WebM file; raw samples need a WAV header."
 
 
 def advice_on(data: bytes) -> str:
-    """A sentence or two on bytes that could not be read."""
+    """Return one or two sentences on bytes that could not be read."""
     if data[:4] in (MATROSKA_CLUSTER, MATROSKA_CUES) or _later_webm(data):
         return NO_BEGINNING.format(kind="WebM")
     if data[4:8] in FRAGMENT_BOXES:
@@ -29,7 +29,7 @@ def advice_on(data: bytes) -> str:
 
 
 def _later_webm(data: bytes) -> bool:
-    """Whether it begins within a cluster, as a browser's recorder cuts it, and holds the next ones."""
+    """Return whether the data is a later part of a browser's WebM recording, cut within a cluster."""
     return MATROSKA_HEADER not in data[:64] and (
         MATROSKA_CLUSTER in data or data[:1] == bytes([SIMPLE_BLOCK])
     )
@@ -40,9 +40,9 @@ def empty() -> InvalidAudio:
 
 
 def truncated(data: bytes) -> InvalidAudio:
-    message = "The audio file is cut off: it ends before its own end. Send it whole."
+    message = "The audio file is truncated: it ends before its declared end. Send the whole file."
     if data[4:8] == b"ftyp" and b"moov" not in data:
-        message = "The audio file is cut off: its index (moov) is missing. Send it whole, as one file."
+        message = "The audio file is truncated: its index (moov) is missing. Send the whole file."
     return InvalidAudio(message, code="audio_truncated")
 
 

@@ -1,8 +1,8 @@
-"""Where somebody speaks: Silero VAD, a small network that tells voices from noise, tones and music.
+"""Voice activity detection with Silero VAD, a small network that tells speech from noise, tones and music.
 
-Its weights (MIT, 1.2 MB) come with the package silero-vad, whose own code is not run. Of 119 recordings of
-voices, plain, whispered, noisy and by telephone, it heard all, and of 41 sounds without a voice none
-(bench/LOG.md); by level and pitch alone, half of those sounds passed.
+Its weights (MIT, 1.2 MB) come with the package silero-vad, whose code is not used. It detected speech in all
+of 119 recordings (plain, whispered, noisy, telephone) and in none of 41 other sounds (bench/LOG.md). Level
+and pitch alone accepted half of those sounds.
 """
 
 from functools import cache
@@ -27,7 +27,7 @@ SPOKEN = 0.5
 
 
 class VoiceActivity(nn.Module):
-    """Spectra of four frames per window, four convolutions, one recurrent layer, one probability."""
+    """A spectrogram layer, four convolutions, an LSTM and one probability per window."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class VoiceActivity(nn.Module):
     def forward(
         self, windows: torch.Tensor, state: tuple[torch.Tensor, torch.Tensor] | None
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-        """Windows (N, 576) in order and the state behind those before → probabilities (N,), and the state."""
+        """Run windows (N, 576) from the state of the previous ones; return probabilities (N,) and state."""
         padded = nn.functional.pad(windows[:, None], (0, PAD), "reflect")
         real, imaginary = self.stft_conv(padded).split(BINS, dim=1)
         hidden = torch.sqrt(real**2 + imaginary**2)
@@ -54,9 +54,17 @@ class VoiceActivity(nn.Module):
 
 @torch.inference_mode()
 def speech_probabilities(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """How likely somebody speaks in each window of 32 ms of mono float32 samples (N,): (M,), 0 to 1.
+    """Return the probability of speech in each 32 ms.
 
-    Raises StartError where the weights are missing.
+    Args:
+        samples: mono float32 (N,).
+        sample_rate: in Hz.
+
+    Returns:
+        Probabilities (M,), 0 to 1.
+
+    Raises:
+        StartError: the weights are missing.
     """
     network, state = _network(), None
     sound = torch.from_numpy(soxr.resample(samples, sample_rate, SAMPLE_RATE).astype(np.float32))
@@ -70,7 +78,7 @@ def speech_probabilities(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def voice_seconds(samples: np.ndarray, sample_rate: int) -> float:
-    """For how long somebody speaks in mono float32 samples (N,)."""
+    """Return the seconds of speech in mono float32 samples (N,)."""
     return float((speech_probabilities(samples, sample_rate) > SPOKEN).sum()) * WINDOW_SECONDS
 
 

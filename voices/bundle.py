@@ -1,4 +1,4 @@
-"""A voice as one file for another server: a ZIP of `voice.json` and `reference.flac`."""
+"""A voice as one file, for transfer to another server: a ZIP of `voice.json` and FLAC recordings."""
 
 import json
 import math
@@ -18,10 +18,15 @@ MAX_DESCRIPTION = 2**16
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a voice is made of. The codes are left out: each server makes those of its own codec.
+    """An exported voice. Codes are left out: each server encodes with its own codec.
 
-    delivery: how it speaks where nobody says, as read: whoever takes it checks it.
-    samples: the words and FLAC of more recordings.
+    Attributes:
+        name: name of the voice.
+        transcript: words of the recording.
+        source_seconds, start_seconds, end_seconds: duration of the upload, and the part that was used.
+        flac: the recording.
+        delivery: the voice's default delivery as read from the file, unvalidated.
+        samples: transcript and FLAC of further recordings.
     """
 
     name: str
@@ -34,7 +39,7 @@ class Bundle:
     samples: tuple[tuple[str, bytes], ...] = ()
 
     def packed(self) -> bytes:
-        """The file."""
+        """Return the file's bytes."""
         described = {name: value for name, value in asdict(self).items() if name not in ("flac", "samples")}
         described["sample_texts"] = [words for words, _ in self.samples]
         output = BytesIO()
@@ -47,7 +52,7 @@ class Bundle:
 
     @classmethod
     def unpacked(cls, data: bytes) -> "Bundle":
-        """Read a file back. InvalidRequest (voice_file_invalid) if it is none, or holds more than a voice."""
+        """Read a file. Raises InvalidRequest (voice_file_invalid) if it isn't a voice."""
         try:
             with zipfile.ZipFile(BytesIO(data)) as archive:
                 described = json.loads(_read(archive, DESCRIPTION))
@@ -68,7 +73,7 @@ class Bundle:
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A part of no more bytes than it may have, whatever the archive says of its size."""
+    """Read a member, but no more than its maximum size, whatever the archive declares."""
     most = MAX_DESCRIPTION if name == DESCRIPTION else MAX_FLAC_BYTES
     with archive.open(name) as part:
         data = part.read(most + 1)
@@ -80,7 +85,7 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 def _checked(described: Any) -> dict[str, Any]:
     if described["format"] != FORMAT:
         raise ValueError(f"its format is {described['format']!r}, not {FORMAT!r}")
-    described = {"delivery": {}} | described  # files of the first servers have none
+    described = {"delivery": {}} | described  # older files have none
     names = [field.name for field in fields(Bundle) if field.name not in ("flac", "samples")]
     values = {name: described[name] for name in names}
     if not isinstance(values["name"], str) or not isinstance(values["transcript"], str | None):

@@ -1,8 +1,9 @@
-"""Voices that stay: a recording becomes a kept voice, and a kept voice a reference again.
+"""Saved voices: from a recording to a saved voice, and from a saved voice to a reference.
 
 voices = VoiceLibrary(cloner, VoiceStore("sqlite:///voices.db"), SpeakerVerifier(weights_file()))
-onboarding = voices.onboard(VoiceOrder(owner="", user_id="me", name="Anna", upload=data, sample_text="Hi."))
-for steps in onboarding: ...     # each time a step begins or ends
+order = VoiceOrder(owner="", user_id="me", name="Anna", upload=data, sample_text="Hi.")
+onboarding = voices.onboard(order)
+for steps in onboarding: ...     # whenever a step starts or ends
 onboarding.profile, onboarding.sample
 """
 
@@ -43,15 +44,18 @@ from voices.store.samples import check_room
 from voices.store.tables import VoiceProfile, VoiceSample
 from voices.store.voice_store import VoiceStore
 
-# What tells the words of samples at 24 kHz.
+# Samples at 24 kHz → their transcript.
 Listen = Callable[[np.ndarray], str | None]
 
-UNNOTICED_SECONDS = 0.5  # by which a reference may be shorter than its recording, and hold all its words
-MAX_ONBOARDINGS = 8  # at once; each holds some 200 MB for five minutes of sound
+UNNOTICED_SECONDS = 0.5  # a reference this much shorter than its recording still has all its words
+MAX_ONBOARDINGS = 8  # at once; each needs some 200 MB for five minutes of audio
 
 
 class VoiceLibrary:
-    """The store, the model that speaks with what it keeps, and the judge of how alike voices are."""
+    """Saved voices of all owners: the store, the model that speaks with them, and the speaker verifier.
+
+    Methods raise StoreUnavailable while the database is unavailable.
+    """
 
     def __init__(self, cloner: VoiceCloner, store: VoiceStore, verifier: SpeakerVerifier) -> None:
         self.store = store
@@ -61,21 +65,26 @@ class VoiceLibrary:
         self._places = threading.BoundedSemaphore(MAX_ONBOARDINGS)
 
     def find(self, owner: str, name: str) -> tuple[VoiceProfile, VoiceReference] | None:
-        """The voice of this id or name, ready to speak with; None where the owner has none such."""
+        """Return the profile and reference of the owner's voice with this id or name; None if there is none.
+
+        Raises:
+            InvalidRequest: voice_ambiguous, several voices have this name.
+        """
         profile = self.store.profiles.find(owner, name)
         return None if profile is None else (profile, self.reference(profile))
 
     def reference(self, profile: VoiceProfile) -> VoiceReference:
-        """Codes of this model's codec: those kept or, where another made them, new ones of the recording.
+        """Return a voice as a reference in the codes of this model's codec.
 
-        Of a recording that was made for a model that follows longer ones, the first part is used; the words,
-        which are those of all of it, are then left out.
+        If another codec made the stored codes, the recording is encoded again. If the recording is longer
+        than this model's maximum, only its first part is used, without the transcript, which covers the
+        whole.
         """
         kept, codec = self.store.profiles.codes(profile.owner, profile.id)
         codes = torch.from_numpy(kept)
         if codec != self._codec:
             codes = self._cloner.reference(self.store.profiles.sample(profile.owner, profile.id).flac).codes
-            with suppress(StoreUnavailable):  # a full disk keeps no voice from speaking
+            with suppress(StoreUnavailable):  # on a full disk the voice can still speak
                 self.store.profiles.set_codes(profile.owner, profile.id, codes.numpy(), self._codec)
         codes = codes[:, : int(self._cloner.max_reference_seconds * FRAME_RATE)]
         seconds = codes.shape[1] / FRAME_RATE
@@ -92,7 +101,7 @@ class VoiceLibrary:
         )
 
     def _known(self, sample: VoiceSample) -> Reference:
-        """One more recording of a voice, as `reference` gives the first."""
+        """Return a further recording of a voice, encoded like the first; see `reference`."""
         codes = torch.from_numpy(self.store.samples.codes(sample))
         if sample.codec != self._codec:
             codes = self._cloner.reference(self.store.samples.recording(sample)).codes
@@ -103,10 +112,20 @@ class VoiceLibrary:
     def add_sample(
         self, owner: str, voice_id: str, upload: bytes, words: str | None, listen: Listen
     ) -> VoiceProfile:
-        """Keep the best stretch of another recording of a voice; `listen` tells the words not given.
+        """Add the best part of another recording to a voice.
 
-        NotFound: no such voice. InvalidAudio: no recording of a voice. InvalidRequest: it has enough, or
-        nobody knows the words. Overloaded: as many voices as can be are being made.
+        Args:
+            owner: who owns the voice.
+            voice_id: id of the voice.
+            upload: the recording's bytes.
+            words: the transcript; None if unknown.
+            listen: transcribes samples at 24 kHz, used if the transcript is missing or doesn't fit the part.
+
+        Raises:
+            NotFound: there is no such voice.
+            InvalidAudio: the recording can't be used.
+            InvalidRequest: the voice has the maximum of recordings, or no transcript was given or recognised.
+            Overloaded: too many voices are being made.
         """
         self.store.profiles.get(owner, voice_id)
         with place_among(self._places):
@@ -114,7 +133,7 @@ class VoiceLibrary:
             chosen = select_reference(samples, max_seconds=self._cloner.max_reference_seconds)
             words = (words if chosen.whole else None) or listen(chosen.samples)
             if not words:
-                message = "No words were understood in the recording; send them as ref_text."
+                message = "No words were recognised in the recording; send its transcript as ref_text."
                 raise InvalidRequest(message, code="missing_required_parameter", param="ref_text")
             return self.store.samples.add(owner, self._sample(voice_id, chosen.samples, words))
 
@@ -132,19 +151,31 @@ class VoiceLibrary:
         )
 
     def similarity(self, profile: VoiceProfile, speech: np.ndarray) -> float | None:
-        """How like the voice's recording speech (N,) at 24 kHz is, 0 to 1; None where there is no model."""
+        """Return the similarity, 0 to 1, of speech (N,) at 24 kHz to the voice; None without a model."""
         if not self.verifier.installed:
             return None
         return self.verifier.similarity(self.recording(profile), speech, SAMPLE_RATE)
 
     def recording(self, profile: VoiceProfile) -> np.ndarray:
-        """Samples (N,) at 24 kHz of the voice's first recording."""
+        """Return the samples (N,) at 24 kHz of the voice's first recording."""
         return decode_audio(self.store.profiles.sample(profile.owner, profile.id).flac)
 
     def restore(
         self, owner: str, user_id: str, name: str, bundle: Bundle, delivery: Delivery
     ) -> VoiceProfile:
-        """Keep an exported voice under this name. InvalidAudio: its recording can't serve as a reference."""
+        """Save an exported voice under this name.
+
+        Args:
+            owner, user_id: who owns the new voice.
+            name: its name.
+            bundle: the exported voice.
+            delivery: the bundle's delivery, validated.
+
+        Raises:
+            InvalidAudio: a recording can't be used as a reference.
+            InvalidRequest: voices_full or voice_samples_full.
+            Conflict: the name is taken.
+        """
         used = prepare_reference(decode_audio(bundle.flac))
         flac = encode_audio(used.samples, "flac").data
         voice_id = new_voice_id()
@@ -171,8 +202,13 @@ class VoiceLibrary:
         return profile
 
     def onboard(self, order: VoiceOrder) -> "Onboarding":
-        """Begin to make a voice. Conflict: the name is taken; NotFound: there is no such consent;
-        InvalidRequest (voices_full): the owner keeps as many as may be kept."""
+        """Create the onboarding of a new voice; iterate over the result to run it.
+
+        Raises:
+            Conflict: the name is taken.
+            NotFound: there is no such consent.
+            InvalidRequest: voices_full, the owner has the maximum of voices.
+        """
         self.store.check_room(order.owner)
         if order.numbered:
             order = named_freely(order, self.store)
@@ -188,7 +224,7 @@ def delivery_of(profile: VoiceProfile) -> Delivery:
 
 
 def codec_identity(codec: Codec) -> str:
-    """What tells one codec from another: a hash of its codes for two seconds of a fixed sound."""
+    """Return a hash that identifies a codec: of its codes for two seconds of a fixed sound."""
     seconds = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     glide = np.sin(2 * np.pi * (110 * seconds + 60 * seconds**2)) * np.abs(np.sin(2 * np.pi * 3 * seconds))
     codes = codec.encode((0.3 * glide).astype(np.float32))

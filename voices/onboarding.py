@@ -1,4 +1,4 @@
-"""A recording on its way to a kept voice, step by step: read, choose, verify, listen, encode, speak, keep."""
+"""Onboarding of a voice: read, choose, verify, listen, encode, speak, keep."""
 
 import threading
 import time
@@ -32,9 +32,9 @@ Result = TypeVar("Result")
 
 @contextmanager
 def place_among(places: threading.Semaphore) -> Iterator[None]:
-    """Hold one of the places for voices that are made at once. Overloaded where all are taken."""
+    """Hold one of the places for concurrent onboardings. Raises Overloaded if all are taken."""
     if not places.acquire(blocking=False):
-        raise Overloaded("Many voices are being made now; try again in a moment.", retry_after=10)
+        raise Overloaded("Too many voices are being created; try again in a moment.", retry_after=10)
     try:
         yield
     finally:
@@ -43,13 +43,21 @@ def place_among(places: threading.Semaphore) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class VoiceOrder:
-    """A voice to be made: whose it is and its name, the uploaded file, and a text to try it with, if any.
+    """A request for a new voice.
 
-    numbered: a name that is taken gets a number.
-    delivery: how the voice speaks where nobody says.
-    verify_consent: the consent's recording must be of the same speaker.
-    listen: tells the words of samples at 24 kHz, where the transcript is to be recognised.
-    hear: tells what is wrong with samples at 24 kHz that should say the sample text.
+    Attributes:
+        owner, user_id: who owns the voice.
+        name: its name.
+        upload: the recording's bytes.
+        numbered: append a number if the name is taken.
+        file_name: of the upload.
+        transcript: words of the recording, if known.
+        delivery: the voice's default delivery.
+        consent_id: the consent to link.
+        verify_consent: require that the consent is of the same speaker.
+        sample_text: text for a trial; None for no trial.
+        listen: transcribes samples at 24 kHz; None to leave the transcript out if it isn't given.
+        hear: checks samples at 24 kHz against the sample text; returns an issue if they don't match.
     """
 
     owner: str
@@ -68,11 +76,15 @@ class VoiceOrder:
 
 
 class Onboarding:
-    """One recording on its way to a kept voice: iterate once, in any thread; `cancel` from another.
+    """The onboarding of one voice: iterate over it once, in any thread; call `cancel` from any thread.
 
-    Each turn of the iteration gives the steps as they stand: read, choose, verify (a consent, where it must
-    be of the same speaker), listen (where the words are to be recognised), encode, speak (where a text is to
-    be tried) and keep. What fails is raised and noted in the session. The voice is there only after `keep`.
+    Each iteration yields the current steps: read, choose, verify (of a consent), listen (if the transcript is
+    to be recognised), encode, speak (if there is a sample text) and keep. Errors are raised, and recorded in
+    the session. The voice exists only after `keep`.
+
+    Attributes:
+        voice_id, profile: the new voice; profile is None before `keep`.
+        sample, similarity: the trial's speech, and its similarity to the recording, 0 to 1.
     """
 
     def __init__(
@@ -97,13 +109,13 @@ class Onboarding:
         self._findings: list[RecordingIssue] = []
 
     def __iter__(self) -> Iterator[list[Step]]:
-        """Overloaded if as many others are under way as are done at once."""
+        """Run the steps. Raises Overloaded if too many onboardings are running."""
         with place_among(self._places):
             self._store.sessions.begin(self._session())
             yield from self._noted()
 
     def _noted(self) -> Iterator[list[Step]]:
-        """The walk, whose failure is noted in the session."""
+        """Run the steps; record a failure in the session."""
         try:
             yield from self._walk()
         except VoiceServerError as error:
@@ -111,7 +123,7 @@ class Onboarding:
             raise
         except GeneratorExit:
             if self.profile is None:
-                self._end("cancelled", Cancelled("The client left."))
+                self._end("cancelled", Cancelled("The client disconnected."))
             raise
         except Exception:
             self._end(
@@ -120,7 +132,7 @@ class Onboarding:
             raise
 
     def cancel(self) -> None:
-        """Stop before the next step, or in the midst of speaking; nothing is kept."""
+        """Stop before the next step, or while speaking; nothing is saved."""
         with self._changing:
             self._cancelled = True
             if self._speaking is not None:
@@ -147,7 +159,7 @@ class Onboarding:
         yield from self._step("keep", lambda: self._keep(lambda: self._profile(chosen, flac, voice)))
 
     def _step(self, name: str, work: Callable[[], Result]) -> Generator[list[Step], None, Result]:
-        """Do one step's work; it is noted, and given to whoever iterates, when it begins and when it ends."""
+        """Run one step; record it and yield the steps when it starts and when it ends."""
         if self._cancelled:
             raise Cancelled("The onboarding was cancelled.")
         step: Step = {"name": name, "state": "running", "started_at": time.time(), "seconds": None}
@@ -165,44 +177,42 @@ class Onboarding:
 
     @property
     def steps(self) -> list[Step]:
-        """The steps begun so far: name, state (running, completed or failed), started_at and seconds."""
+        """The steps started so far: name, state (running, completed or failed), started_at and seconds."""
         return [dict(step) for step in self._steps]
 
     def _chosen(self, samples: np.ndarray) -> ReferenceSelection:
-        """The best stretch of the samples, and no more of it than the model follows."""
+        """Select the best part of the recording, within the model's maximum."""
         return select_reference(samples, self._second_speaker(), self._cloner.max_reference_seconds)
 
     def _words(self, chosen: ReferenceSelection) -> str | None:
-        """The words that were given, if they are those of the part that was chosen."""
+        """Return the given transcript if it matches the selected part."""
         words = self._order.transcript
         if words is None or chosen.whole:
             return words
-        message = "Only a part of the recording was used, so the words given for all of it were left out."
+        message = "Only part of the recording was used, so the transcript of the whole was left out."
         self._findings.append(RecordingIssue("words_left_out", message))
         return None
 
     def _second_speaker(self) -> SecondSpeaker | None:
-        """Who tells two voices, where there is a model for it."""
+        """Return the detector of a second speaker; None without a model."""
         if not self._judge.installed:
             return None
         return lambda phrases: self._judge.second_speaker(phrases, SAMPLE_RATE)
 
     def _check_consent(self, samples: np.ndarray) -> None:
-        """InvalidAudio where the consent's recording is of someone else."""
+        """Raise InvalidAudio if the consent was recorded by another speaker."""
         consent_id = self._order.consent_id
         assert consent_id is not None
         consent = decode_audio(self._store.consents.recording(self._order.owner, consent_id))
         similarity = self._judge.similarity(samples, consent, SAMPLE_RATE)
         if similarity < SAME_SPEAKER:
-            message = "The consent was not spoken by the voice of the recording: their similarity is"
-            message += (
-                f" {similarity:.2f}, one speaker's at least {SAME_SPEAKER:g}. Record both in a quiet room."
-            )
+            message = "The consent was spoken by someone else: its similarity to the recording is"
+            message += f" {similarity:.2f}; the same speaker gives {SAME_SPEAKER:g} or more."
+            message += " Record both in a quiet room."
             raise InvalidAudio(message, code="consent_other_speaker")
 
     def _speak(self, text: str, voice: VoiceReference, reference: np.ndarray) -> Speech:
-        """Let the voice say the text, and listen to it before speed and pitch are changed: whether it is
-        understood, and like the reference, where there is a model for it."""
+        """Speak the sample text; check if it is understood and similar to the reference, before effects."""
         with self._changing:
             if self._cancelled:
                 raise Cancelled("The onboarding was cancelled.")
@@ -211,10 +221,8 @@ class Onboarding:
         if self._judge.installed:
             self.similarity = self._judge.similarity(reference, speech.as_spoken, SAMPLE_RATE)
             if self.similarity < SAME_SPEAKER:
-                message = (
-                    f"Its trial sounds little like the recording: their similarity is {self.similarity:.2f},"
-                )
-                message += f" of two recordings of one speaker mostly {SAME_SPEAKER:g} or more."
+                message = f"The trial's similarity to the recording is only {self.similarity:.2f};"
+                message += f" two recordings of the same speaker usually give {SAME_SPEAKER:g} or more."
                 self._findings.append(RecordingIssue("unlike", message))
         misheard = self._order.hear(speech.as_spoken, text) if self._order.hear else None
         if misheard is not None:
@@ -222,7 +230,7 @@ class Onboarding:
         return speech
 
     def _keep(self, make: Callable[[], VoiceProfile]) -> None:
-        """Keep the voice, under another number if its name may have one and was taken meanwhile."""
+        """Save the voice; choose another number if a numbered name was taken meanwhile."""
         now = time.time()
         last = self._steps[-1] | {"state": "completed", "seconds": now - self._steps[-1]["started_at"]}
         while self.profile is None:
@@ -236,7 +244,7 @@ class Onboarding:
                 self._order = named_freely(self._order, self._store)
 
     def _end(self, state: SessionState, error: VoiceServerError) -> None:
-        """Note the end in the session, if the store can take it; the next start sweeps it otherwise."""
+        """Record the end of the session; if the database is unavailable, the next start will."""
         with suppress(StoreUnavailable):
             self._store.sessions.end(self.voice_id, state, self._steps, error)
 
@@ -278,7 +286,7 @@ class Onboarding:
 
 
 def named_freely(order: VoiceOrder, store: VoiceStore) -> VoiceOrder:
-    """The order with a number behind its name, if that is taken."""
+    """Return the order with a number appended to its name if that is taken."""
     return replace(order, name=store.profiles.free_name(order.owner, order.user_id, order.name))
 
 

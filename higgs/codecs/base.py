@@ -1,6 +1,6 @@
-"""The small interface behind which the two codecs stand, and the choice between them.
+"""The codec interface, and loading of either codec.
 
-Both turn 24 kHz mono audio into 8 codes of 0..1023 per frame at 25 frames a second, and back.
+Both codecs convert between 24 kHz mono audio and 8 codes (0 to 1023) per frame at 25 frames per second.
 """
 
 from pathlib import Path
@@ -23,38 +23,50 @@ VOCODERS: dict[str, type[VocoderCodec | VocoderCodec2]] = {
 
 
 class CodecDecoder(Protocol):
-    """The decoding of one stream of codes; carries whatever the next piece needs of the last.
+    """A streaming decoder; keeps the state between chunks of one stream.
 
-    ahead: frames that must follow a frame before its samples are final.
+    Attributes:
+        ahead: number of later frames that a frame's samples depend on.
     """
 
     ahead: int
 
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
-        """Take codes (8, t), t ≥ 0, and return the samples (float32, mono) that are final now.
+        """Decode a chunk of codes.
 
-        The joined returns of any split of the codes equal those of one push of the whole.
-        `last` says that no codes follow: the rest comes out, 960 samples a frame in all.
+        Concatenated, the results don't depend on how the codes were chunked.
+
+        Args:
+            codes: (8, t), t ≥ 0.
+            last: no codes follow; return all remaining samples.
+
+        Returns:
+            The float32 mono samples that are final now; 960 per frame in all.
         """
         ...
 
 
 class Codec(Protocol):
-    """Waveform to codes and back; `encode` is whole-clip, `decoder` streams."""
+    """Waveform to codes and back; `encode` takes a whole clip, `decoder` streams."""
 
     def encode(self, waveform: np.ndarray) -> torch.Tensor:
-        """Encode float32 mono 24 kHz samples (N,) into int64 codes (8, N // 960) on the CPU."""
+        """Encode float32 mono 24 kHz samples (N,) to int64 codes (8, N // 960) on the CPU."""
         ...
 
     def decoder(self) -> CodecDecoder:
-        """A decoder for a new stream."""
+        """Return a decoder for a new stream."""
         ...
 
 
 def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
-    """Load a codec from a folder or a hub id; its config.json says which of the two it is.
+    """Load a codec; its config.json determines which of the two it is.
 
-    StartError if it can't be had. The bundled model's codec runs on the CPU whatever the device.
+    Args:
+        name: a folder or hub id.
+        device: ignored for the bundled model's codec, which runs on the CPU.
+
+    Raises:
+        StartError: it can't be found, downloaded or read.
     """
     folder = find(name)
     vocoder = _vocoder(folder)
@@ -62,7 +74,7 @@ def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
 
 
 def is_vocoder(folder: Path) -> bool:
-    """Whether a folder holds the bundled model's codec, which is always computed on the CPU."""
+    """Return whether a folder has the bundled model's codec, which always runs on the CPU."""
     return _vocoder(folder) is not None
 
 
@@ -73,5 +85,5 @@ def _vocoder(folder: Path) -> type[VocoderCodec | VocoderCodec2] | None:
 
 
 def decode(codec: Codec, codes: torch.Tensor) -> np.ndarray:
-    """Decode a whole stream of codes (8, T) into float32 samples (960·T,)."""
+    """Decode whole codes (8, T) to float32 samples (960·T,)."""
     return codec.decoder().push(codes, last=True)

@@ -1,7 +1,7 @@
-"""boson-multimodal's ChatMLSample → turns, read by shape: that package is not imported.
+"""Convert boson-multimodal's ChatMLSample to turns. Duck-typed: that package is not imported.
 
-A sample has `messages`; a message has `role`, `content` and perhaps `recipient`; content is a text, an object
-with `text`, an object with `audio_url` and `raw_audio` (base64), or a list of these.
+A sample has `messages`; a message has `role`, `content` and optionally `recipient`. Content is a string, an
+object with `text`, an object with `audio_url` and `raw_audio` (base64), or a list of these.
 """
 
 import base64
@@ -22,7 +22,7 @@ NO_URL = (None, "", "placeholder")
 
 @dataclass(frozen=True)
 class ChatMLResponse:
-    """What HiggsAudioServeEngine.generate returns, as far as it is about audio: samples float32 (N,)."""
+    """The audio fields of what HiggsAudioServeEngine.generate returns; audio is float32 (N,)."""
 
     audio: np.ndarray
     sampling_rate: int
@@ -31,9 +31,14 @@ class ChatMLResponse:
 
 
 def turns_of(sample: Any, encode: Callable[[bytes], torch.Tensor]) -> list[Turn]:
-    """The turns of a sample; `encode` makes codes (8, T) of the bytes of an audio file.
+    """Convert a sample to turns.
 
-    An audio_url is the path of a local file, as for HiggsAudioServeEngine. InvalidRequest for other shapes.
+    Args:
+        sample: a ChatMLSample. As in HiggsAudioServeEngine, an audio_url is the path of a local file.
+        encode: encodes an audio file's bytes to codes (8, T).
+
+    Raises:
+        InvalidRequest: the sample has another shape, or an audio can't be read.
     """
     try:
         return [
@@ -41,7 +46,7 @@ def turns_of(sample: Any, encode: Callable[[bytes], torch.Tensor]) -> list[Turn]
             for message in sample.messages
         ]
     except AttributeError as error:
-        raise InvalidRequest(f"This is no ChatMLSample: {error}.", param="chat_ml_sample") from error
+        raise InvalidRequest(f"This is not a ChatMLSample: {error}.", param="chat_ml_sample") from error
 
 
 def _parts(content: Any, encode: Callable[[bytes], torch.Tensor]) -> tuple[str | torch.Tensor, ...]:
@@ -61,4 +66,4 @@ def _audio_bytes(content: Any) -> bytes:
             return Path(content.audio_url).read_bytes()
         return base64.b64decode(content.raw_audio or "", validate=True)
     except (OSError, binascii.Error) as error:
-        raise InvalidRequest(f"An audio of the sample can't be read: {error}.") from error
+        raise InvalidRequest(f"Can't read an audio of the sample: {error}.") from error

@@ -1,9 +1,9 @@
 # ruff: noqa: RUF001 (letters of the phonetic alphabet look like others)
-"""English words → how they are pronounced, for models whose text is phones: a table in the model's folder.
+"""English words → phones, for models that read phones; the table is in the model's folder.
 
-A phone is a character of Kokoro's alphabet; a vowel with its stress is one symbol. In a text a symbol stands
-as a character of Unicode's private use area, so that the tokenizer's letters keep their meaning: a word that
-the table doesn't have, or that is pronounced in several ways ("read"), stays as it is spelled.
+A phone is a character of Kokoro's alphabet; a vowel and its stress form one symbol. In a prompt, a symbol is
+a character of Unicode's private use area, so that letters keep their meaning: words that are not in the
+table, or have several pronunciations ("read"), remain spelled.
 """
 
 import gzip
@@ -19,7 +19,7 @@ STRESSES = ("", "ˌ", "ˈ")
 VOWELS = "AIOWYiuæɐɑɔəɜɛɪʊʌᵊᵻ"
 CONSONANTS = "bdfhjklmnpstvwzðŋɡɹʃʒʤʧθT"
 PAUSES = ("pad", ",", ".", "?", "!", ";")
-# What other front ends write for the same sound, or nearly so.
+# Other front ends' characters for the same or a similar sound.
 SAME_PHONE = {
     **{"Q": "O", "a": "æ", "e": "ɛ", "o": "ɔ", "ɒ": "ɑ", "ɚ": "ə", "ɨ": "ɪ", "r": "ɹ", "ɾ": "T", "ʔ": "t"},
     **{"x": "k", "c": "k", "q": "k", "ç": "h", "ɲ": "n", "β": "v", "ɫ": "l", "y": "u", "ø": "ɜ", "œ": "ɜ"},
@@ -33,12 +33,12 @@ TABLE_FILE = "pronunciations.json.gz"
 
 
 def character(symbol: str) -> str:
-    """The character that stands for a symbol in a text."""
+    """Return the character that represents a symbol in a prompt."""
     return chr(FIRST_CHARACTER + NUMBER[symbol])
 
 
 def symbols_of(phones: str) -> list[str]:
-    """Symbols of a string of phones: stresses joined with their vowels; unknown phones are left out."""
+    """Split phones into symbols, joining stresses with their vowels; unknown phones are dropped."""
     found, stress = [], ""
     for phone in phones:
         if phone in STRESSES:
@@ -55,7 +55,7 @@ def symbols_of(phones: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Spelled:
-    """Characters start..stop of a text, and what stands for them in the model's text; pronounced: symbols."""
+    """Characters start..stop of a text and their form in the prompt; `pronounced` if that form is symbols."""
 
     start: int
     stop: int
@@ -64,27 +64,27 @@ class Spelled:
 
 
 class Pronunciations:
-    """A table of words in lower case to strings of phones."""
+    """A table from lower-case words to phones."""
 
     def __init__(self, phones: dict[str, str]) -> None:
         self._texts = {word: "".join(map(character, symbols_of(said))) for word, said in phones.items()}
 
     @classmethod
     def load(cls, folder: Path) -> "Pronunciations | None":
-        """The table of a model's folder; None where it has none. StartError where it can't be read."""
+        """Load the table of a model's folder; None if it has none. Raises StartError if it is unreadable."""
         path = folder / TABLE_FILE
         if not path.exists():
             return None
         try:
             return cls(json.loads(gzip.decompress(path.read_bytes())))
         except (OSError, ValueError) as error:
-            raise StartError(f"{path} can't be read: {error}. Fetch the model's folder again.") from error
+            raise StartError(f"Can't read {path}: {error}. Download the model's folder again.") from error
 
     def __contains__(self, word: str) -> bool:
         return bool(self._texts.get(word.lower().replace("’", "'")))
 
     def parts(self, text: str) -> Iterator[Spelled]:
-        """The words of a text and what lies between them, in order."""
+        """Yield the words of a text and what is between them, in order."""
         at = 0
         for match in WORD.finditer(text):
             if match.start() > at:
@@ -96,5 +96,5 @@ class Pronunciations:
             yield Spelled(at, len(text), text[at:], False)
 
     def __call__(self, text: str) -> str:
-        """The text as the model reads it."""
+        """Return the text with known words replaced by their symbols."""
         return "".join(part.text for part in self.parts(PRIVATE.sub("", text)))

@@ -1,7 +1,7 @@
-"""Inline tags: what a text tells the model instead of having it spoken.
+"""Inline tags: parts of a text that control the speech instead of being spoken.
 
-v3 reads <|category:name|> (https://docs.boson.ai, "Tags"), v2 sounds such as <SE>[Laughter]</SE>. Which of
-them a model knows, its tokenizer says.
+v3 reads <|category:name|> (https://docs.boson.ai, "Tags"), v2 reads sounds such as <SE>[Laughter]</SE>. The
+tokenizer's vocabulary determines which tags a model supports.
 """
 
 import re
@@ -19,10 +19,10 @@ SHAPE = re.compile(
 KNOWN = re.compile(rf"<\|(?:{'|'.join(CATEGORIES)}):\w+\|>|</?SE(?:_[se])?>")
 BARE_PAUSE = re.compile(r"\[pause\]|<break\s*/?>(?:</break>)?", re.IGNORECASE)
 PAUSE = "<|prosody:pause|>"
-# These say how all of a turn is spoken; sounds and pauses stand where they stand.
+# These apply to the whole turn; sounds and pauses apply at their position.
 MANNER = re.compile(r"<\|(?:emotion|style|prosody):(?!(?:\w+_)?pause)\w+\|>")
 
-# v2's sounds in v3's words: a tag and the sound written out, which the published guide asks for.
+# v2's sounds for v3: a tag and the sound spelled out, as the published guide requires.
 SOUNDS = {
     "[Laughter]": "<|sfx:laughter|>Haha,",
     "[Cough]": "<|sfx:cough|>Ahem,",
@@ -30,7 +30,7 @@ SOUNDS = {
     "[Singing]": "<|style:singing|>",
 }
 
-# Words of an instruction, and the tag they ask for; of the tags in one row the first that is found counts.
+# Patterns of an instruction and the tags they select. Of each group, only the first match counts.
 DELIVERY: tuple[dict[str, str], ...] = (
     {
         "emotion:elation": r"happ(?:y|ily)|joy\w*|elated|cheer\w*|delighted",
@@ -78,9 +78,15 @@ DENIED = r"(?<!not )(?<!n't )(?<!never )(?<!without )(?<!less )(?<!too )"
 
 
 class Tags:
-    """The tags of one model. unknown: others are refused, or what is written in them is read out.
+    """The inline tags of one model.
 
-    known: all that it knows; manners: those that say how what follows is spoken.
+    Args:
+        tokenizer: its added vocabulary defines the supported tags.
+        unknown: whether unsupported tags are refused, or their names read aloud.
+
+    Attributes:
+        known: all supported tags.
+        manners: those that change how the following text is spoken.
     """
 
     def __init__(self, tokenizer: Tokenizer, unknown: UnknownTags = "refuse") -> None:
@@ -89,24 +95,25 @@ class Tags:
         self._unknown = unknown
 
     def resolve(self, text: str) -> str:
-        """A text in which only tags of this model are left. InvalidRequest: unknown_tag."""
+        """Return the text with only supported tags. Raises InvalidRequest (unknown_tag)."""
         resolved = SHAPE.sub(self._resolve, text)
         return resolved if resolved == text else re.sub(r" +", " ", resolved).strip()
 
     def with_pauses(self, text: str) -> str:
-        """A text with pauses of no certain length ([pause], <break/>) as the model's own, if it has one."""
+        """Replace pauses without a duration ([pause], <break/>) by the model's pause tag, if it has one."""
         return BARE_PAUSE.sub(PAUSE, text) if PAUSE in self.known else text
 
     def told(self, instruction: str) -> str:
-        """The tags that say how to speak what an instruction says in English words; "" for none.
+        """Return the tags for an English instruction; "" if none apply.
 
-        At most one emotion, style, speed, pitch and expressiveness each; "not angry" asks for nothing.
+        At most one each of emotion, style, speed, pitch and expressiveness. Negations ("not angry") don't
+        count.
         """
         found = (self._first(row, instruction) for row in DELIVERY)
         return "".join(tag for tag in found if tag)
 
     def _first(self, row: dict[str, str], instruction: str) -> str | None:
-        """The tag of the row whose words come first, the longer ones where two begin at once."""
+        """Return the tag of the group whose pattern matches first; the longer match wins a tie."""
         places = []
         for name, words in row.items():
             match = re.search(rf"{DENIED}\b(?:{words})\b", instruction, re.IGNORECASE)
@@ -123,9 +130,11 @@ class Tags:
             return spoken
         if self._unknown == "read":
             return " " + re.sub(r"[_\[\]]", " ", found["name"] or found["sound"] or "") + " "
-        raise InvalidRequest(f"This model knows no tag {written}. {self._help()}", code="unknown_tag")
+        raise InvalidRequest(
+            f"This model doesn't support the tag {written}. {self._help()}", code="unknown_tag"
+        )
 
     def _help(self) -> str:
         if not self.known:
-            return "It knows none; take it out."
-        return f"Take it out, or write one of these: {' '.join(sorted(self.known))}"
+            return "It supports no tags; remove it."
+        return f"Remove it, or use one of these: {' '.join(sorted(self.known))}"

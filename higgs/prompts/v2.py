@@ -1,7 +1,8 @@
-"""From texts and reference codes to the ids and columns that v2 reads; higgs.prompts.v3 is for v3.
+"""Prompts of Higgs Audio v2: texts and reference codes → token ids and audio columns. v3's are in prompts.v3.
 
-The text is ChatML with Llama 3's marks. Audio is a run of positions: the columns of its codes with the delay
-applied, between two marks. Ids and columns equal those that boson-multimodal makes of a ChatMLSample.
+A prompt is ChatML with Llama 3's special tokens. Audio is a run of positions between two special tokens: the
+columns of its codes with the delay pattern applied. Ids and columns equal those that boson-multimodal makes
+of a ChatMLSample.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ STRUCTURE = (
 
 @dataclass(frozen=True)
 class Turn:
-    """One message. Parts are texts and reference codes (8, T): heard from others, spoken by the assistant."""
+    """One message: texts and audio codes (8, T), spoken by the assistant or heard from other roles."""
 
     role: str
     parts: tuple[str | torch.Tensor, ...]
@@ -48,9 +49,12 @@ class Turn:
 
 @dataclass(frozen=True)
 class Reference:
-    """A voice to imitate: codes (8, T), and what is said in them where it is known.
+    """A voice to clone.
 
-    more: other recordings of the same voice, each with its words.
+    Attributes:
+        codes: int64 (8, T).
+        transcript: words of the codes; None if unknown.
+        more: further recordings of the same voice.
     """
 
     codes: torch.Tensor
@@ -60,10 +64,13 @@ class Reference:
 
 @dataclass(frozen=True)
 class Prompt:
-    """S positions: input_ids [S] int64, audio_columns [S, 8] int64, and which of the two counts, [S] bool.
+    """A prompt of S positions, each either a text token or an audio column.
 
-    prefix: so many positions at the beginning are likely to be those of other prompts too: the turns that
-        are the voice.
+    Attributes:
+        input_ids: int64 [S].
+        audio_columns: int64 [S, 8].
+        audio_mask: bool [S]; true where the audio column counts.
+        prefix: number of leading positions that other prompts are likely to share: the voice's turns.
     """
 
     input_ids: torch.Tensor
@@ -75,7 +82,7 @@ class Prompt:
         return len(self.input_ids)
 
     def made(self) -> "Prompt":
-        """Itself; see LazyPrompt."""
+        """Return itself; see LazyPrompt."""
         return self
 
     @property
@@ -88,8 +95,10 @@ class Prompt:
 
 
 class LazyPrompt:
-    """A prompt of so many positions that is made when its turn comes: those of a long text would take
-    megabytes, and time before the first of them is spoken."""
+    """A prompt of known length that is built on demand.
+
+    All prompts of a long text would need megabytes, and delay its first speech.
+    """
 
     def __init__(self, positions: int, make: Callable[[], Prompt]) -> None:
         self._positions, self._make = positions, make
@@ -107,14 +116,18 @@ def speech_turns(
     scene: str | None = QUIET_ROOM,
     speakers: Sequence[str] = (),
 ) -> list[Turn]:
-    """The turns that ask for `text` to be spoken, in the form of boson's examples.
+    """Return the turns that ask for `text` to be spoken, as in boson's examples.
 
-    A reference with a transcript is an earlier exchange, and so is each further recording of its voice; one
-    without stands in the scene's description. With several references the texts carry tags, [SPEAKER0] for
-    the first.
+    A reference with a transcript becomes an earlier exchange, as does each further recording of its voice.
+    One without a transcript goes into the scene description. With several references, texts are tagged:
+    [SPEAKER0] for the first.
 
-    speakers: SPEAKER0, SPEAKER1 …, whom the texts call and who have no references: they get a feminine and a
-        masculine voice in turn, and the instruction of boson's example for dialogues.
+    Args:
+        text: what to speak.
+        references: voices to clone.
+        scene: description of the scene.
+        speakers: names that the text uses when there are no references. They alternate between a feminine
+            and a masculine voice, with the instruction of boson's dialogue example.
     """
     if speakers and not references:
         return [_dialogue_turn(scene, speakers), Turn("user", (text,))]
@@ -159,11 +172,16 @@ def _system_turn(scene: str | None, description: list[str | torch.Tensor]) -> Tu
 
 
 class PromptBuilder:
-    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs Audio v2.
+    """Builds v2 prompts with a model's tokenizer. Raises StartError if it lacks v2's special tokens.
 
-    normalised: its texts are to be as boson's example makes them; see text.normalise.speakable.
+    Args:
+        tokenizer: the model's tokenizer.
+        config: the model's configuration.
+        tags: its inline tags.
+        pronunciations: for models that read phones.
 
-    pronunciations: of a model that reads phones where they are known.
+    Attributes:
+        normalised: whether texts are normalised as in boson's example; see text.normalise.speakable.
     """
 
     normalised = True
@@ -188,28 +206,37 @@ class PromptBuilder:
         before: Reference | None = None,
         speakers: Sequence[str] = (),
     ) -> Prompt:
-        """The prompt that asks for `text` in the voices of `references`; see speech_turns.
+        """Return the prompt that asks for `text` in the voices of `references`; see speech_turns.
 
-        before: what the voice has just said, to go on from: another exchange before the text, as boson's
-                generation.py keeps what was spoken of a long text.
+        Args:
+            text, references, scene, speakers: see speech_turns.
+            before: what was just spoken, to be continued: inserted as one more exchange before the text, as
+                boson's generation.py does for long texts.
+
+        Raises:
+            InvalidRequest: the text has special tokens or unknown tags.
         """
         *voice, last = speech_turns(text, references, scene, speakers)
         said = [] if before is None else _exchange(before)
         return self.build([*voice, *said, last], len(voice))
 
     def text_positions(self, text: str, scene: str | None) -> int:
-        """How many positions of a prompt are this text. InvalidRequest if the model can't read it."""
+        """Return how many positions the text takes. Raises InvalidRequest if it can't be read."""
         return len(self._text("user", text))
 
     def supports_instructions(self, scene: str) -> bool:
-        """Whether a description of the scene changes how it speaks: this generation reads all of it."""
+        """Return whether this scene description affects the speech: v2 reads all of it."""
         return bool(scene)
 
     def build(self, turns: Sequence[Turn], shared: int | None = None) -> Prompt:
-        """The prompt of any conversation, open for the assistant to speak.
+        """Return the prompt of a conversation, open for the assistant's speech.
 
-        shared: so many turns are its prefix; None for all but the last. InvalidRequest for texts that hold
-        the marks of the conversation itself.
+        Args:
+            turns: the conversation.
+            shared: number of turns that form the prefix; None for all but the last.
+
+        Raises:
+            InvalidRequest: a text has the conversation's special tokens.
         """
         ids: list[int] = []
         columns: list[torch.Tensor] = []
@@ -252,5 +279,5 @@ class PromptBuilder:
         return self._tokens.of_text(pronounced(text) if pronounced else text)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, nothing added."""
+        """Return the token ids of a text, adding none."""
         return self._tokens.encode(text)

@@ -1,9 +1,9 @@
-"""The prompt of Higgs v3: a task, a voice, a text, each behind a mark of its own.
+"""Prompts of Higgs v3: task, voice and text, each behind its special token.
 
     <|tts|> [<|ref_text|> words] [<|ref_audio|> columns] <|text|> words <|audio|>
 
-Further recordings of the voice are further blocks of ref_text and ref_audio, as in mlx-audio. The last mark
-is no part of the Prompt: it opens the stream (see HiggsConfig.opening_code). Ids and columns equal those of
+Further recordings of a voice are further blocks of ref_text and ref_audio, as in mlx-audio. The last token is
+not part of the Prompt: it opens the stream (see HiggsConfig.opening_code). Ids and columns equal those of
 SGLang-Omni's and vLLM-Omni's builders.
 """
 
@@ -19,13 +19,14 @@ from higgs.prompts.tags import Tags
 from higgs.prompts.v2 import Prompt, Reference, Turn
 
 MARKS = ("<|tts|>", "<|ref_text|>", "<|ref_audio|>", "<|text|>", "<|audio|>")
-ENDINGS = ("<|endoftext|>", "<|audio_end|>")  # in no prompt, and in no text of a caller's either
+ENDINGS = ("<|endoftext|>", "<|audio_end|>")  # never in a prompt, and refused in texts
 
 
 class TaskPromptBuilder:
-    """Builds prompts with a model's tokenizer; StartError if that lacks the marks of Higgs v3.
+    """Builds v3 prompts with a model's tokenizer. Raises StartError if it lacks v3's special tokens.
 
-    normalised: no, it reads texts as they stand.
+    Attributes:
+        normalised: false; v3 reads texts as they are.
     """
 
     normalised = False
@@ -42,20 +43,21 @@ class TaskPromptBuilder:
         before: Reference | None = None,
         speakers: Sequence[str] = (),
     ) -> Prompt:
-        """The prompt that asks for `text` in the voice of the one reference, its words known or not.
+        """Return the prompt that asks for `text` in the voice of one reference.
 
         Args:
-            references: None, or one voice, whose further recordings (`Reference.more`) are read, too.
-            scene: What it says of the manner of speaking becomes tags; this generation reads no scene.
-            speakers: Changes nothing; this generation speaks in one voice at a time.
-            before: The voice of a text that goes on without a reference. With one it changes nothing: how
-                this generation goes on from what was said is not published.
+            text: what to speak.
+            references: none, or one voice with its further recordings.
+            scene: only words about delivery count; they become tags.
+            before: the voice to continue with if there is no reference; otherwise ignored, since how v3
+                continues earlier speech is not published.
+            speakers: ignored; v3 speaks in one voice at a time.
 
         Raises:
-            InvalidRequest: More than one voice, or a text with marks or unknown tags.
+            InvalidRequest: more than one voice, or a text with special tokens or unknown tags.
         """
         if len(references) > 1:
-            raise InvalidRequest("Higgs v3 speaks in one voice at a time; give one reference.")
+            raise InvalidRequest("Higgs v3 speaks in one voice at a time; send one reference.")
         voices = references or ([before] if before else [])
         ids, columns = (
             [self._tokens["<|tts|>"]],
@@ -74,7 +76,7 @@ class TaskPromptBuilder:
         return Prompt(torch.tensor(ids), audio_columns, audio_mask, prefix)
 
     def _block(self, reference: Reference, columns: list[torch.Tensor]) -> list[int]:
-        """The ids of one recording; its columns, which stand at the end of them, are added to `columns`."""
+        """Return the ids of one recording, and append its columns, which end the block, to `columns`."""
         ids = []
         if reference.transcript:
             ids += [self._tokens["<|ref_text|>"], *self._text(reference.transcript)]
@@ -82,18 +84,20 @@ class TaskPromptBuilder:
         return [*ids, *[self._tokens["<|ref_audio|>"]] * (1 + len(columns[-1]))]
 
     def text_positions(self, text: str, scene: str | None) -> int:
-        """How many positions of a prompt are this text. InvalidRequest if the model can't read it."""
+        """Return how many positions the text takes. Raises InvalidRequest if it can't be read."""
         return len(self._told(text, scene))
 
     def _told(self, text: str, scene: str | None) -> list[int]:
         return self._text(self.tags.told(scene or "") + text)
 
     def supports_instructions(self, scene: str) -> bool:
-        """Whether a description of the scene says something of the manner of speaking; see Tags.told."""
+        """Return whether this description has words that become tags; see Tags.told."""
         return bool(self.tags.told(scene))
 
     def build(self, turns: Sequence[Turn]) -> Prompt:
-        raise InvalidRequest("Higgs v3 reads no conversations; ask it to speak a text.", code="unsupported")
+        raise InvalidRequest(
+            "Higgs v3 doesn't support conversations; send a text to speak.", code="unsupported"
+        )
 
     def _text(self, text: str) -> list[int]:
         return self._tokens.of_text(self.tags.resolve(text))

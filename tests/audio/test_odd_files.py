@@ -211,8 +211,8 @@ def test_floats_a_little_above_full_scale_stay() -> None:
     [
         (sound_file("webm")[sound_file("webm").index(b"\x1fC\xb6u") :], "WebM recording"),
         (sound_file("ogg opus")[sound_file("ogg opus").index(b"OggS", 300) :], "Ogg recording"),
-        (b'{"error": "not found"}' * 40, "text, not sound"),
-        (b"<!DOCTYPE html><html>" + b"<p>Sign in</p>" * 40, "text, not sound"),
+        (b'{"error": "not found"}' * 40, "text, not audio"),
+        (b"<!DOCTYPE html><html>" + b"<p>Sign in</p>" * 40, "text, not audio"),
         (np.random.default_rng(0).bytes(50_000), "raw samples need a WAV header"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Recordings in which speakers agree to be cloned."""
+"""Consents: recordings in which speakers agree to be cloned."""
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, undefer
@@ -11,40 +11,42 @@ from voices.store.tables import VoiceConsent
 
 
 class Consents:
-    """Every method sees the consents of one owner only; one of another's is NotFound."""
+    """Consents of one owner per call; another owner's raise NotFound."""
 
     def __init__(self, database: Database, most: int) -> None:
         self._database, self._most = database, most
 
     def add(self, consent: VoiceConsent) -> None:
-        """InvalidRequest (voices_full): the owner keeps too many."""
+        """Save a consent. Raises InvalidRequest (voices_full) if the owner has the maximum."""
         with self._database.writing() as session:
             check_count(session, VoiceConsent, consent.owner, self._most)
             session.add(consent)
 
     def get(self, owner: str, consent_id: str) -> VoiceConsent:
+        """Return a consent. Raises NotFound."""
         with self._database.reading() as session:
             return _owned(session, owner, consent_id)
 
     def recording(self, owner: str, consent_id: str) -> bytes:
-        """What was recorded, as FLAC."""
+        """Return the recording as FLAC. Raises NotFound."""
         with self._database.reading() as session:
             return _owned(session, owner, consent_id, undefer(VoiceConsent.flac)).flac
 
     def page(self, owner: str, *, after: str | None, limit: int) -> Page[VoiceConsent]:
-        """The newest consents, at most `limit`, of those made before the consent `after`."""
+        """Return up to `limit` consents, newest first, older than the consent `after`."""
         with self._database.reading() as session:
             cursor = None if after is None else _owned(session, owner, after)
             return page(session, _of(owner), VoiceConsent, cursor, limit)
 
     def rename(self, owner: str, consent_id: str, name: str) -> VoiceConsent:
+        """Rename a consent and return it. Raises NotFound."""
         with self._database.writing() as session:
             consent = _owned(session, owner, consent_id)
             consent.name = name
         return consent
 
     def delete(self, owner: str, consent_id: str) -> None:
-        """Delete a consent; the voices made with it stay, without one."""
+        """Delete a consent; voices linked to it remain, without a consent. Raises NotFound."""
         self._database.deleting(lambda session: session.delete(_owned(session, owner, consent_id)))
 
 

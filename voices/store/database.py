@@ -1,4 +1,4 @@
-"""One database, by URL: SQLite, PostgreSQL, MySQL or MariaDB; its transactions and its migrations."""
+"""The database (SQLite, PostgreSQL, MySQL or MariaDB): connection, transactions and migrations."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "mysql": MYSQL_TIMEOUTS,
     "mariadb": MYSQL_TIMEOUTS,
 }
-# Servers that start at once migrate one after the other; SQLite's own write lock sees to it there.
+# Servers that start at the same time migrate one after the other. SQLite's write lock already ensures that.
 MYSQL_LOCK = ("SELECT GET_LOCK('voices migration', 60)", "SELECT RELEASE_LOCK('voices migration')")
 LOCKS = {
     "postgresql": ("SELECT pg_advisory_lock(7230001)", "SELECT pg_advisory_unlock(7230001)"),
@@ -48,14 +48,22 @@ LOCKS = {
 
 
 class Database:
-    """A database at the newest migration.
+    """A database at the latest migration.
 
-    Every transaction raises StoreUnavailable while it is away, and InvalidRequest for a text it can't take.
+    Every transaction raises StoreUnavailable if the database is unavailable or full, and InvalidRequest for
+    text that it can't store.
     """
 
     def __init__(self, url: str) -> None:
-        """Connect and migrate. StartError: a URL of another kind, or a database that can't be had, or that a
-        newer server has migrated."""
+        """Connect and migrate.
+
+        Args:
+            url: an SQLAlchemy URL; see DRIVERS.
+
+        Raises:
+            StartError: the URL is unsupported, or the database can't be opened, or a newer
+                server has migrated it.
+        """
         engine = _engine(_parsed(url))
         self._reading = sessionmaker(engine, expire_on_commit=False)
         self._writing = sessionmaker(engine.execution_options(writes=True), expire_on_commit=False)
@@ -67,21 +75,21 @@ class Database:
                 _migrate(connection)
         except (SQLAlchemyError, OSError) as error:
             shown, why = engine.url.render_as_string(hide_password=True), _cause(error)
-            remedy = "Check HIGGS_DATABASE_URL and HIGGS_DATA_DIR, and that the database runs."
-            raise StartError(f"The voice store {shown} can't be opened: {why}. {remedy}") from error
+            remedy = "Check HIGGS_DATABASE_URL and HIGGS_DATA_DIR, and that the database is running."
+            raise StartError(f"Can't open the voice database {shown}: {why}. {remedy}") from error
         if self._reserve is not None:
             self._reserve.hold()
 
     def reading(self) -> AbstractContextManager[Session]:
-        """A transaction that only reads."""
+        """Return a read-only transaction."""
         return _transaction(self._reading)
 
     def writing(self) -> AbstractContextManager[Session]:
-        """A transaction that is committed whole at the end of its block, or not at all."""
+        """Return a transaction, committed at the end of its block and rolled back on an exception."""
         return _transaction(self._writing)
 
     def deleting(self, delete: Callable[[Session], Result]) -> Result:
-        """What a transaction that deletes returns; on a full disk it has the room that is held in reserve."""
+        """Run a transaction that deletes rows, and return its result; it may use reserved disk space."""
         try:
             with self.writing() as session:
                 return delete(session)
@@ -105,18 +113,20 @@ def _transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
         with sessions.begin() as session:
             yield session
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        log.warning("the voice store can't be used: %s", _cause(error))
-        message = "The store of voices can't be used now, and nothing was changed; try again in a moment."
+        log.warning("the voice database is unavailable: %s", _cause(error))
+        message = "The voice database is unavailable, and nothing was changed; try again in a moment."
         raise StoreUnavailable(message) from error
     except (DataError, UnicodeEncodeError) as error:
-        message = "The request holds a name or text that can't be kept, such as one with control characters."
+        message = "The request has a name or text that can't be stored, such as one with control characters."
         raise InvalidRequest(message, code="invalid_value") from error
 
 
 def _migrate(connection: Connection) -> None:
-    """Bring the tables to the newest version, in the connection's transaction where the database can.
+    """Migrate to the latest version, in one transaction if the database supports it.
 
-    StartError: they are at one that this server doesn't know."""
+    Raises:
+        StartError: the database is at a version that this server doesn't know.
+    """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -134,7 +144,7 @@ def _migrate(connection: Connection) -> None:
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    """Hold the lock of migrations, apart from any transaction."""
+    """Hold the migration lock, outside any transaction."""
     take, leave = LOCKS.get(connection.dialect.name, (None, None))
     if take is None or leave is None:
         yield
@@ -144,8 +154,8 @@ def _alone(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        # What failed may have left its transaction open. Were the lock kept, it would go with the connection
-        # only, which the pool holds: the next server would wait for it.
+        # A failure may leave a transaction open. The lock must be released explicitly: the pool keeps the
+        # connection, and another server would wait for it.
         connection.rollback()
         connection.execute(text(leave))
         connection.commit()
@@ -155,7 +165,7 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StartError(f"HIGGS_DATABASE_URL is no database URL: {error}.") from error
+        raise StartError(f"HIGGS_DATABASE_URL is not a database URL: {error}.") from error
     kind = parsed.get_backend_name()
     if kind not in DRIVERS:
         raise StartError(f"HIGGS_DATABASE_URL names {kind!r}; choose one of {', '.join(DRIVERS)}.")
@@ -172,18 +182,18 @@ def _engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:
-    # The driver would begin transactions by itself, and none before a CREATE TABLE.
+    # By default the driver begins transactions itself, and none before a CREATE TABLE.
     connection.isolation_level = None
     for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that begins by reading could not write any more once another has written.
+    # A transaction that starts with a read can't write after another one has written.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _cause(error: BaseException) -> str:
-    """The driver's own words, on one line."""
+    """Return the driver's message on one line."""
     return " ".join(str(getattr(error, "orig", None) or error).split())

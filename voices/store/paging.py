@@ -1,4 +1,4 @@
-"""Lists in pages, newest first, the way OpenAI's API pages: after an id, so many."""
+"""Cursor-based pages, newest first, as in OpenAI's API."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Page(Generic[Row]):
 
 
 def page(session: Session, chosen: Select[Row], table: type[Row], after: Row | None, limit: int) -> Page[Row]:
-    """The first `limit` of the chosen rows older than the row `after`."""
+    """Return the first `limit` of the selected rows that are older than the row `after`."""
     place = tuple_(table.created_at, table.id)
     if after is not None:
         chosen = chosen.where(place < tuple_(after.created_at, after.id))
@@ -30,8 +30,8 @@ def page(session: Session, chosen: Select[Row], table: type[Row], after: Row | N
 
 
 def check_count(session: Session, table: type[Row], owner: str, most: int) -> None:
-    """InvalidRequest (voices_full) if the owner has as many of these rows as may be kept."""
+    """Raise InvalidRequest (voices_full) if the owner has at least `most` rows."""
     kept = session.scalar(select(func.count()).select_from(table).where(table.owner == owner)) or 0
     if kept >= most:
-        message = f"{kept} are kept already, of at most {most}; delete one first."
+        message = f"{kept} are stored already, the maximum is {most}; delete one first."
         raise InvalidRequest(message, code="voices_full")

@@ -1,4 +1,4 @@
-"""The kept voices of each owner: add, find, list, edit, delete."""
+"""Voice profiles of each owner: add, find, list, edit, delete."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,13 @@ MAX_LISTED = 3
 
 @dataclass(frozen=True)
 class Sample:
-    """A voice's reference: FLAC bytes (24 kHz mono), and codes int64 (8, T) of the codec so identified."""
+    """A voice's reference recording.
+
+    Attributes:
+        flac: FLAC bytes, 24 kHz mono.
+        codes: int64 (8, T).
+        codec: identifies the codec that made the codes.
+    """
 
     flac: bytes
     codes: np.ndarray
@@ -31,17 +37,22 @@ class Sample:
 
 
 class Profiles:
-    """Every method sees the voices of one owner only; a voice of another's is NotFound."""
+    """Voice profiles of one owner per call; another owner's raise NotFound."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def get(self, owner: str, voice_id: str) -> VoiceProfile:
+        """Return a voice. Raises NotFound."""
         with self._database.reading() as session:
             return _owned(session, owner, voice_id)
 
     def find(self, owner: str, name: str) -> VoiceProfile | None:
-        """The voice of this id, else of this name. InvalidRequest if several have the name."""
+        """Return the voice with this id, else with this name; None if there is none.
+
+        Raises:
+            InvalidRequest: voice_ambiguous, several voices have this name.
+        """
         with self._database.reading() as session:
             found = session.scalar(_of(owner).where(VoiceProfile.id == name))
             if found is not None:
@@ -49,18 +60,18 @@ class Profiles:
             named = session.scalars(_of(owner).where(VoiceProfile.name == name).limit(MAX_LISTED)).all()
         if len(named) > 1:
             ids = ", ".join(profile.id for profile in named)
-            message = f"Several voices are named {quoted(name)}; name one by its id, such as {ids}."
+            message = f"Several voices are named {quoted(name)}; use an id instead, such as {ids}."
             raise InvalidRequest(message, code="voice_ambiguous")
         return named[0] if named else None
 
     def taken(self, owner: str, user_id: str, name: str) -> bool:
-        """Whether this user of the owner's has a voice of this name."""
+        """Return whether this user of the owner has a voice with this name."""
         with self._database.reading() as session:
             same = _of(owner).where(VoiceProfile.user_id == user_id, VoiceProfile.name == name)
             return session.scalar(same) is not None
 
     def free_name(self, owner: str, user_id: str, name: str) -> str:
-        """This name if the user has no voice of it, or with the first number that makes it a new one."""
+        """Return `name`, with the first free number appended if the user has a voice with it."""
         base = re.sub(r" \d+$", "", name)
         alike = select(VoiceProfile.name).filter_by(owner=owner, user_id=user_id)
         with self._database.reading() as session:
@@ -71,24 +82,27 @@ class Profiles:
     def page(
         self, owner: str, *, after: str | None, limit: int, user_id: str | None = None
     ) -> Page[VoiceProfile]:
-        """The newest voices, at most `limit`, of those made before the voice `after`."""
+        """Return up to `limit` voices, newest first, older than the voice `after`; of one user if given."""
         chosen = _of(owner) if user_id is None else _of(owner).where(VoiceProfile.user_id == user_id)
         with self._database.reading() as session:
             cursor = None if after is None else _owned(session, owner, after)
             return page(session, chosen, VoiceProfile, cursor, limit)
 
     def sample(self, owner: str, voice_id: str) -> Sample:
+        """Return a voice's reference recording. Raises NotFound."""
         profile = self._with(owner, voice_id, VoiceProfile.flac, VoiceProfile.codes)
         return Sample(profile.flac, unpacked(profile.codes), profile.codec)
 
     def codes(self, owner: str, voice_id: str) -> tuple[np.ndarray, str]:
-        """Codes int64 (8, T) of a voice's reference and their codec; its FLAC, a hundred times as large, is
-        not read."""
+        """Return the codes int64 (8, T) of a voice's reference and their codec. Raises NotFound.
+
+        Doesn't read the FLAC, which is a hundred times as large.
+        """
         profile = self._with(owner, voice_id, VoiceProfile.codes)
         return unpacked(profile.codes), profile.codec
 
     def _with(self, owner: str, voice_id: str, *columns: InstrumentedAttribute[bytes]) -> VoiceProfile:
-        """The voice with these columns, which are not read otherwise."""
+        """Return the voice with these deferred columns loaded."""
         options = map(undefer, columns)
         with self._database.reading() as session:
             profile = session.scalar(_of(owner).where(VoiceProfile.id == voice_id).options(*options))
@@ -105,9 +119,18 @@ class Profiles:
         transcript: str | None = None,
         delivery: Mapping[str, float | str | None] = MappingProxyType({}),
     ) -> VoiceProfile:
-        """Give a voice another name, transcript (empty: none), or columns of its delivery.
+        """Edit a voice; None leaves a field unchanged.
 
-        Conflict: the name is taken.
+        Args:
+            owner: who owns the voice.
+            voice_id: its id.
+            name: new name.
+            transcript: new transcript; empty removes it.
+            delivery: new values of the columns speed, pitch, volume, instructions.
+
+        Raises:
+            NotFound: there is no such voice.
+            Conflict: the name is taken.
         """
         try:
             with self._database.writing() as session:
@@ -123,24 +146,24 @@ class Profiles:
         return profile
 
     def set_codes(self, owner: str, voice_id: str, codes: np.ndarray, codec: str) -> None:
-        """Replace codes (8, T) that another codec made."""
+        """Replace the codes (8, T) of a voice's reference, and their codec. Raises NotFound."""
         with self._database.writing() as session:
             profile = _owned(session, owner, voice_id)
             profile.codes, profile.codec = packed(codes), codec
 
 
 def packed(codes: np.ndarray) -> bytes:
-    """Codes (8, T) as they are stored."""
+    """Return codes (8, T) in their stored form."""
     return codes.astype(CODE_TYPE).tobytes()
 
 
 def unpacked(data: bytes) -> np.ndarray:
-    """Codes int64 (8, T) as they were before."""
+    """Return stored codes as int64 (8, T)."""
     return np.frombuffer(data, CODE_TYPE).reshape(CODEBOOKS, -1).astype(np.int64)
 
 
 def name_taken(name: str) -> Conflict:
-    message = f"There is a voice named {quoted(name)} already; choose another name, or delete that one first."
+    message = f"A voice named {quoted(name)} already exists; choose another name, or delete that one first."
     return Conflict(message, code="voice_name_taken")
 
 

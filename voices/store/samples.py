@@ -1,4 +1,4 @@
-"""More recordings of a kept voice than its first, each with its words."""
+"""Further recordings of a saved voice, each with its transcript."""
 
 import numpy as np
 from sqlalchemy import select
@@ -10,19 +10,23 @@ from voices.store.profiles import no_voice, packed, unpacked
 from voices.store.tables import VoiceProfile, VoiceSample
 
 MAX_SAMPLES = 2
-MAX_TOTAL_SECONDS = (
-    60.0  # of all recordings of a voice: what a prompt of 8,192 positions holds beside a long text
-)
+# All recordings of a voice: they fit a prompt of 8,192 positions together with a long text.
+MAX_TOTAL_SECONDS = 60.0
 
 
 class Samples:
-    """Every method sees the voices of one owner only; a voice of another's is NotFound."""
+    """Recordings of one owner's voices; a voice of another owner raises NotFound."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, owner: str, sample: VoiceSample) -> VoiceProfile:
-        """Keep a recording of the voice it names; InvalidRequest (voice_samples_full): it has enough."""
+        """Add a recording to the voice it names.
+
+        Raises:
+            NotFound: there is no such voice.
+            InvalidRequest: voice_samples_full.
+        """
         with self._database.writing() as session:
             profile = _locked(session, owner, sample.voice_id)
             profile.samples.append(sample)
@@ -30,6 +34,7 @@ class Samples:
         return profile
 
     def remove(self, owner: str, voice_id: str, sample_id: str) -> VoiceProfile:
+        """Remove a recording; return its voice. Raises NotFound."""
 
         def delete(session: Session) -> VoiceProfile:
             profile = _locked(session, owner, voice_id)
@@ -43,22 +48,22 @@ class Samples:
         return self._database.deleting(delete)
 
     def codes(self, sample: VoiceSample) -> np.ndarray:
-        """int64 (8, T), of the codec that the sample names."""
+        """Return codes int64 (8, T) of the codec that `sample.codec` identifies. Raises NotFound."""
         return unpacked(self._whole(sample, VoiceSample.codes).codes)
 
     def recording(self, sample: VoiceSample) -> bytes:
-        """FLAC, 24 kHz mono."""
+        """Return the recording as FLAC, 24 kHz mono. Raises NotFound."""
         return self._whole(sample, VoiceSample.flac).flac
 
     def set_codes(self, sample: VoiceSample, codes: np.ndarray, codec: str) -> None:
-        """Replace codes (8, T) that another codec made."""
+        """Replace a recording's codes (8, T) and their codec."""
         with self._database.writing() as session:
             kept = session.get(VoiceSample, sample.id)
             if kept is not None:
                 kept.codes, kept.codec = packed(codes), codec
 
     def _whole(self, sample: VoiceSample, column: InstrumentedAttribute[bytes]) -> VoiceSample:
-        """The sample with this column of it; NotFound if it is gone."""
+        """Return the sample with this deferred column loaded. Raises NotFound if it was deleted."""
         with self._database.reading() as session:
             found = session.get(VoiceSample, sample.id, options=[undefer(column)])
         if found is None:
@@ -67,17 +72,17 @@ class Samples:
 
 
 def check_room(profile: VoiceProfile) -> None:
-    """InvalidRequest (voice_samples_full) if a voice has more recordings, or longer ones, than are kept."""
+    """Raise InvalidRequest (voice_samples_full) if a voice's recordings are too many or too long."""
     seconds = profile.end_seconds - profile.start_seconds + sum(kept.seconds for kept in profile.samples)
     if len(profile.samples) > MAX_SAMPLES or seconds > MAX_TOTAL_SECONDS:
         most = (
-            f"A voice has up to {MAX_SAMPLES} recordings beside its first, of {MAX_TOTAL_SECONDS:g} s in all."
+            f"A voice can have {MAX_SAMPLES} recordings beside its first, and {MAX_TOTAL_SECONDS:g} s in all."
         )
         raise InvalidRequest(f"{most} Delete one, or send less.", code="voice_samples_full")
 
 
 def _locked(session: Session, owner: str, voice_id: str) -> VoiceProfile:
-    """The voice, which nobody else changes until the transaction ends."""
+    """Return the voice, locked until the transaction ends."""
     chosen = select(VoiceProfile).where(VoiceProfile.owner == owner, VoiceProfile.id == voice_id)
     profile = session.scalar(chosen.with_for_update())
     if profile is None:

@@ -1,4 +1,4 @@
-"""Onboarding sessions: what was uploaded and how far each came, for whoever asks while they run or later."""
+"""Onboarding sessions: their progress and result, for clients that ask while they run or later."""
 
 import time
 from typing import Any
@@ -16,29 +16,31 @@ Step = dict[str, Any]
 
 
 class Sessions:
-    """Every method that names an owner sees that owner's sessions only."""
+    """Methods with an owner see only that owner's sessions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, session: VoiceCloneSession) -> None:
+        """Save a new session."""
         with self._database.writing() as transaction:
             transaction.add(session)
 
     def progress(self, voice_id: str, steps: list[Step]) -> None:
-        """Note the steps of a session that goes on."""
+        """Record the steps of a running session."""
         with self._database.writing() as transaction:
             _change(transaction, voice_id, steps=steps, state="running")
 
     def end(
         self, voice_id: str, state: SessionState, steps: list[Step], error: VoiceServerError | None = None
     ) -> None:
-        """Note that a session failed or was cancelled; one that succeeds ends with `VoiceStore.keep`."""
+        """Record that a session failed or was cancelled. `VoiceStore.keep` completes a successful one."""
         with self._database.writing() as transaction:
             code, message = (error.code, error.message) if error else (None, None)
             finish(transaction, voice_id, state, steps, error_code=code, error_message=message)
 
     def get(self, owner: str, voice_id: str) -> VoiceCloneSession:
+        """Return the session of a voice. Raises NotFound."""
         with self._database.reading() as transaction:
             chosen = select(VoiceCloneSession).where(VoiceCloneSession.voice_id == voice_id)
             found = transaction.scalar(chosen.where(VoiceCloneSession.owner == owner))
@@ -47,9 +49,9 @@ class Sessions:
         return found
 
     def sweep(self) -> None:
-        """Call what the last server left running interrupted, and forget what ended a month ago.
+        """Mark sessions left running by the last process as interrupted; delete those older than 30 days.
 
-        A session of another server that still runs on this database sets itself right with its next step.
+        A session of another server on the same database recovers with its next step.
         """
         with self._database.writing() as transaction:
             running = update(VoiceCloneSession).where(VoiceCloneSession.state == "running")
@@ -61,7 +63,7 @@ class Sessions:
 def finish(
     transaction: Session, voice_id: str, state: SessionState, steps: list[Step], **values: Any
 ) -> bool:
-    """End a session; False if it is not there any more."""
+    """End a session. Return False if it no longer exists."""
     return _change(transaction, voice_id, state=state, steps=steps, finished_at=time.time(), **values)
 
 

@@ -1,4 +1,4 @@
-"""The tables of the voice store. Times are seconds since 1970; every row belongs to one owner."""
+"""Tables of the voice database. Times are Unix timestamps; every row belongs to one owner."""
 
 from typing import Any, Literal
 
@@ -20,9 +20,9 @@ ID_LENGTH = 64
 NAME_LENGTH = 100
 USER_LENGTH = 128
 SessionState = Literal["running", "completed", "failed", "cancelled", "interrupted"]
-# MySQL chooses MEDIUMBLOB by this; 30 s of FLAC take about 1 MB.
+# The size makes MySQL choose MEDIUMBLOB; 30 s of FLAC need about 1 MB.
 MAX_FLAC_BYTES = 2**24 - 1
-# MySQL's own collations call "José" and "jose" the same name.
+# MySQL's default collations treat "José" and "jose" as equal.
 MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 MYSQL |= {key.replace("mysql", "mariadb"): value for key, value in MYSQL.items()}
 
@@ -54,14 +54,15 @@ class VoiceConsent(Base):
 
 
 class VoiceProfile(Base):
-    """A kept voice: its reference recording, the codes of it, and what is known of both.
+    """A saved voice: its reference recording, the recording's codes, and metadata.
 
-    flac:  the 24 kHz mono reference as the codec got it; the upload itself is not kept.
-    codes: uint16, little-endian, 8 rows of one code per frame, made by the codec that `codec` identifies.
-    start_seconds, end_seconds: the part of the upload, of source_seconds, that became the reference.
-    similarity: of the voice's first trial to the reference, 0 to 1; None where nobody compared them.
-    samples: more recordings of the voice, oldest first.
-    speed, pitch, volume, instructions: how the voice speaks where nobody says; None leaves it to the model.
+    Attributes:
+        flac: the 24 kHz mono reference that was encoded; the upload itself is not stored.
+        codes: uint16, little-endian, 8 rows of one code per frame, made by the codec that `codec` identifies.
+        start_seconds, end_seconds: the part of the upload, of source_seconds, that became the reference.
+        similarity: of the voice's first trial to the reference, 0 to 1; None if not compared.
+        samples: further recordings of the voice, oldest first.
+        speed, pitch, volume, instructions: the default delivery; None keeps the model's own.
     """
 
     __tablename__ = "voice_profiles"
@@ -100,7 +101,7 @@ class VoiceProfile(Base):
 
 
 class VoiceSample(Base):
-    """One more recording of a kept voice: its words, its seconds; flac, codes and codec as of the first."""
+    """A further recording of a saved voice; flac, codes and codec as in VoiceProfile."""
 
     __tablename__ = "voice_samples"
 
@@ -117,10 +118,11 @@ class VoiceSample(Base):
 
 
 class VoiceCloneSession(Base):
-    """One onboarding: what was uploaded, how far it came, and why it failed. It outlives a failed voice.
+    """One onboarding: the upload, its progress, and why it failed. Remains after a failure.
 
-    state: running, completed, failed, cancelled (the client left) or interrupted (the server ended).
-    steps: [{"name", "state", "started_at", "seconds"}] in their order.
+    Attributes:
+        state: running, completed, failed, cancelled (by the client) or interrupted (by a server restart).
+        steps: [{"name", "state", "started_at", "seconds"}] in order.
     """
 
     __tablename__ = "voice_clone_sessions"

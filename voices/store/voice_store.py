@@ -1,6 +1,6 @@
-"""The store of voices: what it keeps survives the process, and is whole or not there at all.
+"""The voice store: persistent, transactional storage of voices.
 
-It takes bytes and arrays, and knows nothing of models or sound. Its methods block: call them from threads.
+It handles bytes and arrays only, and has no model. Its methods block: call them in threads.
 """
 
 from sqlalchemy import select
@@ -20,16 +20,24 @@ MAX_VOICES = 1000
 
 
 class VoiceStore:
-    """profiles: the kept voices; samples: more recordings of them; sessions: how they came to be; consents:
-    who agreed to it.
+    """Stores voices. Each method is one transaction; raises StoreUnavailable without the database.
 
-    Each method is one transaction. StoreUnavailable while the database is away or full.
+    Attributes:
+        profiles: the saved voices.
+        samples: further recordings of them.
+        sessions: their onboardings.
+        consents: recordings of the speakers' consent.
     """
 
     def __init__(self, url: str, max_voices: int = MAX_VOICES) -> None:
-        """Open the database of this URL and migrate it; StartError names the remedy if it can't be.
+        """Open and migrate the database.
 
-        max_voices: that one owner may keep, and as many consents.
+        Args:
+            url: the database's URL; see Database.
+            max_voices: maximum voices per owner, and maximum consents.
+
+        Raises:
+            StartError: the database can't be opened; the message names the remedy.
         """
         self._database = Database(url)
         self._max_voices = max_voices
@@ -40,15 +48,18 @@ class VoiceStore:
         self.sessions.sweep()
 
     def check_room(self, owner: str) -> None:
-        """InvalidRequest (voices_full) if the owner keeps as many voices as may be kept."""
+        """Raise InvalidRequest (voices_full) if the owner has the maximum of voices."""
         with self._database.reading() as session:
             check_count(session, VoiceProfile, owner, self._max_voices)
 
     def keep(self, profile: VoiceProfile, steps: list[Step] | None = None) -> None:
-        """Add a voice and, with the steps of its session, complete that session at once.
+        """Save a voice. With the steps of its session, complete that session in the same transaction.
 
-        InvalidRequest (voices_full): its owner keeps too many. Conflict: its user has a voice of that name.
-        NotFound: its consent went meanwhile. Cancelled: its session was deleted meanwhile.
+        Raises:
+            InvalidRequest: voices_full, the owner has the maximum of voices.
+            Conflict: the user already has a voice with that name.
+            NotFound: its consent was deleted meanwhile.
+            Cancelled: its session was deleted meanwhile.
         """
         try:
             with self._database.writing() as session:
@@ -56,14 +67,18 @@ class VoiceStore:
                 session.add(profile)
                 session.flush()
                 if steps is not None and not finish(session, profile.id, "completed", steps):
-                    raise Cancelled("The voice was deleted while it was made.")
+                    raise Cancelled("The voice was deleted while it was being created.")
         except IntegrityError as error:
             if profile.consent_id is not None:
                 self.consents.get(profile.owner, profile.consent_id)
             raise name_taken(profile.name) from error
 
     def delete(self, owner: str, voice_id: str) -> None:
-        """Delete a voice with its recording and its session, or the session of one that failed."""
+        """Delete a voice with its recordings and session, or the session of a failed onboarding.
+
+        Raises:
+            NotFound: the owner has no such voice or session.
+        """
 
         def delete(session: Session) -> bool:
             found = [
@@ -79,4 +94,5 @@ class VoiceStore:
             raise no_voice(voice_id)
 
     def close(self) -> None:
+        """Close all connections."""
         self._database.close()

@@ -1,7 +1,7 @@
-"""boson's original layout of the codec, brought into transformers' names.
+"""Convert boson's original codec layout to transformers' names.
 
-Its DAC is made of nested nn.Sequential, so that only numbers tell the layers apart, and its config.json
-leaves out the widths, which are read off the tensors.
+Its DAC consists of nested nn.Sequential, so only numbers identify the layers. Its config.json omits the
+widths, which are read from the tensors.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ NATIVE_PARTS = {
 
 
 def to_native(tensors: Tensors, strides: int) -> Tensors:
-    """Rename the tensors of a codec whose DAC has so many strides; weight norms are fused already."""
+    """Rename the tensors of a codec whose DAC has `strides` strides; weight norms are already fused."""
     acoustic = acoustic_names(
         "encoder.block", "acoustic_encoder", strides, ["unit"] * 3 + ["snake1", "conv1"]
     )
@@ -43,10 +43,10 @@ def to_native(tensors: Tensors, strides: int) -> Tensors:
 
 
 def count_strides(tensors: Tensors) -> int:
-    """How many strides the DAC has: its decoder is a convolution, a block a stride, a Snake, a convolution.
+    """Return the number of strides: the decoder is a convolution, a block per stride, a Snake, a convolution.
 
     Raises:
-        KeyError: There is no decoder.
+        KeyError: there is no decoder.
     """
     layers = {int(name.split(".")[2]) for name in tensors if name.startswith("decoder_2.model.")}
     if not layers:
@@ -55,7 +55,7 @@ def count_strides(tensors: Tensors) -> int:
 
 
 def acoustic_names(boson: str, native: str, strides: int, block: list[str]) -> dict[str, str]:
-    """boson's names of an encoder's or decoder's layers, and the native ones; `block` lists a block's."""
+    """Map boson's names of an encoder's or decoder's layers to native ones; `block` is a block's layers."""
     names = {"0": "conv1", f"{strides + 1}": "snake1", f"{strides + 2}": "conv2"}
     for index in range(strides):
         for number, layer in enumerate(block):
@@ -69,7 +69,7 @@ def acoustic_names(boson: str, native: str, strides: int, block: list[str]) -> d
 
 
 def widths(tensors: Tensors) -> dict[str, Any]:
-    """What boson's config.json would say of tensors in transformers' names; KeyError if one is not there."""
+    """Return the values of boson's config.json from native tensors. Raises KeyError if one is missing."""
     codebook = tensors["quantizer.quantizers.0.codebook.embed"]
     ratios: list[int] = []
     while (name := f"acoustic_encoder.block.{len(ratios)}.conv1.weight") in tensors:
@@ -84,7 +84,7 @@ def widths(tensors: Tensors) -> dict[str, Any]:
 
 
 def native_config(config: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
-    """transformers' config, from boson's and the renamed tensors; KeyError if something is not there."""
+    """Return transformers' config from boson's and the renamed tensors. Raises KeyError if one is missing."""
     return {
         "sample_rate": config["sample_rate"],
         "codebook_size": config["bins"],
@@ -102,7 +102,7 @@ def native_config(config: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
 
 
 def hubert_config(tensors: Tensors) -> dict[str, Any]:
-    """The widths of HuBERT; all else is as in HuBERT-base, with which boson's codec was made."""
+    """Return HuBERT's widths; everything else is as in HuBERT-base, on which boson's codec is based."""
     hubert = {
         name.removeprefix("semantic_model."): tensor
         for name, tensor in tensors.items()

@@ -1,6 +1,6 @@
-"""Reading the published codec's weights, in transformers' layout, in boson's original one, or within v3's.
+"""Read the published codec's weights in transformers' layout, boson's original one, or from a v3 checkpoint.
 
-What only training needs is left behind, and weight norms (a direction and a length of each weight) are fused.
+Training-only tensors are dropped, and weight norms (direction and length of each weight) are fused.
 """
 
 from collections.abc import Iterable
@@ -21,11 +21,11 @@ Tensors = dict[str, torch.Tensor]
 
 NATIVE_MODEL_TYPE = "higgs_audio_v2_tokenizer"
 BOSON_QUANTIZER = "quantizer.vq.layers."
-INNER_CODEC = "tied.embedding.modality_embeddings.0.model."  # where v3's weights hold the codec's
+INNER_CODEC = "tied.embedding.modality_embeddings.0.model."  # prefix of the codec in v3's weights
 
 TRAINING_ONLY = ("decoder_semantic.", "fc_post1.", "fc1.", "semantic_model.masked_spec_embed")
 TRAINING_STATISTICS = (".inited", ".cluster_size", ".embed_avg")
-# Direction and length, as older and newer versions of torch name them.
+# Direction and length, by older and newer torch's names.
 WEIGHT_NORMS = (
     (".weight_v", ".weight_g"),
     (".parametrizations.weight.original1", ".parametrizations.weight.original0"),
@@ -33,7 +33,11 @@ WEIGHT_NORMS = (
 
 
 def load_network(folder: Path) -> CodecNetwork:
-    """The codec of a folder, float32 on the CPU; StartError if anything is missing, left over or unfit."""
+    """Load the codec of a folder, float32 on the CPU.
+
+    Raises:
+        StartError: tensors are missing, unexpected or of the wrong shape.
+    """
     config, tensors = read_native(folder)
     with torch.device("meta"):
         network = CodecNetwork(parse_config(folder, config))
@@ -43,11 +47,11 @@ def load_network(folder: Path) -> CodecNetwork:
 
 
 def read_native(folder: Path) -> tuple[dict[str, Any], Tensors]:
-    """The config and the tensors of a folder in any layout, in transformers' form.
+    """Return the config and tensors of a folder in any layout, in transformers' form.
 
-    The names of the tensors decide what a folder holds, not its config.json: the hub's repository was
-    rewritten piece by piece, and for a time held transformers' config, the language model's safetensors and
-    the codec in boson's model.pth.
+    Tensor names decide what a folder contains, not its config.json: the hub's repository was rewritten step
+    by step, and for a time had transformers' config, the language model's safetensors and the codec in
+    boson's model.pth.
     """
     config = read_json(folder / "config.json")
     suffix, prefix, is_boson = find_quantizer(folder)
@@ -61,18 +65,18 @@ def read_native(folder: Path) -> tuple[dict[str, Any], Tensors]:
         return boson_layout.native_config(known, tensors), tensors
     except KeyError as error:
         raise StartError(
-            f"The codec in {folder} lacks {error} in its config.json or its weights. Download it again."
+            f"The codec in {folder} lacks {error} in its config.json or weights. Download it again."
         ) from error
 
 
 def find_quantizer(folder: Path) -> tuple[str, str, bool]:
-    """Where a folder holds a codec.
+    """Find the codec in a folder.
 
     Returns:
         The suffix of its files, the prefix of its tensors' names, and whether the names are boson's.
 
     Raises:
-        StartError: No file holds a codec.
+        StartError: no file has a codec.
     """
     for suffix in SUFFIXES:
         names = [name for path in weight_files(folder, suffix) for name in names_in(path)]
@@ -80,27 +84,27 @@ def find_quantizer(folder: Path) -> tuple[str, str, bool]:
             if any(name.startswith(f"{prefix}quantizer.") for name in names):
                 return suffix, prefix, any(name.startswith(prefix + BOSON_QUANTIZER) for name in names)
     raise StartError(
-        f"The weights in {folder} hold no Higgs Audio codec: no tensor is named quantizer. "
-        "Name the codec's folder or hub id with HIGGS_CODEC."
+        f"The weights in {folder} don't contain a Higgs Audio codec: no tensor is named quantizer. "
+        "Set HIGGS_CODEC to the codec's folder or hub id."
     )
 
 
 def parse_config(folder: Path, config: dict[str, Any]) -> HiggsAudioV2TokenizerConfig:
-    """StartError if the config is broken, or not of a codec for 24 kHz and 25 frames a second."""
+    """Parse the config. Raises StartError if it is invalid, or not for 24 kHz and 25 frames per second."""
     try:
         parsed = HiggsAudioV2TokenizerConfig.from_dict(config)
     except (StrictDataclassError, TypeError, ValueError, AttributeError) as error:
-        raise StartError(f"{folder}/config.json can't be used: {error}. Download the codec again.") from error
+        raise StartError(f"Can't use {folder}/config.json: {error}. Download the codec again.") from error
     if (parsed.sample_rate, parsed.hop_length) != (SAMPLE_RATE, HOP):
         raise StartError(
-            f"The codec in {folder} has {parsed.sample_rate} Hz and {parsed.hop_length} samples a frame, "
-            f"but the model speaks {SAMPLE_RATE} Hz and {HOP}. Choose another one with HIGGS_CODEC."
+            f"The codec in {folder} has {parsed.sample_rate} Hz and {parsed.hop_length} samples per frame, "
+            f"but the model needs {SAMPLE_RATE} Hz and {HOP}. Set HIGGS_CODEC to another one."
         )
     return parsed
 
 
 def inference_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> Tensors:
-    """float32 tensors, less what only training needs, weight norms fused."""
+    """Return float32 tensors without training-only ones, with weight norms fused."""
     kept = {
         name: tensor.float()
         for name, tensor in tensors
@@ -114,6 +118,6 @@ def inference_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> Tensors:
 
 
 def fuse(direction: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
-    """The weight of a normed layer: scaled unit vectors along the axes on which `length` has size 1."""
+    """Return a weight-normed layer's weight: scaled unit vectors along the axes where `length` has size 1."""
     axes = [axis for axis, size in enumerate(length.shape) if size == 1]
     return direction * (length / torch.linalg.vector_norm(direction, dim=axes, keepdim=True))

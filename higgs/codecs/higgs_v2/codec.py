@@ -1,4 +1,4 @@
-"""The published codec as a whole: encode a clip, decode a stream of codes."""
+"""The published codec: encode a clip, decode a stream of codes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +12,17 @@ from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from higgs.devices import on_stream, upload
 
-CONTEXT = 10  # frames on each side that a frame's samples depend on: the reach of the decoder's convolutions
-MAX_WINDOW = 500  # frames decoded at once, so that an hour of speech needs no more memory than 20 s
-MAX_BATCH = 1000  # frames of several streams, likewise
+CONTEXT = 10  # frames on each side that a frame's samples depend on: the decoder's receptive field
+MAX_WINDOW = 500  # frames decoded at once, to bound memory
+MAX_BATCH = 1000  # frames of several streams decoded at once
 
 
 class WaveformCodec:
-    """See higgs.codec.Codec. Its weights and all it computes are float32, on the device of the network.
+    """See higgs.codecs.base.Codec. Weights and computation are float32, on the network's device.
 
-    On a GPU streams that are decoded at the same time are decoded as one batch, and all is done on a CUDA
-    stream of its own, so that the language model's steps don't wait for it. On a CPU, where a batch is no
-    faster and rounds otherwise, each is decoded by itself, the same to the bit in any company.
+    On a GPU, concurrent streams are decoded as one batch, on a separate CUDA stream, so that the language
+    model's steps don't wait. On a CPU, where batches are no faster and round differently, each stream is
+    decoded alone, and its result doesn't depend on the others.
     """
 
     def __init__(self, network: CodecNetwork) -> None:
@@ -30,15 +30,15 @@ class WaveformCodec:
         self._aside: torch.cuda.Stream | None = None
         self._decode_row: Callable[[torch.Tensor], torch.Tensor] = self._decode_alone
         if self.device.type == "cuda":
-            # TF32 would change codes. Set once: torch.backends.cudnn.flags is process-wide, too, turns cuDNN
-            # off unless told otherwise, and isn't made for threads.
+            # TF32 would change codes. Set once: torch.backends.cudnn.flags is process-wide too, disables cuDNN
+            # by default, and isn't thread-safe.
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
             self._aside = torch.cuda.Stream(self.device)
             self._decode_row = DynamicBatcher(self._decode, most=CODEBOOKS * MAX_BATCH)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "WaveformCodec":
-        """Load a folder in boson's layout (model.pth) or transformers' (model.safetensors); or StartError."""
+        """Load a folder in boson's (model.pth) or transformers' layout (model.safetensors). Raises StartError."""
         return cls(load_network(folder).to(device))
 
     @property
@@ -47,10 +47,10 @@ class WaveformCodec:
 
     @torch.inference_mode()
     def encode(self, waveform: np.ndarray) -> torch.Tensor:
-        """Codes (8, N // 960), int64 on the CPU, of float samples (N,) at 24 kHz mono.
+        """Encode float samples (N,) at 24 kHz mono to codes (8, N // 960), int64 on the CPU.
 
-        A rest shorter than a frame is dropped: with it the two published implementations pad differently and
-        disagree on almost every code. The clip is encoded whole, because HuBERT hears all of it at once.
+        An incomplete last frame is dropped: the two published implementations pad it differently and then
+        disagree on almost every code. The clip is encoded as a whole, since HuBERT attends to all of it.
         """
         frames = len(waveform) // HOP
         if frames == 0:
@@ -64,28 +64,28 @@ class WaveformCodec:
 
     @torch.inference_mode()
     def _decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes [B, 8, T] to samples [B, 960·T] on the CPU."""
+        """Decode codes [B, 8, T] to samples [B, 960·T] on the CPU."""
         with on_stream(self._aside):
             return self.network.decode(upload(codes, self.device))[:, 0].cpu()
 
     def _decode_alone(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes [8, T] to samples [960·T]."""
+        """Decode codes [8, T] to samples [960·T]."""
         return self._decode(codes[None])[0]
 
 
 class WaveformDecoder:
-    """See higgs.codec.CodecDecoder. A frame is final once ten more stand behind it."""
+    """See higgs.codecs.base.CodecDecoder. A frame is final once ten more follow it."""
 
     ahead = CONTEXT
 
     def __init__(self, decode: Callable[[torch.Tensor], torch.Tensor]) -> None:
         self._decode = decode
-        # The frames that serve as left context, then those not yet final.
+        # Frames of left context, then those not yet final.
         self._window = torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
         self._context = 0
 
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
-        """Samples (960·t,) of the t frames that the codes (8, any) make final; all that remain if `last`."""
+        """Return the samples (960·t,) of the t frames that are final now; all remaining ones if `last`."""
         pieces = codes.split(MAX_WINDOW, dim=1)
         samples = [self._extend(piece, last and piece is pieces[-1]) for piece in pieces]
         return np.concatenate(samples)

@@ -1,7 +1,7 @@
-"""The acoustic branch: the encoder and decoder of the Descript Audio Codec (Kumar et al., arXiv 2306.06546).
+"""The acoustic branch: encoder and decoder of the Descript Audio Codec (Kumar et al., arXiv 2306.06546).
 
-Two things differ from the original: a transposed convolution of odd stride pads its output by one, so that
-a frame is exactly the product of the strides, and no tanh stands at the end.
+Two differences from the original: transposed convolutions of odd stride pad their output by one, so that a
+frame is exactly the product of the strides; and there is no final tanh.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Calls from several threads, computed as one batch."""
+"""Batch concurrent calls of several threads."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import torch
 
 
 class _Call:
-    """One caller's input, and what came of it."""
+    """One caller's input and result."""
 
     def __init__(self, given: torch.Tensor) -> None:
         self.given = given
@@ -15,13 +15,15 @@ class _Call:
 
 
 class DynamicBatcher:
-    """A function of a batch [B, …] → [B, …], called row by row from any thread.
+    """Calls a function of a batch [B, …] → [B, …] with single rows, from any thread.
 
-    While one batch is computed, the callers behind it wait, and the first of them takes along all whose rows
-    have the shape of its own. So nobody waits for company, and the busier it is the larger the batches are.
-    Where a batch fails, for want of memory say, each of its rows is tried alone.
+    While a batch is computed, later callers wait; the first of them then takes along all waiting rows of the
+    same shape. So nobody waits for a batch to fill, and batches grow with the load. If a batch fails, e.g.
+    for lack of memory, each row is tried alone.
 
-    most: numbers that a batch may hold, if it has more than one row.
+    Args:
+        function: computes a batch.
+        most: maximum number of elements in a batch of several rows.
     """
 
     def __init__(self, function: Callable[[torch.Tensor], torch.Tensor], most: int) -> None:
@@ -30,7 +32,7 @@ class DynamicBatcher:
         self._changing, self._computing = threading.Lock(), threading.Lock()
 
     def __call__(self, row: torch.Tensor) -> torch.Tensor:
-        """The function's row for a row."""
+        """Return the function's result for one row."""
         call = _Call(row)
         with self._changing:
             self._waiting.append(call)
@@ -52,7 +54,7 @@ class DynamicBatcher:
         return batch
 
     def _compute(self, batch: list[_Call]) -> None:
-        """The result of the first of a batch at least; the others without one compute for themselves."""
+        """Compute at least the first call of the batch; calls left without a result compute themselves."""
         try:
             results = self._function(torch.stack([call.given for call in batch]))
         except RuntimeError:

@@ -1,4 +1,4 @@
-"""All of the codec's parts, under the names of transformers' `higgs_audio_v2_tokenizer`."""
+"""The codec's modules, named as in transformers' `higgs_audio_v2_tokenizer`."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from higgs.codecs.higgs_v2.dac import DacDecoder, DacEncoder
 from higgs.codecs.higgs_v2.quantizer import ResidualQuantizer
 from higgs.codecs.higgs_v2.semantic import SemanticEncoder, build_hubert, resample
 
-HUBERT_MARGIN = 160  # samples at 16 kHz on each side, so that a HuBERT frame stands for each 20 ms
+HUBERT_MARGIN = 160  # padding in samples at 16 kHz, so that there is one HuBERT frame per 20 ms
 
 
 class CodecNetwork(nn.Module):
@@ -45,7 +45,7 @@ class CodecNetwork(nn.Module):
         )
 
     def semantic_features(self, waveform: torch.Tensor) -> torch.Tensor:
-        """[B, 1, 960·T] → [B, T, hidden]: the mean over all of HuBERT's layers, every second 20 ms."""
+        """[B, 1, 960·T] → [B, T, hidden]: the mean over HuBERT's layers, every second 20 ms frame."""
         heard = F.pad(resample(waveform[:, 0], *self.rates), (HUBERT_MARGIN, HUBERT_MARGIN))
         layers = self.semantic_model(heard, output_hidden_states=True).hidden_states
         return torch.stack(layers, dim=1).mean(1)[:, :: self.semantic_stride]

@@ -1,4 +1,4 @@
-"""The semantic branch: what HuBERT hears at 16 kHz, at the codec's frame rate."""
+"""The semantic branch: HuBERT features of 16 kHz audio, at the codec's frame rate."""
 
 import math
 
@@ -13,10 +13,10 @@ ROLLOFF = 0.99
 
 
 def resample(waveform: torch.Tensor, source: int, target: int) -> torch.Tensor:
-    """Resample [B, N] by windowed-sinc interpolation into [B, ⌈N·target/source⌉].
+    """Resample [B, N] by windowed-sinc interpolation to [B, ⌈N·target/source⌉].
 
-    The filter is that of torchaudio's functional.resample (Hann window over six zero crossings, cut off at
-    0.99 of the lower Nyquist frequency), in single precision as there: the codes were learnt on its output.
+    The same filter as torchaudio's functional.resample (Hann window over six zero crossings, cutoff at 0.99
+    of the lower Nyquist frequency), in single precision too: the codec was trained on its output.
     """
     if source == target:
         return waveform
@@ -38,7 +38,7 @@ def resample(waveform: torch.Tensor, source: int, target: int) -> torch.Tensor:
 
 
 def build_hubert(config: HubertConfig) -> HubertModel:
-    """A HuBERT for inference: no masking, and the one weight-normed convolution of it fused."""
+    """Build HuBERT for inference: no masking, and its weight-normed convolution fused."""
     config.mask_time_prob = config.mask_feature_prob = 0.0
     model = HubertModel(config)
     parametrize.remove_parametrizations(model.encoder.pos_conv_embed.conv, "weight")
@@ -67,7 +67,7 @@ class SemanticBlock(nn.Module):
 
 
 class SemanticEncoder(nn.Module):
-    """[B, channels, T] → [B, channels, T]: convolutions that keep the rate and the width."""
+    """Convolutions [B, channels, T] → [B, channels, T]."""
 
     def __init__(
         self, channels: int, kernel: int, blocks: int, unit_kernel: int, dilations: list[int]
