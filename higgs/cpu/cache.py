@@ -1,4 +1,4 @@
-"""Keys and values of streams as the compiled path reads them, from the first number to the last."""
+"""The KV cache of the compiled CPU path, in the memory layout that its kernels read sequentially."""
 
 from typing import NamedTuple
 
@@ -10,8 +10,7 @@ from higgs.model.config import HiggsConfig
 
 
 class FilledPanels(NamedTuple):
-    """What one stream has filled, as KVCache.filled is for the torch path: the first positions of a row of
-    PanelCache, keys in whole panels."""
+    """The filled part of one row of PanelCache; keys in whole panels."""
 
     keys: np.ndarray
     values: np.ndarray
@@ -26,11 +25,12 @@ class FilledPanels(NamedTuple):
 
 
 class PanelCache:
-    """As SlotCache, but packed as the matrices of the kernels are.
+    """A SlotCache in the packed layout of the kernels' matrices.
 
-    keys:   [layers, rows, kv_heads, panels, D, PANEL], in panels of positions.
-    values: [layers, rows, kv_heads, panels, positions, PANEL], in panels of D.
-    half:   they are rounded to float16, which int16 holds, for half the bytes.
+    Attributes:
+        keys: [layers, rows, kv_heads, panels, D, PANEL], in panels of positions.
+        values: [layers, rows, kv_heads, panels, positions, PANEL], in panels of D.
+        half: stored as float16 bits in int16.
     """
 
     def __init__(self, config: HiggsConfig, rows: int, capacity: int, half: bool) -> None:
@@ -39,17 +39,17 @@ class PanelCache:
         self.rows, self.capacity, self.device = rows, capacity, torch.device("cpu")
         heads = (config.layers, rows, config.kv_heads)
         positions, numbers = (-(-count // PANEL) * PANEL for count in (capacity, config.head_dim))
-        # Memory is taken only where it is written to.
+        # np.zeros allocates lazily: unused positions take no memory.
         self.keys = np.zeros((*heads, positions // PANEL, config.head_dim, PANEL), dtype)
         self.values = np.zeros((*heads, numbers // PANEL, positions, PANEL), dtype)
 
     def filled(self, row: int, length: int) -> FilledPanels:
-        """A view of the first positions of a row."""
+        """Return a view of the first `length` positions of a row."""
         panels = -(-length // PANEL)
         return FilledPanels(self.keys[:, row, :, :panels], self.values[:, row, :, :, :length])
 
     def load(self, row: int, filled: torch.Tensor | FilledPanels) -> None:
-        """Fill the first positions of a row, with [layers, length, 2, kv_heads, head_dim] if a tensor."""
+        """Fill the first positions of a row from a view or a tensor [layers, length, 2, kv_heads, D]."""
         if isinstance(filled, FilledPanels):
             part = self.filled(row, filled.shape[1])
             part.keys[:], part.values[:] = filled
@@ -64,12 +64,12 @@ class PanelCache:
             self.values[:, row, :, start // PANEL, : part.shape[2], : part.shape[3]] = part
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Copy the first positions of a row to another."""
+        """Copy the first `length` positions of a row to another."""
         self.load(target, self.filled(source, length))
 
 
 class PanelRow:
-    """One stream's keys and values; as KVCache."""
+    """One stream's keys and values, with KVCache's interface."""
 
     def __init__(self, config: HiggsConfig, capacity: int, half: bool) -> None:
         self.cache, self.capacity, self.length = PanelCache(config, 1, capacity, half), capacity, 0

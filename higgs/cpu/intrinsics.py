@@ -1,6 +1,6 @@
-"""What no Python that Numba compiles can say: single instructions on vectors of LANES numbers."""
+"""LLVM intrinsics for the kernels: vector instructions that Numba's Python can't express."""
 
-# An intrinsic is called without its context.
+# Numba passes an intrinsic's context itself.
 # mypy: disable-error-code="call-arg"
 
 from typing import Any
@@ -15,7 +15,7 @@ PANEL, LANES = 64, 16
 
 @intrinsic
 def power_of_two(context: Any, exponent: Any) -> Any:
-    """float32 2 ** exponent for int32 from -126 to 127."""
+    """2 ** exponent as float32, for int32 from -126 to 127."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         i32 = ir.IntType(32)
@@ -27,7 +27,7 @@ def power_of_two(context: Any, exponent: Any) -> Any:
 
 @intrinsic
 def to_storage(context: Any, value: Any, array: Any) -> Any:
-    """float32 to what an array keeps: itself, or float16 in int16."""
+    """Convert float32 to the array's element type: float32, or float16 bits in int16."""
     kept = array.dtype
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -42,12 +42,12 @@ def to_storage(context: Any, value: Any, array: Any) -> Any:
 def tile(
     context: Any, x: Any, row: Any, depth: Any, panels: Any, number: Any, out: Any, column: Any, rows: Any
 ) -> Any:
-    """Some rows of x [n, ·] times one panel of a packed matrix [panels, ·, PANEL], to the same rows of out.
+    """Multiply `rows` rows of x [n, ·], from `row` on, by one panel of a packed matrix [panels, ·, PANEL].
 
-    The first `depth` numbers of so many rows (a literal), from `row` on, and as many rows of panel `number`
-    make PANEL numbers of out [n, ·], from `column` on.
+    The product of their first `depth` elements and panel `number` is written to the same rows of out [n, ·],
+    to PANEL columns from `column` on. `rows` is a literal.
 
-    Written as vector instructions, since no loop that LLVM vectorises keeps its sums in registers.
+    Written in vector instructions, because LLVM's loop vectoriser doesn't keep the sums in registers.
     """
     height, parts, kept = rows.literal_value, range(PANEL // LANES), panels.dtype
 

@@ -1,12 +1,12 @@
-"""The way of positions through all layers, as one compiled function.
+"""The forward pass through all layers as one compiled function.
 
-Matrices are packed in panels of PANEL columns, [panels, in, PANEL], which are read from the first number to
-the last: as float32, as bfloat16 (uint16), or as float16 (int16). All sums are float32. Every row of x is
-computed in the same order whatever the number of rows, so that a stream's numbers don't depend, to the bit,
-on who shares the batch. In shapes n is the number of streams, H the hidden size, D the head size.
+Matrices are packed in panels of PANEL columns, [panels, in, PANEL], and read sequentially: as float32, as
+bfloat16 (uint16), or as float16 (int16). All sums are float32. Each row of x is computed in the same order
+for any number of rows, so that a stream's results don't depend on the batch, bit for bit. In shapes, n is the
+number of streams, H the hidden size, D the head size.
 """
 
-# What Numba compiles has the types that it is called with, and an intrinsic is called without its context.
+# Numba infers the types of compiled functions, and passes an intrinsic's context itself.
 # mypy: disable-error-code="no-untyped-def, call-arg"
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from higgs.cpu.intrinsics import PANEL, power_of_two, tile, to_storage
 from higgs.cpu.jit import jit, jit_reassociated
 
-TILE = 4  # rows whose sums fit into registers
+TILE = 4  # rows whose sums fit in registers
 LOG2_E, LN_2_HIGH, LN_2_LOW = (
     np.float32(1.4426950408889634),
     np.float32(0.693359375),
@@ -24,7 +24,7 @@ LOG2_E, LN_2_HIGH, LN_2_LOW = (
 
 @jit
 def gemm(x, panels, out):
-    """x [n, in] times a packed matrix to out [n, columns], the first panels * PANEL of which it fills."""
+    """Multiply x [n, in] by a packed matrix; fills the first panels * PANEL columns of out [n, ·]."""
     depth = panels.shape[1]
     for number in range(len(panels)):
         row = 0
@@ -38,9 +38,9 @@ def gemm(x, panels, out):
 
 @jit
 def exponential(x):
-    """e ** x for float32 x <= 0, to a relative 3e-7: S. L. Moshier's polynomial (Cephes, expf).
+    """Return e ** x for float32 x <= 0, to a relative 3e-7 (S. L. Moshier, Cephes, expf).
 
-    A loop over it becomes vectors, which one over a library's function does not.
+    Unlike a library call, it can be vectorised.
     """
     x = max(x, np.float32(-87.0))
     whole = np.int32(x * LOG2_E - np.float32(0.5))
@@ -67,7 +67,7 @@ def rms_norm(x, weight, epsilon, out):
 
 @jit
 def apply_rope(x, turn, out):
-    """Rotary embedding of one head x [D] by turn [2, D], cosine and signed sine."""
+    """Apply the rotary embedding `turn` [2, D] (cosine and signed sine) to one head x [D]."""
     half = len(x) // 2
     for index in range(half):
         low, high = x[index], x[index + half]
@@ -93,7 +93,7 @@ def sum_of(scores):
 
 @jit
 def softmax_weights(scores, scale):
-    """Scores [L] to e ** (scale * (score - largest)); their sum."""
+    """Replace scores [L] by e ** (scale * (score - max)), and return their sum."""
     largest = max_of(scores)
     for position in range(len(scores)):
         scores[position] = exponential((scores[position] - largest) * scale)
@@ -113,16 +113,16 @@ def swiglu(both, out):
 
 @jit
 def add_to(x, more):
-    """Add the first numbers of `more` to x [H]."""
+    """Add the first elements of `more` to x [H]."""
     for index in range(len(x)):
         x[index] += more[index]
 
 
 @jit
 def write_kv(projected, turn, norms, epsilon, keys, values, position):
-    """Norm and turn a position's queries and keys, projected [·], and keep keys and values, as of PanelCache.
+    """Normalise and rotate queries and keys of projected [·]; write keys and values to the cache.
 
-    norms [heads + kv_heads, D, or 0 for none].
+    norms is [heads + kv_heads, D], or D = 0 without norms.
     """
     kv_heads, size = keys.shape[0], keys.shape[2]
     heads = len(norms) - kv_heads
@@ -141,7 +141,7 @@ def write_kv(projected, turn, norms, epsilon, keys, values, position):
 
 @jit
 def attend(projected, keys, values, position, scratch, out):
-    """The queries of a position, projected [·], over all positions up to it, to out [heads * D]."""
+    """Attend from a position's queries, projected [·], to all positions up to it; writes out [heads * D]."""
     scores, mean = scratch.scores, scratch.mean
     heads, size = len(scores), keys.shape[2]
     queries = projected[: heads * size].reshape(heads, size)
@@ -159,7 +159,7 @@ def attend(projected, keys, values, position, scratch, out):
 
 @jit
 def ffn(x, parts, layer, epsilon, inner, wide, fed):
-    """Add to x [n, H] what the feed-forward of a layer makes of it."""
+    """Add a layer's feed-forward output to x [n, H]."""
     for row in range(len(x)):
         rms_norm(x[row], parts.feed_norm[layer], epsilon, inner[row])
     gemm(inner, parts.gate_up[layer], wide)
@@ -172,10 +172,11 @@ def ffn(x, parts, layer, epsilon, inner, wide, fed):
 
 @jit
 def forward_layers(x, texts, streams, positions, turns, layers, epsilon, keys, values, scratch):
-    """x [n, H] through all layers, in place, its first `texts` rows as text and the others as audio.
+    """Run x [n, H] through all layers, in place; the first `texts` rows are text, the others audio.
 
-    Each row stands at a position of a stream, both [n], and attends to what the stream holds up to it, other
-    rows among it. turns [capacity, 2, D] cosine and signed sine; keys and values as of PanelCache.
+    Each row is a position of a stream, both [n], and attends to that stream's positions up to its own,
+    including other rows of x. turns: [capacity, 2, D], cosine and signed sine; keys and values: see
+    PanelCache.
     """
     n = len(x)
     inner, heads, fed, wide = scratch.rms_norm[:n], scratch.heads[:n], scratch.fed[:n], scratch.wide[:n]
@@ -199,7 +200,7 @@ def forward_layers(x, texts, streams, positions, turns, layers, epsilon, keys, v
 
 @jit
 def logits_of(x, norm, head, epsilon, scratch, logits):
-    """The hidden x [n, H] through the last norm and the head, to logits [n, ·]."""
+    """Apply the final norm and the head to x [n, H]; writes logits [n, ·]."""
     inner = scratch.rms_norm[: len(x)]
     for row in range(len(x)):
         rms_norm(x[row], norm, epsilon, inner[row])

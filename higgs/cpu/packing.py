@@ -1,4 +1,4 @@
-"""What the kernels read and where they write: packed weights, and room."""
+"""Data structures of the kernels: packed weights, and scratch buffers."""
 
 from typing import NamedTuple
 
@@ -8,8 +8,10 @@ from higgs.cpu.intrinsics import PANEL
 
 
 class Parts(NamedTuple):
-    """What positions of one kind, text or audio, pass through beside attention: norms [L, H], packed matrices
-    [L, panels, in, PANEL]."""
+    """The weights of one kind of position, text or audio, besides attention.
+
+    Norms are [L, H], matrices packed [L, panels, in, PANEL].
+    """
 
     input_norm: np.ndarray
     feed_norm: np.ndarray
@@ -18,9 +20,9 @@ class Parts(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """The weights of all L layers; matrices are packed, [L, panels, in, PANEL].
+    """The weights of all L layers; matrices are packed [L, panels, in, PANEL].
 
-    head_norms are those of the queries and keys, [L, heads + kv_heads, D], or 0 for D where there are none.
+    head_norms are those of queries and keys, [L, heads + kv_heads, D], with D = 0 if the model has none.
     """
 
     query_key_value: np.ndarray
@@ -31,10 +33,10 @@ class Layers(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for what is on its way, of up to `rows` positions.
+    """Buffers for up to `rows` positions.
 
-    What the matrices of a layer read, [rows, H], [rows, heads * D] and [rows, F]; what they write, in whole
-    panels; scores, and a mean of values, [heads, ·] in whole panels.
+    Inputs of a layer's matrices, [rows, H], [rows, heads * D] and [rows, F]; their outputs, in whole panels;
+    attention scores and weighted values, [heads, ·] in whole panels.
     """
 
     rms_norm: np.ndarray
@@ -46,7 +48,7 @@ class Scratch(NamedTuple):
 
 
 def pack(matrix: np.ndarray, halve: bool) -> np.ndarray:
-    """A matrix float32 [in, out] in panels; halve: as bfloat16, in uint16."""
+    """Pack a float32 matrix [in, out] in panels; `halve`: as bfloat16 bits in uint16."""
     rows, columns = matrix.shape
     padded = np.zeros((rows, -(-columns // PANEL) * PANEL), np.float32)
     padded[:, :columns] = matrix
@@ -55,5 +57,5 @@ def pack(matrix: np.ndarray, halve: bool) -> np.ndarray:
 
 
 def halves(matrix: np.ndarray) -> bool:
-    """Whether bfloat16 holds each number of a float32 matrix exactly."""
+    """Return whether a float32 matrix is exactly representable in bfloat16."""
     return not (np.ascontiguousarray(matrix).view(np.uint32) & 0xFFFF).any()

@@ -30,15 +30,15 @@ class WaveformCodec:
         self._aside: torch.cuda.Stream | None = None
         self._decode_row: Callable[[torch.Tensor], torch.Tensor] = self._decode_alone
         if self.device.type == "cuda":
-            # TF32 would change codes. Set once: torch.backends.cudnn.flags is process-wide too, disables cuDNN
-            # by default, and isn't thread-safe.
+            # TF32 would change codes. Set once: torch.backends.cudnn.flags is process-wide too, disables
+            # cuDNN by default, and isn't thread-safe.
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
             self._aside = torch.cuda.Stream(self.device)
             self._decode_row = DynamicBatcher(self._decode, most=CODEBOOKS * MAX_BATCH)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "WaveformCodec":
-        """Load a folder in boson's (model.pth) or transformers' layout (model.safetensors). Raises StartError."""
+        """Load a folder in boson's (model.pth) or transformers' layout. Raises StartError."""
         return cls(load_network(folder).to(device))
 
     @property
