@@ -1,4 +1,4 @@
-"""The bodies of requests and responses, in OpenAI's shapes; unknown request fields are let through."""
+"""Bodies of chat requests and responses, in OpenAI's format. Unknown request fields are ignored."""
 
 from typing import Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ def _as_voice_name(voice: Any) -> Any:
 
 
 class VoiceId(BaseModel):
-    """OpenAI's long form of a voice name."""
+    """OpenAI's object form of a voice name."""
 
     id: str
 
@@ -32,19 +32,22 @@ VoiceName = Annotated[str, BeforeValidator(_as_voice_name, json_schema_input_typ
 
 
 class SoundOfVoice(RequestBody):
-    """How the voice sounds. Default: as saved with the voice."""
+    """Speed, pitch and volume of the voice. Default: as saved with the voice."""
 
     speed: float | None = Field(
-        default=None, ge=MIN_SPEED, le=MAX_SPEED, description="Times as fast, at the same pitch."
+        default=None, ge=MIN_SPEED, le=MAX_SPEED, description="Speed factor, at the same pitch."
     )
     pitch: float | None = Field(
-        default=None, ge=-MAX_SEMITONES, le=MAX_SEMITONES, description="Semitones up, at the same speed."
+        default=None,
+        ge=-MAX_SEMITONES,
+        le=MAX_SEMITONES,
+        description="Pitch shift in semitones, at the same speed.",
     )
     volume: float | None = Field(
         default=None,
         ge=MIN_VOLUME_DB,
         le=MAX_VOLUME_DB,
-        description="dB louder; peaks stay below full scale.",
+        description="Gain in dB; peaks stay below full scale.",
     )
 
     def delivery(self, instructions: str | None) -> Delivery:
@@ -56,20 +59,21 @@ Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS_LENGTH)]
 
 
 class AudioRequest(SoundOfVoice, ForeignVoiceFields):
-    """The audio asked for. Extensions: all but `voice` and `format`."""
+    """The requested audio. Extensions: all fields but `voice` and `format`."""
 
     voice: VoiceName = Field(
         default="default",
-        description="clone: the voice of the input_audio; default or a voice of OpenAI's: the model's own.",
+        description="clone: the voice of the input_audio; default or an OpenAI voice: the model's own; or the"
+        " id or name of a saved voice.",
     )
     voices: list[VoiceName] | None = Field(
-        default=None, description="The voices of several speakers: [SPEAKER1] in the text calls the second."
+        default=None, description="Voices of several speakers; [SPEAKER1] in the text switches to the second."
     )
     format: AudioFormat = "wav"
-    ref_text: str | None = Field(default=None, description="The words spoken in the (first) recording.")
+    ref_text: str | None = Field(default=None, description="Transcript of the (first) recording.")
     fallback: Literal["default"] | None = Field(
         default=None,
-        description="default: use the default voice where the recording can't serve as a reference.",
+        description="default: use the default voice if the recording can't be used as a reference.",
     )
     transcribe_reference: bool | None = Field(
         default=None,
@@ -87,17 +91,17 @@ class Sampling(RequestBody):
         default=None,
         ge=-(2**63),
         lt=2**63,
-        description="The same seed gives the same audio; -1, as null, is a random one.",
+        description="The same seed gives the same audio; null or -1 for a random seed.",
     )
     max_tokens: int | None = Field(
         default=None, ge=9, validation_alias=AliasChoices("max_tokens", "max_new_tokens")
     )
     max_completion_tokens: int | None = Field(
-        default=None, ge=9, description="Longest answer, in columns of 40 ms; the first frame takes 9."
+        default=None, ge=9, description="Maximum length in steps of 40 ms; the first frame needs 9."
     )
 
     def sampling(self) -> SpeechOptions:
-        # The model counts its seeds from zero; any other stands for itself plus 2**63.
+        # The model's seeds are not negative: a negative one becomes itself plus 2**63.
         seed = None if self.seed in (None, -1) else self.seed % 2**63
         return SpeechOptions(
             temperature=self.temperature,
@@ -109,7 +113,7 @@ class Sampling(RequestBody):
 
 
 class StreamOptions(RequestBody):
-    include_usage: bool | None = Field(default=None, description="Send a last chunk with the usage.")
+    include_usage: bool | None = Field(default=None, description="Send a final chunk with the usage.")
 
 
 class ChatRequest(Sampling, ForeignChatFields):
@@ -118,22 +122,22 @@ class ChatRequest(Sampling, ForeignChatFields):
     model: str
     messages: list[Message] = Field(min_length=1)
     modalities: list[Literal["text", "audio"]] | None = Field(
-        default=None, description='Speech if audio is named or nothing; ["text"]: a recording\'s transcript.'
+        default=None, description='Speech by default; ["text"]: the transcript of a recording.'
     )
     audio: AudioRequest | None = None
     n: int | None = 1
-    stream: bool | None = Field(default=False, description="Send chunks while the model speaks.")
+    stream: bool | None = Field(default=False, description="Send audio chunks as they are generated.")
     stream_options: StreamOptions | None = None
     instructions: Instructions | None = Field(
         default=None,
-        description="How to speak, where the model supports it. Default: as saved with the voice.",
+        description="How to speak, if the model supports it. Default: as saved with the voice.",
     )
     strip_instruction: bool = Field(
-        default=True, description="Leave out a leading instruction such as 'Say this in my voice:'."
+        default=True, description="Don't speak a leading instruction such as 'Say this in my voice:'."
     )
     verify: bool | None = Field(
         default=None,
-        description="Check the speech with the recogniser, retry bad attempts. Default: HIGGS_VERIFY.",
+        description="Check the speech with the recogniser, repeat bad attempts. Default: HIGGS_VERIFY.",
     )
 
 
@@ -191,7 +195,7 @@ class Usage(BaseModel):
 
 
 class ReferenceUsed(BaseModel):
-    """What of the recording became the voice, in seconds of the recording, and its words where known."""
+    """The part of the recording that was used, in seconds of the recording, and its transcript if known."""
 
     seconds: float
     start: float
@@ -199,13 +203,12 @@ class ReferenceUsed(BaseModel):
     trimmed: bool
     transcript: str | None = None
     transcript_from: Literal["request", "recognised"] | None = Field(
-        default=None, description="recognised: correct it, and send it back as ref_text."
+        default=None, description="recognised: correct it if needed, and send it as ref_text next time."
     )
 
 
 class FaultFound(BaseModel):
-    """Something wrong with the speech, from start to end in seconds as the model spoke it: before pauses
-    and speed."""
+    """A problem of the speech, from start to end in seconds, before pauses and speed are applied."""
 
     kind: Literal["silence", "clipping", "loop", "too_short", "too_long", "missing"]
     start: float
@@ -214,28 +217,28 @@ class FaultFound(BaseModel):
 
 
 class SpeechQuality(BaseModel):
-    """Extension: how many takes were made, what is wrong with this one, and what a verifier heard in it."""
+    """Extension: number of attempts, problems of this one, and what the recogniser heard."""
 
     takes: int
     faults: list[FaultFound]
     heard: str | None = None
     word_error_rate: float | None = None
-    note: str | None = Field(default=None, description="Why speech was not verified as asked.")
+    note: str | None = Field(default=None, description="Why the speech was not verified, if it wasn't.")
 
 
 class VoiceUsed(BaseModel):
-    """Extension: which voice speaks, and why where that isn't plain from the request."""
+    """Extension: which voice speaks, and why if the request doesn't say."""
 
-    used: str = Field(description="default, clone, or the id of a kept voice.")
+    used: str = Field(description="default, clone, or the id of a saved voice.")
     reference: ReferenceUsed | None = None
     note: str | None = None
     instructions_followed: bool | None = Field(
-        default=None, description="Whether this model can be told how to speak; null where nothing was said."
+        default=None, description="Whether this model follows instructions; null if there were none."
     )
 
 
 class ChatResponse(BaseModel):
-    """An OpenAI ChatCompletion; `voice`, `quality` and `seed` (the same audio again) are extensions."""
+    """An OpenAI ChatCompletion. `voice`, `quality` and `seed` (for the same audio again) are extensions."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -249,11 +252,11 @@ class ChatResponse(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """`license` and what follows are extensions.
+    """A model; `license` and the following fields are extensions.
 
-    license:        of the weights; null where they don't say.
-    license_notice: what it wants shown to users; null for nothing.
-    fallback:       why the bundled model is served instead of the published one; null where it isn't so.
+    license:        of the weights; null if unknown.
+    license_notice: what the licence requires to be shown to users; null for nothing.
+    fallback:       why the bundled model is served instead of the published one; null otherwise.
     """
 
     id: str

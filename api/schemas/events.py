@@ -1,4 +1,4 @@
-"""The server-sent events of streamed answers, for the API's document: OpenAI's, and those of a new voice."""
+"""Server-sent events of streamed answers, for the OpenAPI document."""
 
 from typing import Any, Literal
 
@@ -10,13 +10,13 @@ from api.schemas.voices import OnboardingAnswer
 
 
 class Event(BaseModel):
-    """All that stands in the data of an event."""
+    """The JSON data of an event."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class AudioDelta(Event):
-    """Each of the fields comes once, but for data: base64 that decodes piece by piece and joined."""
+    """Each field is sent once, except data: base64 that can be decoded chunk by chunk or joined."""
 
     id: str | None = None
     transcript: str | None = None
@@ -39,9 +39,9 @@ class ChatChunkChoice(Event):
 
 
 class ChatChunk(Event):
-    """An OpenAI ChatCompletionChunk; behind the last comes `data: [DONE]`.
+    """An OpenAI ChatCompletionChunk. `data: [DONE]` follows the last one.
 
-    `voice` is an extension of the first chunk, `seed` and `quality` are some of the last that has a choice.
+    Extensions: `voice` in the first chunk; `seed` and `quality` in the last one with a choice.
     """
 
     id: str
@@ -67,7 +67,7 @@ class SpeechTokens(Event):
 
 
 class SpeechDone(Event):
-    """`quality`, what is wrong with the speech, is an extension."""
+    """Extension: `quality`, the problems of the speech."""
 
     type: Literal["speech.audio.done"]
     usage: SpeechTokens

@@ -1,5 +1,8 @@
-"""What all JSON bodies have in common: null means unset, half an emoji is no text, and a field that asks for
-what isn't done here is refused by its name."""
+"""Common rules of JSON bodies.
+
+Null means unset, lone surrogates are invalid, and a field that asks for something unsupported is refused by
+name.
+"""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,15 +20,14 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticOmit, core_schema
 
 UNSUPPORTED = "unsupported"
-# What asks for nothing, whatever the field.
+# Values that ask for nothing, in any field.
 NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 
 
 class RequestBody(BaseModel):
-    """Part of a request: types are strict, as JSON gives them; unknown fields are ignored.
+    """Part of a request. Types are strict, unknown fields are ignored, and null means unset.
 
-    Null stands for a field that was left out. A minimal length, though none, makes pydantic look at each
-    text: half an emoji (a lone surrogate) is refused then.
+    A minimum length of zero makes pydantic inspect each string, so that lone surrogates are refused.
     """
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, str_min_length=0)
@@ -34,7 +36,7 @@ class RequestBody(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Note the fields whose default says something else than null."""
+        """Collect the fields whose default isn't null."""
         cls._with_default = frozenset(
             name
             for field_name, field in cls.model_fields.items()
@@ -55,7 +57,7 @@ class RequestBody(BaseModel):
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """The fields that may be left out may be null."""
+        """Document optional fields as nullable."""
         document = handler(schema)
         properties = handler.resolve_ref_schema(document).get("properties", {})
         for name in cls._with_default & properties.keys():
@@ -77,9 +79,11 @@ def _or_null(field: JsonSchemaValue) -> JsonSchemaValue:
 
 @dataclass(frozen=True)
 class Refused:
-    """A field that other servers know and this one can't serve: `tools: Annotated[Any, Refused(…)] = None`.
+    """A field of other servers that can't be served: `tools: Annotated[Any, Refused(…)] = None`.
 
-    why: what to do instead. unless: values that ask for nothing, beside null, false and what is empty.
+    Attributes:
+        why: what to do instead.
+        unless: accepted values, besides null, false and empty ones.
     """
 
     why: str

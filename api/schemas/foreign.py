@@ -1,7 +1,7 @@
-"""Fields of OpenAI's API and of other speech servers that can't be served here, each refused by its name.
+"""Fields of OpenAI's API and of other speech servers that can't be served here; each is refused by name.
 
 A field that would change what is said, or who says it, must never be ignored. Hints that change neither are
-let through as unknown fields are; tests/api/request_fields.toml holds every documented field, and why.
+ignored like unknown fields. tests/api/request_fields.toml lists every documented field, and why.
 """
 
 from typing import Annotated, Any
@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from api.schemas.fields import Refused, RequestBody
 
 VOICE = Refused(
-    "This field names no voice here. Name a kept voice in `voice`, or send a recording: as input_audio of a"
+    "This field is not supported. Name a saved voice in `voice`, or send a recording: as input_audio in a"
     " chat, or as ref_audio of /v1/audio/speech."
 )
-PROMPTED_VOICE = "Voices are made of recordings here, not of descriptions; send one as audio_sample."
+PROMPTED_VOICE = "Voices are made from recordings, not from descriptions; send one as audio_sample."
 
 
 class ForeignVoiceFields(RequestBody):
-    """What asks for a voice on other servers (vLLM-Omni, Chatterbox, XTTS, Fish Speech)."""
+    """Fields that select a voice on other servers (vLLM-Omni, Chatterbox, XTTS, Fish Speech)."""
 
     speaker_embedding: Annotated[Any, VOICE] = None
     speaker_audio: Annotated[Any, VOICE] = None
@@ -35,43 +35,49 @@ class ForeignVoiceFields(RequestBody):
 
 
 class ForeignChatFields(ForeignVoiceFields):
-    """Of chat completions: what a model that writes could do, and voices outside of `audio`."""
+    """Fields of chat completions that need a text model, and voices outside of `audio`."""
 
-    tools: Annotated[Any, Refused("This model calls no tools; leave `tools` out.")] = None
-    tool_choice: Annotated[Any, Refused("This model calls no tools.", ("none", "auto"))] = None
-    functions: Annotated[Any, Refused("This model calls no functions; leave `functions` out.")] = None
-    function_call: Annotated[Any, Refused("This model calls no functions.", ("none", "auto"))] = None
+    tools: Annotated[Any, Refused("This model doesn't call tools; omit `tools`.")] = None
+    tool_choice: Annotated[Any, Refused("This model doesn't call tools.", ("none", "auto"))] = None
+    functions: Annotated[Any, Refused("This model doesn't call functions; omit `functions`.")] = None
+    function_call: Annotated[Any, Refused("This model doesn't call functions.", ("none", "auto"))] = None
     response_format: Annotated[
-        Any, Refused("The answer is speech, or a transcript; it has no JSON schema.", ({"type": "text"},))
+        Any, Refused("The answer is speech or a transcript, without a JSON schema.", ({"type": "text"},))
     ] = None
-    web_search_options: Annotated[Any, Refused("This model searches nothing; it speaks your text.")] = None
-    moderation: Annotated[Any, Refused("Nothing is moderated here; check the text beforehand.")] = None
+    web_search_options: Annotated[Any, Refused("This model can't search the web; it speaks your text.")] = (
+        None
+    )
+    moderation: Annotated[Any, Refused("This server doesn't moderate; check the text beforehand.")] = None
     logprobs: Annotated[Any, Refused("Speech has no log probabilities of words.")] = None
     top_logprobs: Annotated[Any, Refused("Speech has no log probabilities of words.")] = None
-    logit_bias: Annotated[Any, Refused("The text is spoken as it is; tokens can't be favoured.")] = None
-    voice: Annotated[Any, Refused("In a chat the voice is named by audio.voice.")] = None
-    speaker: Annotated[Any, Refused("In a chat the voice is named by audio.voice.")] = None
-    ref_audio: Annotated[Any, Refused("In a chat a recording is an input_audio part of a message.")] = None
-    ref_text: Annotated[Any, Refused("In a chat the words of the recording are audio.ref_text.")] = None
-    references: Annotated[Any, Refused("In a chat a recording is an input_audio part of a message.")] = None
+    logit_bias: Annotated[Any, Refused("The text is spoken as it is; tokens can't be biased.")] = None
+    voice: Annotated[Any, Refused("In a chat, name the voice in audio.voice.")] = None
+    speaker: Annotated[Any, Refused("In a chat, name the voice in audio.voice.")] = None
+    ref_audio: Annotated[Any, Refused("In a chat, send a recording as an input_audio part.")] = None
+    ref_text: Annotated[Any, Refused("In a chat, send the transcript as audio.ref_text.")] = None
+    references: Annotated[Any, Refused("In a chat, send a recording as an input_audio part.")] = None
     audios: Annotated[Any, Refused("Send recordings as input_audio parts of the messages.")] = None
-    images: Annotated[Any, Refused("This model sees nothing; it speaks your text.")] = None
-    videos: Annotated[Any, Refused("This model sees nothing; it speaks your text.")] = None
-    image_generation: Annotated[Any, Refused("This model makes no images.")] = None
+    images: Annotated[Any, Refused("This model can't see images; it speaks your text.")] = None
+    videos: Annotated[Any, Refused("This model can't see videos; it speaks your text.")] = None
+    image_generation: Annotated[Any, Refused("This model can't generate images.")] = None
 
 
 class ForeignSpeechFields(ForeignVoiceFields):
-    """Of /v1/audio/speech on vLLM-Omni and SGLang-Omni: what their other models do."""
+    """Fields of /v1/audio/speech on vLLM-Omni and SGLang-Omni for their other models."""
 
     ref_audio_2: Annotated[
-        Any, Refused("Several speakers speak by `voices`, and [SPEAKER1] in the text calls the second.")
+        Any, Refused("For several speakers use `voices`, and [SPEAKER1] in the text for the second.")
     ] = None
-    messages: Annotated[Any, Refused("This route speaks `input`; a chat is another route.")] = None
-    sample_rate: Annotated[Any, Refused("Speech has 24,000 samples a second; resample it.", (24_000,))] = None
-    word_timestamps: Annotated[Any, Refused("The times of the words are not known here.")] = None
-    ambient_sound: Annotated[Any, Refused("This model makes speech only, no other sounds.")] = None
-    duration_seconds: Annotated[Any, Refused("Choose how long the speech is by `speed`.")] = None
-    duration_tokens: Annotated[Any, Refused("Choose how long the speech is by `speed`.")] = None
-    token_count: Annotated[Any, Refused("Choose how long the speech is by `speed`.")] = None
+    messages: Annotated[Any, Refused("This route speaks `input`; for messages use /v1/chat/completions.")] = (
+        None
+    )
+    sample_rate: Annotated[Any, Refused("The sample rate is 24000 Hz; resample the audio.", (24_000,))] = None
+    word_timestamps: Annotated[Any, Refused("Word timestamps are not supported.")] = None
+    ambient_sound: Annotated[Any, Refused("This model generates speech only, no other sounds.")] = None
+    duration_seconds: Annotated[Any, Refused("The duration can't be set; use `speed`.")] = None
+    duration_tokens: Annotated[Any, Refused("The duration can't be set; use `speed`.")] = None
+    token_count: Annotated[Any, Refused("The duration can't be set; use `speed`.")] = None
     extra_params: Annotated[Any, Refused("This model has no further parameters.")] = None
-    stage_params: Annotated[Any, Refused("This model has no stages; sampling stands in the body.")] = None
+    stage_params: Annotated[Any, Refused("This model has no stages; set sampling options in the body.")] = (
+        None
+    )

@@ -1,4 +1,4 @@
-"""The messages of a chat, and the parts that they are made of."""
+"""Messages of a chat, and their content parts."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,17 +10,17 @@ from api.schemas.fields import RequestBody
 
 class InputAudio(RequestBody):
     data: str = Field(description="The file's bytes in base64, with or without a data: URI prefix.")
-    format: str | None = Field(default=None, description="Ignored: the bytes themselves say what they are.")
+    format: str | None = Field(default=None, description="Ignored: the format is detected from the content.")
 
 
 class AudioUrl(RequestBody):
-    """vLLM's way to send a recording."""
+    """vLLM's form of a recording."""
 
     url: str = Field(description="A data: URI; links are not fetched.")
 
 
 class ContentPart(RequestBody):
-    """A part of a message; a refusal, which OpenAI's models write into their history, is not spoken."""
+    """A part of a message. A refusal, which OpenAI's models add to the history, is not spoken."""
 
     type: Literal["text", "input_audio", "audio_url", "refusal"]
     text: str | None = None
@@ -36,14 +36,14 @@ class ContentPart(RequestBody):
 
     @property
     def recording(self) -> tuple[str, str] | None:
-        """The base64 data of a recording, and where it stands in the part."""
+        """The base64 data of a recording, and the name of its field."""
         if self.input_audio is not None:
             return self.input_audio.data, "input_audio.data"
         return None if self.audio_url is None else (self.audio_url.url, "audio_url.url")
 
 
 def _as_parts(content: Any) -> Any:
-    """A plain string is one text part; null is none."""
+    """Convert a string to one text part, and null to none."""
     if content is None:
         return []
     if not isinstance(content, str | list):

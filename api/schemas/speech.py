@@ -1,4 +1,4 @@
-"""The bodies of /v1/audio/speech and of its batches."""
+"""Bodies of /v1/audio/speech and its batches."""
 
 from typing import Annotated, Any, Literal
 
@@ -26,11 +26,11 @@ from api.schemas.fields import UNSUPPORTED, Refused, RequestBody
 from api.schemas.foreign import ForeignSpeechFields
 
 MAX_ITEMS = 64
-NO_DESIGN = "No voice can be made of a description here; send a recording as ref_audio, or name a voice."
+NO_DESIGN = "Voices can't be made from a description; send a recording as ref_audio, or name a voice."
 
 
 def _only_one(recordings: Any) -> Any:
-    """vLLM-Omni takes a list, too."""
+    """Accept a list of one recording, as vLLM-Omni does."""
     if not isinstance(recordings, list):
         return recordings
     if len(recordings) > 1:
@@ -47,14 +47,14 @@ def _not_designed(task: str | None) -> str | None:
 
 
 class SpeechReference(RequestBody):
-    """A recording as SGLang-Omni and Boson's cookbook have it; the first of the four that is set counts."""
+    """A recording in the format of SGLang-Omni and Boson's cookbook; the first of the four fields counts."""
 
-    audio_path: str | None = Field(default=None, description="Base64 or a data: URI; nothing is fetched.")
+    audio_path: str | None = Field(default=None, description="Base64 or a data: URI; links are not fetched.")
     ref_audio: str | None = None
     audio: str | None = None
     data: str | None = None
-    text: str | None = Field(default=None, description="The words spoken in it.")
-    vq_codes: Annotated[Any, Refused("Codes of another server mean nothing here; send the recording.")] = None
+    text: str | None = Field(default=None, description="Transcript of the recording.")
+    vq_codes: Annotated[Any, Refused("Another server's codes can't be used; send the recording.")] = None
 
     @model_validator(mode="after")
     def _brings_a_recording(self) -> "SpeechReference":
@@ -64,7 +64,7 @@ class SpeechReference(RequestBody):
 
     @property
     def recording(self) -> tuple[str, str] | None:
-        """Its base64 data, and the name of the field that holds it."""
+        """Its base64 data, and the name of its field."""
         fields = ("audio_path", "ref_audio", "audio", "data")
         found = ((getattr(self, name), name) for name in fields if getattr(self, name))
         return next(found, None)
@@ -79,48 +79,48 @@ class SpeechRequest(Sampling, SoundOfVoice, ForeignSpeechFields):
     voice: VoiceName = Field(
         default="default",
         validation_alias=AliasChoices("voice", "speaker"),
-        description="As audio.voice of a chat; see ref_audio.",
+        description="A voice as in audio.voice of a chat; to clone a recording, see ref_audio.",
     )
     voices: list[VoiceName] | None = Field(
-        default=None, description="The voices of several speakers: [SPEAKER1] in the text calls the second."
+        default=None, description="Voices of several speakers; [SPEAKER1] in the text switches to the second."
     )
     response_format: SpeechFormat = "mp3"
     instructions: Instructions | None = Field(
         default=None,
-        description="How to speak, where the model supports it. Default: as saved with the voice.",
+        description="How to speak, if the model supports it. Default: as saved with the voice.",
     )
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool | None = Field(
-        default=True, description="false: the file at once, its length in its headers; not with sse."
+        default=True, description="false: send the file when complete, with its length; not with sse."
     )
     ref_audio: Annotated[str | None, BeforeValidator(_only_one, json_schema_input_type=str | None)] = Field(
         default=None,
-        description="A recording to clone, in base64: whatever `voice` says, or as `clone` of `voices`.",
+        description="A recording to clone, in base64. Overrides `voice`; in `voices` it is `clone`.",
     )
-    ref_text: str | None = Field(default=None, description="The words spoken in ref_audio.")
+    ref_text: str | None = Field(default=None, description="Transcript of ref_audio.")
     references: list[SpeechReference] | None = Field(
-        default=None, max_length=1, description="The same as ref_audio and ref_text: one recording."
+        default=None, max_length=1, description="One recording, as an alternative to ref_audio and ref_text."
     )
     task_type: Annotated[
         Literal["Base", "CustomVoice", "VoiceDesign"] | None, AfterValidator(_not_designed)
-    ] = Field(default=None, description="Base clones a recording; VoiceDesign is not served.")
+    ] = Field(default=None, description="Base clones a recording; VoiceDesign is not supported.")
     language: str | None = Field(
-        default=None, description="A hint: the text itself shows its language. auto and null say nothing."
+        default=None, description="Only a hint: the language is detected from the text. Default: auto."
     )
     verify: bool | None = Field(
         default=None,
-        description="Check the speech with the recogniser, retry bad attempts. Default: HIGGS_VERIFY.",
+        description="Check the speech with the recogniser, repeat bad attempts. Default: HIGGS_VERIFY.",
     )
 
     @model_validator(mode="after")
     def _brings_one_recording(self) -> "SpeechRequest":
         if self.ref_audio and self.references:
-            raise ValueError("a recording stands in ref_audio and in references; send one of them")
+            raise ValueError("both ref_audio and references have a recording; send one of them")
         return self
 
     @property
     def recording(self) -> tuple[str, str, str | None] | None:
-        """The recording to clone: its base64 data, where it stands, and its words where they are known."""
+        """The recording to clone: base64 data, the name of its field, and its transcript if known."""
         if self.references:
             reference = self.references[0]
             assert reference.recording is not None
@@ -130,14 +130,14 @@ class SpeechRequest(Sampling, SoundOfVoice, ForeignSpeechFields):
 
 
 def _merged(shared: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
-    """An item with what it shares; its own voice outranks a shared one, whatever the field's name."""
+    """Merge shared fields into an item; its own voice overrides a shared one under either name."""
     names = ("voice", "speaker")
     outranked = names if any(name in item for name in names) else ()
     return {name: value for name, value in shared.items() if name not in outranked} | item
 
 
 def _alone(item: Any) -> "SpeechRequest | ValidationError":
-    """An item, or what is wrong with it: one that is wrong doesn't keep the others from being spoken."""
+    """Validate an item; return the error, so that an invalid item doesn't fail the others."""
     try:
         return SpeechRequest.model_validate(item)
     except ValidationError as error:
@@ -145,9 +145,9 @@ def _alone(item: Any) -> "SpeechRequest | ValidationError":
 
 
 class SpeechBatch(RequestBody):
-    """POST /v1/audio/speech/batch, as vLLM-Omni has it: what stands beside `items` holds for each of them.
+    """POST /v1/audio/speech/batch, in vLLM-Omni's format: fields beside `items` apply to each item.
 
-    The answers are whole files, so that `stream` and `stream_format` mean nothing here.
+    Results are complete files; `stream` and `stream_format` have no effect.
     """
 
     items: list[Annotated[Any, BeforeValidator(_alone, json_schema_input_type=SpeechRequest)]] = Field(
@@ -165,7 +165,7 @@ class SpeechBatch(RequestBody):
 
 
 class SpeechResult(BaseModel):
-    """The file of one item in base64, or why there is none."""
+    """The file of one item in base64, or its error."""
 
     index: int
     status: Literal["success", "error"]
@@ -178,7 +178,7 @@ class SpeechResult(BaseModel):
 
 
 class SpeechResults(BaseModel):
-    """What became of a batch; model: the one that spoke."""
+    """Results of a batch; `model` is the model that spoke."""
 
     id: str
     model: str

@@ -1,4 +1,4 @@
-"""The forms and answers of transcriptions and translations, in OpenAI's shapes."""
+"""Forms and answers of transcriptions and translations, in OpenAI's format."""
 
 from typing import Literal
 
@@ -16,13 +16,13 @@ class TranslationForm(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, str_min_length=0)
 
     file: UploadFile = Field(
-        description="A sound or video file of any kind that FFmpeg reads, up to an hour."
+        description="An audio or video file in any format that FFmpeg reads, up to an hour."
     )
     model: str
-    prompt: str | None = Field(default=None, description="Words to expect; Whisper only.")
+    prompt: str | None = Field(default=None, description="Expected words; Whisper only.")
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     temperature: float = Field(
-        default=0, ge=0, le=1, description="0: the likeliest words, and others where those come out badly."
+        default=0, ge=0, le=1, description="0: greedy, with higher temperatures as fallbacks."
     )
 
     @property
@@ -43,18 +43,20 @@ class TranscriptionForm(TranslationForm, TranscriptionFields):
 
     language: str | None = Field(
         default=None,
-        description="The language spoken: a code (en) or a name (english). Default, or auto: detected.",
+        description="Spoken language: a code (en) or a name (english). Default, or auto: detected.",
     )
     timestamp_granularities: list[Literal["word", "segment"]] = Field(
         default=[],
         alias="timestamp_granularities[]",
         description="Time stamps in verbose_json. Default: segments.",
     )
-    stream: bool = Field(default=False, description="Send events as the file is heard, window by window.")
+    stream: bool = Field(
+        default=False, description="Send events while the file is transcribed, window by window."
+    )
 
     @property
     def spoken(self) -> str | None:
-        """The language, where the form says one."""
+        """The language, if the form has one."""
         named = self.language or (self.languages[0] if len(self.languages) == 1 else None)
         return None if named is None or named.strip().lower() == "auto" else named
 
@@ -130,11 +132,11 @@ class TranscriptWord(BaseModel):
     word: str
     start: float
     end: float
-    probability: float = Field(description="How sure the recogniser is; an extension.")
+    probability: float = Field(description="Extension: the recogniser's confidence.")
 
 
 class VerboseTranscript(BaseModel):
-    """response_format verbose_json; segments or words are missing where they weren't asked for."""
+    """response_format verbose_json; segments or words only if requested."""
 
     task: Literal["transcribe", "translate"]
     language: str
@@ -146,7 +148,7 @@ class VerboseTranscript(BaseModel):
 
 
 class TokenUsage(BaseModel):
-    """Tokens heard, 40 ms each, and tokens (of pocketsphinx: words) written."""
+    """Input tokens are 40 ms of audio, output tokens the recogniser's (with pocketsphinx: words)."""
 
     type: Literal["tokens"] = "tokens"
     input_tokens: int

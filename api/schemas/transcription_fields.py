@@ -1,4 +1,4 @@
-"""Fields of transcriptions that clients write in several ways, and those that can't be served."""
+"""Fields of transcriptions that clients send in several forms, and unsupported ones."""
 
 from typing import Annotated, Any
 
@@ -7,17 +7,17 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.fields import UNSUPPORTED, Refused
 
-# OpenAI's SDKs put brackets behind the name of a list; people and other clients leave them out.
+# OpenAI's SDKs append brackets to the name of a list; people and other clients don't.
 LISTS = (
     *("timestamp_granularities", "languages", "keywords"),
     *("include", "known_speaker_names", "known_speaker_references"),
 )
-NO_SPEAKERS = Refused("Speakers are not told apart here; leave the known speakers out.")
-NO_TUNING = Refused("Recordings are cut at pauses, and how can't be set; send chunking_strategy=auto.")
+NO_SPEAKERS = Refused("Speakers are not distinguished; omit the known speakers.")
+NO_TUNING = Refused("Chunking at pauses can't be configured; send chunking_strategy=auto.")
 
 
 def _cut_at_pauses(strategy: Any) -> Any:
-    """auto, or server_vad without numbers: what is done anyway."""
+    """Accept auto, or server_vad without parameters: the default behaviour."""
     plain = "".join(strategy.split()) if isinstance(strategy, str) else strategy
     if plain not in (None, "", "auto", "server_vad", '{"type":"server_vad"}', '{"type":"auto"}'):
         raise PydanticCustomError(UNSUPPORTED, "{why}", {"why": NO_TUNING.why})
@@ -28,26 +28,26 @@ Strategy = Annotated[Any, BeforeValidator(_cut_at_pauses, json_schema_input_type
 
 
 class TranscriptionFields(BaseModel):
-    """What a form may hold beside what is served by name."""
+    """Alternative and unsupported fields of a form."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, str_min_length=0)
 
     languages: list[str] = Field(
         default=[],
         alias="languages[]",
-        description="Languages that may be spoken; a single one counts as language.",
+        description="Possible languages; a single one is used as `language`.",
     )
     keywords: list[str] = Field(
-        default=[], alias="keywords[]", description="Words to expect, as in prompt; Whisper only."
+        default=[], alias="keywords[]", description="Expected words, added to the prompt; Whisper only."
     )
     chunking_strategy: Strategy = Field(
-        default="auto", description="auto: long recordings are cut at pauses, as all are."
+        default="auto", description="auto: long recordings are split at pauses."
     )
     chunking_type: Strategy = Field(default="auto", alias="chunking_strategy[type]")
     chunking_padding: Annotated[Any, NO_TUNING] = Field(None, alias="chunking_strategy[prefix_padding_ms]")
     chunking_silence: Annotated[Any, NO_TUNING] = Field(None, alias="chunking_strategy[silence_duration_ms]")
     chunking_threshold: Annotated[Any, NO_TUNING] = Field(None, alias="chunking_strategy[threshold]")
-    include: Annotated[Any, Refused("Log probabilities can't be had here; leave include out.")] = Field(
+    include: Annotated[Any, Refused("Log probabilities are not available; omit include.")] = Field(
         None, alias="include[]"
     )
     known_speaker_names: Annotated[Any, NO_SPEAKERS] = Field(None, alias="known_speaker_names[]")

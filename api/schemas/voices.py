@@ -1,4 +1,4 @@
-"""The answers of the routes that keep voices; beyond OpenAI's fields are extensions."""
+"""Answers of the voice routes. Fields that OpenAI doesn't have are extensions."""
 
 from dataclasses import asdict
 from typing import Annotated, Literal
@@ -15,10 +15,10 @@ Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9
 
 
 class RecordingIssue(BaseModel):
-    """Something to know about a voice, for programs by name and for people in words.
+    """A problem of a voice: a machine-readable name and a message for people.
 
-    Of its recording: clipping, hum, noise, music, two_voices, or words_left_out where ref_text tells of more
-    than was used. Of its trial: misheard, or unlike the recording.
+    Of its recording: clipping, hum, noise, music, two_voices, or words_left_out if ref_text has more than the
+    used part. Of its trial: misheard, or unlike (the recording).
     """
 
     name: str
@@ -26,7 +26,7 @@ class RecordingIssue(BaseModel):
 
 
 class PartUsed(BaseModel):
-    """What of the upload became the voice, in seconds of the upload."""
+    """The part of the upload that became the voice, in seconds of the upload."""
 
     seconds: float
     start: float
@@ -42,7 +42,7 @@ def find_recording_issues(profile: VoiceProfile) -> list[RecordingIssue]:
 
 
 class SimilarityResult(BaseModel):
-    """How alike two speakers sound to the model, 0 to 1; from the threshold on they count as one."""
+    """Speaker similarity, 0 to 1; from the threshold on, the speakers count as the same."""
 
     similarity: float
     threshold: float
@@ -56,12 +56,12 @@ class SimilarityResult(BaseModel):
 
 
 def similarity_of(similarity: float | None) -> SimilarityResult | None:
-    """Of a voice's speech to its reference; None where nobody compared them."""
+    """Return the result for a voice's similarity; None if it wasn't compared."""
     return None if similarity is None else SimilarityResult.of(similarity)
 
 
 class OnboardingAnswer(BaseModel):
-    """A text spoken by a kept voice; sample_audio is a data: URI of an MP3."""
+    """A text spoken by a saved voice; sample_audio is a data: URI of an MP3."""
 
     success: Literal[True] = True
     voice_id: str
@@ -86,7 +86,7 @@ class OnboardingError(BaseModel):
 
 
 class OnboardingStatus(BaseModel):
-    """How far an onboarding came. Once it is completed, `used`, `findings`, `likeness` tell of the voice."""
+    """The progress of an onboarding. `used`, `findings` and `likeness` are set once it is completed."""
 
     success: Literal[True] = True
     voice_id: str
@@ -114,7 +114,7 @@ class SampleBody(RequestBody):
 
 
 class SampleOfVoice(BaseModel):
-    """One more recording of a voice, and its words."""
+    """A further recording of a voice, and its transcript."""
 
     id: str
     seconds: float
@@ -126,7 +126,7 @@ class SampleOfVoice(BaseModel):
 
 
 class Voice(BaseModel):
-    """OpenAI's audio.voice. samples: more recordings of it. built_in: the model's own, not to be changed."""
+    """OpenAI's audio.voice. samples: further recordings. built_in: the model's own, read-only."""
 
     id: str
     object: Literal["audio.voice"] = "audio.voice"
@@ -164,16 +164,16 @@ class Voice(BaseModel):
 
 
 class VoiceOption(BaseModel):
-    """A voice as one picks it from a list."""
+    """A voice in a list to choose from."""
 
     id: str
     name: str
 
 
 class VoiceList(BaseModel):
-    """`voices` is where Open WebUI looks: those of `data` and, on the first page, OpenAI's names.
+    """`voices`, for Open WebUI, has those of `data` and, on the first page, OpenAI's names.
 
-    aliases: of those names, the ones that a kept voice speaks for, and its id or name; as the server is set.
+    aliases: OpenAI's names that the server is configured to map to saved voices, with their id or name.
     """
 
     object: Literal["list"] = "list"
@@ -184,7 +184,7 @@ class VoiceList(BaseModel):
 
 
 class BatchResult(BaseModel):
-    """What became of one file of a batch: a voice, or an error in the shape of every other."""
+    """The result of one file of a batch: a voice or an error."""
 
     index: int
     file_name: str
@@ -198,12 +198,12 @@ class BatchAnswer(BaseModel):
 
 
 class VoiceChange(SoundOfVoice):
-    """What is to change; an empty ref_text forgets the words, an empty text or null the instructions.
+    """Fields to change. An empty ref_text removes the transcript; empty or null instructions remove these.
 
-    Null for speed, pitch or volume leaves these to the model again.
+    Null for speed, pitch or volume restores the model's own.
     """
 
-    model_config = ConfigDict(extra="forbid")  # a change that is not made must not look as if it were
+    model_config = ConfigDict(extra="forbid")  # an unknown field must not look like a successful change
 
     name: str | None = None
     ref_text: str | None = None
