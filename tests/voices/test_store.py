@@ -285,7 +285,7 @@ def test_servers_that_start_at_once_migrate_once(database_url: str) -> None:
     ("url", "why"),
     [
         ("oracle://here/voices", "choose one of sqlite"),
-        ("no url", "no database URL"),
+        ("no url", "not a database URL"),
         ("sqlite:////no/such/folder/voices.db", "unable to open database file"),
         ("postgresql://me:secret@127.0.0.1:1/voices", "HIGGS_DATABASE_URL"),
         ("mysql://me:secret@127.0.0.1:1/voices", "HIGGS_DATABASE_URL"),
