@@ -29,7 +29,7 @@ from audio.encode import encode_audio
 from audio.frames import FRAME_RATE, SAMPLE_RATE
 from audio.reference import MAX_SECONDS, prepare_reference
 from concurrency import SingleFlight, on_cancel, raise_if_cancelled
-from errors import VoiceServerError
+from errors import Overloaded, VoiceServerError
 from higgs.devices import device_of
 from higgs.engine.engine import Ended, Engine, ignored
 from higgs.engine.prefill import CacheUse
@@ -45,7 +45,7 @@ from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReferenc
 from synthesis.progress import heard_with_progress
 from synthesis.warm_up import warm_up
 from text.chunking import Chunking
-from text.normalise import SUSTAINED_SOUNDS, chosen_reading
+from text.normalise import SUSTAINED_SOUNDS, ReadText, chosen_reading
 
 log = logging.getLogger(__name__)
 
@@ -150,33 +150,34 @@ class VoiceCloner:
         """Speak a text in a voice, the model's own where None. Errors as of `stream`."""
         return self.stream(text, voice, options).speech()
 
+    def read(self, text: str, voices: int = 1) -> ReadText:
+        """A text as so many voices read it out, for `stream`. InvalidRequest: nothing to speak, a bad pause,
+        an unknown speaker; PayloadTooLarge: too long as it is spoken, numbers in words."""
+        return self._planner.read(self._prompts.tags.with_pauses(text), voices)
+
     def stream(
         self,
-        text: str,
+        text: str | ReadText,
         voice: Voices = None,
         options: SpeechOptions = SpeechOptions(),
         place: Place | None = None,
     ) -> SpeechStream:
         """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
 
-        [pause 0.5s] in it is silence (see text.pauses). InvalidRequest: nothing to speak, too long, or
-        options out of range. Overloaded: the queue is full, and no `place` in it was held.
+        [pause 0.5s] in it is silence (see text.pauses). InvalidRequest: as of `read`, or options out of
+        range. Overloaded: the queue is full, and no `place` in it was held.
         """
-        text = self._prompts.tags.with_pauses(text)
         voices = [v or self.built_in(None) for v in (voice if isinstance(voice, list) else [voice])]
-        segments = self._planner.segments(text, voices, options)
+        read = self.read(text, len(voices)) if isinstance(text, str) else text
+        segments = self._planner.segments(read, voices, options)
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
         sampling = replace(self._defaults, **chosen)
-        if any(sound in text for sound in SUSTAINED_SOUNDS):
+        if any(sound in read.written for sound in SUSTAINED_SOUNDS):
             sampling = replace(sampling, ras_window=0)
         raise_if_cancelled()
         longest = min(options.max_steps or self._max_columns, self._max_columns)
         return SpeechStream(self.engine, self.codec, segments, sampling, longest, place)
-
-    def check_length(self, text: str) -> None:
-        """Raise PayloadTooLarge for a text that is too long as it is spoken, numbers in words."""
-        self._planner.check_length(self._prompts.tags.with_pauses(text))
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""
@@ -212,6 +213,11 @@ class VoiceCloner:
             "cached_tokens": 0,
         }
         return ChatMLResponse(speech.samples, SAMPLE_RATE, usage)
+
+    @property
+    def overload(self) -> Overloaded | None:
+        """What `admitted` would raise now; None while there is room."""
+        return self.engine.overload
 
     @property
     def waiting(self) -> int:

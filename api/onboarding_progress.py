@@ -18,6 +18,11 @@ from voices.store.sessions import Step
 
 # Step → the field of the request that an error of the step is about.
 Fields = Mapping[str, str]
+# Of the routes of /v1/audio/voices.
+VOICE_FIELDS: Fields = {
+    **dict.fromkeys(("read", "choose", "encode"), "audio_sample"),
+    **{"verify": "consent", "keep": "name"},
+}
 
 
 def listening(state: ServerState, asked: bool | None) -> Callable[[np.ndarray], str | None] | None:

@@ -1,50 +1,27 @@
 """A body of /v1/audio/speech, or of whatever else speaks a text in that body's fields → speech on its way."""
 
 import re
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
-from api.attempts import Attempts
-from api.errors import blamed_on
 from api.model_names import check_model
-from api.schemas.chat import VoiceUsed
 from api.schemas.speech import SpeechRequest
+from api.speaking import BegunSpeech, SpeechOrder, begin
 from api.state import ServerState
 from api.text_validation import check_reference_text, check_text
-from api.voice_resolution import CLONE, DEFAULT, Recording, VoiceRequest, choose_voices
+from api.voice_resolution import CLONE, DEFAULT, Recording, VoiceRequest
 from errors import InvalidRequest, quoted
-from higgs.speech import SpeechStream
 from voice_cloning import VoiceCloner
 
 
-@dataclass(frozen=True)
-class BegunSpeech:
-    """A speech on its way: its stream, or takes of it to choose from, and who speaks."""
-
-    stream: SpeechStream
-    takes: Attempts
-    voice: VoiceUsed
-
-
 def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
-    """Queue the text of a body; a full queue is told before any recording is read."""
+    """Queue the text of a body. Errors as of `begin`, before that InvalidRequest, NotFound or PayloadTooLarge
+    for what can't be served."""
     check_model(body.model, [cloner.model_id])
     check_language(body.language, cloner)
     check_text(body.input, "input", state.limits.text_characters)
     options = replace(body.sampling(), delivery=body.delivery(body.instructions))
-    wanted = voice_requests(body)
-    with blamed_on("input"):
-        cloner.check_length(body.input)
-    with cloner.admitted() as place:
-        voices, used = choose_voices(wanted, options, cloner, state, owner)
-        speak = partial(cloner.stream, body.input, voices, options)
-        with blamed_on("input"):
-            stream = speak(place)
-    again = speak if options.seed is None else None
-    takes = Attempts(
-        stream, again, body.input, state.verifier(body.verify), state.request_defaults.max_attempts
-    )
-    return BegunSpeech(stream, takes, used)
+    order = SpeechOrder(body.input, "input", voice_requests(body), options, body.verify)
+    return begin(order, cloner, state, owner)
 
 
 def voice_requests(body: SpeechRequest) -> list[VoiceRequest]:

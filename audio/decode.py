@@ -43,6 +43,7 @@ CONTAINERS = (
 )
 OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
 
+BASE64_PIECE = 2**20  # letters: no other thread runs while they are decoded, which takes 2 ms
 DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 
@@ -51,30 +52,46 @@ def decode_base64_audio(value: str, *, max_bytes: int = MAX_BYTES) -> bytes:
 
     Args:
         value: standard or URL-safe base64, padded or not; whitespace is ignored.
-        max_bytes: limit of the decoded size, checked before decoding.
+        max_bytes: limit of the decoded size.
 
     Raises:
         InvalidAudio: invalid_base64 or audio_empty.
         PayloadTooLarge: audio_too_large.
     """
     prefix = DATA_URI.match(value, 0, 256)
-    text = "".join(value[prefix.end() if prefix else 0 :].split())
-    if len(text) // 4 * 3 > max_bytes + 2:
-        raise too_large(max_bytes)
-    text = text.replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidAudio(
-            f"The audio is not valid base64 ({error}). Send the file's bytes base64-encoded, with or"
-            " without a data:audio/…;base64, prefix; links are not fetched.",
-            code="invalid_base64",
-        ) from error
+    start = prefix.end() if prefix else 0
+    padding = value.find("=", start)
+    end = len(value) if padding < 0 else padding
+    if value[end:].replace("=", "").strip():
+        raise _invalid_base64("there is padding in the middle")
+    found, size, left = [], 0, ""
+    for begin in range(start, end, BASE64_PIECE):
+        letters = left + "".join(value[begin : min(begin + BASE64_PIECE, end)].split())
+        whole = len(letters) // 4 * 4
+        found.append(_of_base64(letters[:whole]))
+        left, size = letters[whole:], size + len(found[-1])
+        if size > max_bytes:
+            raise too_large(max_bytes)
+    found.append(_of_base64(left + "=" * (-len(left) % 4)))
+    data = b"".join(found)
     if not data:
         raise empty()
     if len(data) > max_bytes:
         raise too_large(max_bytes)
     return data
+
+
+def _of_base64(letters: str) -> bytes:
+    try:
+        return base64.b64decode(letters.replace("-", "+").replace("_", "/"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _invalid_base64(str(error)) from error
+
+
+def _invalid_base64(why: str) -> InvalidAudio:
+    message = f"The audio is not valid base64 ({why}). Send the file's bytes base64-encoded, with or without"
+    message += " a data:audio/…;base64, prefix; links are not fetched."
+    return InvalidAudio(message, code="invalid_base64")
 
 
 def decode_audio(data: bytes, *, max_seconds: float = MAX_SECONDS) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What the clients of a benchmark send, and how they watch the server."""
 
 import base64
+import json
 import subprocess
 import threading
 import time
@@ -40,6 +41,13 @@ def wav(samples: np.ndarray, rate: int = RATE) -> str:
     output = BytesIO()
     soundfile.write(output, samples, rate, format="WAV")
     return base64.b64encode(output.getvalue()).decode()
+
+
+def request_bytes(path: str, body: dict[str, Any]) -> bytes:
+    """A whole request on a connection of its own."""
+    data = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    return f"{head}connection: close\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data
 
 
 @contextmanager

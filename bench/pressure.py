@@ -5,7 +5,8 @@
 Each part starts `python app.py` of the checkout (this one, if none is named) on the bundled model:
 
     crowd  48 clients with recordings of their own while slots and queue hold 10: /health meanwhile, and how
-           soon a recording of ten minutes is refused with 429
+           soon a recording of ten minutes is refused with 429; clients that wait as the answers ask them to,
+           and others that ask again at once
     long   memory while a stream of about five minutes runs, and how far above it is at its end
     whole  eight whole answers of 4,096 characters at once: the largest RSS of the server
     nines  4,096 nines: how soon and how they are answered, and the largest RSS
@@ -18,15 +19,15 @@ Ends in one line of JSON; seconds are of the wall clock, memory in MiB.
 """
 
 import argparse
+import asyncio
 import json
 import signal
 import socket
 import subprocess
-import threading
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,41 +43,35 @@ from bench.clients import (
     health_watched,
     opus_of_silence,
     prose,
+    request_bytes,
     speech,
     summary,
     wav,
 )
+from bench.crowd import answer
 from bench.process import ROOT, Peak, Running, running
 
 
 def crowd(root: Path) -> dict[str, Any]:
-    long = wav(np.tile(RECORDING, 600 * RATE // len(RECORDING))[::3], RATE // 3)
-    clients = 48
     with running(root, slots=2, queue_limit=8) as server:
-        over = threading.Event()
+        return {"patient": beside_a_crowd(server, wait="1"), "impatient": beside_a_crowd(server, wait="0")}
 
-        def client(number: int) -> None:
-            mine = wav(np.roll(np.tile(RECORDING, 3), 997 * number)[: 20 * RATE])
-            while not over.is_set():
-                with suppress(httpx.HTTPError):  # it hangs up after 8 s
-                    httpx.post(f"{server.url}/v1/chat/completions", json=clone(prose(2_000), mine), timeout=8)
 
-        threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+def beside_a_crowd(server: Running, wait: str) -> dict[str, Any]:
+    recording = wav(np.tile(RECORDING, 600 * RATE // len(RECORDING))[::3], RATE // 3)
+    long = request_bytes("/v1/chat/completions", clone("Hello.", recording))
+    command = [sys.executable, "-m", "bench.crowd", server.url, "48", "20", wait]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as clients:
+        time.sleep(8)  # until all of them ask
         with health_watched(server) as waits:
-            for thread in threads:
-                thread.start()
-            time.sleep(6)
+            time.sleep(3)
             used, begun = server.cpu_seconds(), time.perf_counter()
-            refused = httpx.post(
-                f"{server.url}/v1/chat/completions", json=clone("Hello.", long), timeout=PATIENCE
-            )
+            status, _ = asyncio.run(answer(*server.address, long))
             seconds, used = time.perf_counter() - begun, server.cpu_seconds() - used
-            time.sleep(6)
-            over.set()
-        for thread in threads:
-            thread.join()
-    refusal = {"status": refused.status_code, "seconds": round(seconds, 3), "cpu_s": round(used, 2)}
-    return {"health": summary(waits), "long_recording": refusal}
+            time.sleep(3)
+        answers = json.loads(clients.communicate()[0])
+    refusal = {"status": status, "seconds": round(seconds, 3), "cpu_s": round(used, 2)}
+    return {"health": summary(waits), "long_recording": refusal, "answers": answers}
 
 
 def long(root: Path) -> dict[str, Any]:
@@ -219,7 +214,7 @@ def slow_reader(server: Running) -> socket.socket:
 
 def half_body(server: Running) -> socket.socket:
     """Says that 10,000 bytes come, and sends none."""
-    connection = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))
+    connection = socket.create_connection(server.address)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     head = "POST /v1/audio/speech HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     connection.sendall(f"{head}content-length: 10000\r\n\r\n".encode())

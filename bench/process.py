@@ -26,6 +26,12 @@ class Running:
     url: str
     process: subprocess.Popen[bytes]
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
     def resident_mib(self) -> float:
         """Memory that the process holds now (RSS)."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])

@@ -16,7 +16,7 @@ from higgs.prompts.tags import Tags
 from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.segments import SpeechSegment, TextChunk
 from text.chunking import SPEAKER, Chunking
-from text.normalise import Reading, plain_scene, spoken_length, spoken_parts, without_tags
+from text.normalise import Reading, ReadText, plain_scene, read_out, spoken_parts, without_tags
 
 MIN_BUDGET = 8 * FRAME_RATE
 MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
@@ -113,23 +113,25 @@ class Planner:
     max_frames_per_byte: float
     max_spoken_characters: int
 
+    def read(self, text: str, voices: int) -> ReadText:
+        """A text for so many voices as it is read out, and nothing of it planned yet. InvalidRequest as of
+        read_out, PayloadTooLarge where that is too long."""
+        read = read_out(text, self.reading, voices, normalised=self.prompts.normalised)
+        if read.length > self.max_spoken_characters:
+            message = f"The text has {read.length} characters when it is read out, numbers in words;"
+            message += f" at most {self.max_spoken_characters} are spoken in one request. Send it in parts."
+            raise PayloadTooLarge(message, code="text_too_long")
+        return read
+
     def segments(
-        self, text: str, voices: Sequence[VoiceReference | None], options: SpeechOptions
+        self, text: ReadText, voices: Sequence[VoiceReference | None], options: SpeechOptions
     ) -> list[SpeechSegment]:
-        """What is spoken one after the other. InvalidRequest as of spoken_parts and PromptBuilder.build."""
-        speakers = self._speakers(text, voices)
-        parts = spoken_parts(
-            text,
-            self.reading,
-            replace(self.chunking, characters=max(self.chunking.characters, DIALOGUE))
-            if speakers
-            else self.chunking,
-            len(voices),
-            normalised=self.prompts.normalised,
-            manners=self.prompts.tags.manners,
-        )
+        """What is spoken one after the other. InvalidRequest as of PromptBuilder.build."""
+        speakers, chunking = self._speakers(text.written, voices), self.chunking
+        if speakers:
+            chunking = replace(chunking, characters=max(chunking.characters, DIALOGUE))
+        parts = spoken_parts(text, chunking, manners=self.prompts.tags.manners)
         spoken = [part for part in parts if isinstance(part, tuple)]
-        self._check_length(sum(len(text) for _, text in spoken))
         pieces = iter(self._pieces(spoken, voices, options, speakers))
         sounds = [
             options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices
@@ -148,16 +150,6 @@ class Planner:
         named = sorted({f"SPEAKER{number}" for number in SPEAKER.findall(text)})
         casts = self.trained_on_conversations and len(named) > 1 and list(voices) == [None]
         return named if casts else []
-
-    def check_length(self, text: str) -> None:
-        """Raise PayloadTooLarge for a text that is too long as this model speaks it."""
-        self._check_length(spoken_length(text, self.reading, normalised=self.prompts.normalised))
-
-    def _check_length(self, characters: int) -> None:
-        if characters > self.max_spoken_characters:
-            message = f"The text has {characters} characters when it is read out, numbers in words;"
-            message += f" at most {self.max_spoken_characters} are spoken in one request. Send it in parts."
-            raise PayloadTooLarge(message, code="text_too_long")
 
     def _pieces(
         self,

@@ -1,5 +1,6 @@
 """The end of the process, on SIGTERM: a real server in a process of its own, on a tiny model."""
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app import listening_socket
 from tests.live import ROOT, free_port
 from tests.tiny_server import write_endless_model
 
@@ -55,6 +57,25 @@ def status(url: str) -> int:
 @pytest.fixture(scope="module")
 def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_endless_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def test_answers_are_not_held_up_on_their_way() -> None:
+    """Kind of fault: with Nagle's algorithm an answer in two writes waits 40 ms for the client's system."""
+
+    async def nodelay() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted_socket = writer.get_extra_info("socket")
+            found.set_result(accepted_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = listening_socket("127.0.0.1", 0)
+        async with await asyncio.start_server(accepted, sock=listening):
+            with socket.create_connection(listening.getsockname()):
+                return await found
+
+    assert asyncio.run(nodelay())
 
 
 def raw_request(url: str, body: bytes, sent: bytes) -> socket.socket:

@@ -2,6 +2,7 @@
 # ruff: noqa: RUF001 (the tables are made of look-alike characters)
 
 import re
+from dataclasses import dataclass
 from typing import Literal
 
 from errors import InvalidRequest
@@ -9,7 +10,7 @@ from text.chunking import SPEAKER, Chunking, chunks, has_words, length_of
 from text.english import english_words
 from text.markdown import plain_text
 from text.markup import text_of
-from text.pauses import parted, without_pauses
+from text.pauses import parted
 
 # What boson's examples/generation.py does to a text before it prompts the model. Parentheses become spaces.
 PUNCTUATION = str.maketrans(
@@ -97,19 +98,6 @@ def speakable(text: str, reading: Reading = "verbatim", *, normalised: bool = Tr
     return text if text.endswith(ENDINGS) else text + "."
 
 
-def spoken_length(text: str, reading: Reading, *, normalised: bool = True) -> int:
-    """How long a text is as it is spoken, before any work of the model's; see length_of.
-
-    What nobody says counts nothing: markup, pauses, tags, the addresses of links; numbers count as their
-    words where the reading writes them. 0 where nothing is to be spoken.
-    """
-    try:
-        spoken = speakable(SPEAKER.sub(" ", without_pauses(text)), reading, normalised=normalised)
-    except InvalidRequest:
-        return 0
-    return length_of(without_tags(spoken))
-
-
 def without_tags(text: str) -> str:
     """A spoken text without the tags of speakers, sounds and manners: what is said in words."""
     return SPEAKER.sub(" ", MODEL_TAG.sub(" ", text))
@@ -143,43 +131,69 @@ def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
 Part = tuple[int, str] | float
 
 
-def spoken_parts(
-    text: str,
-    reading: Reading,
-    chunking: Chunking,
-    voices: int,
-    *,
-    normalised: bool = True,
-    manners: frozenset[str] = frozenset(),
-) -> list[Part]:
-    """What is spoken one after the other: of each part the number of its voice, and its text.
+@dataclass(frozen=True)
+class ReadText:
+    """A text as it is read out, before it is cut into what a model speaks in one go.
 
-    A number is a pause of so many seconds (see text.pauses). With several voices, "[SPEAKER1] Hello." is
-    spoken by the second, and what stands before any such tag by the first. With one voice the tags are left
-    to the model, but for one that reads English words only.
+    written: the text itself.
+    turns: who speaks, by the number of the voice, and what: texts, and seconds of pause between them.
+    """
 
-    normalised: see speakable. manners: tags of the model that say how a turn is spoken; where they open it,
-    they open each later part of it, too, that opens with none of its own.
+    written: str
+    turns: tuple[tuple[int, tuple[str | float, ...]], ...]
+
+    @property
+    def length(self) -> int:
+        """What there is to speak, as of length_of: no pauses and no tags; numbers as their words where the
+        reading writes them."""
+        texts = (part for _, parts in self.turns for part in parts if isinstance(part, str))
+        return sum(length_of(without_tags(text)) for text in texts)
+
+
+def read_out(text: str, reading: Reading, voices: int, *, normalised: bool = True) -> ReadText:
+    """Read a text in one of the readings.
+
+    With several voices, "[SPEAKER1] Hello." is spoken by the second, and what stands before any such tag by
+    the first. With one voice the tags are left to the model, but for one that reads English words only.
+    Pauses are those of text.pauses; `normalised` as of speakable.
 
     Raises InvalidRequest: unknown_speaker for a tag without a voice, invalid_pause, text_empty.
     """
-    if reading != "verbatim":
-        text = text_of(text)
-    turns = _turns(text) if voices > 1 else [(0, SPEAKER.sub(" ", text) if reading == "english" else text)]
-    found: list[Part] = []
+    plain = text if reading == "verbatim" else text_of(text)
+    turns = _turns(plain) if voices > 1 else [(0, SPEAKER.sub(" ", plain) if reading == "english" else plain)]
+    found: list[tuple[int, tuple[str | float, ...]]] = []
     for number, turn in turns:
+        parts = [part for part in parted(turn) if isinstance(part, float) or has_words(part)]
+        if any(isinstance(part, str) for part in parts):
+            _check_speaker(number, voices)
+        spoken = (
+            part if isinstance(part, float) else speakable(part, reading, normalised=normalised)
+            for part in parts
+        )
+        found.append((number, tuple(spoken)))
+    if not any(isinstance(part, str) for _, parts in found for part in parts):
+        raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
+    return ReadText(text, tuple(found))
+
+
+def spoken_parts(text: ReadText, chunking: Chunking, *, manners: frozenset[str] = frozenset()) -> list[Part]:
+    """What is spoken one after the other: of each part the number of its voice, and its text; a number is a
+    pause of so many seconds.
+
+    manners: tags of the model that say how a turn is spoken; where they open it, they open each later part of
+    it, too, that opens with none of its own.
+    """
+    found: list[Part] = []
+    for number, parts in text.turns:
         told = ""
-        for part in parted(turn):
+        for part in parts:
             if isinstance(part, float):
                 found.append(part)
-            elif has_words(part):
-                _check_speaker(number, voices)
-                for chunk in chunks(speakable(part, reading, normalised=normalised), chunking):
-                    own = _manner(chunk, manners)
-                    found.append((number, chunk if own else told + chunk))
-                    told = told or own
-    if not any(isinstance(part, tuple) for part in found):
-        raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
+                continue
+            for chunk in chunks(part, chunking):
+                own = _manner(chunk, manners)
+                found.append((number, chunk if own else told + chunk))
+                told = told or own
     return found
 
 

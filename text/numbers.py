@@ -94,8 +94,9 @@ DECADES = (
     rule(r"(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0)'?s\b", _decade),
 )
 NUMBERS = (
-    rule(r"(?:\d[\d.,]*\s?[-−–]\s?)+\d[\d.,]*(?=\s?=)", _minuses),
-    rule(rf"({DECIMAL})\s?%", lambda found: f"{said(found[1])} percent"),
+    # (?<!\d): else each digit of a long number is tried as the beginning of one.
+    rule(r"(?<!\d)(?:\d[\d.,]*\s?[-−–]\s?)+\d[\d.,]*(?=\s?=)", _minuses),
+    rule(rf"(?<!\d)({DECIMAL})\s?%", lambda found: f"{said(found[1])} percent"),
     rule(rf"\b({WHOLE})(?:st|nd|rd|th)\b", lambda found: ordinal(found[1])),
     rule(
         rf"(?<![\w.,$-])({DECIMAL})\s?(k|K|M|bn)\b(?<!\b[48]K)",

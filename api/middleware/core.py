@@ -177,7 +177,8 @@ class BodyLimit:
             message = await receive()
             body = message.get("body", b"")
             received += len(body)
-            values += 0 if form else sum(map(body.count, VALUE_MARKS))
+            # Looking for a mark is much faster than counting them, and a recording has none.
+            values += 0 if form else sum(body.count(mark) for mark in VALUE_MARKS if mark in body)
             if received <= limit and values <= MAX_VALUES:
                 return message
             while message.get("more_body", False) and received <= 2 * limit:

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.errors import blamed_on
 from api.middleware.auth import Owner
-from api.routes.voices import After, Limit
+from api.paging import After, Limit
 from api.schemas.voices import Consent, ConsentChange, ConsentDeleted, ConsentList, Language
 from api.state import State, Voices
 from api.uploads import require_form, uploaded_bytes

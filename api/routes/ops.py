@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from api.model_names import check_model
 from api.schemas.chat import ModelCard, ModelList
-from api.state import Cloner, State
+from api.state import Cloner, Limits, State
 from voice_cloning import VoiceCloner
 
 TEXT = {"schema": {"type": "string"}}
@@ -17,8 +17,8 @@ router = APIRouter()
 
 
 class Health(BaseModel):
-    """Once the status is ready: which model is served on what, and how many requests wait for it,
-    and how many WebSockets are open.
+    """Once the status is ready: which model is served on what, how many requests wait for it, how many
+    characters the text of a request may have, and how many WebSockets are open.
 
     `fallback` says why the bundled model is served instead of the published one, `license_notice` what the
     weights' licence wants shown; both stand there only where there is something to say.
@@ -30,6 +30,7 @@ class Health(BaseModel):
     device: str | None = None
     dtype: str | None = None
     waiting: int | None = None
+    max_text_characters: int | None = None
     sockets: int | None = None
     fallback: str | None = None
     license_notice: str | None = None
@@ -42,7 +43,8 @@ async def health(state: State) -> JSONResponse:
         return JSONResponse({"status": "failed", "message": state.dead}, 503)
     if state.cloner is None:
         return JSONResponse({"status": "loading"}, 503, {"retry-after": "2"})
-    return JSONResponse({"status": "ready", **_details(state.cloner), "sockets": state.sockets.open})
+    details = _details(state.cloner, state.limits)
+    return JSONResponse({"status": "ready", **details, "sockets": state.sockets.open})
 
 
 class Probe(BaseModel):
@@ -106,12 +108,13 @@ def _card(cloner: VoiceCloner) -> ModelCard:
     )
 
 
-def _details(cloner: VoiceCloner) -> dict[str, Any]:
+def _details(cloner: VoiceCloner, limits: Limits) -> dict[str, Any]:
     details = {
         "model": cloner.model_id,
         "device": cloner.device,
         "dtype": cloner.dtype,
         "waiting": cloner.waiting,
+        "max_text_characters": limits.text_characters,
         "fallback": cloner.fallback,
         "license_notice": cloner.licence.notice if cloner.licence else None,
     }

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from api.errors import blamed_on, error_detail
 from api.middleware.auth import Owner
 from api.middleware.rate_limits import charge
-from api.onboarding_progress import consent_check, finished, ordered
-from api.routes.voices import FIELDS
+from api.onboarding_progress import VOICE_FIELDS, consent_check, finished, ordered
 from api.schemas.voices import BatchAnswer, BatchResult, Voice, VoiceChange
 from api.state import State, Voices
 from api.uploads import file_name, require_form, uploaded_bytes
@@ -68,8 +67,8 @@ async def create_voices(
 
 
 async def _made(voices: VoiceLibrary, order: VoiceOrder, request: Request) -> Voice:
-    onboarding = await ordered(voices, order, FIELDS)
-    await finished(onboarding, FIELDS, request)
+    onboarding = await ordered(voices, order, VOICE_FIELDS)
+    await finished(onboarding, VOICE_FIELDS, request)
     assert onboarding.profile is not None
     return Voice.of(onboarding.profile)
 

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Form, UploadFile
 from fastapi.concurrency import run_in_threadpool
 
+from api.built_in_voices import refuse_built_in
 from api.errors import blamed_on
 from api.middleware.auth import Owner
-from api.routes.voices import refuse_built_in
 from api.schemas.voices import Voice
 from api.state import Cloner, State, Voices
 from api.uploads import require_form, uploaded_bytes

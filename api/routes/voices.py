@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from api.built_in_voices import built_in, built_in_of, refuse_built_in
 from api.errors import blamed_on
 from api.middleware.auth import Owner
-from api.onboarding_progress import consent_check, finished, listening, ordered
+from api.onboarding_progress import VOICE_FIELDS, consent_check, finished, listening, ordered
+from api.paging import After, Limit
 from api.schemas.chat import OPENAI_VOICES, SoundOfVoice, SpeechFormat
 from api.schemas.foreign import PROMPTED_VOICE
 from api.schemas.voices import Voice, VoiceChange, VoiceDeleted, VoiceList, VoiceOption
@@ -23,15 +25,11 @@ from api.voice_validation import TRIAL_TEXT, delivery, transcript, user_name, vo
 from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB
 from audio.encode import encode_audio
 from errors import InvalidRequest
-from voice_cloning import VoiceCloner
 from voices.onboarding import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
 
-FIELDS = {**dict.fromkeys(("read", "choose", "encode"), "audio_sample"), "verify": "consent", "keep": "name"}
 UNSAID = "Where a request doesn't say:"
-After = Annotated[str | None, Query(description="Return items after this id.")]
-Limit = Annotated[int, Query(ge=1, le=100)]
 FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}}
 }
@@ -91,8 +89,8 @@ async def create_voice(
         verify_consent=consent_check(state, voices, consent, verify_consent),
         upload=await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes),
     )
-    onboarding = await ordered(voices, order, FIELDS)
-    await finished(onboarding, FIELDS, request)
+    onboarding = await ordered(voices, order, VOICE_FIELDS)
+    await finished(onboarding, VOICE_FIELDS, request)
     assert onboarding.profile is not None
     return Voice.of(onboarding.profile)
 
@@ -175,19 +173,3 @@ async def preview_voice(
 def voice_recording(voice_id: str, voices: Voices, owner: Owner) -> Response:
     """The recording that the voice is made of, as FLAC."""
     return Response(voices.store.profiles.sample(owner, voice_id).flac, media_type="audio/flac")
-
-
-def built_in(cloner: VoiceCloner) -> list[Voice]:
-    """The default voice and the others that the model brings; OpenAI's names are spoken by them."""
-    ids = [DEFAULT, *(voice.id for voice in cloner.built_in_voices.voices)]
-    return [Voice(id=id, name=id, created_at=cloner.loaded_at, built_in=True) for id in ids]
-
-
-def built_in_of(cloner: VoiceCloner, voice_id: str) -> Voice | None:
-    """The model's voice of an id; None where that is no voice of the model."""
-    return next((voice for voice in built_in(cloner) if voice.id == voice_id), None)
-
-
-def refuse_built_in(cloner: VoiceCloner, voice_id: str) -> None:
-    if built_in_of(cloner, voice_id) is not None:
-        raise InvalidRequest("The model's own voices can't be changed.", code="voice_built_in")

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from errors import Cancelled, EngineFailed, InvalidRequest, ModelError, ShuttingDown
+from errors import Cancelled, EngineFailed, InvalidRequest, ModelError, Overloaded, ShuttingDown
 from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
 from higgs.devices import on_stream, own_stream
@@ -100,6 +100,12 @@ class Engine:
         with self._changed:
             self._scheduler.reserve(self._wait_estimate.seconds_to_a_slot)
         return Place(self._unreserve)
+
+    @property
+    def overload(self) -> Overloaded | None:
+        """What `reserve` would raise now; None while there is room."""
+        with self._changed:
+            return self._scheduler.overload(self._wait_estimate.seconds_to_a_slot)
 
     def submit(
         self,

@@ -65,12 +65,18 @@ class Scheduler(Generic[Request]):
         self._check_room(retry_after)
         self.reserved += 1
 
-    def _check_room(self, retry_after: int) -> None:
+    def overload(self, retry_after: int = 1) -> Overloaded | None:
+        """What `reserve` would raise now; None while there is room."""
         inside = len(self.waiting) + len(self.rows) + (self.reading is not None) + self.reserved
-        if inside >= self.slots + self.queue_limit:
-            waiting = len(self.waiting) + self.reserved
-            message = f"{waiting} requests are waiting already; try again in {retry_after} s."
-            raise Overloaded(message, retry_after=retry_after)
+        if inside < self.slots + self.queue_limit:
+            return None
+        waiting = len(self.waiting) + self.reserved
+        message = f"{waiting} requests are waiting already; try again in {retry_after} s."
+        return Overloaded(message, retry_after=retry_after)
+
+    def _check_room(self, retry_after: int) -> None:
+        if (full := self.overload(retry_after)) is not None:
+            raise full
 
     def remove(self, request: Request) -> bool:
         """Take a request out of the queue; False if it is not there (any more)."""

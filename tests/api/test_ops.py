@@ -56,6 +56,7 @@ def test_health_when_ready(tiny_server: TinyServer) -> None:
         "device": "cpu",
         "dtype": "float32",
         "waiting": 0,
+        "max_text_characters": 4_096,
         "sockets": 0,
     }
 

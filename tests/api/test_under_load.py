@@ -1,5 +1,6 @@
 """A crowd on real HTTP: who is refused and when, what a client that leaves gives back, who needs a thread."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +84,29 @@ def test_a_full_queue_is_told_before_a_recording_is_read(small_server: TinyServe
         assert httpx.post(f"{small_server.url}/v1/audio/speech", json=speech).status_code == 429
     refused = ask(small_server, said("Hello.", NOT_AUDIO), audio=CLONE)
     assert refused.json()["error"]["code"] == "audio_undecodable", "with room it is read"
+
+
+def test_a_full_queue_is_told_before_a_body_is_read_or_parsed(small_server: TinyServer) -> None:
+    """A kind of fault: a crowd is refused one by one, each after its megabytes of JSON were parsed, and all
+    others wait behind that."""
+    with speaking(small_server), speaking_next(small_server):
+        for path in ("/v1/audio/speech", "/v1/audio/speech/batch"):
+            assert status_of_unsent(small_server, path) == 429
+        refused = httpx.post(f"{small_server.url}/v1/chat/completions", content="{no JSON")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "overloaded")
+        words = ask(small_server, said("", NOT_AUDIO), modalities=["text"])
+        assert words.json()["error"]["code"] == "audio_undecodable", "the recogniser has a queue of its own"
+        whole = httpx.post(f"{small_server.url}/v1/audio/speech", content=b" " * 2**21)
+        assert whole.status_code == 429, "a client that sends all before it reads gets the answer, too"
+
+
+def status_of_unsent(server: TinyServer, path: str) -> int:
+    """What is answered to a request whose body never comes."""
+    address = httpx.URL(server.url)
+    with socket.create_connection((address.host, address.port or 80), timeout=WAIT) as connection:
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        connection.sendall(f"{head}content-length: 10000000\r\n\r\n".encode())
+        return int(connection.recv(12).split()[1])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import soundfile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from audio.decode import decode_audio, decode_base64_audio
+from audio.decode import BASE64_PIECE, decode_audio, decode_base64_audio
 from audio.frames import SAMPLE_RATE
 from errors import InvalidAudio, PayloadTooLarge, VoiceServerError
 from tests.audio.media import (
@@ -211,14 +211,22 @@ class TestBase64:
         text = base64.b64encode(data).decode()
         lines = base64.encodebytes(data).decode()
         assert decode_base64_audio("QUI") == b"AB" and decode_base64_audio("QUJDRA=") == b"ABCD"
-        for value in (text, lines, f"data:audio/wav;base64,{text}", f"data:;base64,{text}"):
+        prefixes = ("data:audio/wav;base64,", "data:;base64,", "data:audio/ogg;codecs=opus;base64,")
+        for value in (text, lines, *(prefix + text for prefix in prefixes)):
             assert decode_base64_audio(value) == data
+
+    def test_a_long_one_is_decoded_piece_by_piece(self) -> None:
+        data = np.random.default_rng(0).bytes(2 * BASE64_PIECE)
+        assert decode_base64_audio(base64.b64encode(data).decode()) == data
+        assert decode_base64_audio(base64.encodebytes(data).decode(), max_bytes=len(data)) == data
 
     @pytest.mark.parametrize(
         "value",
         [
             "not base64!",
             "QUJD*",
+            "QUI=QUJD",
+            "Q",
             "data:audio/wav,QUJD",
             "https://example.com/a.wav",
             "ÄÖÜß",

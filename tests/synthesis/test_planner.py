@@ -119,7 +119,7 @@ def test_prompts_are_as_long_as_was_said_before_they_were_made(cloner: VoiceClon
     """Of a voice whose words are known, and of several pieces."""
     voice = replace(cloner.reference(RECORDING), transcript="Some words.")
     text = "[SPEAKER0] One sentence stands here. [SPEAKER1] And another. " * 8
-    segments = cloner._planner.segments(text, [voice, None], SHORT)
+    segments = cloner._planner.segments(cloner.read(text, voices=2), [voice, None], SHORT)
     prompts = [piece.prompt for segment in segments for piece in segment.pieces]
     assert len(prompts) == 16
     assert [len(prompt) for prompt in prompts] == [len(prompt.made()) for prompt in prompts]

@@ -15,7 +15,7 @@ from errors import InvalidRequest
 from text.chunking import Chunking
 from text.markdown import plain_text
 from text.markup import text_of
-from text.normalise import speakable, spoken_parts
+from text.normalise import read_out, speakable, spoken_parts
 
 WORDS = st.sampled_from(
     ["Anna", "yes", "Chapter", "one", "hello", "x", "b", "break", "say", "Zoë", "naïve", "7", "42"]
@@ -112,9 +112,8 @@ def test_markup_is_not_read_aloud(written: str, read: str) -> None:
 
 
 def test_breaks_of_a_strength_are_pauses() -> None:
-    assert spoken_parts(
-        "<speak>One.<break strength='strong'/>Two.<break/>Three.</speak>", "plain", Chunking(90), voices=1
-    ) == [
+    text = "<speak>One.<break strength='strong'/>Two.<break/>Three.</speak>"
+    assert spoken_parts(read_out(text, "plain", voices=1), Chunking(90)) == [
         *((0, "One."), 0.75, (0, "Two."), 0.5, (0, "Three.")),
     ]
 

@@ -1,0 +1,8 @@
+"""How a client asks for the pages of a list, on every route that has one."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+After = Annotated[str | None, Query(description="Return items after this id.")]
+Limit = Annotated[int, Query(ge=1, le=100)]
