@@ -81,7 +81,7 @@ def test_a_full_queue_is_told_before_a_recording_is_read(small_server: TinyServe
             assert (response.status_code, response.json()["error"]["code"]) == (429, "overloaded")
             assert int(response.headers["retry-after"]) > 0
         speech = {"model": "tiny", "input": "Hello.", "ref_audio": NOT_AUDIO}
-        assert httpx.post(f"{small_server.url}/v1/audio/speech", json=speech).status_code == 429
+        assert httpx.post(f"{small_server.url}/v1/audio/speech", json=speech, timeout=WAIT).status_code == 429
     refused = ask(small_server, said("Hello.", NOT_AUDIO), audio=CLONE)
     assert refused.json()["error"]["code"] == "audio_undecodable", "with room it is read"
 
@@ -92,11 +92,11 @@ def test_a_full_queue_is_told_before_a_body_is_read_or_parsed(small_server: Tiny
     with speaking(small_server), speaking_next(small_server):
         for path in ("/v1/audio/speech", "/v1/audio/speech/batch"):
             assert status_of_unsent(small_server, path) == 429
-        refused = httpx.post(f"{small_server.url}/v1/chat/completions", content="{no JSON")
+        refused = httpx.post(f"{small_server.url}/v1/chat/completions", content="{no JSON", timeout=WAIT)
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "overloaded")
         words = ask(small_server, said("", NOT_AUDIO), modalities=["text"])
         assert words.json()["error"]["code"] == "audio_undecodable", "the recogniser has a queue of its own"
-        whole = httpx.post(f"{small_server.url}/v1/audio/speech", content=b" " * 2**21)
+        whole = httpx.post(f"{small_server.url}/v1/audio/speech", content=b" " * 2**21, timeout=WAIT)
         assert whole.status_code == 429, "a client that sends all before it reads gets the answer, too"
 
 
@@ -113,7 +113,7 @@ def status_of_unsent(server: TinyServer, path: str) -> int:
 def speaking_next(server: TinyServer) -> Iterator[None]:
     """Somebody waits for the only slot meanwhile, and is served then."""
     engine = server.app.state.server.cloner.engine
-    body = {"model": "tiny", "input": "Next.", "stream": False}
+    body = {"model": "tiny", "input": "Next.", "stream": False, "max_tokens": 60}
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(httpx.post, f"{server.url}/v1/audio/speech", json=body, timeout=WAIT)
         wait_for(lambda: engine.waiting == 1)
