@@ -1,4 +1,4 @@
-"""Which device the model runs on."""
+"""Selection of the device, and CUDA streams and copies."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -9,15 +9,15 @@ from errors import StartError
 
 
 def device_of(wanted: str) -> torch.device:
-    """The device of a setting: auto (CUDA where it is there), cpu, cuda, or one of several GPUs: cuda:1.
+    """Return the device of the setting: auto (CUDA if available), cpu, cuda, or one of several GPUs: cuda:1.
 
     Raises:
-        StartError: There is no such device here, or it isn't supported.
+        StartError: there is no such device, or it isn't supported.
     """
     if wanted == "mps":
         raise StartError(
-            "HIGGS_DEVICE=mps is not supported: the engine was never run on Apple's GPUs. Set it to cpu; the "
-            "bundled model is faster there than real time."
+            "HIGGS_DEVICE=mps is not supported: the engine was never tested on Apple GPUs. Set it to cpu, "
+            "where the bundled model is faster than real time."
         )
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cpu" or (wanted == "auto" and not count):
@@ -29,18 +29,18 @@ def device_of(wanted: str) -> torch.device:
         )
     if index >= count:
         raise StartError(
-            f"HIGGS_DEVICE is {wanted}, but there are {count} CUDA devices, the first is cuda:0."
+            f"HIGGS_DEVICE is {wanted}, but there are only {count} CUDA devices, from cuda:0 on."
         )
     return torch.device("cuda", index)
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free on a GPU; None on a CPU, where nothing is planned."""
+    """Return the free bytes of a GPU; None on a CPU."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def upload(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A tensor of the CPU on a device; from pinned memory, so that the copy waits for nothing."""
+    """Copy a CPU tensor to a device; to a GPU asynchronously, from pinned memory."""
     if device.type != "cuda":
         return tensor.to(device)
     pinned = torch.empty_like(tensor, pin_memory=True, memory_format=torch.contiguous_format)
@@ -49,18 +49,17 @@ def upload(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 @contextmanager
 def own_stream(device: torch.device) -> Iterator[torch.cuda.Stream | None]:
-    """A CUDA stream that goes before all others, for what is done within and later with on_stream; None on a
-    CPU. When the block ends, all that was begun in it is done."""
+    """Run a block on a new high-priority CUDA stream; synchronise it at the end. Yields None on a CPU."""
     if device.type != "cuda":
         yield None
         return
     stream = torch.cuda.Stream(device, priority=-1)
-    stream.wait_stream(torch.cuda.default_stream(device))  # on which the weights came
+    stream.wait_stream(torch.cuda.default_stream(device))  # where the weights were copied
     with torch.cuda.stream(stream):
         yield stream
     stream.synchronize()
 
 
 def on_stream(stream: torch.cuda.Stream | None) -> AbstractContextManager[object]:
-    """Work on a stream, and on its device."""
+    """Return a context that runs on a stream and its device."""
     return nullcontext() if stream is None else torch.cuda.stream(stream)

@@ -1,4 +1,4 @@
-"""The pauses between pieces that are one stretch of sound."""
+"""Pauses between text chunks that are one run of sound."""
 
 from collections.abc import Iterator
 
@@ -8,24 +8,24 @@ FADE = np.linspace(0, 1, 120, dtype=np.float32)  # 5 ms at 24 kHz
 
 
 class PiecePauses:
-    """Puts silence into a stream of samples, where one piece ends and the next begins.
+    """Inserts silence into a stream of samples between chunks.
 
-    A decoder holds samples back until the frames behind them are there, so that a piece's end is known before
-    its last samples come out: they fade out, and those behind the pause in.
+    A decoder holds samples back until later frames arrive, so a chunk's end is known before its last samples
+    come out: they fade out, and those after the pause fade in.
     """
 
     def __init__(self) -> None:
-        self._position = 0  # samples so far, pauses not counted
+        self._position = 0  # samples so far, without pauses
         self._ends: list[tuple[int, int]] = []
         self._after_pause = False
 
     def note(self, position: int, pause: int) -> None:
-        """A piece ends at this sample and another follows; so many of silence stand between them."""
+        """Insert `pause` samples of silence at this position, where a chunk ends and another follows."""
         if pause:
             self._ends.append((position, pause))
 
     def around(self, samples: np.ndarray) -> Iterator[np.ndarray]:
-        """The samples, and the silence between them."""
+        """Yield the samples with the silence between them."""
         while self._ends and self._ends[0][0] <= self._position + len(samples):
             end, pause = self._ends.pop(0)
             before, samples = np.split(samples, [end - self._position])
@@ -37,7 +37,7 @@ class PiecePauses:
         yield self._next(samples)
 
     def _next(self, samples: np.ndarray) -> np.ndarray:
-        """The samples that come out next, fading in behind a pause."""
+        """Return the next samples, faded in after a pause."""
         if not self._after_pause or not len(samples):
             return samples
         self._after_pause = False

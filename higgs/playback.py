@@ -1,4 +1,4 @@
-"""How a stream's frames are joined to pieces of sound, so that a player is early and never stands still."""
+"""Group a stream's frames into chunks, so that playback starts early and never stalls."""
 
 import math
 import time
@@ -9,19 +9,23 @@ import torch
 from audio.frames import FRAME_RATE
 
 MAX_CHUNK = 128  # frames
-RESERVE = 0.15  # seconds left to play at which what is there is handed out
+RESERVE = 0.15  # when this many seconds are left to play, available frames are released
 
 
 def playback_chunks(
     stream: Iterable[torch.Tensor], first: int, ahead: int, clock: Callable[[], float] = time.monotonic
 ) -> Generator[torch.Tensor, None, None]:
-    """Join a stream of codes (8, t) to pieces of at least `first` frames, then twice as many each time, up to
-    128. Sooner, but of no less than `first`, where a player that began with the first is about to run dry.
+    """Group a stream of codes (8, t) into chunks of `first` frames, doubling each time up to 128.
 
-    The codec decodes some frames around a piece once more, so small pieces are dear; the first is as small as
-    it may be to be early.
+    If a client that started playing with the first chunk is about to run dry, a chunk is released sooner,
+    with at least `first` frames. The codec decodes some context around each chunk again, so small chunks are
+    expensive.
 
-    ahead: frames that the codec holds back until it has heard what follows.
+    Args:
+        stream: codes (8, t).
+        first: size of the first chunk in frames.
+        ahead: frames that the codec holds back; see CodecDecoder.
+        clock: in seconds.
     """
     size, held, frames, given = first, [], 0, 0
     begun = math.inf

@@ -1,4 +1,4 @@
-"""The shape of a Higgs Audio language model, v2 or v3, read from any layout of its config.json."""
+"""Configuration of a Higgs Audio language model, v2 or v3, read from any layout of config.json."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +12,7 @@ V3_MODEL_TYPE = "higgs_multimodal_qwen3"
 
 @dataclass(frozen=True)
 class RopeConfig:
-    """Rotary position embedding. `factor` 1.0 is plain rope, else Llama 3's scaling of long wavelengths."""
+    """Rotary position embedding. A factor of 1 is plain RoPE, others are Llama 3's scaling."""
 
     theta: float = 500_000.0
     factor: float = 32.0
@@ -22,13 +22,13 @@ class RopeConfig:
 
     @classmethod
     def from_dict(cls, parameters: dict[str, Any], theta: float) -> "RopeConfig":
-        """Read transformers' `rope_parameters` or the older `rope_scaling`; `theta` where they name none."""
+        """Read transformers' `rope_parameters` or the older `rope_scaling`; `theta` is the default."""
         kind = parameters.get("rope_type", parameters.get("type", "default"))
         theta = float(parameters.get("rope_theta") or theta)
         if kind == "default":
             return cls(theta=theta, factor=1.0)
         if kind != "llama3":
-            raise StartError(f"The model's rope type is {kind!r}; only 'default' and 'llama3' are known.")
+            raise StartError(f"The model's rope type is {kind!r}; only 'default' and 'llama3' are supported.")
         return cls(
             theta=theta,
             factor=float(parameters["factor"]),
@@ -52,13 +52,14 @@ class RopeConfig:
 
 @dataclass(frozen=True)
 class HiggsConfig:
-    """Shape and ids of the model. The defaults are those of the published v2 3B.
+    """Shape and token ids of the model. The defaults are those of the published v2 3B.
 
-    codebook_size: counts the 1024 codes of the codec and the two marks, bos_code and eos_code.
-    generation:    2 or 3: the form of the prompt, and how a stream of codes opens and ends.
-    dual_ffn:      audio positions have norms and a feed-forward of their own.
-    qk_norm:       the query and the key of each head are normed before they are turned.
-    tied_head:     the matrix of the audio head is that of the audio embedding.
+    Attributes:
+        codebook_size: the codec's 1024 codes plus bos_code and eos_code.
+        generation: 2 or 3; determines the prompt format, and how a stream of codes begins and ends.
+        dual_ffn: audio positions have their own norms and feed-forward.
+        qk_norm: queries and keys are normalised per head before the rotary embedding.
+        tied_head: the audio head shares the audio embedding's matrix.
     """
 
     vocab_size: int = 128_256
@@ -87,17 +88,17 @@ class HiggsConfig:
 
     @property
     def mark_frames(self) -> int:
-        """Frames of bos_code before the codes of a recording, and of eos_code behind them."""
+        """Number of bos_code frames before a recording's codes, and of eos_code frames after them."""
         return 1 if self.generation == 2 else 0
 
     @property
     def opening_code(self) -> int:
-        """What stands in all codebooks of the column that opens a stream; -1 is the token audio_bos."""
+        """The code in all codebooks of a stream's first column; -1 stands for the token audio_bos."""
         return self.bos_code if self.generation == 2 else -1
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> "HiggsConfig":
-        """Read a config.json of v2, in transformers' or boson's layout, or of v3; else StartError."""
+        """Read a config.json of v2, in transformers' or boson's layout, or of v3. Raises StartError."""
         model_type = config.get("model_type")
         if model_type == NATIVE_MODEL_TYPE:
             return _from_native(config)
@@ -106,12 +107,12 @@ class HiggsConfig:
         if model_type == V3_MODEL_TYPE:
             return _from_v3(config)
         raise StartError(
-            f"config.json says model_type {model_type!r}; a Higgs Audio model says {NATIVE_MODEL_TYPE!r} or "
+            f"config.json has model_type {model_type!r}; a Higgs Audio model has {NATIVE_MODEL_TYPE!r} or "
             f"{BOSON_MODEL_TYPE!r} (v2), or {V3_MODEL_TYPE!r} (v3). Choose another HIGGS_MODEL."
         )
 
     def to_native_dict(self) -> dict[str, Any]:
-        """The config.json of v2 that transformers' HiggsAudioV2ForConditionalGeneration reads."""
+        """Return v2's config.json for transformers' HiggsAudioV2ForConditionalGeneration."""
         return {
             "model_type": NATIVE_MODEL_TYPE,
             "architectures": ["HiggsAudioV2ForConditionalGeneration"],
@@ -159,10 +160,11 @@ HIGGS_V3 = HiggsConfig(
 
 
 def _backbone(config: dict[str, Any], theta: float = RopeConfig.theta) -> dict[str, Any]:
-    """The fields that all layouts write alike; a missing key, or null, has the published model's value.
+    """Return the fields that all layouts share; missing or null ones keep the published model's values.
 
     Args:
-        theta: Of the rotary embedding, where the config names none.
+        config: the config.json.
+        theta: RoPE's default theta.
     """
     names = {
         "vocab_size": "vocab_size",
@@ -206,7 +208,7 @@ def _from_native(config: dict[str, Any]) -> HiggsConfig:
 
 
 def _with_head_dim(fields: dict[str, Any]) -> dict[str, Any]:
-    """Llama's rule where a config names no head_dim. A Qwen3's is 128 however wide the model."""
+    """Apply Llama's rule if a config has no head_dim. A Qwen3's is 128 for any width."""
     if "head_dim" in fields or not {"hidden_size", "heads"} <= fields.keys():
         return fields
     return fields | {"head_dim": fields["hidden_size"] // fields["heads"]}
@@ -235,7 +237,7 @@ def _from_boson(config: dict[str, Any]) -> HiggsConfig:
 
 
 def _from_v3(config: dict[str, Any]) -> HiggsConfig:
-    """The ids of its tokens stand in the tokenizer alone; see checkpoint.load_config."""
+    """Read v3's config; its token ids are only in the tokenizer, see checkpoint.load_config."""
     text, audio = config.get("text_config") or {}, config.get("audio_encoder_config") or {}
     if text.get("model_type", "qwen3") != "qwen3" or text.get("attention_bias"):
         raise StartError("Only Higgs v3 models with a Qwen3 backbone (the published one) are supported.")

@@ -1,7 +1,7 @@
-"""The delay pattern of the codebooks, and the rule by which a stream of columns begins and ends.
+"""The delay pattern of the codebooks, and how a stream of columns begins and ends.
 
-A frame holds one code of each of the K codebooks. The model does not write frames but columns, in which
-codebook k lags k steps behind codebook 0 (J. Copet et al., "Simple and Controllable Music Generation",
+A frame is one code of each of K codebooks. The model generates columns instead, in which codebook k is
+delayed by k steps (J. Copet et al., "Simple and Controllable Music Generation",
 https://arxiv.org/abs/2306.05284): the code of codebook k in column c belongs to frame c - k.
 """
 
@@ -11,10 +11,10 @@ from higgs.model.config import HiggsConfig
 
 
 def apply_delay(codes: torch.Tensor, config: HiggsConfig) -> torch.Tensor:
-    """Frames (K, T) to the columns of a whole stream: [T + K + 1, K] in v2, [T + K - 1, K] in v3.
+    """Convert frames (K, T) to the columns of a whole stream: [T + K + 1, K] in v2, [T + K - 1, K] in v3.
 
-    In v2 one frame of bos_code and one of eos_code stand around the frames; the corners that the delay
-    leaves empty are filled with the same.
+    In v2, the frames are enclosed by one frame of bos_code and one of eos_code. The corners that the delay
+    leaves empty are filled with the same codes.
     """
     books, frames = codes.shape
     marks = config.mark_frames
@@ -26,7 +26,7 @@ def apply_delay(codes: torch.Tensor, config: HiggsConfig) -> torch.Tensor:
 
 
 def undo_delay(columns: torch.Tensor) -> torch.Tensor:
-    """Columns [N, K] to the frames (K, N - K + 1) that stand complete in them, the marks as they are."""
+    """Convert columns [N, K] to their complete frames (K, N - K + 1), including bos_code and eos_code."""
     count, books = columns.shape
     if count < books:
         return columns.new_empty(books, 0)
@@ -34,17 +34,18 @@ def undo_delay(columns: torch.Tensor) -> torch.Tensor:
 
 
 class DelayRule:
-    """What the delay forces upon the sampled codes of B streams, column by column (boson's rule).
+    """Forces sampled codes of B streams to follow the delay pattern, column by column (boson's rule).
 
-    Codes of frame 0 and before are bos_code. The first eos_code that is sampled, in the lowest codebook if
-    in several, ends its stream at that codebook's frame: from here on codes of later frames are eos_code, and
-    the column that completes the frame is the last. Frames 1 to `end` - 1 are the audio.
+    Codes of frame 0 and before are bos_code. The first sampled eos_code (in the lowest codebook, if in
+    several) ends its stream at that codebook's frame: codes of later frames become eos_code, and the column
+    that completes the frame is the last. Frames 1 to `end` - 1 are the audio.
 
-    In v3 no mark is drawn within the audio: bos_code never, eos_code by codebook 0 alone, as in vLLM-Omni.
-    The frame at which a stream ends is eos_code in all codebooks, and the column that completes the frame
-    before it is the last: the sixth after codebook 0's eos_code.
+    In v3, as in vLLM-Omni, bos_code is never sampled, and eos_code only by codebook 0. The frame at which a
+    stream ends is eos_code in all codebooks, and the column that completes the frame before it is the last:
+    the sixth after codebook 0's eos_code.
 
-    `end` [B] holds OPEN while no eos_code was sampled.
+    Attributes:
+        end: [B], OPEN until an eos_code is sampled.
     """
 
     OPEN = 2**62

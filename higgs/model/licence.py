@@ -1,4 +1,4 @@
-"""Under which licence a model's weights stand, as far as they say so themselves."""
+"""The licence of a model's weights, as far as they state it."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from huggingface_hub import ModelCard
 
 
 class Licence(NamedTuple):
-    """A licence's name, and the notice that it wants shown to whoever uses the model; None for none."""
+    """A licence's name, and the notice that must be shown to users; None for none."""
 
     name: str
     notice: str | None = None
@@ -16,7 +16,7 @@ class Licence(NamedTuple):
 
 V2_LICENCE = Licence(
     "Boson Higgs Audio 2 Community License",
-    # Word by word as its section 1.b.i gives it, "All Right Reserved" included.
+    # Verbatim from its section 1.b.i, including "All Right Reserved".
     "Built with Higgs Materials licensed from Boson AI USA, Inc., Copyright Boson AI USA, Inc., All Rights "
     "Reserved and Meta Llama 3 licensed under the Meta Llama 3 Community License, Copyright Meta Platforms, "
     "Inc., All Right Reserved",
@@ -29,14 +29,14 @@ V3_LICENCE = Licence(
 
 
 def licence_of(folder: Path, generation: int) -> Licence | None:
-    """What the folder's model card, README.md, names.
+    """Return the licence that the folder's model card (README.md) names.
 
     Args:
-        generation: Of the model. All weights of the third descend from Boson's and stand under its licence.
+        folder: the model's folder.
+        generation: of the model. All v3 weights derive from Boson's and have its licence.
 
     Returns:
-        None where there is no card, or it names nothing. "other", as the published card of v2 says, is
-        Boson's own licence.
+        None if there is no card, or it has no licence. "other", as in the published v2 card, is Boson's own.
     """
     if generation == 3:
         return V3_LICENCE
@@ -45,7 +45,7 @@ def licence_of(folder: Path, generation: int) -> Licence | None:
         return None
     try:
         data = ModelCard.load(card).data
-    except (OSError, ValueError, yaml.YAMLError):  # no card of the hub's form, so it names nothing
+    except (OSError, ValueError, yaml.YAMLError):  # not a model card
         return None
     name = data.get("license_name") or data.license
     if not name:

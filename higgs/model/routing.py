@@ -1,4 +1,4 @@
-"""Text and audio positions of a batch, each through a path of its own (the dual FFN of v2)."""
+"""Routing of text and audio positions through different modules (v2's dual FFN)."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from higgs.devices import upload
 
 
 class Rows(NamedTuple):
-    """Which of the flattened rows (B·S) are text and which audio; `restore` undoes the order text, audio."""
+    """Indices of text and audio rows among flattened rows (B·S); `restore` undoes the order text, audio."""
 
     text: torch.Tensor
     audio: torch.Tensor
@@ -17,10 +17,11 @@ class Rows(NamedTuple):
 
     @classmethod
     def from_mask(cls, audio_mask: torch.Tensor, device: torch.device | None = None) -> "Rows":
-        """Of a mask, best on the CPU: to count them, a GPU would be waited for.
+        """Build from a mask, preferably on the CPU: on a GPU, counting them would synchronise.
 
         Args:
-            device: Where they are needed; None: where the mask is.
+            audio_mask: true for audio positions.
+            device: of the indices; None for the mask's.
         """
         device = audio_mask.device if device is None else device
         flat = audio_mask.flatten()
@@ -29,7 +30,7 @@ class Rows(NamedTuple):
 
 
 def route(x: torch.Tensor, rows: Rows | None, text_path: nn.Module, audio_path: nn.Module) -> torch.Tensor:
-    """Send each row of x [B, S, H] through its own path only; without `rows` all are audio."""
+    """Send each row of x [B, S, H] through one of two modules; without `rows`, all are audio."""
     if rows is None:
         return audio_path(x)
     flat = x.flatten(0, 1)

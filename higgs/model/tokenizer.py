@@ -1,4 +1,4 @@
-"""A model's tokenizer, as its prompts use it: texts of the caller's in, ids out."""
+"""A model's tokenizer as prompts use it."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -10,7 +10,7 @@ TEXTS_KEPT = 256
 
 
 class Tokenizer(Protocol):
-    """What is used of transformers' tokenizers."""
+    """The part of transformers' tokenizer interface that is used."""
 
     unk_token_id: int | None
 
@@ -22,10 +22,9 @@ class Tokenizer(Protocol):
 
 
 class Tokens:
-    """Ids of texts, and of the marks that a prompt is built with; StartError if the tokenizer lacks one.
+    """Token ids of texts and special tokens. Raises StartError if the tokenizer lacks a special token.
 
-    A long text is spoken in many prompts, all of which begin with the same words of the voice: what was
-    tokenised lately is kept.
+    Recent texts are cached: a long text is spoken in many prompts, all starting with the voice's transcript.
     """
 
     def __init__(self, tokenizer: Tokenizer, marks: Iterable[str]) -> None:
@@ -37,22 +36,26 @@ class Tokens:
         return self._marks[mark]
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text of our own, nothing added."""
+        """Return the ids of a trusted text, adding none."""
         return list(self._encoded(text))
 
     def _tokenize(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
     def of_text(self, text: str) -> list[int]:
-        """The ids of a caller's text. InvalidRequest if it holds a mark, or what the model can't read."""
+        """Return the ids of a caller's text.
+
+        Raises:
+            InvalidRequest: reserved_token or unsupported_characters.
+        """
         if name := next((name for name in self._marks if name in text), None):
-            message = f"The text holds {name}, which is reserved. Remove it."
+            message = f"The text has {name}, which is reserved. Remove it."
             raise InvalidRequest(message, code="reserved_token")
         ids = self.encode(text)
         unknown = self._tokenizer.unk_token_id
         if unknown is not None and unknown in ids:
             strange = sorted({sign for sign in text if unknown in self.encode(sign)})
-            message = f"This model can't read {' '.join(strange[:10])!r}. Write the text in letters it knows."
+            message = f"This model can't read {' '.join(strange[:10])!r}. Use other characters."
             raise InvalidRequest(message, code="unsupported_characters")
         return ids
 
@@ -60,7 +63,7 @@ class Tokens:
         number = self._tokenizer.convert_tokens_to_ids(name)
         if number is None or self.encode(name) != [number]:
             message = (
-                f"The model's tokenizer has no token {name}: it is not that of its generation of Higgs Audio."
+                f"The model's tokenizer has no token {name}: it belongs to another generation of Higgs Audio."
             )
             raise StartError(message)
         return number

@@ -1,13 +1,13 @@
-"""The Higgs Audio language model, a transformer that reads text and audio and writes audio.
+"""The Higgs Audio language model: a transformer that reads text and audio, and generates audio.
 
-In v2, a Llama, every layer has one attention and two feed-forward paths with their own norms: text positions
-take the ordinary one, audio positions the `audio_` one (https://github.com/boson-ai/higgs-audio). v3, a
-Qwen3, has one path for all, and norms queries and keys. A position's audio input is the sum of one embedding
-per codebook; its output is one distribution per codebook.
+v2 is a Llama whose layers have one attention and two feed-forward paths with their own norms: text positions
+use the ordinary one, audio positions the `audio_` one (https://github.com/boson-ai/higgs-audio). v3 is a
+Qwen3: one path for all positions, with normalised queries and keys. A position's audio input is the sum of
+one embedding per codebook; its output is one distribution per codebook.
 
-The names of modules are those of transformers' HiggsAudioV2ForConditionalGeneration, so that a state dict of
-either is one of the other, and those of its Qwen3Model. In shapes B is the batch, S positions, H hidden size,
-D head size, K codebooks and V the codebook size.
+Module names are those of transformers' HiggsAudioV2ForConditionalGeneration and Qwen3Model, so that state
+dicts are interchangeable. In shapes, B is the batch, S positions, H hidden size, D head size, K codebooks and
+V the codebook size.
 """
 
 import math
@@ -23,7 +23,7 @@ from higgs.model.routing import Rows, route
 
 
 def inverse_frequencies(rope: RopeConfig, head_dim: int) -> torch.Tensor:
-    """The D/2 angles per position of rotary embedding, with Llama 3's scaling of long wavelengths."""
+    """Return the D/2 rotary angles per position, with Llama 3's scaling of long wavelengths."""
     exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device="cpu") / head_dim
     plain = rope.theta**-exponents
     if rope.factor == 1.0:
@@ -35,7 +35,7 @@ def inverse_frequencies(rope: RopeConfig, head_dim: int) -> torch.Tensor:
 
 
 class Rotary(nn.Module):
-    """Positions [B, S] to cosine and signed sine [B, S, 1, D] for `rotate`, computed in float32."""
+    """Positions [B, S] → cosine and signed sine [B, S, 1, D] for `rotate`, computed in float32."""
 
     inverse: torch.Tensor
 
@@ -50,7 +50,7 @@ class Rotary(nn.Module):
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn each pair (d, d + D/2) of x [B, S, heads, D] by its angle."""
+    """Rotate each pair (d, d + D/2) of x [B, S, heads, D] by its angle."""
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
@@ -84,10 +84,10 @@ class Attention(nn.Module):
         return self.o_proj(self.attend(q, k, v).transpose(1, 2).flatten(2))
 
     def attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        """q [B, heads, S, D] over k, v [B, kv_heads, L, D]; the S queries are the last of the L positions."""
+        """Attend from q [B, heads, S, D] to k, v [B, kv_heads, L, D]; queries are the last S positions."""
         new, total = q.shape[2], k.shape[2]
         if new == 1:
-            # The heads that share a key stand as queries of one head, so that nothing is repeated or masked.
+            # Fold heads that share a key into queries of one head: no repetition, no mask.
             grouped = q.unflatten(1, (-1, self.groups)).squeeze(3)
             return F.scaled_dot_product_attention(grouped, k, v).view_as(q)
         if new == total:
@@ -99,10 +99,10 @@ class Attention(nn.Module):
 
 
 def attend_grouped(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Attention of q [B, heads, S, D] over k, v [B, kv_heads, L, D] behind a mask [S, L].
+    """Attend from q [B, heads, S, D] to k, v [B, kv_heads, L, D] with a mask [S, L].
 
-    The heads that share a key stand as queries of one head: CUDA's fast kernels take a mask or grouped heads,
-    and compute both together in float32, with all scores in memory.
+    Heads that share a key are folded into queries of one head: CUDA's fast kernels support a mask or grouped
+    heads, but compute both together in float32, with all scores in memory.
     """
     groups = q.shape[1] // k.shape[1]
     grouped = q.unflatten(1, (-1, groups)).flatten(2, 3)
@@ -124,7 +124,7 @@ class FeedForward(nn.Module):
 
 
 class AudioParts(NamedTuple):
-    """What audio positions pass through in a layer beside its attention."""
+    """A layer's modules for audio positions, besides attention."""
 
     input_norm: nn.RMSNorm
     feed_norm: nn.RMSNorm
@@ -132,9 +132,9 @@ class AudioParts(NamedTuple):
 
 
 class Layer(nn.Module):
-    """Attention shared by all positions; norms and feed-forward of their own for text and audio positions.
+    """A layer with shared attention, and separate norms and feed-forward for text and audio positions.
 
-    Without a dual FFN the ordinary ones serve audio positions, too.
+    Without a dual FFN, audio positions use the ordinary ones.
     """
 
     def __init__(self, config: HiggsConfig, index: int) -> None:
@@ -173,7 +173,7 @@ class Layer(nn.Module):
 
 
 class AudioEmbedding(nn.Module):
-    """The sum of one embedding per codebook: [..., K] to [..., H]; codebook k starts at row k·V."""
+    """Sum of one embedding per codebook: [..., K] → [..., H]; codebook k starts at row k·V."""
 
     offsets: torch.Tensor
 
@@ -192,7 +192,7 @@ class AudioEmbedding(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Everything below the head."""
+    """The model without its head."""
 
     def __init__(self, config: HiggsConfig) -> None:
         super().__init__()
@@ -212,7 +212,7 @@ class Backbone(nn.Module):
 
 
 class HiggsModel(nn.Module):
-    """The language model; a new one has random weights (normal, 0.02)."""
+    """The language model; randomly initialised (normal, 0.02)."""
 
     def __init__(self, config: HiggsConfig) -> None:
         super().__init__()
@@ -226,7 +226,7 @@ class HiggsModel(nn.Module):
         self.apply(_initialise)
 
     def move_buffers(self, device: torch.device) -> None:
-        """Move what is no weight, and was made on the CPU whatever the weights' device."""
+        """Move buffers, which are always created on the CPU, to a device."""
         for module in self.modules():
             for name, buffer in module.named_buffers(recurse=False):
                 module.register_buffer(name, buffer.to(device), persistent=False)
@@ -234,16 +234,18 @@ class HiggsModel(nn.Module):
     def embed(
         self, input_ids: torch.Tensor, audio_columns: torch.Tensor, audio_mask: torch.Tensor
     ) -> torch.Tensor:
-        """Inputs to embeddings [B, S, H].
+        """Return the input embeddings [B, S, H].
 
-        input_ids [B, S] int64 count where audio_mask [B, S] is False, audio_columns [B, S, K] int64 where it
-        is True; the others need only be valid indices.
+        Args:
+            input_ids: int64 [B, S], used where audio_mask is false; elsewhere any valid id.
+            audio_columns: int64 [B, S, K], used where audio_mask is true; elsewhere any valid codes.
+            audio_mask: bool [B, S].
         """
         text = self.model.embed_tokens(input_ids)
         return torch.where(audio_mask[..., None], self.embed_audio(audio_columns), text)
 
     def embed_audio(self, columns: torch.Tensor) -> torch.Tensor:
-        """Delayed columns [..., K] int64 to embeddings [..., H]; see also HiggsConfig.opening_code."""
+        """Embed delayed columns, int64 [..., K] → [..., H]; see HiggsConfig.opening_code."""
         if self.config.opening_code >= 0:
             return self.model.embed_audio_tokens(columns)
         opening = self.model.embed_tokens.weight[self.config.audio_bos_token_id]
@@ -256,11 +258,13 @@ class HiggsModel(nn.Module):
         positions: torch.Tensor,
         cache: KVCache | None = None,
     ) -> torch.Tensor:
-        """Embeddings [B, S, H] at positions [B, S] to final hidden states [B, S, H], causally.
+        """Return the final hidden states [B, S, H], with causal attention.
 
-        audio_mask [B, S] bool, best on the CPU, says which path each position takes; None means all audio,
-        which is decoding.
-        With a cache, S positions follow the `cache.length` filled ones, and are added to them.
+        Args:
+            embeddings: [B, S, H].
+            audio_mask: bool [B, S], preferably on the CPU; None if all positions are audio (decoding).
+            positions: [B, S].
+            cache: the S positions follow its `length` positions and are appended to it.
         """
         rows = None
         if audio_mask is not None and self.config.dual_ffn:
@@ -271,7 +275,7 @@ class HiggsModel(nn.Module):
         return hidden
 
     def audio_logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Hidden states [..., H] to logits [..., K, V]."""
+        """Hidden states [..., H] → logits [..., K, V]."""
         logits = self.audio_lm_head(hidden)
         return logits.unflatten(-1, (self.config.num_codebooks, self.config.codebook_size))
 

@@ -1,6 +1,6 @@
-"""Finding the folder of a model or codec, and reading its JSON and its tensors.
+"""Find the folder of a model or codec, and read its JSON and tensors.
 
-Everything that can't be had is a StartError that names the remedy.
+Everything unavailable raises StartError, which names the remedy.
 """
 
 import json
@@ -23,14 +23,14 @@ SUFFIXES = ("safetensors", "bin", "pth")
 
 
 def find(name: str) -> Path:
-    """The folder of a model or codec (HF_HUB_OFFLINE is honoured).
+    """Return the folder of a model or codec, downloading it if needed. Respects HF_HUB_OFFLINE.
 
     Args:
-        name: A folder, or a hub id, owner/name, with a revision where one is wanted: owner/name@revision.
+        name: a folder, or a hub id with an optional revision: owner/name or owner/name@revision.
 
     Raises:
-        StartError: It is no folder, and not a hub id.
-        HubError: The hub doesn't give it.
+        StartError: it is neither a folder nor a hub id.
+        HubError: it can't be downloaded.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -41,7 +41,7 @@ def find(name: str) -> Path:
 
 
 def find_file(name: str, file: str) -> Path:
-    """One file of a model or codec, without the others; `name` and errors as of find."""
+    """Return one file of a model or codec, without downloading the others; see `find`."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder / file
@@ -51,35 +51,35 @@ def find_file(name: str, file: str) -> Path:
 
 
 def _of_hub(name: str) -> tuple[str, str]:
-    """The repository and the revision of a hub id."""
+    """Split a hub id into repository and revision."""
     repository, _, revision = name.partition("@")
     if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
-        raise StartError(f"There is no folder {name}. Give a folder, or a hub id such as owner/name.")
+        raise StartError(f"There is no folder {name}. Use a folder, or a hub id such as owner/name.")
     return repository, revision or DEFAULT_REVISION
 
 
 @contextmanager
 def _from_hub(name: str) -> Iterator[None]:
-    """HubError where the hub doesn't give something."""
+    """Raise HubError for failures of the hub."""
     try:
         yield
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise HubError(
-            f"{name} is no folder here and could not be had from the Hugging Face hub ({error}). Check the "
-            "name and the network, set HF_TOKEN if it is gated, or download it and give its folder."
+            f"{name} is not a folder and can't be downloaded from the Hugging Face hub ({error}). Check the "
+            "name and the network, set HF_TOKEN if it is gated, or download it and use its folder."
         ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a model; StartError if it is missing or broken."""
+    """Read a JSON file of a model. Raises StartError if it is missing or invalid."""
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise StartError(f"{path} can't be read ({error}). Download the model again.") from error
+        raise StartError(f"Can't read {path} ({error}). Download the model again.") from error
 
 
 def weight_files(folder: Path, suffix: str) -> list[Path]:
-    """The files of one format that hold a folder's weights: those of its index, or all; perhaps none."""
+    """Return a folder's weight files of one format, by its index if it has one; may be empty."""
     indexes = sorted(folder.glob(f"*.{suffix}.index.json"))
     shards = {folder / shard for index in indexes for shard in read_json(index)["weight_map"].values()}
     return sorted(shards or folder.glob(f"*.{suffix}"))
@@ -88,11 +88,15 @@ def weight_files(folder: Path, suffix: str) -> list[Path]:
 def read_weights(
     folder: Path, prefix: str = "", suffixes: Sequence[str] = SUFFIXES
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor of a folder, by name: from its safetensors, else .bin, else .pth, one file or more.
+    """Yield every tensor of a folder by name: from its safetensors, else .bin, else .pth files.
 
     Args:
-        prefix: Only the tensors whose names begin with it, under the rest of their names.
-        suffixes: The formats to look for, in this order.
+        folder: the model's folder.
+        prefix: only tensors with this prefix, which is removed from their names.
+        suffixes: file formats to look for, in order.
+
+    Raises:
+        StartError: there are no weights, or a file is unreadable.
     """
     paths = next(filter(None, (weight_files(folder, suffix) for suffix in suffixes)), None)
     if paths is None:
@@ -102,7 +106,7 @@ def read_weights(
 
 
 def names_in(path: Path) -> list[str]:
-    """The names of the tensors of one file; the tensors themselves are not read."""
+    """Return the tensor names in a file, without reading the tensors."""
     if path.suffix == ".safetensors":
         with _readable(path), safe_open(path, framework="pt") as file:
             return list(file.keys())
@@ -111,27 +115,27 @@ def names_in(path: Path) -> list[str]:
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
-    """Every tensor of one file, by name; `prefix` as of read_weights."""
+    """Return the tensors of a file by name; for `prefix` see read_weights."""
     with _readable(path):
         if path.suffix != ".safetensors":
             tensors = torch.load(path, map_location="cpu", weights_only=True)
             return {name[len(prefix) :]: tensors[name] for name in tensors if name.startswith(prefix)}
         with safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (it is no dict)
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
             return {name[len(prefix) :]: file.get_tensor(name) for name in names}
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """StartError where a file of weights is missing or broken."""
+    """Raise StartError if a weights file is missing or corrupt."""
     try:
         yield
     except (OSError, SafetensorError, UnpicklingError, RuntimeError) as error:
-        raise StartError(f"{path} can't be read ({error}). Download the model again.") from error
+        raise StartError(f"Can't read {path} ({error}). Download the model again.") from error
 
 
 def compare(folder: Path, wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
-    """StartError that names the tensors which are missing, unexpected or of another shape."""
+    """Raise StartError if tensors are missing, unexpected or have another shape."""
     both = wanted.keys() & found.keys()
     kinds = {
         "missing": wanted.keys() - found.keys(),
@@ -141,7 +145,7 @@ def compare(folder: Path, wanted: dict[str, torch.Tensor], found: dict[str, torc
     faults = [f"{kind}: {_few(sorted(names))}" for kind, names in kinds.items() if names]
     if faults:
         raise StartError(
-            f"The weights in {folder} are not those of its config.json ({'; '.join(faults)}). "
+            f"The weights in {folder} don't match its config.json ({'; '.join(faults)}). "
             "Download the model again, or choose another one (HIGGS_MODEL, HIGGS_CODEC)."
         )
 

@@ -1,7 +1,7 @@
-"""Waveform → vocoder features, ten milliseconds a step.
+"""Waveform → vocoder features, one step per 10 ms.
 
 The envelope follows CheapTrick in outline (M. Morise, Speech Communication 67, 2015): a window of three pitch
-periods, then smoothing of the power spectrum over two thirds of the pitch, so that harmonics leave no trace.
+periods, then smoothing of the power spectrum over two thirds of the pitch, which removes the harmonics.
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,14 @@ UNVOICED_HZ = 160.0
 
 @dataclass(frozen=True)
 class Features:
-    """F steps of 10 ms: log_f0 (F,) in ln Hz, bridged over unvoiced steps; voiced (F,) of 0 or 1; voicing
-    (F, 4) in 0..1, the periodic share of each band, which isn't heard (see synthesis), (F, 0) where it isn't
-    measured; envelope (F, bands), ln power per mel band."""
+    """Features of F steps of 10 ms.
+
+    Attributes:
+        log_f0: ln Hz (F,), interpolated over unvoiced steps.
+        voiced: 0 or 1 (F,).
+        voicing: periodic share of each band, 0 to 1 (F, 4), or (F, 0) if not measured. Synthesis ignores it.
+        envelope: ln power per mel band (F, bands).
+    """
 
     log_f0: np.ndarray
     voiced: np.ndarray
@@ -35,15 +40,14 @@ class Features:
 
 
 def frames_of(waveform: np.ndarray, size: int) -> np.ndarray:
-    """Views (F, size) of the waveform around the middle of each 10 ms step, zeros beyond its ends."""
+    """Return views (F, size) of the waveform centred on each 10 ms step, zero-padded at its ends."""
     padded = np.pad(waveform, (size // 2 - STEP // 2, size))
     steps = len(waveform) // (STEP * STEPS_PER_FRAME) * STEPS_PER_FRAME
     return np.lib.stride_tricks.sliding_window_view(padded, size)[::STEP][:steps]
 
 
 def smoothed_power(frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
-    """Power spectra (F, 513) of frames (F, 1024), windowed by three periods of f0 and smoothed over 2/3
-    of it."""
+    """Return power spectra (F, 513) of frames (F, 1024), windowed by three periods of f0 and smoothed."""
     time = np.arange(FFT) - FFT / 2
     reach = np.minimum(1.5 * SAMPLE_RATE / f0, FFT / 2)[:, None]
     window = np.where(np.abs(time) < reach, 0.5 + 0.5 * np.cos(np.pi * time / reach), 0)
@@ -56,14 +60,14 @@ def smoothed_power(frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
 
 
 def integral(total: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Cumulative sums (F, B + 1) read between their points at fractional positions (F, M)."""
+    """Interpolate cumulative sums (F, B + 1) at fractional positions (F, M)."""
     whole = position.astype(np.int64)
     low = np.take_along_axis(total, whole, 1)
     return low + (position - whole) * (np.take_along_axis(total, whole + 1, 1) - low)
 
 
 def band_voicing(frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
-    """The share (F, 4) of each band's power that repeats after one period, 0..1."""
+    """Return the share (F, 4) of each band's power that repeats after one period, 0 to 1."""
     size = 2 * PITCH_WINDOW
     window = np.hanning(PITCH_WINDOW + 2)[1:-1]
     power = np.abs(np.fft.rfft(frames * window, size)) ** 2
@@ -78,7 +82,7 @@ def band_voicing(frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
 
 
 def bridged(f0: np.ndarray) -> np.ndarray:
-    """ln of a pitch path (F,), straight lines across its unvoiced steps."""
+    """Return ln of a pitch path (F,), interpolated over unvoiced steps."""
     voiced = np.flatnonzero(f0 > 0)
     if not len(voiced):
         return np.full(len(f0), np.log(UNVOICED_HZ))
@@ -86,7 +90,15 @@ def bridged(f0: np.ndarray) -> np.ndarray:
 
 
 def analyse(waveform: np.ndarray, bands: Bands = NARROW) -> Features:
-    """Features of a float waveform (N,) at 24 kHz, N // 960 · 4 steps; voicing only of the narrow bands."""
+    """Return the features of a waveform; voicing only for the narrow bands.
+
+    Args:
+        waveform: float (N,) at 24 kHz.
+        bands: mel bands of the envelope.
+
+    Returns:
+        N // 960 · 4 steps.
+    """
     waveform = np.asarray(waveform, np.float32)
     around = frames_of(waveform, PITCH_WINDOW)
     f0 = pitch.track(around, SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""The bundled model's codec as a whole: 24 kHz waveform → codes (8, T) → waveform, whole or in pieces."""
+"""The bundled model's codec: 24 kHz waveform → codes (8, T) → waveform, whole or streaming."""
 
 import json
 from pathlib import Path
@@ -22,18 +22,20 @@ from higgs.codecs.vocoder.speaker import Speaker, absolute, loudness, pitch_code
 from higgs.codecs.vocoder.synthesis import Synthesis
 
 MODEL_TYPE = "higgs_vocoder_codec"
-MARGIN = 16  # steps of silence around a clip, so that its edges are coded alike alone and in a batch
+MARGIN = 16  # steps of silence around a clip, so that its edges are coded the same alone and in a batch
 
 
 def voice_codes(network: VocoderNetwork, speaker: Speaker) -> torch.Tensor:
-    """Codes (2,) of a voice."""
+    """Return the codes (2,) of a voice."""
     timbre = torch.from_numpy(np.asarray(speaker.timbre, np.float32))
     return torch.stack([torch.tensor(pitch_code(speaker)), network.timbres(timbre)])
 
 
 def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor) -> list[torch.Tensor]:
-    """Envelope (F, 64), pitch (F,), voiced (F,) and voicing (F, 4) of a clip relative to its voice codes
-    (2,)."""
+    """Return a clip's features relative to its voice codes (2,).
+
+    Envelope (F, 64), pitch (F,), voiced (F,) and voicing (F, 4).
+    """
     level, spread = (float(value) for value in pitch_of_codes(voice[0].numpy()))
     log_f0, voiced, voicing, envelope = (torch.from_numpy(part) for part in vars(features).values())
     relative = (envelope - loudness(features.envelope) - timbre).clamp(min=SILENCE)
@@ -41,7 +43,7 @@ def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor
 
 
 def encode_clips(network: VocoderNetwork, clips: list[Features], voices: torch.Tensor) -> list[torch.Tensor]:
-    """Codes (8, T) of clips, each relative to its row of voices (B, 2); encoded as one batch."""
+    """Encode clips, each relative to its row of voices (B, 2), as one batch; return codes (8, T) of each."""
     vectors = network.voice_vector(voices)
     timbres = vectors[:, -BANDS:]
     relative = [encoder_inputs(*clip) for clip in zip(clips, voices, timbres, strict=True)]
@@ -67,34 +69,33 @@ def encode_clips(network: VocoderNetwork, clips: list[Features], voices: torch.T
 
 
 class VocoderCodec:
-    """See higgs.codecs.base.Codec. Bandwidth 8 kHz; the waveform is resynthesised, so its phase is not the
-    input's."""
+    """See higgs.codecs.base.Codec. Bandwidth 8 kHz. The waveform is resynthesised: its phase is lost."""
 
     def __init__(self, network: VocoderNetwork) -> None:
         self.network = network.eval().requires_grad_(False)
-        # Rounding differs with a piece's length and adds up in the phase of the pulses: in float64 it
-        # can't be seen.
+        # Rounding differs with a chunk's length and accumulates in the pulses' phase; in float64 it is
+        # negligible.
         self.network.decoder.double()
 
     @classmethod
     def load(cls, folder: Path) -> "VocoderCodec":
-        """Read config.json and model.safetensors; StartError where they don't fit."""
+        """Read config.json and model.safetensors. Raises StartError if they don't match."""
         config = json.loads((folder / "config.json").read_text())
         if config.get("model_type") != MODEL_TYPE:
             raise StartError(
-                f"{folder}/config.json is not of a {MODEL_TYPE}: it says {config.get('model_type')!r}."
+                f"{folder}/config.json has model_type {config.get('model_type')!r}, not {MODEL_TYPE!r}."
             )
         network = VocoderNetwork()
         try:
             network.load_state_dict(load_file(folder / "model.safetensors"))
         except (OSError, RuntimeError) as error:
             raise StartError(
-                f"The codec in {folder} can't be loaded: {error}. Fetch the folder again."
+                f"Can't load the codec in {folder}: {error}. Download the folder again."
             ) from error
         return cls(network)
 
     def encode(self, waveform: np.ndarray) -> torch.Tensor:
-        """Codes (8, N // 960) of float samples (N,) at 24 kHz mono."""
+        """Encode float samples (N,) at 24 kHz mono to codes (8, N // 960)."""
         features = analyse(waveform)
         if not len(features.log_f0):
             return torch.zeros(8, 0, dtype=torch.int64)
@@ -106,7 +107,7 @@ class VocoderCodec:
 
 
 class VocoderDecoder:
-    """See higgs.codecs.base.CodecDecoder. Holds back three frames, which the network reads ahead."""
+    """See higgs.codecs.base.CodecDecoder. Holds back three frames, the network's context."""
 
     ahead = CONTEXT
 
@@ -117,8 +118,7 @@ class VocoderDecoder:
         self._synthesis = Synthesis()
 
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
-        """Samples that the codes (8, t) settle; the stream's first and last frame are repeated beyond its
-        ends."""
+        """Return the samples that codes (8, t) make final; first and last frame are repeated as context."""
         waiting = torch.cat([self._codes, codes.to("cpu", torch.int64)], dim=1)
         if not waiting.shape[1]:
             return np.zeros(0, np.float32)
@@ -133,7 +133,7 @@ class VocoderDecoder:
         return self._synthesis.push(self._features(waiting), last)
 
     def _features(self, codes: torch.Tensor) -> Features:
-        """Features of the frames of codes (8, t + 6) that have their context."""
+        """Return the features of the frames of codes (8, t + 6) that have full context."""
         out = self._network.decode(codes[None])[0].numpy()
         inner = codes[VOICE_BOOKS, CONTEXT:-CONTEXT].T.repeat_interleave(STEPS_PER_FRAME, 0)
         level, spread = pitch_of_codes(inner[:, 0].numpy())

@@ -1,11 +1,11 @@
-"""The learned half of the codec: features relative to a voice ↔ codes.
+"""The learned part of the codec: features relative to a voice ↔ codes.
 
-Per frame of 40 ms: codebook 0 what is being read, 1 and 2 the voice (see speaker), 3 the prosody of its four
-steps, 4 to 7 the envelope, each correcting what the ones before left over. In codebook 0 a language model
-notes the phone that it says, the class of the letter that it reads it from, and how many frames of the phone
-are left: (phone · 5 + letter) · 5 + left, see train.reading. The decoder takes from it what the envelope's
-codes, which a language model draws, leave unclear. Sound says nothing certain of phones, so the encoder
-leaves codebook 0 at UNREAD.
+Codebooks, per frame of 40 ms: 0 is the reading, 1 and 2 the voice (see speaker), 3 the prosody of the frame's
+four steps, 4 to 7 the envelope by residual quantisation. In codebook 0 the language model writes the phone
+that it speaks, the class of the letter that it reads, and how many frames of the phone are left: (phone · 5 +
+letter) · 5 + left, see train.reading. The decoder takes from it what the sampled envelope codes leave
+unclear. The encoder can't recognise phones and sets codebook 0 to UNREAD.
+
 Shapes: B batch, T frames, 4·T steps.
 """
 
@@ -21,7 +21,7 @@ from higgs.codecs.vocoder.speaker import pitch_of_codes
 VOICE, PROSODY, CONTENT = 66, 24, 4
 READING_BOOK, VOICE_BOOKS, PROSODY_BOOK, CONTENT_BOOKS = 0, slice(1, 3), 3, slice(4, 8)
 UNREAD = 1023
-SOUND_CLASSES, LETTER_CLASSES, LEFT_CLASSES = 40, 5, 5  # what codebook 0 tells apart
+SOUND_CLASSES, LETTER_CLASSES, LEFT_CLASSES = 40, 5, 5  # of codebook 0
 LATENT, HIDDEN, WIDE = 64, 192, 384
 CODES = 1024
 CONTEXT = 3
@@ -70,8 +70,7 @@ class ResidualCodebooks(nn.ModuleList):
 
 
 class Encoder(nn.Module):
-    """Envelope relative to the voice (B, 4T, 64) → latents (B, T, 64): a projection of the frame,
-    corrected by convolutions over its surroundings."""
+    """Envelope relative to the voice (B, 4T, 64) → latents (B, T, 64): a projection plus convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,13 +91,12 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents, prosody and voice of frames → features of their steps; each frame reads three on either
-    side."""
+    """Codebook 0, latents, prosody and voice of frames → features of their steps; 3 frames of context."""
 
     def __init__(self) -> None:
         super().__init__()
         self.latent, self.prosody, self.voice = (nn.Linear(size, WIDE) for size in (LATENT, PROSODY, VOICE))
-        # The last row of both stands for what is unread.
+        # The last row of both is for UNREAD.
         self.phone, self.left = (nn.Embedding(count + 1, WIDE) for count in (SOUND_CLASSES, LEFT_CLASSES))
         for table in (self.phone, self.left):
             nn.init.zeros_(table.weight)
@@ -110,8 +108,10 @@ class Decoder(nn.Module):
     def forward(
         self, reading: torch.Tensor, latent: torch.Tensor, prosody: torch.Tensor, voice: torch.Tensor
     ) -> torch.Tensor:
-        """Codes of codebook 0 (B, T + 6) and (B, T + 6, ·) with their context → (B, 4T, 70): envelope, pitch,
-        voiced logit, voicing."""
+        """Codebook 0 (B, T + 6) and rows (B, T + 6, ·) → (B, 4T, 70).
+
+        The output is envelope, pitch, voiced logit and voicing.
+        """
         unread = reading >= SOUND_CLASSES * LETTER_CLASSES * LEFT_CLASSES
         phones, left = reading // (LETTER_CLASSES * LEFT_CLASSES), reading % LEFT_CLASSES
         phone = self.phone(phones.masked_fill(unread, SOUND_CLASSES))
@@ -125,8 +125,7 @@ class Decoder(nn.Module):
 
 
 def prosody_vector(pitch: torch.Tensor, voiced: torch.Tensor, voicing: torch.Tensor) -> torch.Tensor:
-    """Pitch relative to the voice (B, 4T), voiced (B, 4T), voicing (B, 4T, 4) → rows (B, T, 24) to
-    quantise."""
+    """Relative pitch (B, 4T), voiced (B, 4T) and voicing (B, 4T, 4) → rows (B, T, 24) to quantise."""
     parts = torch.cat(
         [(pitch * (0.25 + 0.75 * voiced))[..., None], 1.5 * voiced[..., None], 0.7 * voicing], -1
     )
@@ -144,8 +143,10 @@ class VocoderNetwork(nn.Module):
         self.encoder, self.decoder = Encoder(), Decoder()
 
     def voice_vector(self, voice_codes: torch.Tensor) -> torch.Tensor:
-        """Codes of codebooks 1 and 2 (..., 2) → (..., 66): pitch level and spread, mean envelope, all near
-        unit size."""
+        """Codes of codebooks 1 and 2 (..., 2) → (..., 66): pitch level and spread, mean envelope.
+
+        All are about unit scale.
+        """
         level, spread = (
             torch.as_tensor(part, dtype=torch.float32) for part in pitch_of_codes(voice_codes[..., 0].numpy())
         )

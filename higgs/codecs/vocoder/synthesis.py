@@ -1,7 +1,7 @@
-"""Vocoder features → waveform, in pieces: minimum-phase pulses plus noise, overlap-added.
+"""Vocoder features → waveform, streaming: minimum-phase pulses plus noise, overlap-added.
 
-After WORLD (M. Morise et al., IEICE Transactions E99-D, 2016). Pulse times are fractions of a sample and
-phase, noise and overlaps are carried from piece to piece, so that any split gives the same samples.
+After WORLD (M. Morise et al., IEICE Transactions E99-D, 2016). Pulse times are fractions of a sample. Phase,
+noise and overlaps are kept between chunks, so that chunking doesn't change the samples.
 """
 
 import numpy as np
@@ -14,23 +14,25 @@ VOICED_AT = 0.5
 NOISE_SEED = 20_250_101
 
 
-# The noise in voiced speech, dB of its power: next to none among the low harmonics, half of it from 6 kHz
-# on. The voicing that is measured and coded isn't used: room, noise and errors of the codes all read as
-# breath there, and made every voice hoarse (train/LOG.md, seventh session).
+# Noise in voiced speech, in dB of its power: almost none at low harmonics, half of it from 6 kHz on. The
+# coded voicing isn't used: reverberation, noise and coding errors look like breath there, and made every
+# voice hoarse (train/LOG.md, seventh session).
 NOISE_HERTZ, NOISE_DB = (0.0, 3000.0, 6000.0, 9000.0, 12000.0), (-60.0, -4.8, -3.1, -2.9, 0.0)
 NOISE_SHARE = np.clip(10 ** (np.interp(HERTZ, NOISE_HERTZ, NOISE_DB) / 10), 1e-3, 1 - 1e-3)
 LOG_PERIODIC, LOG_NOISE = np.log(1 - NOISE_SHARE), np.log(NOISE_SHARE)
 
 
 def below_voice(log_f0: np.ndarray) -> np.ndarray:
-    """ln power (F, 513) of a roll-off below the pitch (F,) in ln Hz: a train of pulses would have as much at
-    0 Hz, which no voice has, as at its fundamental."""
+    """Return ln power (F, 513) of a roll-off below the pitch (F,) in ln Hz.
+
+    A pulse train has as much power at 0 Hz as at its fundamental, a voice has none.
+    """
     octaves = (2 * HERTZ / np.exp(log_f0)[:, None]) ** 4
     return np.log(octaves / (1 + octaves) + 1e-4)
 
 
 def minimum_phase(log_power: np.ndarray) -> np.ndarray:
-    """Complex spectra (F, 513) of least phase for ln power spectra (F, 513), through the folded cepstrum."""
+    """Return complex minimum-phase spectra (F, 513) of ln power spectra (F, 513), via the folded cepstrum."""
     cepstrum = np.fft.irfft(0.5 * log_power, FFT)
     cepstrum[:, 1 : FFT // 2] *= 2
     cepstrum[:, FFT // 2 + 1 :] = 0
@@ -38,7 +40,7 @@ def minimum_phase(log_power: np.ndarray) -> np.ndarray:
 
 
 def joined(one: Features, other: Features) -> Features:
-    """Two runs of steps, end to end."""
+    """Concatenate two runs of steps."""
     return Features(
         *(np.concatenate(pair) for pair in zip(vars(one).values(), vars(other).values(), strict=True))
     )
@@ -49,12 +51,12 @@ def final_step(features: Features) -> Features:
 
 
 def synthesise(features: Features, bands: Bands = NARROW) -> np.ndarray:
-    """The waveform of F steps as a whole, float32 (240·F,)."""
+    """Return the waveform of F steps, float32 (240·F,)."""
     return Synthesis(bands).push(features, last=True)
 
 
 class Synthesis:
-    """One stream. A step is settled once the next has begun, because its noise reaches back into it."""
+    """One stream. A step is final once the next one has begun, because that one's noise overlaps it."""
 
     def __init__(self, bands: Bands = NARROW) -> None:
         self._bands = bands
@@ -65,7 +67,7 @@ class Synthesis:
         self._tail = np.zeros(FFT)
 
     def push(self, features: Features, last: bool = False) -> np.ndarray:
-        """The samples, float32, that F ≥ 1 more steps settle: 240 a step, one step behind until the last."""
+        """Add F ≥ 1 steps; return the final float32 samples, 240 per step, one step behind until `last`."""
         if last:
             features = joined(features, final_step(features))
         first = self._previous is None
@@ -79,26 +81,24 @@ class Synthesis:
         return out[STEP if first else 0 : settled].astype(np.float32)
 
     def _noise_segments(self, steps: int) -> np.ndarray:
-        """White noise (F, 480) in overlapping pieces, two steps each."""
+        """Return white noise (F, 480) in overlapping segments of two steps."""
         fresh = self._noise.standard_normal(steps * STEP).reshape(steps, STEP)
         before = np.concatenate([self._last_noise[None], fresh[:-1]])
         self._last_noise = fresh[-1]
         return np.concatenate([before, fresh], axis=1)
 
     def _add_noise(self, out: np.ndarray, features: Features, noise: np.ndarray) -> None:
-        """Filter each step's noise by the aperiodic part of its spectrum, all of it where unvoiced, and
-        add it from one step before it."""
+        """Add each step's noise, filtered by the aperiodic part of its spectrum, or all of it if unvoiced."""
         share = np.where(features.voiced[:, None] > VOICED_AT, LOG_NOISE, 0.0)
         log_power = self._bands.log_spectrum(features.envelope) + share + below_voice(features.log_f0)
-        # Neighbours share their noise, so their amplitudes add up to one, not their powers.
+        # Neighbours share their noise, so their amplitudes must add up to one, not their powers.
         window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(2 * STEP) + 0.5) / (2 * STEP))
         spectrum = np.fft.rfft(noise * window, FFT) * minimum_phase(log_power)
         for step, samples in enumerate(np.fft.irfft(spectrum, FFT)):
             out[step * STEP : step * STEP + FFT] += samples
 
     def _add_pulses(self, out: np.ndarray, known: Features) -> None:
-        """Place a pulse wherever the pitch phase passes a whole number, shaped by the spectrum at that
-        instant."""
+        """Add a pulse wherever the pitch phase crosses an integer, shaped by the spectrum at that time."""
         steps = len(known.log_f0) - 1
         at = (np.arange(steps * STEP) + 1) / STEP
         f0 = np.exp(np.interp(at, np.arange(steps + 1), known.log_f0))

@@ -1,4 +1,4 @@
-"""The second codec of vocoder features: 80 bands up to 12 kHz, two codebooks of timbre, no coded voicing.
+"""The second vocoder codec: 80 bands up to 12 kHz, two codebooks for timbre, no coded voicing.
 
-The model that ships speaks through the first one (the folder above) until this one's is better.
+The bundled model uses the first one (the parent folder) until a model for this one is better.
 """

@@ -1,4 +1,4 @@
-"""The second codec as a whole: 24 kHz waveform → codes (8, T) → waveform, whole or in pieces."""
+"""The second codec: 24 kHz waveform → codes (8, T) → waveform, whole or streaming."""
 
 import json
 from pathlib import Path
@@ -27,14 +27,14 @@ from higgs.codecs.vocoder.v2.network import (
 )
 
 MODEL_TYPE = "higgs_vocoder_codec_2"
-MARGIN = 16  # steps of silence around a clip, so that its edges are coded alike alone and in a batch
+MARGIN = 16  # steps of silence around a clip, so that its edges are coded the same alone and in a batch
 UNKNOWN = -1
-MIDDLING_VOICE = (120, 256, 640)  # of a stream that ends before its voice is told
-MAX_PITCH_DEVIATION = 3.5  # of the voice's spread
+MIDDLING_VOICE = (120, 256, 640)  # for a stream that ends before all voice codes are known
+MAX_PITCH_DEVIATION = 3.5  # in units of the voice's spread
 
 
 def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor) -> list[torch.Tensor]:
-    """Envelope (F, 80), pitch (F,) and voiced (F,) of a clip relative to its voice codes (3,)."""
+    """Return envelope (F, 80), pitch (F,) and voiced (F,) of a clip relative to its voice codes (3,)."""
     level, spread = (float(value) for value in pitch_of(voice[0]))
     log_f0, voiced, envelope = map(torch.from_numpy, (features.log_f0, features.voiced, features.envelope))
     relative = (envelope - loudness(features.envelope) - timbre).clamp(min=SILENCE)
@@ -43,7 +43,7 @@ def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor
 
 @torch.no_grad()
 def encode_clips(network: VocoderNetwork2, clips: list[Features], voices: torch.Tensor) -> list[torch.Tensor]:
-    """Codes (8, T) of clips, each relative to its row of voices (B, 3); encoded as one batch."""
+    """Encode clips, each relative to its row of voices (B, 3), as one batch; return codes (8, T) of each."""
     vectors = network.voice_vector(voices)
     relative = [encoder_inputs(*clip) for clip in zip(clips, voices, vectors[:, -BANDS:], strict=True)]
     lengths = [len(parts[1]) for parts in relative]
@@ -67,34 +67,33 @@ def encode_clips(network: VocoderNetwork2, clips: list[Features], voices: torch.
 
 
 class VocoderCodec2:
-    """See higgs.codecs.base.Codec. Bandwidth 12 kHz; the waveform is resynthesised, so its phase is not the
-    input's."""
+    """See higgs.codecs.base.Codec. Bandwidth 12 kHz. The waveform is resynthesised: its phase is lost."""
 
     def __init__(self, network: VocoderNetwork2) -> None:
         self.network = network.eval().requires_grad_(False)
-        # Rounding differs with a piece's length and adds up in the phase of the pulses: in float64 it
-        # can't be seen.
+        # Rounding differs with a chunk's length and accumulates in the pulses' phase; in float64 it is
+        # negligible.
         self.network.decoder.double()
 
     @classmethod
     def load(cls, folder: Path) -> "VocoderCodec2":
-        """Read config.json and model.safetensors; StartError where they don't fit."""
+        """Read config.json and model.safetensors. Raises StartError if they don't match."""
         config = json.loads((folder / "config.json").read_text())
         if config.get("model_type") != MODEL_TYPE:
             raise StartError(
-                f"{folder}/config.json is not of a {MODEL_TYPE}: it says {config.get('model_type')!r}."
+                f"{folder}/config.json has model_type {config.get('model_type')!r}, not {MODEL_TYPE!r}."
             )
         network = VocoderNetwork2()
         try:
             network.load_state_dict(load_file(folder / "model.safetensors"))
         except (OSError, RuntimeError) as error:
             raise StartError(
-                f"The codec in {folder} can't be loaded: {error}. Fetch the folder again."
+                f"Can't load the codec in {folder}: {error}. Download the folder again."
             ) from error
         return cls(network)
 
     def encode(self, waveform: np.ndarray) -> torch.Tensor:
-        """Codes (8, N // 960) of float samples (N,) at 24 kHz mono."""
+        """Encode float samples (N,) at 24 kHz mono to codes (8, N // 960)."""
         features = analyse(waveform, WIDE)
         if not len(features.log_f0):
             return torch.zeros(8, 0, dtype=torch.int64)
@@ -106,14 +105,14 @@ class VocoderCodec2:
 
 
 class VoiceOfFrames:
-    """Which voice each frame of a stream is in: what codebook 1 said last of each part."""
+    """Tracks the voice of each frame: the latest code of each part in codebook 1."""
 
     def __init__(self) -> None:
         self._latest = torch.full((VOICE_PARTS,), UNKNOWN)
         self._frames = 0
 
     def push(self, row: torch.Tensor) -> torch.Tensor:
-        """The next frames of codebook 1 (t,) → the voice's codes (t, 3) at each; UNKNOWN where unsaid yet."""
+        """Return the voice codes (t, 3) at each of the next frames of codebook 1 (t,), or UNKNOWN."""
         found = []
         for code in row:
             self._latest[self._frames % VOICE_PARTS] = code
@@ -123,7 +122,7 @@ class VoiceOfFrames:
 
 
 def known(voices: torch.Tensor) -> torch.Tensor:
-    """Voices (t, 3) whose first frames, before a part was said, take it from those behind."""
+    """Fill unknown voice codes (t, 3) of the first frames from later frames."""
     filled = voices.clone()
     for part in range(VOICE_PARTS):
         said = voices[:, part][voices[:, part] != UNKNOWN]
@@ -132,8 +131,10 @@ def known(voices: torch.Tensor) -> torch.Tensor:
 
 
 class VocoderDecoder2:
-    """See higgs.codecs.base.CodecDecoder. Holds back three frames, which the network reads ahead; by then a
-    voice has said all of its parts."""
+    """See higgs.codecs.base.CodecDecoder. Holds back three frames, the network's context.
+
+    By then, all parts of the voice are known.
+    """
 
     ahead = CONTEXT
 
@@ -145,8 +146,7 @@ class VocoderDecoder2:
         self._synthesis = Synthesis(WIDE)
 
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
-        """Samples that the codes (8, t) settle; the stream's first and last frame are repeated beyond its
-        ends."""
+        """Return the samples that codes (8, t) make final; first and last frame are repeated as context."""
         codes = codes.to("cpu", torch.int64)
         waiting = torch.cat([self._codes, codes], dim=1)
         voices = torch.cat([self._voices, self._voice_of_frames.push(codes[VOICE_BOOK])])
@@ -165,7 +165,7 @@ class VocoderDecoder2:
         return self._synthesis.push(self._features(waiting, known(voices)), last)
 
     def _features(self, codes: torch.Tensor, voices: torch.Tensor) -> Features:
-        """Features of the frames of codes (8, t + 6) that have their context, in voices (t + 6, 3)."""
+        """Return the features of the frames of codes (8, t + 6) with full context, in voices (t + 6, 3)."""
         out = self._network.decode(codes[None], voices[None])[0].numpy()
         inner = voices[CONTEXT:-CONTEXT].repeat_interleave(STEPS_PER_FRAME, 0)
         level, spread = (part.numpy() for part in pitch_of(inner[:, 0]))

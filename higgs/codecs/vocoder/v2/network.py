@@ -1,11 +1,11 @@
-"""The learned half of the second codec: features relative to a voice ↔ codes.
+"""The learned part of the second codec: features relative to a voice ↔ codes.
 
-Per frame of 40 ms: codebook 0 what is being read, 1 the voice, 2 the prosody of its four steps, 3 to 7 the
-envelope, each correcting what the ones before left over. Codebook 0 tells (symbol · 2 + word) · 5 + left: a
-phone or pause (see higgs.prompts.pronunciation), whether its word is odd, and the frames of it left. Sound
-says nothing certain of phones, so the encoder leaves it at UNREAD. The voice is constant: codebook 1 says in
-turn its pitch level and range (frames 0, 3, 6 …), the first and the second code of its timbre, each in codes
-of its own.
+Codebooks, per frame of 40 ms: 0 is the reading, 1 the voice, 2 the prosody of the frame's four steps, 3 to 7
+the envelope by residual quantisation. Codebook 0 is (symbol · 2 + word) · 5 + left: a phone or pause (see
+higgs.prompts.pronunciation), whether its word is odd, and the number of its frames left. The encoder can't
+recognise phones and sets it to UNREAD. The voice is constant: codebook 1 has in turn its pitch level and
+range (frames 0, 3, 6 …), and the first and second code of its timbre, in disjoint ranges of codes.
+
 Shapes: B batch, T frames, 4·T steps.
 """
 
@@ -24,8 +24,8 @@ BANDS = WIDE.count
 READING_BOOK, VOICE_BOOK, PROSODY_BOOK, CONTENT_BOOKS = 0, 1, 2, slice(3, 8)
 TIMBRES, CONTENT = 2, 5
 VOICE_PARTS = 1 + TIMBRES
-LEVELS, RANGES = 51, 5  # of pitch: 0.75 semitones, and factors of 1.6
-PITCHES, TIMBRE_CODES = 256, 384  # the codes of each part of a voice; together 1024
+LEVELS, RANGES = 51, 5  # of pitch, in steps of 0.75 semitones and factors of 1.6
+PITCHES, TIMBRE_CODES = 256, 384  # number of codes of each part of a voice; together 1024
 SYMBOLS, WORDS, LEFT = 96, 2, 5
 UNREAD = 1023
 VOICE, PROSODY = 2 + BANDS, 2 * STEPS_PER_FRAME
@@ -36,32 +36,31 @@ OUT = BANDS + 2
 
 
 def reading_code(symbol: int, word: int, left: int) -> int:
-    """The code of codebook 0 for a symbol (0..95), its word's number and the frames of it left."""
+    """Return codebook 0's code for a symbol (0 to 95), its word's index and the number of its frames left."""
     return (symbol * WORDS + word % WORDS) * LEFT + min(left, LEFT - 1)
 
 
 def pitch_code(speaker: Speaker) -> int:
-    """The code 0..254 of a voice's pitch level and range."""
+    """Return the code, 0 to 254, of a voice's pitch level and range."""
     level = (speaker.level - LEVEL_LOW) / (LEVEL_HIGH - LEVEL_LOW) * LEVELS
     spread = math.log(max(speaker.spread, 1e-3) / RANGE_LOW) / math.log(RANGE_HIGH / RANGE_LOW) * RANGES
     return min(max(int(level), 0), LEVELS - 1) * RANGES + min(max(int(spread), 0), RANGES - 1)
 
 
 def pitch_of(codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Level and spread, ln Hz, of pitch codes of any shape."""
+    """Return level and spread, ln Hz, of pitch codes of any shape."""
     codes = codes.clamp(0, LEVELS * RANGES - 1)
     level = LEVEL_LOW + (codes // RANGES + 0.5) * (LEVEL_HIGH - LEVEL_LOW) / LEVELS
     return level, RANGE_LOW * (RANGE_HIGH / RANGE_LOW) ** ((codes % RANGES + 0.5) / RANGES)
 
 
 def voice_row(voice: torch.Tensor, frames: int) -> torch.Tensor:
-    """Codebook 1 (frames,) of a voice (3,)."""
+    """Return codebook 1 (frames,) of a voice (3,)."""
     return voice[torch.arange(frames) % VOICE_PARTS]
 
 
 class Encoder(nn.Module):
-    """Envelope relative to the voice (B, 4T, 80) → latents (B, T, 64): a projection of the frame, corrected
-    by convolutions over its surroundings."""
+    """Envelope relative to the voice (B, 4T, 80) → latents (B, T, 64): a projection plus convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,14 +80,13 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Reading, latents, prosody and voice of frames → features of their steps; each frame reads three on
-    either side."""
+    """Codebook 0, latents, prosody and voice of frames → features of their steps; 3 frames of context."""
 
     def __init__(self) -> None:
         super().__init__()
         sizes = (LATENT, PROSODY, VOICE)
         self.latent, self.prosody, self.voice = (nn.Linear(size, WIDE_HIDDEN) for size in sizes)
-        # The last row of both stands for what is unread.
+        # The last row of both is for UNREAD.
         self.symbol, self.left = (nn.Embedding(count + 1, WIDE_HIDDEN) for count in (SYMBOLS, LEFT))
         for table in (self.symbol, self.left):
             nn.init.zeros_(table.weight)
@@ -100,8 +98,7 @@ class Decoder(nn.Module):
     def forward(
         self, reading: torch.Tensor, latent: torch.Tensor, prosody: torch.Tensor, voice: torch.Tensor
     ) -> torch.Tensor:
-        """Codes of codebook 0 (B, T + 6) and (B, T + 6, ·) with their context → (B, 4T, 82): envelope, pitch,
-        voiced logit."""
+        """Codebook 0 (B, T + 6) and rows (B, T + 6, ·) → (B, 4T, 82): envelope, pitch, voiced logit."""
         unread = reading >= SYMBOLS * WORDS * LEFT
         symbol = self.symbol((reading // (WORDS * LEFT)).masked_fill(unread, SYMBOLS))
         left = self.left((reading % LEFT).masked_fill(unread, LEFT))
@@ -114,7 +111,7 @@ class Decoder(nn.Module):
 
 
 def prosody_vector(pitch: torch.Tensor, voiced: torch.Tensor) -> torch.Tensor:
-    """Pitch relative to the voice (B, 4T) and voiced (B, 4T) → rows (B, T, 8) to quantise."""
+    """Relative pitch (B, 4T) and voiced (B, 4T) → rows (B, T, 8) to quantise."""
     parts = torch.stack([pitch * (0.25 + 0.75 * voiced), 1.5 * voiced], -1)
     return parts.reshape(len(parts), -1, PROSODY)
 
@@ -130,7 +127,7 @@ class VocoderNetwork2(nn.Module):
         self.encoder, self.decoder = Encoder(), Decoder()
 
     def voice_codes(self, speaker: Speaker) -> torch.Tensor:
-        """Codes (3,) of a voice, those of codebook 1 in their order."""
+        """Return a voice's codes (3,), in the order of codebook 1."""
         timbre = torch.as_tensor(speaker.timbre, dtype=torch.float32)
         first = PITCHES + TIMBRE_CODES * torch.arange(TIMBRES)
         return torch.cat([torch.tensor([pitch_code(speaker)]), self.timbres.quantise(timbre)[0] + first])
@@ -144,8 +141,10 @@ class VocoderNetwork2(nn.Module):
         return torch.cat([(level[..., None] - 5) * 2, torch.log(spread)[..., None] + 2, timbre], dim=-1)
 
     def decode(self, codes: torch.Tensor, voices: torch.Tensor) -> torch.Tensor:
-        """Codes (B, 8, T + 6) with three frames of context on each side, and the voice's codes (B, T + 6, 3)
-        at each → (B, 4T, 82), see Decoder."""
+        """Codes (B, 8, T + 6) with three frames of context on each side → (B, 4T, 82); see Decoder.
+
+        voices (B, T + 6, 3) has the voice's codes at each frame.
+        """
         voice = self.voice_vector(voices)
         latent = self.contents.look_up(codes[:, CONTENT_BOOKS].transpose(0, 1))
         inputs = (latent, self.prosodies.look_up(codes[:, PROSODY_BOOK]), voice)
