@@ -177,7 +177,7 @@ def sound_of(answer: dict[str, Any]) -> bytes:
 
 
 def report(kept: KeptVoice, recording: Attempt, save: Path) -> str:
-    """The story of a kept voice for the terminal."""
+    """The story of a saved voice for the terminal."""
     used = kept.kept["used"]
     lines = [f"{step['name']:>8}  {step['state']}, {step['seconds']:.2f} s" for step in kept.steps]
     lines.append(
@@ -185,7 +185,7 @@ def report(kept: KeptVoice, recording: Attempt, save: Path) -> str:
     )
     lines.append(f"used: {used['start']:.1f} to {used['end']:.1f} s of {used['seconds']:.1f} s")
     lines += [f"found: {finding['message']}" for finding in kept.kept["findings"]]
-    take = Attempt("kept voice", TEXT, decode_audio(sound_of(kept.tried)))
+    take = Attempt("saved voice", TEXT, decode_audio(sound_of(kept.tried)))
     pitches = f"{take.pitch_hertz:.0f} Hz, the recording's {recording.pitch_hertz:.0f} Hz"
     lines.append(f"{save}: {take.seconds:.1f} s; pitch {pitches}; {take.wrong_words} words misheard")
     lines.append(similarity_line(kept.tried["likeness"]))
@@ -209,7 +209,7 @@ def test_a_voice_is_kept_speaks_and_goes(story_server: LiveServer, tmp_path: Pat
     assert [step["state"] for step in told.steps] == ["completed"] * 5
     assert told.gone == 404
     recording = read(RECORDING)
-    spoken = Attempt("kept voice", TEXT, decode_audio(save.read_bytes()))
+    spoken = Attempt("saved voice", TEXT, decode_audio(save.read_bytes()))
     assert semitones(spoken.pitch_hertz, recording.pitch_hertz) < 4
     assert "used: " in report(told, recording, save)
 

@@ -1,4 +1,4 @@
-"""The answers of chat completions, in OpenAI's shapes: one whole, or chunks while the model speaks."""
+"""Answers of chat completions in OpenAI's format: complete, or chunks while the model speaks."""
 
 import base64
 import time
@@ -47,7 +47,7 @@ class Answer:
 
 
 class WatchedStream:
-    """A speech on its way, and what is taken down of it for the end of the answer; its samples go."""
+    """A speech stream, with a record of its sound for the end of the answer; samples are not kept."""
 
     def __init__(self, stream: SpeechStream) -> None:
         self.stream, self.track, self.flac = stream, SpeechTrack(), FlacRecorder()
@@ -56,7 +56,7 @@ class WatchedStream:
 
 
 def whole_answer(answer: Answer, speech: Speech, quality: SpeechQuality, kept: KeptAudio) -> ChatResponse:
-    """The answer as one chat completion."""
+    """Return the answer as one chat completion."""
     data = base64.b64encode(encode_audio(speech.samples, answer.format).data).decode("ascii")
     flac = encode_audio(speech.as_spoken, "flac").data
     expires_at = kept.keep(answer.owner, answer.audio_id, flac, without_pauses(answer.text))
@@ -80,10 +80,10 @@ def answer_events(
     kept: KeptAudio,
     include_usage: bool,
 ) -> Iterator[bytes]:
-    """The answer as chat completion chunks, each a server-sent event, and [DONE].
+    """Yield the answer as server-sent chat completion chunks, then [DONE].
 
-    The fields of a message come once each, since clients join what comes twice. `voice` is an extension of
-    the first chunk, `seed` and `quality` are some of the last that has a choice.
+    Each field of a message is sent once, since clients concatenate repeated ones. Extensions: `voice` in the
+    first chunk; `seed` and `quality` in the last one with a choice.
     """
     base = {"id": answer.id, "object": "chat.completion.chunk", "created": answer.created}
     base |= {"model": answer.model} | ({"usage": None} if include_usage else {})

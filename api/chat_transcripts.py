@@ -1,4 +1,4 @@
-"""Chat completions of modalities ["text"]: the words of the recording in the last message that has one."""
+"""Chat completions with modalities ["text"]: transcribe the last recording of the user's messages."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from errors import InvalidRequest
 async def transcript_answer(
     body: ChatRequest, request: Request, model: str, state: ServerState
 ) -> TextChatResponse | Response:
-    """The transcript as the answer's content, whole or in chunks window by window."""
+    """Answer with the transcript as content, complete or in chunks window by window."""
     data, path = _recording(body)
 
     def decode(seconds: float) -> np.ndarray:
@@ -52,7 +52,7 @@ async def transcript_answer(
 
 
 def _recording(body: ChatRequest) -> tuple[str, str]:
-    """The base64 data of the recording that comes last, and where it stands."""
+    """Return the base64 data of the last recording, and the path of its field."""
     found = [
         (recording[0], f"messages[{position}].content[{index}].{recording[1]}")
         for position, message in enumerate(body.messages)
@@ -60,7 +60,7 @@ def _recording(body: ChatRequest) -> tuple[str, str]:
         if (recording := part.recording) is not None and message.role == "user"
     ]
     if not found:
-        message = 'modalities ["text"] answers with the words of an input_audio; no user message has one.'
+        message = 'modalities ["text"] transcribes an input_audio, but no user message has one.'
         raise InvalidRequest(message, code="missing_required_parameter", param="messages")
     return found[-1]
 

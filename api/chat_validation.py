@@ -1,4 +1,4 @@
-"""What a chat means here: which text is spoken, and what is refused."""
+"""Which text of a chat is spoken, and which requests are refused."""
 
 import re
 from dataclasses import dataclass, replace
@@ -11,31 +11,31 @@ from higgs.prompts.v2 import INSTRUCTION
 from synthesis.planner import SpeechOptions
 from text.normalise import spoken_part
 
-# How boson's own clients write a system message.
+# The format of system messages in boson's clients.
 SCENE = re.compile(r"<\|scene_desc_start\|>(.*?)<\|scene_desc_end\|>", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class ChatText:
-    """What is to be spoken, and where it stands in the body."""
+    """The text to speak, and the path of its field."""
 
     text: str
     path: str
 
 
 def check_supported(request: ChatRequest) -> AudioRequest:
-    """Refuse what this route can't do; return the audio asked for, WAV in the default voice where unsaid."""
+    """Refuse what this route doesn't support; return the audio request, or the default one."""
     if request.n not in (None, 1):
-        raise _unsupported("n", "One answer is made per request; send several requests instead.")
+        raise _unsupported("n", "Only one answer per request is supported; send several requests instead.")
     if request.stream and request.verify:
-        raise _unsupported("verify", "A stream leaves before it can be heard as a whole; ask without stream.")
+        raise _unsupported("verify", "Streamed speech can't be verified before it is sent; omit stream.")
     if request.modalities is not None and "audio" not in request.modalities:
-        raise _unsupported("modalities", 'This model answers with audio; modalities must name "audio".')
+        raise _unsupported("modalities", 'This model answers with audio; modalities must include "audio".')
     return request.audio or AudioRequest()
 
 
 def spoken_text(request: ChatRequest, longest: int) -> ChatText:
-    """The text of the last user message, without a leading instruction unless strip_instruction is false."""
+    """Return the last user message's text, without a leading instruction if strip_instruction is set."""
     index = max((i for i, message in enumerate(request.messages) if message.role == "user"), default=None)
     if index is None:
         raise InvalidRequest("There is no user message to speak.", code="text_empty", param="messages")
@@ -46,13 +46,13 @@ def spoken_text(request: ChatRequest, longest: int) -> ChatText:
 
 
 def speech_options(request: ChatRequest, longest: int) -> SpeechOptions:
-    """How to speak, by all the fields that say so; the system messages describe the scene."""
+    """Return the speech options of all fields; system messages describe the scene."""
     scenes = []
     for index, message in enumerate(request.messages):
         if message.role in ("system", "developer"):
             text = text_of(message)
             if len(text) > longest:
-                wrong = f"The system message has {len(text)} characters; at most {longest} are taken."
+                wrong = f"The system message has {len(text)} characters; the maximum is {longest}."
                 raise PayloadTooLarge(wrong, code="text_too_long", param=f"messages[{index}].content")
             scenes += SCENE.findall(text) or [text.removeprefix(INSTRUCTION)]
     delivery = (request.audio or AudioRequest()).delivery(request.instructions)

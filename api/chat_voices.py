@@ -1,4 +1,4 @@
-"""Which voices a chat asks for: by name, by the recordings in its messages, by an answer given earlier."""
+"""Which voices a chat requests: by name, by recordings in its messages, or by an earlier answer."""
 
 from base64 import b64encode
 
@@ -13,11 +13,11 @@ from text.normalise import SPEAKER
 
 
 def voice_requests(request: ChatRequest, text: str, kept: KeptAudio, owner: str) -> list[VoiceRequest]:
-    """The voice of each speaker of the text; mostly there is one.
+    """Return the voice request of each speaker; usually there is one.
 
-    Each "clone" takes the next recording of the messages and, where there are none, the only one takes the
-    earlier answer that is named last. Several recordings are the voices of [SPEAKER0], [SPEAKER1] … where the
-    text has such tags and `audio.voices` names no others.
+    Each "clone" takes the next recording of the messages. If there are none, a single "clone" takes the last
+    earlier answer that a message names. If the text has [SPEAKER0], [SPEAKER1] … and `audio.voices` is unset,
+    several recordings are the voices of these speakers.
     """
     audio = request.audio or AudioRequest()
     earlier = earlier_answers(request.messages, kept, owner)
@@ -35,7 +35,7 @@ def voice_requests(request: ChatRequest, text: str, kept: KeptAudio, owner: str)
         VoiceRequest(
             name,
             path,
-            # A recording that isn't asked for goes along, so that the answer can say that it was not used.
+            # An unrequested recording is passed on, so that the answer can say that it was not used.
             next(left, None) if name == CLONE or len(named) == 1 else None,
             falls_back=audio.fallback is not None,
             transcribes=audio.transcribe_reference,
@@ -45,25 +45,23 @@ def voice_requests(request: ChatRequest, text: str, kept: KeptAudio, owner: str)
 
 
 def _check_recordings(named: list[tuple[str, str]], recordings: list[Recording]) -> None:
-    """Refuse more recordings than voices to clone, and of several speakers' also fewer."""
+    """Refuse more recordings than cloned voices and, with several speakers, fewer."""
     clones = sum(name == CLONE for _, name in named)
     most = max(clones, 1)
     if len(recordings) > most:
-        counted = f"The messages hold {len(recordings)} recordings for {most} cloned voice{'s' * (most > 1)}."
-        message = (
-            f"{counted} A voice is cloned from one; several speak by [SPEAKER0], [SPEAKER1] in the text."
-        )
+        counted = f"The messages have {len(recordings)} recordings for {most} cloned voice{'s' * (most > 1)}."
+        message = f"{counted} For several speakers use [SPEAKER0], [SPEAKER1] in the text."
         raise InvalidRequest(message, code="multiple_references", param=recordings[most].path)
     if len(named) > 1 and len(recordings) < clones:
         path = next(path for path, name in named if name == CLONE)
-        message = f"{clones} voices are to be cloned, but the messages hold {len(recordings)} recordings."
+        message = f"{clones} voices are to be cloned, but the messages have {len(recordings)} recordings."
         raise InvalidRequest(message, code="missing_required_parameter", param=path)
 
 
 def different(recordings: list[Recording], wanted: int) -> list[Recording]:
-    """The recordings, without those that came before: clients send a chat's history again with each turn.
+    """Remove duplicate recordings: clients resend a chat's history with each turn.
 
-    All of them where so many voices are wanted that each counts: two speakers may have one voice.
+    Keep all if that leaves fewer than `wanted`: two speakers may have the same voice.
     """
     once: dict[str, Recording] = {}
     for recording in recordings:
@@ -75,10 +73,10 @@ def different(recordings: list[Recording], wanted: int) -> list[Recording]:
 
 
 def recordings_of(request: ChatRequest) -> list[Recording]:
-    """The input_audio parts of the messages.
+    """Return the input_audio parts of the messages.
 
-    The transcript of the first is `audio.ref_text`; else that of one in an assistant message is the text of
-    the user message right before it: boson's own way of showing a voice.
+    The first one's transcript is `audio.ref_text`. Otherwise, the transcript of one in an assistant message
+    is the preceding user message: boson's format of a reference.
     """
     found: list[Recording] = []
     for position, message in enumerate(request.messages):
@@ -96,7 +94,7 @@ def recordings_of(request: ChatRequest) -> list[Recording]:
 
 
 def earlier_answers(messages: list[Message], kept: KeptAudio, owner: str) -> list[Recording]:
-    """The answers that messages name by their ids; NotFound (audio_not_found) for one that isn't kept."""
+    """Return the earlier answers that messages name by id. Raises NotFound (audio_not_found)."""
     answers = []
     for position, message in enumerate(messages):
         if message.audio is not None:

@@ -1,7 +1,6 @@
-"""A server that ends: what is under way is finished, what is new is refused, and nobody holds it up.
+"""Graceful shutdown: finish running requests, refuse new ones, and time out slow clients.
 
-The same clock bounds clients who hold something up at any time: a body that doesn't come on, an answer that
-isn't read.
+Slow clients are also limited at any other time: a request body that stalls, a response that isn't read.
 """
 
 import asyncio
@@ -20,19 +19,21 @@ from errors import ShuttingDown
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Those who watch the server are answered while it drains, and hold nothing up.
+# Monitoring is answered while draining, and doesn't delay the shutdown.
 WATCHERS = ("/livez", "/readyz", "/health", "/metrics")
 STALLED_SECONDS, STALLED_WHILE_DRAINING = 60.0, 5.0
-# A body must come on at this rate on the whole; a telephone's upload is faster.
+# Minimum average rate of a request body; mobile uploads are faster.
 BODY_SECONDS, BODY_BYTES_PER_SECOND = 30.0, 4_096
-SENT_AT_ONCE = 65_536  # bytes that must be read within STALLED_SECONDS
+SENT_AT_ONCE = 65_536  # bytes that the client must read within STALLED_SECONDS
 HANG_UP = {"connection": "close"}
 
 
 class Drain:
-    """Whether the server is ending, and how many requests it still answers. For the event loop's thread.
+    """State of the shutdown, and the number of running requests. For the event loop's thread only.
 
-    over: the time of the drain is over, too: whatever is under way breaks off.
+    Attributes:
+        active: number of running requests.
+        over: the drain's time is up, and remaining requests are aborted.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class Drain:
         self._begun.set()
 
     async def begins_within(self, seconds: float | None) -> bool:
-        """Wait so long at most, None for ever; whether the server is ending now."""
+        """Wait up to `seconds` (None: forever); return whether the server is shutting down."""
         try:
             await asyncio.wait_for(self._begun.wait(), seconds)
         except TimeoutError:
@@ -56,7 +57,7 @@ class Drain:
         return True
 
     async def bounded(self, work: Awaitable[T], seconds: float) -> T:
-        """Wait for work of a client's; TimeoutError after so long, or 5 s after the server began to end."""
+        """Wait for a client. Raises TimeoutError after `seconds`, or 5 s after shutdown began."""
         working = asyncio.ensure_future(work)
         ending = asyncio.ensure_future(self._begun.wait())
         try:
@@ -72,9 +73,9 @@ class Drain:
 
 
 class DrainGate:
-    """Count the requests under way; once the server ends, refuse new ones with 503 and Retry-After.
+    """Count running requests; during shutdown, refuse new ones with 503 and Retry-After.
 
-    A WebSocket is under way as long as it is open: whoever serves one closes it when the server ends.
+    A WebSocket counts while it is open; its handler closes it on shutdown.
     """
 
     def __init__(self, app: ASGIApp, drain: Drain) -> None:
@@ -93,7 +94,7 @@ class DrainGate:
 
 
 def hanging_up(send: Send) -> Send:
-    """Send an answer after which the connection ends."""
+    """Wrap `send` so that the connection is closed after the response."""
 
     async def send_and_hang_up(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -104,15 +105,15 @@ def hanging_up(send: Send) -> Send:
 
 
 class Stalled(Exception):
-    """The client reads no more of its answer."""
+    """The client stopped reading its response."""
 
     code = "client_stalled"
 
 
 class Deadlines:
-    """Give up on a body that doesn't come on (408), and on a client that doesn't read what it is sent.
+    """Time out a request body that stalls (408), and a client that doesn't read its response.
 
-    How long a WebSocket may be silent is for its route to say.
+    The idle time of a WebSocket is limited by its route.
     """
 
     def __init__(self, app: ASGIApp, drain: Drain) -> None:
@@ -134,18 +135,18 @@ class Deadlines:
         try:
             await self.app(scope, receive, send_in_time)
         except Stalled:
-            log.info("a client reads its answer no further; it is hung up")
+            log.info("closed the connection of a client that stopped reading")
 
 
 class _Body:
-    """The body of one request, on its way."""
+    """The body of one request, with its deadline."""
 
     def __init__(self, receive: Receive, drain: Drain) -> None:
         self._receive, self._drain = receive, drain
         self._begun, self._bytes, self._whole = time.monotonic(), 0, False
 
     async def receive(self) -> Message:
-        """The next message. HTTPException: 408 for a body that is late, 503 while the server ends."""
+        """Return the next message. Raises HTTPException: 408 if it is late, 503 during shutdown."""
         if self._whole:
             return await self._receive()
         left = BODY_SECONDS + self._bytes / BODY_BYTES_PER_SECOND - (time.monotonic() - self._begun)
@@ -156,7 +157,7 @@ class _Body:
                 told = ShuttingDown()
                 headers = {"retry-after": str(told.retry_after)} | HANG_UP
                 raise HTTPException(told.status, told.message, headers) from None
-            late = "The body of the request came too slowly, or not whole."
+            late = "The request body arrived too slowly or incompletely."
             raise HTTPException(408, late, HANG_UP) from None
         self._bytes += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)

@@ -1,4 +1,4 @@
-"""The one mapper: every error becomes OpenAI's error body, `{"error": {message, type, param, code}}`."""
+"""Maps every error to HTTP with OpenAI's error body, `{"error": {message, type, param, code}}`."""
 
 import errno
 import logging
@@ -31,10 +31,10 @@ from errors import (
 
 log = logging.getLogger(__name__)
 
-# EFBIG: a limit on the size of files.
+# EFBIG: the file size limit.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAX_MESSAGE = 600
-LONG_WORD = re.compile(rf"(\S{{{MAX_QUOTED + 5}}})\S+")  # a quotation of full length is left as it is
+LONG_WORD = re.compile(rf"(\S{{{MAX_QUOTED + 5}}})\S+")  # longer than a quotation of maximum length
 DENIAL = "websocket.http.response"  # the ASGI extension for answers to a handshake
 CODES = {
     404: "not_found",
@@ -46,14 +46,14 @@ CODES = {
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer every foreseen exception with `error_response`; the middleware does so for the others."""
+    """Answer expected exceptions with `error_response`; the middleware handles the others."""
     for kind in (VoiceServerError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _handle)
 
 
 @contextmanager
 def blamed_on(path: str) -> Iterator[None]:
-    """Name this field in an error that comes from below and knows of no field."""
+    """Set `param` of errors from lower layers, which don't know the field."""
     try:
         yield
     except InvalidRequest as error:
@@ -62,8 +62,10 @@ def blamed_on(path: str) -> Iterator[None]:
 
 
 def error_response(error: Exception) -> JSONResponse:
-    """The HTTP answer to an error, which is noted; an unforeseen one is logged too, and answered 500 without
-    details."""
+    """Return the HTTP response to an error, and record it.
+
+    Unexpected errors are logged, and answered with 500 without details.
+    """
     error = _full_disk_told(error)
     if isinstance(error, HTTPException):
         kind = InvalidRequest if error.status_code < 500 else VoiceServerError
@@ -82,9 +84,9 @@ def error_response(error: Exception) -> JSONResponse:
 
 
 def refusal(error: Exception) -> ASGIApp:
-    """An app that answers a request, or a WebSocket that isn't accepted yet, with an error.
+    """Return an app that answers a request, or an unaccepted WebSocket, with an error.
 
-    A server that can't answer a WebSocket's handshake so gets the closing code 1008 and the error's.
+    If the server can't respond to a WebSocket handshake, it is closed with code 1008 and the error's code.
     """
     response = error_response(error)
 
@@ -98,24 +100,24 @@ def refusal(error: Exception) -> ASGIApp:
 
 
 def readable(message: str) -> str:
-    """A message without what nobody can read in it: the rest of a very long word, and half an emoji.
+    """Make a message printable: shorten very long words, and replace lone surrogates.
 
-    Messages quote what a client sent, and a client may have sent a recording where a name belongs.
+    Messages quote client input, and a client may have sent a recording in place of a name.
     """
     message = LONG_WORD.sub(r"\1…", message.encode("utf-8", "replace").decode())
     return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
 
 
 def foreseen(error: Exception) -> VoiceServerError:
-    """The error, or, for one that nobody foresaw and that is logged, one without details."""
+    """Return the error; an unexpected one is logged and replaced by one without details."""
     if isinstance(error, VoiceServerError):
         return error
-    log.error("unforeseen error", exc_info=error)
+    log.error("unexpected error", exc_info=error)
     return ModelError("The server failed on this request; its log says why.", code="internal_error")
 
 
 def error_detail(error: Exception) -> ErrorDetail:
-    """The error of one part of an answer, such as an item of a batch; it is noted as others are."""
+    """Return the error of a part of an answer, such as an item of a batch, and record it."""
     error = foreseen(_full_disk_told(error))
     note_error(error.code)
     param = None if error.param is None else readable(error.param)
@@ -123,13 +125,12 @@ def error_detail(error: Exception) -> ErrorDetail:
 
 
 def _full_disk_told(error: Exception) -> Exception:
-    """The error, or what to tell of a full disk; also of one that was to take an upload, where FastAPI says
-    that the body can't be parsed."""
+    """Convert errors caused by a full disk, including FastAPI's "can't parse the body" for an upload."""
     cause = error.__cause__ if isinstance(error, HTTPException) else error
     if not isinstance(cause, OSError) or cause.errno not in DISK_FULL:
         return error
     log.error("the disk is full", exc_info=error)
-    return StoreUnavailable("The server's disk is full; nothing was kept. Try again later.")
+    return StoreUnavailable("The server's disk is full; nothing was saved. Try again later.")
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:
@@ -139,7 +140,7 @@ async def _handle(request: Request, error: Exception) -> JSONResponse:
 
 
 def _headers(error: VoiceServerError) -> dict[str, str]:
-    """What tells a client when to try again, or not to: OpenAI's own tries again after a 409."""
+    """Return headers that tell clients whether and when to retry; OpenAI's SDKs retry after a 409."""
     if isinstance(error, Conflict):
         return {"x-should-retry": "false"}
     if isinstance(error, Unauthorized):
@@ -154,7 +155,7 @@ def _body(message: str, type: str, param: str | None, code: str | None) -> dict[
 
 
 def _invalid_request(error: RequestValidationError) -> VoiceServerError:
-    """The first problem of a body as one error; a body that isn't JSON at all was sent as something else."""
+    """Convert the first problem of a body; a body that isn't JSON has the wrong content type."""
     issue = error.errors()[0]
     if issue["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {issue['ctx']['error']}.", code="invalid_json")
@@ -164,7 +165,7 @@ def _invalid_request(error: RequestValidationError) -> VoiceServerError:
 
 
 def invalid_field(issue: Mapping[str, Any]) -> InvalidRequest:
-    """A problem that pydantic found, as an error; its `loc` counts from the body."""
+    """Convert a pydantic issue, whose `loc` is relative to the body."""
     kind, param = issue["type"], field_path(issue["loc"])
     if kind == "missing":
         what = f"the field {param!r}" if param else "a JSON body"
@@ -172,7 +173,7 @@ def invalid_field(issue: Mapping[str, Any]) -> InvalidRequest:
     if kind == UNSUPPORTED:
         return InvalidRequest(issue["msg"], code=UNSUPPORTED, param=param)
     if kind == "string_unicode":
-        message = f"{param or 'The body'} holds half a character (a lone surrogate); send whole ones."
+        message = f"{param or 'The body'} has a lone surrogate (half a character); send complete characters."
         return InvalidRequest(message, code="invalid_value", param=param)
     code = "invalid_type" if kind.endswith("_type") else "invalid_value"
     message = issue["msg"].removeprefix("Value error, ")
@@ -180,6 +181,6 @@ def invalid_field(issue: Mapping[str, Any]) -> InvalidRequest:
 
 
 def field_path(location: Sequence[int | str]) -> str | None:
-    """Where a field stands: ("messages", 0, "content") → "messages[0].content"; None for the whole body."""
+    """Return a field's path: ("messages", 0, "content") → "messages[0].content"; None for the whole body."""
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
     return path.removeprefix(".") or None

@@ -1,6 +1,6 @@
-"""Answers kept for a while, so that a later message can name them: `audio: {"id": …}`.
+"""Answers stored for an hour, so that later messages can refer to them: `audio: {"id": …}`.
 
-In the memory of the server, or in Redis, where several servers share them.
+They are in memory, or in Redis, which several servers share.
 """
 
 import threading
@@ -18,9 +18,9 @@ MAX_BYTES = 64 * 2**20  # three quarters of an hour of speech
 
 @dataclass(frozen=True)
 class EarlierAnswer:
-    """A spoken answer: a FLAC file, its words, and the time at which it is forgotten.
+    """A spoken answer: FLAC, transcript, and expiry time.
 
-    It is as the model spoke it, without pauses: whoever goes on in its voice asks for a delivery again.
+    The audio is as the model spoke it, before pauses and delivery: a continuation applies its own.
     """
 
     audio: bytes
@@ -29,17 +29,17 @@ class EarlierAnswer:
 
 
 class KeptAudio(Protocol):
-    """Spoken answers by owner and id. Its methods may block: call them from threads."""
+    """Spoken answers by owner and id. Methods may block: call them in threads."""
 
     def keep(self, owner: str, id: str, audio: bytes, transcript: str) -> int:
-        """Keep a FLAC file; returns when it expires, in Unix seconds."""
+        """Store a FLAC file; return its expiry as a Unix timestamp."""
 
     def find(self, owner: str, id: str) -> EarlierAnswer | None:
-        """An answer that was given to this owner; None where it is unknown or has expired."""
+        """Return this owner's answer; None if it is unknown or expired."""
 
 
 class AudioInMemory:
-    """KeptAudio of one server; the oldest go before their time where all together grow too large."""
+    """KeptAudio of one server; the oldest answers are evicted when all together are too large."""
 
     def __init__(self, seconds: int = SECONDS, most_bytes: int = MAX_BYTES) -> None:
         self._seconds, self._most_bytes = seconds, most_bytes
@@ -71,13 +71,13 @@ class AudioInMemory:
 
 
 class AudioInRedis:
-    """KeptAudio of several servers. Where Redis runs out of memory, its own policy says what goes."""
+    """KeptAudio of several servers; if Redis runs out of memory, its eviction policy applies."""
 
     def __init__(self, shared: SharedRedis, seconds: int = SECONDS) -> None:
         self._shared, self._seconds = shared, seconds
 
     def keep(self, owner: str, id: str, audio: bytes, transcript: str) -> int:
-        """While Redis is away nothing is kept, and the answer is said to have expired already."""
+        """Store an answer. If Redis is unavailable, return an expiry that has passed."""
         now = int(time.time())
         answer = {"audio": audio, "transcript": transcript, "expires_at": now + self._seconds}
 
@@ -94,7 +94,7 @@ class AudioInRedis:
         return now + self._seconds
 
     def find(self, owner: str, id: str) -> EarlierAnswer | None:
-        """RedisUnavailable while Redis is away."""
+        """See KeptAudio. Raises RedisUnavailable."""
         found = self._shared.ask(lambda: self._shared.client.hgetall(_key(owner, id)))
         if not found:
             return None

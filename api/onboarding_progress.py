@@ -1,4 +1,4 @@
-"""An onboarding under way, as the routes that make voices tell of it: to its end, or step by step."""
+"""Run an onboarding for the routes that create voices: to its end, or streaming its steps."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
@@ -16,9 +16,9 @@ from voices.library import VoiceLibrary
 from voices.onboarding import Onboarding, VoiceOrder
 from voices.store.sessions import Step
 
-# Step → the field of the request that an error of the step is about.
+# Step → the request's field that an error of the step names.
 Fields = Mapping[str, str]
-# Of the routes of /v1/audio/voices.
+# For the routes of /v1/audio/voices.
 VOICE_FIELDS: Fields = {
     **dict.fromkeys(("read", "choose", "encode"), "audio_sample"),
     **{"verify": "consent", "keep": "name"},
@@ -26,7 +26,7 @@ VOICE_FIELDS: Fields = {
 
 
 def listening(state: ServerState, asked: bool | None) -> Callable[[np.ndarray], str | None] | None:
-    """What recognises the words of a reference, if the request, or else the setting, wants it."""
+    """Return the transcriber of references if the request, or else the setting, wants it."""
     wanted = state.request_defaults.transcribe_references if asked is None else asked
     if not wanted:
         return None
@@ -34,13 +34,17 @@ def listening(state: ServerState, asked: bool | None) -> Callable[[np.ndarray], 
 
 
 def consent_check(state: ServerState, voices: VoiceLibrary, consent: str, asked: bool | None = None) -> bool:
-    """Whether the consent must be of the same speaker, since the request, or else the setting, wants it.
+    """Return whether the consent must be of the same speaker, by the request or else the setting.
 
-    InvalidRequest if it must, and none is named; NotInstalled if nothing here can tell.
+    Raises:
+        InvalidRequest: a consent is required, but none was given.
+        NotInstalled: there is no speaker model.
     """
     wanted = state.request_defaults.verify_consents if asked is None else asked
     if wanted and not consent:
-        message = "Name a consent of the same speaker; POST /v1/audio/voice_consents keeps one."
+        message = (
+            "Send the id of a consent of the same speaker; create one with POST /v1/audio/voice_consents."
+        )
         raise InvalidRequest(message, code="missing_required_parameter", param="consent")
     if wanted:
         voices.verifier.require()
@@ -48,7 +52,7 @@ def consent_check(state: ServerState, voices: VoiceLibrary, consent: str, asked:
 
 
 async def ordered(voices: VoiceLibrary, order: VoiceOrder, fields: Fields) -> Onboarding:
-    """The onboarding of an order that can be met."""
+    """Create the onboarding; errors name the request's field."""
     try:
         return await run_in_threadpool(voices.onboard, order)
     except InvalidRequest as error:
@@ -57,7 +61,7 @@ async def ordered(voices: VoiceLibrary, order: VoiceOrder, fields: Fields) -> On
 
 
 async def finished(onboarding: Onboarding, fields: Fields, request: Request) -> None:
-    """Walk to the end; nothing is kept if the client leaves before."""
+    """Run the onboarding to its end; nothing is saved if the client disconnects first."""
 
     def walk() -> None:
         for _ in _walked(onboarding, fields):
@@ -69,7 +73,7 @@ async def finished(onboarding: Onboarding, fields: Fields, request: Request) -> 
 async def progress_response(
     onboarding: Onboarding, fields: Fields, answer: Callable[[], BaseModel]
 ) -> PiecewiseResponse:
-    """Events of the steps while they are taken, and in the end the answer or the error."""
+    """Stream the steps as events, then the answer or the error."""
     turns = _walked(onboarding, fields)
     first = await run_in_threadpool(next, turns)
     events = _events(onboarding, chain([first], turns), answer)

@@ -1,4 +1,4 @@
-"""How a client asks for the pages of a list, on every route that has one."""
+"""Query parameters of paged lists."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The words of recordings that are to be cloned, recognised once and kept."""
+"""Recognised transcripts of reference recordings, cached."""
 
 import hashlib
 
@@ -9,21 +9,20 @@ from concurrency import SingleFlight
 from voice_cloning import VoiceReference
 
 MAX_KEPT = 256
-AT_ONCE = 8  # recordings that are made ready to be listened to, one of them at a time
+AT_ONCE = 8  # recordings decoded concurrently; transcription itself takes turns
 
 
 class ReferenceTranscripts:
-    """What is said in recordings, by their content."""
+    """Transcripts of recordings by content."""
 
     def __init__(self, transcriber: Transcriber) -> None:
         self._listener = transcriber
         self._words: SingleFlight[bytes, str | None] = SingleFlight(MAX_KEPT, AT_ONCE)
 
     def of(self, recording: bytes, voice: VoiceReference) -> str | None:
-        """The words of the part of this recording that became the voice; None where there are none.
+        """Return the transcript of the part of the recording that became the voice; None if it has no words.
 
-        A recording that many ask for at once is listened to once, and holds up no other. Errors as of
-        Transcriber.listen; Cancelled if the work under way is called off meanwhile.
+        Concurrent requests for one recording transcribe it once. Raises what Transcriber.listen lists.
         """
         key = hashlib.sha256(recording).digest()
         return self._words.get(key, lambda: self._heard(recording, voice))

@@ -1,7 +1,6 @@
-"""What is noted of a request while it is answered: for the log and for /metrics, and nothing of what is said.
+"""What is recorded of a request for the log and /metrics; never its content.
 
-The record of the request under way goes with its context, into threads too, so that whoever meets something
-worth noting can do so without handing it up through every call.
+The record is a context variable, also in threads, so it needn't be passed through every call.
 """
 
 import time
@@ -11,19 +10,20 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 UNKNOWN_ROUTE = "unknown"
-# In the place of a method: a WebSocket, and a turn within one, such as a spoken response.
+# In place of an HTTP method: a WebSocket, and a turn within one, such as a spoken response.
 WEBSOCKET, TURN = "WEBSOCKET", "TURN"
 
 
 @dataclass
 class RequestContext:
-    """One request. Times in seconds since its arrival.
+    """The record of one request; times are in seconds since its arrival.
 
-    route:  the path with its parameters' names, UNKNOWN_ROUTE where none was reached.
-    status: 0 where no answer was begun.
-    whole:  the answer went out to its end.
-    errors: codes, those inside of a stream or a batch too.
-    close_code: by which a WebSocket was closed; None of anything else.
+    Attributes:
+        route: the path template, or UNKNOWN_ROUTE.
+        status: 0 if no response was started.
+        whole: whether the response was sent completely.
+        errors: error codes, including those within a stream or batch.
+        close_code: a WebSocket's close code; None otherwise.
     """
 
     id: str
@@ -46,13 +46,13 @@ _under_way: ContextVar[RequestContext | None] = ContextVar("record", default=Non
 
 
 def current_request() -> RequestContext | None:
-    """The record of the request that this code works for; None outside of one."""
+    """Return the record of the current request; None outside of one."""
     return _under_way.get()
 
 
 @contextmanager
 def request_context(record: RequestContext) -> Iterator[RequestContext]:
-    """For this code, and what it calls, the record is the one under way."""
+    """Make `record` the current one for this block and what it calls."""
     token = _under_way.set(record)
     try:
         yield record
@@ -66,7 +66,7 @@ def note_error(code: str | None) -> None:
 
 
 def note_first_audio() -> None:
-    """The first samples of a streamed answer are there."""
+    """Record that the first samples of a streamed answer are ready."""
     if (record := _under_way.get()) is not None:
         record.first_audio = record.elapsed()
 

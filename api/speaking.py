@@ -1,4 +1,4 @@
-"""What is to be spoken → speech on its way: a place in the queue, then its text, its voices, its stream."""
+"""Start speech for a request: a place in the queue, then text, voices and stream."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,12 @@ from voice_cloning import VoiceCloner
 class SpeechOrder:
     """What a request wants spoken.
 
-    path: the field of the text. verify: whether the speech is listened to; None: as the server is set.
+    Attributes:
+        text: the text.
+        path: the field of the text.
+        voices: one per speaker.
+        options: sampling, limits and delivery.
+        verify: check the speech with the recogniser; None for the server's setting.
     """
 
     text: str
@@ -30,7 +35,7 @@ class SpeechOrder:
 
 @dataclass(frozen=True)
 class BegunSpeech:
-    """A speech on its way: its stream, or attempts at it to choose from, and who speaks."""
+    """Started speech: its stream, attempts to choose from, and the voice used."""
 
     stream: SpeechStream
     takes: Attempts
@@ -38,14 +43,13 @@ class BegunSpeech:
 
 
 def begin(order: SpeechOrder, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
-    """Queue a text. A full queue is told before the text is read, and a text that can't be spoken before any
-    recording is.
+    """Queue a text. The queue is checked before the text, and the text before any recording.
 
     Raises:
         Overloaded: the queue is full.
-        InvalidRequest, PayloadTooLarge: as of VoiceCloner.read.
-        NotFound, InvalidAudio: as of choose_voice.
-        Cancelled: the client left meanwhile.
+        InvalidRequest, PayloadTooLarge: see VoiceCloner.read.
+        NotFound, InvalidAudio: see choose_voice.
+        Cancelled: the client disconnected.
     """
     with cloner.admitted() as place:
         with blamed_on(order.path):

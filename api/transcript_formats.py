@@ -1,4 +1,4 @@
-"""A transcript in the formats of OpenAI's API."""
+"""Transcripts in the formats of OpenAI's API."""
 
 import zlib
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,8 @@ from api.schemas.transcription import (
 )
 from asr.transcript import Segment, Transcript
 
-TOKENS_PER_SECOND = 25  # as everywhere here: 40 ms of sound
-FEATURES_PER_SECOND = 100  # what Whisper counts `seek` in
+TOKENS_PER_SECOND = 25  # a token is 40 ms of audio, as in all usage counts
+FEATURES_PER_SECOND = 100  # the unit of Whisper's `seek`
 
 
 def plain(transcript: Transcript) -> TranscriptText:
@@ -23,7 +23,7 @@ def plain(transcript: Transcript) -> TranscriptText:
 
 
 def verbose(transcript: Transcript, form: TranslationForm, languages: Mapping[str, str]) -> VerboseTranscript:
-    """languages: code → English name, which is what the field language holds."""
+    """Return verbose_json; `languages` maps codes to English names, which OpenAI's field language has."""
     words = [
         TranscriptWord(word=word.text, start=word.start, end=word.end, probability=word.probability)
         for word in transcript.words
@@ -75,7 +75,7 @@ def usage_of(segments: Iterable[Segment], seconds: float) -> TokenUsage:
 
 
 def _cue(segment: Segment, mark: str) -> str:
-    """A line of times, a line of text, and an empty one; an arrow in the text would read as times."""
+    """Return times, text and an empty line; an arrow in the text would be parsed as times."""
     text = " ".join(segment.text.replace("-->", "->").split())
     return f"{_clock(segment.start, mark)} --> {_clock(segment.end, mark)}\n{text}\n\n"
 

@@ -1,4 +1,4 @@
-"""A new voice's trial is listened to: a voice that nobody understands is kept, but said to be one."""
+"""Checks a new voice's trial with the recogniser; an unintelligible voice is saved with an issue."""
 
 from collections.abc import Callable
 
@@ -16,16 +16,16 @@ ADVICE = "Try a clearer recording of 5 to 10 s."
 
 
 def trial_listener(transcriber: Transcriber) -> Callable[[np.ndarray, str], RecordingIssue | None]:
-    """What tells of samples (N,) at 24 kHz that should say a text whether they are misheard.
+    """Return a check of samples (N,) at 24 kHz against their text, which returns an issue or None.
 
-    What its sound gives away needs no recogniser, who may take long over babble. Nothing is told where the
-    recogniser can't know the words, is missing, or has too much to do.
+    Faults of the sound are found without the recogniser, which would be slow on them. The check is skipped if
+    the recogniser is unavailable, overloaded, or doesn't know the language.
     """
 
     def listen(samples: np.ndarray, text: str) -> RecordingIssue | None:
         issues = find_speech_issues(samples, text)
         if issues:
-            return RecordingIssue("misheard", f"Its trial went wrong: {issues[0].message} {ADVICE}")
+            return RecordingIssue("misheard", f"The trial failed: {issues[0].message} {ADVICE}")
         try:
             if not checkable(text, transcriber):
                 return None
@@ -37,7 +37,7 @@ def trial_listener(transcriber: Transcriber) -> Callable[[np.ndarray, str], Reco
                 return None
         except (ModelError, Overloaded):
             return None
-        message = f"Its trial was hard to understand: {min(wrong, len(said))} of {len(said)} words were heard"
-        return RecordingIssue("misheard", f"{message} wrongly. {ADVICE}")
+        message = f"The trial was hard to understand: {min(wrong, len(said))} of {len(said)} words were"
+        return RecordingIssue("misheard", f"{message} misrecognised. {ADVICE}")
 
     return listen

@@ -1,4 +1,4 @@
-"""Files that come in forms, on every route that takes one."""
+"""File uploads in forms."""
 
 from fastapi import Request, UploadFile
 
@@ -9,18 +9,18 @@ FORM = "multipart/form-data"
 
 
 async def require_form(request: Request) -> None:
-    """Refuse a body of another kind, which would otherwise look like a form without fields."""
+    """Refuse other content types, which would look like a form without fields."""
     if not request.headers.get("content-type", "").startswith(FORM):
-        raise UnsupportedMedia(f"Send a form with the file in it, as {FORM}.")
+        raise UnsupportedMedia(f"Send the file in a form, as {FORM}.")
 
 
 def file_name(upload: UploadFile) -> str:
-    """The name that the client gave the file, for people to read; it decides nothing."""
+    """Return the client's file name without control characters; used for display only."""
     return "".join(character for character in upload.filename or "" if character.isprintable())
 
 
 async def uploaded_bytes(upload: UploadFile, param: str, most: int) -> bytes:
-    """The whole file. PayloadTooLarge beyond `most` bytes, InvalidAudio if it is empty."""
+    """Read the whole file. Raises PayloadTooLarge beyond `most` bytes, InvalidAudio if it is empty."""
     error: PayloadTooLarge | InvalidRequest | None = None
     if (upload.size or 0) > most:
         error = too_large(most)

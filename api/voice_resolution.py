@@ -1,4 +1,4 @@
-"""Which voice speaks: the one place where the name of a voice becomes a reference to speak with."""
+"""Resolve a request's voice names and recordings to voice references."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ MODEL_VOICES = (CLONE, DEFAULT, *OPENAI_VOICES)
 class Recording:
     """A recording in a request: base64 data, the path of its field, and its transcript if known.
 
-    ours: an earlier answer of this server, which is a voice without being asked.
+    `ours` marks an earlier answer of this server, which is a voice without a check.
     """
 
     data: str
@@ -32,11 +32,14 @@ class Recording:
 
 @dataclass(frozen=True)
 class VoiceRequest:
-    """The voice that a request asks for, and the recording that it brings.
+    """A requested voice, and the recording sent with it.
 
-    path:       the field of the name.
-    falls_back: the default voice speaks where the recording can't be cloned.
-    transcribes: words that the recording lacks are recognised; None: as the server is set.
+    Attributes:
+        name: name or id of the voice, or "clone".
+        path: the field of the name.
+        recording: to clone, if any.
+        falls_back: use the default voice if the recording can't be cloned.
+        transcribes: recognise a missing transcript; None for the server's setting.
     """
 
     name: str
@@ -53,7 +56,7 @@ def choose_voices(
     state: ServerState,
     owner: str,
 ) -> tuple[list[VoiceReference | None], VoiceUsed]:
-    """`choose_voice` for each speaker of a text; what the answer says names them all."""
+    """Call `choose_voice` for each speaker; the result names all voices."""
     voices, used = zip(*(choose_voice(wanted, cloner, state, owner) for wanted in wanted), strict=True)
     followed = cloner.followed(voices, options)
     if len(wanted) == 1:
@@ -66,10 +69,11 @@ def choose_voices(
 def choose_voice(
     wanted: VoiceRequest, cloner: VoiceCloner, state: ServerState, owner: str
 ) -> tuple[VoiceReference | None, VoiceUsed]:
-    """The reference to speak with (None: the default voice), and what the answer says of it.
+    """Return the reference to speak with (None: the default voice), and what the answer says about it.
 
-    NotFound (voice_not_found) for a name that is none of the model's, nor of a voice that this owner keeps;
-    InvalidAudio for a recording that can't be cloned.
+    Raises:
+        NotFound: voice_not_found, neither a built-in nor one of this owner's voices.
+        InvalidAudio: the recording can't be cloned.
     """
     if wanted.name == CLONE:
         return _clone(wanted, cloner, state)
@@ -84,12 +88,12 @@ def choose_voice(
     if kept is not None:
         profile, voice = kept
         return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wanted))
-    if own:  # after the kept ones, among which there may be one of this name
+    if own:  # after saved voices, one of which may have this name
         return cloner.built_in(own.id), VoiceUsed(used=own.id, note=_note_on_built_in(wanted, own.id))
     names = ", ".join((*MODEL_VOICES, *(voice.id for voice in cloner.built_in_voices.voices)))
-    message = f"There is no voice {quoted(name)}; besides those you keep, the voices are {names}."
+    message = f"There is no voice {quoted(name)}; besides your saved voices, there are {names}."
     if name != wanted.name:
-        message = f"{quoted(wanted.name)} stands for the voice {quoted(name)} here, which you don't keep."
+        message = f"{quoted(wanted.name)} is an alias of {quoted(name)} here, which is not a voice of yours."
     raise NotFound(message, code="voice_not_found", param=wanted.path)
 
 
@@ -98,7 +102,7 @@ def _clone(
 ) -> tuple[VoiceReference | None, VoiceUsed]:
     recording = wanted.recording
     if recording is None:
-        return None, VoiceUsed(used=DEFAULT, note="The messages hold no input_audio to clone.")
+        return None, VoiceUsed(used=DEFAULT, note="The messages have no input_audio to clone.")
     try:
         with blamed_on(recording.path):
             data = decode_base64_audio(recording.data, max_bytes=state.limits.upload_bytes)
@@ -137,7 +141,7 @@ def _note_on_built_in(wanted: VoiceRequest, name: str) -> str | None:
 def _note_on_default(wanted: VoiceRequest) -> str | None:
     notes = []
     if wanted.name != DEFAULT:
-        notes.append(f"This model has one voice of its own; {quoted(wanted.name)} is spoken by it.")
+        notes.append(f"This model has only one built-in voice; it speaks for {quoted(wanted.name)}.")
     unused = _note_on_unused(wanted)
     return " ".join([*notes, unused] if unused else notes) or None
 
@@ -150,4 +154,4 @@ def _note_on_trim(voice: VoiceReference, words_left_out: bool) -> str | None:
     if not voice.trimmed:
         return None
     note = f"Only {voice.start_seconds:.2f} to {voice.end_seconds:.2f} s of the recording were used."
-    return note + " The words given for all of it were left out." if words_left_out else note
+    return note + " The transcript of the whole was left out." if words_left_out else note

@@ -1,4 +1,4 @@
-"""What a kept voice may be called and made of, on every route that makes or changes one."""
+"""Validation of the fields of saved voices."""
 
 import unicodedata
 
@@ -13,26 +13,26 @@ MAX_USER_LENGTH = 128
 ID_PREFIX = "voice_"
 UNNAMED = "Voice"
 MAX_NUMBER_LENGTH = 6
-# Marks of direction, and others without a shape; the joiners have a sense in Persian and in Hindi.
+# Invisible formatting characters; the joiners are needed in Persian and Hindi.
 HIDDEN, JOINERS = ("Cf", "Zl", "Zp"), "\u200c\u200d"
-BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that are drawn as nothing
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols that are drawn blank
 TRIAL_TEXT = "Hello! This is how I sound when a computer speaks in my voice."
 
 
 def voice_name(value: str, param: str) -> str:
-    """A name without white space around it; InvalidRequest if it can't be one, or is a built-in voice's."""
+    """Return a stripped, valid name. Raises InvalidRequest if it is invalid or reserved."""
     name = label(value, param, MAX_NAME_LENGTH)
     if not name:
         raise InvalidRequest("The name is empty.", code="invalid_value", param=param)
     same = unicodedata.normalize("NFKC", name).casefold()
     if same in MODEL_VOICES or same.startswith(ID_PREFIX):
-        message = f"The name {quoted(name)} is taken by the server itself; choose another."
+        message = f"The name {quoted(name)} is reserved; choose another."
         raise InvalidRequest(message, code="voice_name_reserved", param=param)
     return name
 
 
 def name_of_file(name: str) -> str:
-    """A name for a voice that nobody named: that of its file, as far as it can be one."""
+    """Return a voice name derived from a file name, or a default one."""
     stem, dot, _ = name.rpartition(".")
     words = " ".join((stem if dot else name).replace("_", " ").split())[: MAX_NAME_LENGTH - MAX_NUMBER_LENGTH]
     try:
@@ -46,34 +46,36 @@ def user_name(value: str, param: str) -> str:
 
 
 def label(value: str, param: str, longest: int) -> str:
-    """A text by which people tell one thing from another: what it holds can be seen, and in its order."""
+    """Return a text for display. Raises InvalidRequest if it has invisible characters, or nothing visible."""
     text = unicodedata.normalize("NFC", plain_text(value, param, longest))
     hidden = any(unicodedata.category(one) in HIDDEN and one not in JOINERS for one in text)
     seen = any(unicodedata.category(one)[0] in "LNPS" and one not in BLANK for one in text)
     if hidden or (text and not seen):
-        message = f"{param} holds characters that can't be seen; write it in letters, digits or signs."
+        message = f"{param} has invisible characters; use letters, digits or symbols."
         raise InvalidRequest(message, code="invalid_value", param=param)
     return text
 
 
 def transcript(value: str | None, param: str) -> str | None:
-    """The words of a recording, on one line; None where there are none."""
+    """Return a transcript on one line; None if it is empty."""
     words = " ".join((value or "").split())
     return plain_text(words, param, MAX_REFERENCE_TEXT) or None
 
 
 def delivery(sound: SoundOfVoice, instructions: str | None, param: str) -> Delivery:
-    """How a voice is to speak where nobody says; empty instructions are none."""
+    """Return a voice's default delivery; empty instructions are None."""
     told = plain_text(" ".join((instructions or "").split()), param, MAX_INSTRUCTIONS_LENGTH)
     return sound.delivery(told or None)
 
 
 def plain_text(value: str, param: str, longest: int) -> str:
-    """A text that every database takes: not too long, without control characters."""
+    """Return a stripped text that any database can store: not too long, no control characters."""
     text = value.strip()
     if len(text) > longest:
-        message = f"{param} has {len(text)} characters; at most {longest} are kept."
+        message = f"{param} has {len(text)} characters; the maximum is {longest}."
         raise InvalidRequest(message, code="invalid_value", param=param)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise InvalidRequest(f"{param} holds control characters.", code="invalid_value", param=param)
+        raise InvalidRequest(
+            f"{param} has control characters; remove them.", code="invalid_value", param=param
+        )
     return text

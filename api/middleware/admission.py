@@ -1,7 +1,6 @@
-"""A full queue is told before a body is parsed, and where the address says all, before it is read.
+"""Refuses requests while the queue is full, before their body is parsed or, if possible, read.
 
-A body may hold a recording of many megabytes: a crowd that is parsed only to be refused would keep all others
-waiting.
+Bodies may have recordings of many megabytes: parsing those of a crowd would delay everyone else.
 """
 
 import re
@@ -16,13 +15,13 @@ from errors import Overloaded
 
 CHAT = "/v1/chat/completions"
 SPEAKING = (CHAT, "/v1/audio/speech", "/v1/audio/speech/batch")
-# A chat that asks for words is answered by the recogniser, who has a queue of its own.
+# A chat with modalities ["text"] uses the recogniser, which has its own queue.
 MODALITIES = b'"modalities"'
 TEXT_ONLY = re.compile(MODALITIES + rb'\s*:\s*\[\s*"text"\s*\]')
 
 
 class Admission:
-    """Refuse what is to be spoken while the queue is full: 429, with Retry-After."""
+    """Refuse speech requests while the queue is full: 429 with Retry-After."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -47,12 +46,12 @@ class Admission:
 
 
 def overload(state: ServerState) -> Overloaded | None:
-    """Why nothing more can be queued now; None while there is room, or no model yet."""
+    """Return why nothing can be queued now; None if there is room, or no model yet."""
     return None if state.cloner is None else state.cloner.overload
 
 
 async def whole_body(receive: Receive) -> tuple[bytes, Message | None]:
-    """The body, and the message that broke it off if one did."""
+    """Return the body, and the message that interrupted it, if one did."""
     parts, more = [], True
     while more:
         message = await receive()
@@ -64,7 +63,7 @@ async def whole_body(receive: Receive) -> tuple[bytes, Message | None]:
 
 
 def asks_for_text(body: bytes) -> bool:
-    """Whether a chat wants the words of a recording, not speech; told without parsing it."""
+    """Return whether a chat asks for a transcript instead of speech, without parsing it."""
     at = body.find(MODALITIES)
     while at >= 0:
         if TEXT_ONLY.match(body, at):
@@ -74,8 +73,10 @@ def asks_for_text(body: bytes) -> bool:
 
 
 async def refuse_unread(error: Overloaded, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer at once, and then drop the body: a client that is still sending would find its connection closed
-    instead of the answer."""
+    """Send the error at once, then discard the body.
+
+    A client that is still sending would otherwise find its connection closed, and no answer.
+    """
     response = error_response(error)
     await send(
         {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}

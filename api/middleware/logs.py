@@ -1,6 +1,6 @@
-"""The log: a line for each request, as text or as JSON. It never holds what users say, send or hear.
+"""Logging: one line per request, as text or JSON, without anything that users say, send or hear.
 
-The address of a request may hold a text (`?text=…`) or a name, so that only the route is logged.
+A URL may contain a text (`?text=…`) or a name, so only the route is logged.
 """
 
 import json
@@ -13,13 +13,13 @@ log = logging.getLogger("requests")
 
 LogFormat = Literal["text", "json"]
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# Asked every few seconds by those who watch the server.
+# Polled every few seconds by monitoring.
 WATCHED = ("/health", "/livez", "/readyz", "/metrics")
 
 
 def set_up_logs(level: str, format: LogFormat) -> None:
     """Log to standard error, from this level up."""
-    # It logs the address of each WebSocket, which may hold what nobody else should read.
+    # uvicorn logs the URL of each WebSocket, which may contain private data.
     logging.getLogger("uvicorn.error").addFilter(lambda record: '"WebSocket ' not in str(record.msg))
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if format == "json" else TextLines(TEXT))
@@ -27,7 +27,7 @@ def set_up_logs(level: str, format: LogFormat) -> None:
 
 
 def log_request(record: RequestContext) -> None:
-    """One line, once the answer is out."""
+    """Log one line once the response is sent."""
     details: dict[str, Any] = {
         "request_id": record.id,
         "method": record.method,
@@ -50,7 +50,7 @@ def log_request(record: RequestContext) -> None:
 
 
 class TextLines(logging.Formatter):
-    """The usual line and, behind the message, key=value."""
+    """The usual format, followed by key=value pairs."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         pairs = [f"{name}={value}" for name, value in _details(record).items()]
@@ -58,7 +58,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     default_msec_format = "%s.%03d"
 
@@ -76,7 +76,7 @@ class JsonLines(logging.Formatter):
 
 
 def _details(record: logging.LogRecord) -> dict[str, Any]:
-    """What a line is about: the request under way, and what the line itself brings."""
+    """Return the request id and the record's own details."""
     request = current_request()
     details = {} if request is None else {"request_id": request.id}
     return details | getattr(record, "details", {})

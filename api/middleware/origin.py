@@ -1,5 +1,4 @@
-"""A server without API keys answers whoever reaches it: web pages of other sites must not, by way of a user's
-browser."""
+"""Protects a server without API keys from other web sites, which could reach it through a user's browser."""
 
 import re
 from collections.abc import Sequence
@@ -14,20 +13,26 @@ from api.middleware.auth import GUARDED
 from errors import Forbidden, quoted
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w.-]*)(?::\d+)?")
-WATCHED = ("/health", "/livez", "/readyz")  # probes of load balancers name the public host
-OWN_SITES = ("same-origin", "none")  # none: the user's own doing, such as typing the address
+WATCHED = ("/health", "/livez", "/readyz")  # load balancers probe these with the public host name
+OWN_SITES = ("same-origin", "none")  # none: initiated by the user, e.g. by typing the address
 
 
 class OriginCheck:
-    """Refuse requests by a name that isn't this server's, and what web pages of other sites ask for.
+    """Refuse requests to an unknown host name, and requests of other sites' pages.
 
-    A page whose name is made to point here (DNS rebinding) is known by the `host` it asks for. That may be an
-    address, a name without a dot, which no page can have, or one of `hosts`; these may have wildcards. What
-    another page asks for is known by `origin` and `sec-fetch-site`, which browsers write and pages can't.
+    A page whose name is made to resolve to this server (DNS rebinding) is recognised by its `host`. That may
+    be an IP address, a name without a dot, which no web site has, or one of `hosts`. Requests of other pages
+    are recognised by `origin` and `sec-fetch-site`, which browsers set and pages can't.
     """
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str], origins: Sequence[str]) -> None:
-        """hosts: names of this server; origins: those of pages elsewhere that may ask, * for any."""
+        """Set up the check.
+
+        Args:
+            app: the app to protect.
+            hosts: names of this server, with wildcards.
+            origins: allowed origins of other sites; * for any.
+        """
         self.app = app
         self._hosts, self._origins = [host.lower() for host in hosts], origins
 
@@ -41,13 +46,13 @@ class OriginCheck:
         headers, path = Headers(scope=scope), scope["path"]
         if path not in WATCHED and not self._is_ours(headers.get("host", "")):
             message = (
-                f"This server is not known as {quoted(headers['host'])}. If it should be, add the name to"
+                f"{quoted(headers['host'])} is not a known name of this server. If it should be, add it to"
             )
             return Forbidden(
                 f"{message} HIGGS_ALLOWED_HOSTS, or set HIGGS_API_KEYS.", code="host_not_allowed"
             )
         if path.startswith(GUARDED) and self._is_foreign(headers):
-            message = "Web pages of other sites may not use this server. Name theirs in HIGGS_CORS_ORIGINS."
+            message = "Web pages of other sites may not use this server; allow them with HIGGS_CORS_ORIGINS."
             return Forbidden(message, code="origin_not_allowed")
         return None
 

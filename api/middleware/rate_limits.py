@@ -1,5 +1,4 @@
-"""How often a key, or without keys an address, may ask: counted over a moving window, in this process or, for
-several servers together, in Redis."""
+"""Rate limits per API key or, without keys, per client address: moving windows in memory or in Redis."""
 
 import math
 import time
@@ -23,24 +22,27 @@ from errors import RateLimited, RedisUnavailable
 
 T = TypeVar("T")
 
-# The heads of answers, those to a WebSocket's handshake too.
+# The first messages of responses, including those to a WebSocket's handshake.
 ANSWERS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 
 
 def limits_of(setting: str | None) -> list[RateLimitItem]:
-    """The limits in HIGGS_RATE_LIMIT, such as 60/minute."""
+    """Parse HIGGS_RATE_LIMIT, such as 60/minute."""
     return parse_many(setting) if setting else []
 
 
 class RateLimits:
-    """Refuse a request beyond a limit before its body is read; tell each asker how many are left.
+    """Refuse requests beyond a limit before their body is read; report the remaining requests.
 
-    The headers are OpenAI's. Stands inside of ApiKeys, which says whose a request is; one without a known key
-    counts for its address. A request that holds several, such as a batch, is charged for the others once they
-    are known: see `charge`.
+    The headers are OpenAI's. Must be inside ApiKeys, which sets the owner; requests without one count for
+    their address. A request with several items, such as a batch, is charged for them once they are known: see
+    `charge`.
 
-    redis: where several servers count together; while it is away nobody is limited, and no headers tell of
-           limits. None counts in this process.
+    Args:
+        app: the app to limit.
+        limits: the limits.
+        redis: shared counters of several servers. While it is unavailable, nothing is limited and no headers
+            are sent. None counts in this process.
     """
 
     def __init__(
@@ -76,11 +78,11 @@ class RateLimits:
         await app(scope, receive, send_with_limit)
 
     async def _charge(self, asker: str, requests: int, held: int = 1) -> None:
-        """Count requests. RateLimited where they are too many for a limit; held: how many came as one."""
+        """Count requests; `held` is how many came as one. Raises RateLimited beyond a limit."""
         await self._counted(partial(self._hit, asker, requests, held))
 
     async def _counted(self, work: Callable[[], T]) -> T | None:
-        """What `work` reads of the counts; None while Redis, which has them, is away."""
+        """Return the result of `work`, which reads the counters; None while Redis is unavailable."""
         if self._redis is None:
             return work()
         try:
@@ -92,13 +94,15 @@ class RateLimits:
         for limit in self._limits:
             if not self._limiter.hit(limit, asker, cost=requests):
                 wait = max(math.ceil(self._left(limit, asker).reset_time - time.time()), 1)
-                message = f"More than {limit} were asked for; ask again in {wait} s."
+                message = f"The rate limit of {limit} is exceeded; try again in {wait} s."
                 if held > 1:
-                    message += f" Each of the {held} in this request counts; send at most {limit.amount}."
+                    message += (
+                        f" Each of the {held} items in this request counts; the maximum is {limit.amount}."
+                    )
                 raise RateLimited(message, retry_after=wait)
 
     def _headers(self, asker: str) -> dict[str, str]:
-        """How many are left of the tightest limit."""
+        """Return the headers for the limit with the fewest remaining requests."""
         tightest = min(self._limits, key=lambda limit: self._left(limit, asker).remaining)
         left = self._left(tightest, asker)
         return {
@@ -112,10 +116,10 @@ class RateLimits:
 
 
 async def charge(request: HTTPConnection, held: int) -> None:
-    """Count a request as the several that it holds. RateLimited where they are too many."""
+    """Count a request as the `held` ones that it contains. Raises RateLimited."""
     count = getattr(request.state, "charge", None)
     if count is not None and held > 1:
-        await count(held - 1, held)  # itself was counted when it came in
+        await count(held - 1, held)  # the request itself is already counted
 
 
 def _storage(redis: SharedRedis) -> RedisStorage:
@@ -123,13 +127,13 @@ def _storage(redis: SharedRedis) -> RedisStorage:
 
 
 async def charge_turn(socket: HTTPConnection) -> None:
-    """Count a turn within a WebSocket as a request of its own. RateLimited where it is one too many."""
+    """Count a turn within a WebSocket as a request. Raises RateLimited."""
     if (count := getattr(socket.state, "charge", None)) is not None:
         await count(1)
 
 
 def _address(scope: Scope) -> str:
-    """Where the request comes from; of IPv6, the network that one subscriber has."""
+    """Return the client's address; for IPv6 its /64 network."""
     address = scope["client"][0] if scope.get("client") else ""
     try:
         return str(ip_network((address, 64), strict=False)) if ip_address(address).version == 6 else address
@@ -138,7 +142,7 @@ def _address(scope: Scope) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """As OpenAI writes it: 350ms, 7s, 1m30s."""
+    """Format seconds as OpenAI does: 350ms, 7s, 1m30s."""
     if seconds < 1:
         return f"{math.ceil(seconds * 1000)}ms"
     minutes, rest = divmod(math.ceil(seconds), 60)

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: a text and perhaps a recording in, speech in base64 out, whole or streamed."""
+"""POST /v1/chat/completions: speak a text, optionally in the voice of a recording."""
 
 from functools import partial
 
@@ -31,9 +31,9 @@ router = APIRouter()
 async def create_chat_completion(
     body: ChatRequest, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> ChatResponse | TextChatResponse | Response:
-    """Speak the last user message; audio.voice "clone" speaks in the voice of the messages' input_audio.
+    """Speak the last user message. With audio.voice "clone", the voice is that of the messages' input_audio.
 
-    modalities ["text"] answers with the words of the input_audio instead.
+    With modalities ["text"], transcribe the input_audio instead.
     """
     check_model(body.model, [cloner.model_id])
     if body.modalities == ["text"]:

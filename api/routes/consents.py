@@ -30,10 +30,10 @@ async def create_consent(
     state: State,
     owner: Owner,
     name: Annotated[str, Form()],
-    language: Annotated[Language, Form(description="The language spoken, as a BCP 47 tag such as en-US.")],
-    recording: Annotated[UploadFile, File(description="Sound or video of any kind, up to a minute.")],
+    language: Annotated[Language, Form(description="Spoken language as a BCP 47 tag such as en-US.")],
+    recording: Annotated[UploadFile, File(description="Audio or video file, up to a minute.")],
 ) -> Consent:
-    """Keep a recording of a consent."""
+    """Save a recording of a speaker's consent."""
     shown = label(name, "name", MAX_NAME_LENGTH)
     data = await uploaded_bytes(recording, "recording", state.limits.voice_bytes)
     with blamed_on("recording"):
@@ -52,30 +52,33 @@ async def create_consent(
 
 @router.get("")
 def list_consents(voices: Voices, owner: Owner, after: After = None, limit: Limit = 20) -> ConsentList:
+    """List consents, newest first."""
     page = voices.store.consents.page(owner, after=after, limit=limit)
     return ConsentList(data=[Consent.of(consent) for consent in page.rows], has_more=page.has_more)
 
 
 @router.get("/{consent_id}")
 def retrieve_consent(consent_id: str, voices: Voices, owner: Owner) -> Consent:
+    """Return a consent."""
     return Consent.of(voices.store.consents.get(owner, consent_id))
 
 
 @router.post("/{consent_id}")
 def change_consent(consent_id: str, body: ConsentChange, voices: Voices, owner: Owner) -> Consent:
+    """Rename a consent."""
     shown = label(body.name, "name", MAX_NAME_LENGTH)
     return Consent.of(voices.store.consents.rename(owner, consent_id, shown))
 
 
 @router.delete("/{consent_id}")
 def delete_consent(consent_id: str, voices: Voices, owner: Owner) -> ConsentDeleted:
-    """Delete a consent; the voices made with it stay, without one."""
+    """Delete a consent. Voices linked to it remain, without a consent."""
     voices.store.consents.delete(owner, consent_id)
     return ConsentDeleted(id=consent_id)
 
 
 def consent_flac(data: bytes) -> bytes:
-    """The recording as it is kept; InvalidAudio if nothing can be heard in it."""
+    """Return the recording as FLAC. Raises InvalidAudio if it is silent or has no voice."""
     samples = decode_audio(data, max_seconds=MAX_SECONDS)
     prepare_reference(samples)
     return encode_audio(samples, "flac").data

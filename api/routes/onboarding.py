@@ -1,4 +1,4 @@
-"""/api/public/voice/onboarding: upload a recording or a video, hear the voice say something else, keep it."""
+"""/api/public/voice/onboarding: upload a recording or video, hear a trial of the voice, and save it."""
 
 import base64
 import time
@@ -54,7 +54,7 @@ POLL_SECONDS = 0.25
 
 
 async def sample_body(request: Request) -> SampleBody:
-    """The text to say, in JSON or in a form."""
+    """Parse the text to speak, from JSON or a form."""
     try:
         if request.headers.get("content-type", "").startswith("application/json"):
             return SampleBody.model_validate(await request.json())
@@ -72,21 +72,26 @@ async def clone_voice(
     voices: Voices,
     state: State,
     owner: Owner,
-    audio_file: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
-    user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",
+    audio_file: Annotated[UploadFile, File(description="Audio or video file, 2 s to 5 min, 50 MB.")],
+    user_id: Annotated[str, Form(description="The voice's user, among those of this API key.")] = "",
     voice_name_given: Annotated[
-        str, Form(alias="voice_name", description="Unset: the file's name, with a number where it is taken.")
+        str,
+        Form(
+            alias="voice_name", description="Default: the file's name, with a number appended if it is taken."
+        ),
     ] = "",
     sample_text: Annotated[str, Form(description="Text that the new voice speaks as a trial.")] = TRIAL_TEXT,
     transcribe_reference: Annotated[
         bool | None, Form(description="Transcribe the recording if there is no ref_text.")
     ] = None,
-    ref_text: Annotated[str | None, Form(description="The words spoken in the recording.")] = None,
-    consent: Annotated[str, Form(description="The id of a kept consent.")] = "",
-    verify_consent: Annotated[bool | None, Form(description="It must be of the same speaker.")] = None,
-    stream: Annotated[bool, Form(description="Answer with events of the steps.")] = False,
+    ref_text: Annotated[str | None, Form(description="Transcript of the recording.")] = None,
+    consent: Annotated[str, Form(description="Id of a consent.")] = "",
+    verify_consent: Annotated[
+        bool | None, Form(description="Require that the consent is of the same speaker.")
+    ] = None,
+    stream: Annotated[bool, Form(description="Stream the steps as events.")] = False,
 ) -> OnboardingAnswer | Response:
-    """Make a voice of the best stretch of a recording, and let it speak."""
+    """Create a voice from the best part of a recording, and speak a trial text."""
     check_text(sample_text, "sample_text", state.limits.text_characters)
     named = voice_name_given.strip()
     order = VoiceOrder(
@@ -118,15 +123,16 @@ async def clone_voice(
 
 @router.get("/status/{voice_id}")
 def onboarding_status(voice_id: str, voices: Voices, owner: Owner) -> OnboardingStatus:
-    """How far the onboarding of a voice came, or why it failed."""
+    """Return the progress of an onboarding, or why it failed."""
     return status_of(voices, owner, voice_id)
 
 
 @router.get("/status/{voice_id}/events", response_class=StreamingResponse, responses=CHANGES)
 async def onboarding_events(voice_id: str, voices: Voices, state: State, owner: Owner) -> StreamingResponse:
-    """The status as events: now, at each change, and for the last time when the onboarding has ended.
+    """Stream the status: now, at each change, and when the onboarding has ended.
 
-    Where the voice is deleted meanwhile, the last event is that error; a server that ends ends the stream.
+    If the voice is deleted meanwhile, the last event is that error. The stream also ends when the server
+    stops.
     """
     first = await run_in_threadpool(status_of, voices, owner, voice_id)
 
@@ -136,7 +142,7 @@ async def onboarding_events(voice_id: str, voices: Voices, state: State, owner: 
         while status.status == "running" and not await state.drain.begins_within(POLL_SECONDS):
             try:
                 latest = await run_in_threadpool(status_of, voices, owner, voice_id)
-            except Exception as error:  # the voice was deleted, say: the stream ends with that, not torn off
+            except Exception as error:  # e.g. the voice was deleted: end the stream with an error event
                 yield failure_event(error)
                 return
             if (latest.status, latest.steps) != (status.status, status.steps):
@@ -156,7 +162,7 @@ async def try_voice(
     state: State,
     owner: Owner,
 ) -> OnboardingAnswer:
-    """Let a kept voice say a text."""
+    """Synthesise a text in a saved voice."""
     check_text(body.text, "text", state.limits.text_characters)
     profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
     reference = await run_in_threadpool(voices.reference, profile)
@@ -169,7 +175,7 @@ async def try_voice(
 
 @router.delete("/{voice_id}")
 def delete_voice(voice_id: str, voices: Voices, owner: Owner) -> OnboardingDeleted:
-    """Delete a voice and what its onboarding left, or what a failed one left."""
+    """Delete a voice and its onboarding session, or the session of a failed onboarding."""
     voices.store.delete(owner, voice_id)
     return OnboardingDeleted(voice_id=voice_id)
 

@@ -1,6 +1,6 @@
-"""The web page at /, its files under /web, and the API's document at /docs and /redoc.
+"""The web page at /, its files at /web, and the API documentation at /docs and /redoc.
 
-Nothing in them comes from elsewhere, so that they work without the internet.
+All files are served locally, so that they work without internet access.
 """
 
 import gzip
@@ -23,7 +23,7 @@ ASSETS = {
 PAGE_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 )
-# Swagger UI and Redoc write styles into their elements; Redoc searches in a worker.
+# Swagger UI and Redoc set inline styles; Redoc searches in a worker.
 DOCUMENT_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; worker-src 'self' blob:;"
     " frame-ancestors 'none'"
@@ -59,7 +59,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def safe_headers(policy: str) -> dict[str, str]:
-    """What keeps other sites from framing a page, and the page from loading anything of theirs."""
+    """Return headers that keep other sites from framing a page, and the page from loading their content."""
     return {
         "content-security-policy": policy,
         "x-frame-options": "DENY",
@@ -70,7 +70,7 @@ def safe_headers(policy: str) -> dict[str, str]:
 
 
 class PageFiles(StaticFiles):
-    """The files of the page, as safe as the page itself."""
+    """The page's static files, with the page's security headers."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
@@ -98,7 +98,7 @@ async def redoc() -> HTMLResponse:
 
 @router.get("/docs/assets/{name}")
 def asset(name: str, request: Request) -> Response:
-    """A vendored file, compressed as it is kept where the client can unpack it."""
+    """Serve a vendored file, compressed if the client accepts gzip."""
     if name not in ASSETS:
         raise NotFound(f"/docs has no file {quoted(name)}.")
     data = (VENDOR / f"{name}.gz").read_bytes()

@@ -1,4 +1,4 @@
-"""/v1/audio/voices/similarity: is a recording of the same speaker as another?"""
+"""/v1/audio/voices/similarity: are two recordings of the same speaker?"""
 
 from typing import Annotated
 
@@ -27,14 +27,14 @@ async def compare_speakers(
     voices: Voices,
     state: State,
     owner: Owner,
-    recording: Annotated[UploadFile, File(description="Sound or video of any kind, 1 s to 5 min.")],
-    other: Annotated[UploadFile | None, File(description="Another recording to compare it with, or:")] = None,
-    voice: Annotated[str | None, Form(description="A kept voice, by id or name.")] = None,
+    recording: Annotated[UploadFile, File(description="Audio or video file, 1 s to 5 min.")],
+    other: Annotated[UploadFile | None, File(description="Another recording, to compare with.")] = None,
+    voice: Annotated[str | None, Form(description="Or a saved voice, by id or name.")] = None,
 ) -> SimilarityResult:
-    """How alike the speakers of a recording and of another, or of a kept voice, are; at most 30 s count."""
+    """Compare the speakers of two recordings, or of a recording and a saved voice. At most 30 s are used."""
     voices.verifier.require()
     if (other is None) == (not voice):
-        message = "Send either another recording as `other`, or the id or name of a kept voice as `voice`."
+        message = "Send either another recording as `other`, or the id or name of a saved voice as `voice`."
         raise InvalidRequest(message, code="invalid_value", param="other")
     first = await _samples(recording, "recording", state.limits.voice_bytes)
     if other is not None:
@@ -48,7 +48,7 @@ async def compare_speakers(
 
 
 async def _samples(upload: UploadFile, param: str, most: int) -> np.ndarray:
-    """What of an upload is compared: float32 samples (N,) at 24 kHz, 1 to 30 s."""
+    """Return the samples of an upload to compare: float32 (N,) at 24 kHz, 1 to 30 s."""
     data = await uploaded_bytes(upload, param, most)
 
     def prepared() -> np.ndarray:

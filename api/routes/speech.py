@@ -1,4 +1,4 @@
-"""POST /v1/audio/speech: a text in, a sound file out, sent while the model still speaks."""
+"""POST /v1/audio/speech: speak a text; the file is sent while the model speaks."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -41,11 +41,13 @@ CONTENT = {format.content_type: FILE for format in FORMATS.values()} | event_str
 async def create_speech(
     body: SpeechRequest, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> Response:
-    """Speak a text. The header x-voice-used says which voice spoke: default, clone, or a kept one's id;
-    x-seed gives the same audio again. Where the request or the voice says in words how to speak,
-    x-instructions-followed says whether this model can be told.
+    """Synthesise a text.
 
-    Where the speech is verified, x-takes, x-faults and x-word-error-rate say what was found.
+    The header x-voice-used has the voice: default, clone, or a saved voice's id. x-seed reproduces the audio.
+    If the request or the voice has instructions, x-instructions-followed says whether this model follows
+    them.
+
+    If the speech is verified, x-takes, x-faults and x-word-error-rate have the result.
     """
     check_verifiable(body)
     ready = partial(begin_speech, body, cloner, state, owner)
@@ -72,12 +74,12 @@ async def create_speech(
 
 def check_verifiable(body: SpeechRequest) -> None:
     if body.verify and body.stream_format == "sse":
-        message = "Events leave before the speech can be heard as a whole; ask for stream_format audio."
+        message = "Streamed events can't be verified before they are sent; use stream_format audio."
         raise InvalidRequest(message, code="unsupported", param="verify")
 
 
 def voice_headers(voice: VoiceUsed) -> dict[str, str]:
-    """Who speaks, speaker by speaker, and whether it is spoken as was said in words, if it was."""
+    """Return headers with the voices used, and whether instructions are followed."""
     headers = {"x-voice-used": voice.used}
     if voice.instructions_followed is not None:
         headers["x-instructions-followed"] = str(voice.instructions_followed).lower()
@@ -85,7 +87,7 @@ def voice_headers(voice: VoiceUsed) -> dict[str, str]:
 
 
 def quality_headers(quality: SpeechQuality) -> dict[str, str]:
-    """What was found in the speech, for clients that get a mere file."""
+    """Return headers with the quality, for clients that get only a file."""
     headers = {"x-takes": str(quality.takes), "x-faults": ", ".join(fault.kind for fault in quality.faults)}
     if quality.word_error_rate is not None:
         headers["x-word-error-rate"] = f"{quality.word_error_rate:.3f}"
@@ -95,9 +97,9 @@ def quality_headers(quality: SpeechQuality) -> dict[str, str]:
 def speech_events(
     stream: SpeechStream, samples: Iterable[np.ndarray], track: SpeechTrack, body: SpeechRequest
 ) -> Iterator[bytes]:
-    """OpenAI's events of a speech: its file in deltas of base64, and in the end the usage.
+    """Yield OpenAI's speech events: deltas of the file in base64, then the usage.
 
-    `quality`, what is wrong with the speech, is an extension.
+    Extension: `quality` has the problems of the speech.
     """
     for data in base64_pieces(encode_pieces(samples, body.response_format)):
         yield sse({"type": "speech.audio.delta", "audio": data})

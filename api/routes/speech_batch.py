@@ -1,4 +1,4 @@
-"""POST /v1/audio/speech/batch: many texts at once, each a file in base64 or its own error."""
+"""POST /v1/audio/speech/batch: many texts in one request, each with a file in base64 or an error."""
 
 import asyncio
 import base64
@@ -29,16 +29,16 @@ router = APIRouter()
 
 Item = SpeechRequest | ValidationError
 
-AT_ONCE = 8  # items of one batch that speak or wait in the queue together
+AT_ONCE = 8  # concurrent items of one batch, speaking or queued
 
 
 @router.post("/v1/audio/speech/batch", response_model=SpeechResults)
 async def create_speeches(
     body: SpeechBatch, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> StreamingResponse:
-    """Speak every item; one that can't be spoken doesn't keep the others from it.
+    """Synthesise every item; an item that fails doesn't affect the others.
 
-    The answer leaves item by item, so that 64 files need not stand in memory together.
+    The answer is sent item by item, so that 64 files needn't be in memory at once.
     """
 
     await charge(request, len(body.items))
@@ -52,7 +52,7 @@ async def create_speeches(
             begun = await while_connected(request, None, ready)
             speech, quality = await while_connected(request, begun.takes, begun.takes.best)
             encoded = await run_in_threadpool(encode_audio, speech.samples, item.response_format)
-        except Exception as error:  # whatever went wrong with this item, the others are spoken
+        except Exception as error:  # an item that fails must not affect the others
             return SpeechResult(index=index, status="error", error=error_detail(error))
         return SpeechResult(
             index=index,
@@ -73,7 +73,7 @@ async def create_speeches(
 async def in_order(
     speak: Callable[[int, Item], Coroutine[Any, Any, SpeechResult]], items: Sequence[Item]
 ) -> AsyncGenerator[SpeechResult, None]:
-    """The results one after the other; at most AT_ONCE are under way, or wait for one before them."""
+    """Yield the results in order; at most AT_ONCE items are running or waiting for earlier ones."""
     numbered = iter(enumerate(items))
     waiting: deque[asyncio.Task[SpeechResult]] = deque()
     try:
@@ -91,7 +91,7 @@ async def in_order(
 async def joined(
     model: str, results: AsyncGenerator[SpeechResult, None], first: SpeechResult
 ) -> AsyncIterator[bytes]:
-    """SpeechResults as JSON, whose counts come last, when they are known."""
+    """Yield SpeechResults as JSON; the counts come last, when they are known."""
     counts = Counter([first.status])
     head = f'{{"id":"speech-batch-{uuid4().hex}","model":{json.dumps(model)},"results":['
     yield head.encode() + _json(first)

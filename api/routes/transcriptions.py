@@ -1,4 +1,4 @@
-"""POST /v1/audio/transcriptions and /v1/audio/translations: a recording in, its words out."""
+"""POST /v1/audio/transcriptions and /v1/audio/translations."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -46,7 +46,7 @@ Answer = VerboseTranscript | TranscriptText
 async def create_transcription(
     form: Annotated[TranscriptionForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
-    """Write down what is said in the file."""
+    """Transcribe the uploaded file."""
     check_timestamps(form)
     job = await listen(form, state)
     if not form.stream:
@@ -68,13 +68,13 @@ async def create_transcription(
 async def create_translation(
     form: Annotated[TranslationForm, Form(media_type=FORM)], request: Request, state: State
 ) -> Answer | Response:
-    """Write down in English what is said in the file. pocketsphinx hears English only."""
+    """Transcribe the uploaded file and translate it into English. pocketsphinx recognises English only."""
     job = await listen(form, state)
     return await answer(form, job, request, state.transcriber)
 
 
 async def listen(form: TranslationForm, state: ServerState) -> TranscriptionJob:
-    """The file, to be listened to; it is decoded when its turn comes."""
+    """Start to transcribe the file; it is decoded when its turn comes."""
     check_model(form.model, state.model_names)
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
 
@@ -87,7 +87,7 @@ async def listen(form: TranslationForm, state: ServerState) -> TranscriptionJob:
 async def answer(
     form: TranslationForm, job: TranscriptionJob, request: Request, transcriber: Transcriber
 ) -> Answer | Response:
-    """The transcript in the format asked for."""
+    """Return the transcript in the requested format."""
 
     def work() -> Answer | Response:
         return formatted(form, job.transcript(), transcriber)
@@ -111,7 +111,7 @@ def formatted(form: TranslationForm, transcript: Transcript, transcriber: Transc
 
 
 def transcript_events(parts: Iterator[Heard], job: TranscriptionJob) -> Iterator[bytes]:
-    """OpenAI's events of a transcript: its text window by window, and in the end all of it."""
+    """Yield OpenAI's transcript events: text window by window, then the whole."""
     segments: list[Segment] = []
     text = ""
     for heard in parts:
@@ -125,10 +125,10 @@ def transcript_events(parts: Iterator[Heard], job: TranscriptionJob) -> Iterator
 
 
 def check_timestamps(form: TranscriptionForm) -> None:
-    """Refuse what would silently be left out: times of anything but a verbose_json, formats of a stream."""
+    """Refuse options that would be ignored: timestamps without verbose_json, formats of a stream."""
     if form.timestamp_granularities and form.response_format != "verbose_json":
-        message = "Only response_format verbose_json has timestamps to choose."
+        message = "Timestamps are only available with response_format verbose_json."
         raise InvalidRequest(message, code="invalid_value", param="timestamp_granularities[]")
     if form.stream and form.response_format not in ("json", "text"):
-        message = "A stream sends events of plain text; leave response_format out, or ask without stream."
+        message = "A stream sends plain text events; omit response_format or stream."
         raise InvalidRequest(message, code="invalid_value", param="response_format")

@@ -1,4 +1,4 @@
-"""Voices by the file: several uploads in one call, and a voice carried from one server to another."""
+"""Create several voices in one request, and export and import voices."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,16 +35,16 @@ async def create_voices(
     voices: Voices,
     state: State,
     owner: Owner,
-    audio_samples: Annotated[list[UploadFile], File(description="Up to 20 files, one voice each.")],
-    names: Annotated[list[str], Form(description="A name for each. Default: the file names.")] = [],  # noqa: B006
+    audio_samples: Annotated[list[UploadFile], File(description="Up to 20 files, one per voice.")],
+    names: Annotated[list[str], Form(description="One name per file. Default: the file names.")] = [],  # noqa: B006
     user_id: Annotated[str, Form()] = "",
 ) -> BatchAnswer:
-    """Make a voice of each file; each has its own result, and one that fails stops no other."""
+    """Create a voice from each file. Each has its own result; a failure doesn't affect the others."""
     if len(audio_samples) > MAX_FILES:
-        message = f"{len(audio_samples)} files were sent; at most {MAX_FILES} are taken in one call."
+        message = f"{len(audio_samples)} files were sent; the maximum per request is {MAX_FILES}."
         raise InvalidRequest(message, code="invalid_value", param="audio_samples")
     if names and len(names) != len(audio_samples):
-        message = f"There are {len(names)} names for {len(audio_samples)} files; send one for each, or none."
+        message = f"There are {len(names)} names for {len(audio_samples)} files; send one per file, or none."
         raise InvalidRequest(message, code="invalid_value", param="names")
     await charge(request, len(audio_samples))
     consent_check(state, voices, "")
@@ -58,7 +58,7 @@ async def create_voices(
             result.voice = await _made(voices, order, request)
         except Cancelled:
             raise
-        except Exception as error:  # whatever went wrong with this file, the others are kept
+        except Exception as error:  # a file that fails must not affect the others
             if isinstance(error, InvalidRequest):
                 error.param = error.param or "audio_samples"
             result.error = error_detail(error)
@@ -75,7 +75,7 @@ async def _made(voices: VoiceLibrary, order: VoiceOrder, request: Request) -> Vo
 
 @router.get("/{voice_id}/export", response_class=Response, responses={200: {"content": {ZIP: {}}}})
 def export_voice(voice_id: str, voices: Voices, owner: Owner) -> Response:
-    """A voice as one file, which the import route of any server takes."""
+    """Return a voice as a file that any server can import."""
     profile = voices.store.profiles.get(owner, voice_id)
     samples = voices.store.samples
     bundle = Bundle(
@@ -97,11 +97,11 @@ async def import_voice(
     voices: Voices,
     state: State,
     owner: Owner,
-    file: Annotated[UploadFile, File(description="What the export route gave.")],
-    name: Annotated[str | None, Form(description="Another name for the voice.")] = None,
+    file: Annotated[UploadFile, File(description="A file from the export route.")],
+    name: Annotated[str | None, Form(description="Name of the voice. Default: as exported.")] = None,
     user_id: Annotated[str, Form()] = "",
 ) -> Voice:
-    """Keep an exported voice."""
+    """Save an exported voice."""
     user = user_name(user_id, "user_id")
     consent_check(state, voices, "")
     data = await uploaded_bytes(file, "file", state.limits.voice_bytes)
@@ -116,7 +116,7 @@ async def import_voice(
 
 
 def described_delivery(bundle: Bundle) -> Delivery:
-    """The delivery in a bundle; InvalidRequest (voice_file_invalid) unless a voice can be kept so."""
+    """Return a bundle's delivery, validated. Raises InvalidRequest (voice_file_invalid)."""
     try:
         change = VoiceChange.model_validate(bundle.delivery)
     except ValidationError as error:

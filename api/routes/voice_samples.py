@@ -1,4 +1,4 @@
-"""/v1/audio/voices/{id}/samples: more recordings of a kept voice than its first."""
+"""/v1/audio/voices/{id}/samples: further recordings of a saved voice."""
 
 from typing import Annotated
 
@@ -24,12 +24,14 @@ async def add_sample(
     voices: Voices,
     state: State,
     owner: Owner,
-    audio_sample: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
-    ref_text: Annotated[str | None, Form(description="Its transcript. Default: recognised.")] = None,
+    audio_sample: Annotated[UploadFile, File(description="Audio or video file, 2 s to 5 min, 50 MB.")],
+    ref_text: Annotated[
+        str | None, Form(description="Transcript of the recording. Default: recognised.")
+    ] = None,
 ) -> Voice:
-    """Add the best stretch of another recording to a voice: up to two, of 60 s with the first.
+    """Add the best part of another recording to a voice: up to two, and 60 s in all.
 
-    The published 3B reads all of them; the bundled model and Higgs v3 the first alone.
+    The published 3B uses all of them; the bundled model and Higgs v3 only the first recording.
     """
     refuse_built_in(cloner, voice_id)
     words = transcript(ref_text, "ref_text")
@@ -48,6 +50,6 @@ async def add_sample(
 
 @router.delete("/{sample_id}")
 def delete_sample(voice_id: str, sample_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
-    """Take a recording away again; the first stays."""
+    """Remove a further recording."""
     refuse_built_in(cloner, voice_id)
     return Voice.of(voices.store.samples.remove(owner, voice_id, sample_id))

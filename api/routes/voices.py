@@ -1,4 +1,4 @@
-"""/v1/audio/voices: keep a voice, and list, name, hear and delete the kept ones."""
+"""/v1/audio/voices: create, list, edit, preview and delete voices."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -29,19 +29,19 @@ from voices.onboarding import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
 
-UNSAID = "Where a request doesn't say:"
+UNSAID = "Default for requests with this voice:"
 FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}}
 }
 
 
 async def refuse_description(request: Request) -> None:
-    """OpenAI makes voices of descriptions, too, in JSON or in a form; say that it can't be done here."""
+    """Refuse OpenAI's voices from descriptions, in JSON or a form, with a helpful message."""
     is_json = request.headers.get("content-type", "").startswith("application/json")
     try:
         body = await request.json() if is_json else await request.form()
     except (ValueError, RecursionError):
-        return  # what is no JSON is refused as such
+        return  # invalid JSON is refused elsewhere
     if isinstance(body, Mapping):
         asked = [name for name in ("prompt", "script_hint", "speaker_embedding") if body.get(name)]
         asked += ["type"] if body.get("type") == "prompt" else []
@@ -56,26 +56,29 @@ async def create_voice(
     state: State,
     owner: Owner,
     name: Annotated[str, Form()],
-    audio_sample: Annotated[UploadFile, File(description="Sound or video of any kind, 2 s to 5 min, 50 MB.")],
-    consent: Annotated[str, Form(description="The id of a kept consent.")] = "",
-    verify_consent: Annotated[bool | None, Form(description="It must be of the same speaker.")] = None,
+    audio_sample: Annotated[UploadFile, File(description="Audio or video file, 2 s to 5 min, 50 MB.")],
+    consent: Annotated[str, Form(description="Id of a consent.")] = "",
+    verify_consent: Annotated[
+        bool | None, Form(description="Require that the consent is of the same speaker.")
+    ] = None,
     transcribe_reference: Annotated[
         bool | None, Form(description="Transcribe the recording if there is no ref_text.")
     ] = None,
-    ref_text: Annotated[str | None, Form(description="The words spoken in the sample.")] = None,
-    user_id: Annotated[str, Form(description="For whom, among the users of this key.")] = "",
+    ref_text: Annotated[str | None, Form(description="Transcript of the sample.")] = None,
+    user_id: Annotated[str, Form(description="The voice's user, among those of this API key.")] = "",
     speed: Annotated[
-        float | None, Form(ge=MIN_SPEED, le=MAX_SPEED, description=f"{UNSAID} times as fast.")
+        float | None, Form(ge=MIN_SPEED, le=MAX_SPEED, description=f"{UNSAID} speed factor.")
     ] = None,
     pitch: Annotated[
-        float | None, Form(ge=-MAX_SEMITONES, le=MAX_SEMITONES, description=f"{UNSAID} semitones up.")
+        float | None,
+        Form(ge=-MAX_SEMITONES, le=MAX_SEMITONES, description=f"{UNSAID} pitch shift in semitones."),
     ] = None,
     volume: Annotated[
-        float | None, Form(ge=MIN_VOLUME_DB, le=MAX_VOLUME_DB, description=f"{UNSAID} dB louder.")
+        float | None, Form(ge=MIN_VOLUME_DB, le=MAX_VOLUME_DB, description=f"{UNSAID} gain in dB.")
     ] = None,
-    instructions: Annotated[str | None, Form(description=f"{UNSAID} how to speak, in words.")] = None,
+    instructions: Annotated[str | None, Form(description=f"{UNSAID} how to speak.")] = None,
 ) -> Voice:
-    """Make a voice of the best stretch of a recording."""
+    """Create a voice from the best part of a recording."""
     sound = SoundOfVoice(speed=speed, pitch=pitch, volume=volume)
     order = VoiceOrder(
         owner=owner,
@@ -103,9 +106,9 @@ def list_voices(
     owner: Owner,
     after: After = None,
     limit: Limit = 20,
-    user_id: Annotated[str | None, Query(description="Only the voices of this user.")] = None,
+    user_id: Annotated[str | None, Query(description="Only this user's voices.")] = None,
 ) -> VoiceList:
-    """The model's own voices, on the first page, and the kept ones, newest first."""
+    """List the model's own voices, on the first page, and the saved ones, newest first."""
     page = voices.store.profiles.page(owner, after=after, limit=limit, user_id=user_id)
     own, aliases = (built_in(cloner), OPENAI_VOICES) if after is None else ([], ())
     data = own + [Voice.of(profile) for profile in page.rows]
@@ -116,6 +119,7 @@ def list_voices(
 
 @router.get("/{voice_id}")
 def retrieve_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
+    """Return a voice."""
     if (own := built_in_of(cloner, voice_id)) is not None:
         return own
     return Voice.of(voices.store.profiles.get(owner, voice_id))
@@ -123,7 +127,7 @@ def retrieve_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) 
 
 @router.patch("/{voice_id}")
 def change_voice(voice_id: str, body: VoiceChange, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
-    """Rename a voice, correct the words of its recording, or say how it is to speak where nobody says."""
+    """Edit a voice: its name, the transcript of its recording, or its default delivery."""
     refuse_built_in(cloner, voice_id)
     name = None if body.name is None else voice_name(body.name, "name")
     words = None if body.ref_text is None else transcript(body.ref_text, "ref_text") or ""
@@ -138,6 +142,7 @@ def change_voice(voice_id: str, body: VoiceChange, cloner: Cloner, voices: Voice
 
 @router.delete("/{voice_id}")
 def delete_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> VoiceDeleted:
+    """Delete a voice and its recordings."""
     refuse_built_in(cloner, voice_id)
     voices.store.delete(owner, voice_id)
     return VoiceDeleted(id=voice_id)
@@ -154,7 +159,7 @@ async def preview_voice(
     text: str = TRIAL_TEXT,
     response_format: SpeechFormat = "mp3",
 ) -> Response:
-    """A text spoken in a voice, as a file that a page can play from this address."""
+    """Synthesise a text in a voice; as a GET, the URL can be used in a web page."""
     check_text(text, "text", state.limits.text_characters)
     reference = None
     if built_in_of(cloner, voice_id) is not None:
@@ -171,5 +176,5 @@ async def preview_voice(
 
 @router.get("/{voice_id}/recording", response_class=Response, responses=FILE)
 def voice_recording(voice_id: str, voices: Voices, owner: Owner) -> Response:
-    """The recording that the voice is made of, as FLAC."""
+    """Return the recording that the voice was made from, as FLAC."""
     return Response(voices.store.profiles.sample(owner, voice_id).flac, media_type="audio/flac")

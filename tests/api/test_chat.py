@@ -120,7 +120,7 @@ def test_an_unusable_recording_is_refused_unless_a_fallback_is_asked_for(tiny_se
 @pytest.mark.parametrize("voice", ["alloy", "cedar", {"id": "verse"}])
 def test_openai_s_voices_are_the_default_voice_and_say_so(tiny_server: TinyServer, voice: Any) -> None:
     body = answer(tiny_server, said("Hello."), audio={"voice": voice})
-    assert body["voice"]["used"] == "default" and "is spoken by it" in body["voice"]["note"]
+    assert body["voice"]["used"] == "default" and "speaks for" in body["voice"]["note"]
 
 
 def test_a_recording_that_is_not_used_is_said_so(tiny_server: TinyServer) -> None:

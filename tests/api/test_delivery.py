@@ -1,4 +1,4 @@
-"""How a voice delivers its text: pauses, sound and words about it, of a request and of a kept voice."""
+"""How a voice delivers its text: pauses, sound and words about it, of a request and of a saved voice."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""More recordings of a kept voice: they are read in every prompt of it, and travel with it."""
+"""More recordings of a saved voice: they are read in every prompt of it, and travel with it."""
 
 from typing import Any
 

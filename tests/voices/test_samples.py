@@ -1,4 +1,4 @@
-"""More recordings of a kept voice, alike on every database."""
+"""More recordings of a saved voice, alike on every database."""
 
 from typing import Any
 
