@@ -1,4 +1,4 @@
-// The very request that the page just sent, as curl, Python and JavaScript.
+// The request that the page just sent, as curl, Python and JavaScript.
 
 import { $, el } from "./dom.js";
 import { hasKey } from "./server.js";
@@ -30,7 +30,7 @@ function curl({ method, url, json, form, output }) {
   return lines.join(" \\\n  ");
 }
 
-/** A value as Python writes it: JSON strings and numbers are Python's too. */
+/** A value as Python source; JSON strings and numbers are valid Python. */
 function literal(value, indent = "    ") {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
@@ -81,7 +81,7 @@ function javascript({ method, url, json, form, output }) {
   return [...imports, ...(imports.length ? [""] : []), ...lines].join("\n");
 }
 
-/** Tabs for the languages, and a button that copies what is shown. */
+/** Language tabs and a copy button. */
 export function wireApiPane() {
   const tabs = [...document.querySelectorAll("#api [role=tab]")];
   const choose = (chosen) => {

@@ -1,4 +1,4 @@
-// A clip as people see it: a play button, a waveform to click into, and the time.
+// The view of a clip: play button, clickable waveform, time.
 
 import { el, clock } from "./dom.js";
 import { player } from "./player.js";
@@ -19,8 +19,8 @@ export class ClipView {
   clip = null;
 
   /**
-   * name: what plays, for the labels; options: as of drawWave, and `expected`, the seconds that a growing clip
-   * is likely to have; load: gives the clip when it is first played, where there is none yet.
+   * name: for the labels; options: those of drawWave, and `expected`, the estimated seconds of a growing clip;
+   * load: returns the clip on first play, if it isn't given.
    */
   constructor(name, { clip = null, load = null, ...options } = {}) {
     this.#name = name;
@@ -46,7 +46,7 @@ export class ClipView {
     this.draw();
   }
 
-  /** Stop playing it and watching for it. */
+  /** Stop playback and remove the listeners. */
   remove() {
     if (player.clip === this.clip && this.clip) player.stop();
     this.#watching.abort();

@@ -1,12 +1,12 @@
-// Sound as samples: decoded files, speech that still arrives, and WAV files of both.
+// Audio as samples: decoded files, streamed speech, and WAV files of both.
 
-export const RATE = 24000; // samples a second, mono: the server's rate
+export const RATE = 24000; // samples per second, mono: the server's rate
 const PEAKS_PER_SECOND = 100;
 const STEP = RATE / PEAKS_PER_SECOND;
 const CLIPPED = 0.985; // of full scale; three such samples within 10 ms are marked
 
 let shared;
-/** The page's audio context; browsers let it sound only after a click. */
+/** The page's audio context; browsers allow playback only after a click. */
 export const context = () => (shared ??= new AudioContext({ sampleRate: RATE }));
 
 /** Mono samples at 24 kHz that may grow: `append` until `end`. */
@@ -15,7 +15,7 @@ export class Clip extends EventTarget {
   length = 0;
   complete = false;
   peaks = []; // the loudest sample of each 10 ms, 0 to 1
-  clipped = []; // of each 10 ms: whether the waveform is cut off at full scale
+  clipped = []; // whether the waveform is clipped at full scale, per 10 ms
 
   constructor(samples = null) {
     super();
@@ -72,7 +72,7 @@ export class Clip extends EventTarget {
   }
 }
 
-/** A clip of a file of any kind that the browser knows; null where it knows it not (the server may). */
+/** A clip of a file; null if the browser can't decode it (the server may). */
 export async function decoded(blob) {
   try {
     const buffer = await context().decodeAudioData(await blob.arrayBuffer());
@@ -82,7 +82,7 @@ export async function decoded(blob) {
   }
 }
 
-/** A clip of a data: URL, which the page's policy keeps fetch from. */
+/** A clip of a data: URL, which the page's content security policy forbids to fetch. */
 export function decodedDataUrl(url) {
   const bytes = Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
   return decoded(new Blob([bytes]));
@@ -96,7 +96,7 @@ function mono(buffer) {
   return buffer.numberOfChannels > 1 ? mixed.map((sample) => sample / buffer.numberOfChannels) : mixed;
 }
 
-/** Float samples of 16-bit ones in base64. */
+/** Convert base64 16-bit samples to float. */
 export function samplesOf(base64) {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   return Float32Array.from(new Int16Array(bytes.buffer), (sample) => sample / 32768);

@@ -1,4 +1,4 @@
-// Cloning: a recording, its transcript and a name become a voice.
+// Cloning: from a recording, its transcript and a name to a voice.
 
 import { $, attempt, el, tell } from "./dom.js";
 import { showRequest } from "./api-pane.js";
@@ -15,14 +15,14 @@ import { wordsInCommon } from "./transcript.js";
 import { putVoice, voicePath } from "./voices.js";
 
 const CLONE = "/api/public/voice/onboarding/clone";
-const WHOLE_SECONDS = 30; // a longer recording is cut by the server, and what it keeps has a transcript of its own
-const SENTENCE_READ = 0.5; // share of its words that were recognised, from which the sentence was read
+const WHOLE_SECONDS = 30; // the server trims longer recordings, and transcribes the part that it uses
+const SENTENCE_READ = 0.5; // minimum share of recognised words for the sentence to count as read
 
 let recording = null; // { file, clip, sentence }
 let creating = null; // an AbortController
 let transcribing = null; // an AbortController
 let recorder = null;
-let recognised = ""; // the transcript as it was recognised: of the whole recording, and nobody has looked at it
+let recognised = ""; // the recognised transcript of the whole recording, not yet edited
 const view = new ClipView("the recording");
 
 export function wireClone() {
@@ -45,7 +45,7 @@ export function wireClone() {
   wireConsent();
 }
 
-/** Begin anew with a recording: nothing of an earlier one stays. sentence: what was there to read, if anything. */
+/** Start over with a recording. sentence: the text that was shown to read, if any. */
 export async function take(file, sentence = null) {
   await recorder.cancel();
   clear();
@@ -101,7 +101,7 @@ async function transcribe() {
     const { text } = await response.json();
     if (transcribing !== mine) return;
     const read = sentence && wordsInCommon(sentence, text) >= SENTENCE_READ;
-    // Whoever types meanwhile knows better.
+    // Don't overwrite what the user has typed meanwhile.
     if ($("transcript").value === before) $("transcript").value = read ? sentence : text;
     recognised = read ? "" : text;
     tell($("transcript-status"), read ? "The sentence you read; correct it if you said something else." : heard(text));
@@ -146,7 +146,7 @@ async function create() {
   }
 }
 
-/** The form's fields. A transcript that nobody corrected is recognised anew, in the part that the server uses. */
+/** The form's fields. An unedited transcript isn't sent: the server transcribes the part that it uses. */
 function fieldsOf({ file, clip }) {
   const transcript = $("transcript").value.trim();
   const corrected = transcript && transcript !== recognised.trim();

@@ -1,11 +1,11 @@
-// Original beside clone: both waveforms, their pitch, how similar they are, and a switch from one to the other.
+// Compare original and clone: waveforms, pitch, similarity, and a switch between them.
 
 import { el } from "./dom.js";
 import { ClipView } from "./clip-view.js";
 import { pitchOf } from "./pitch.js";
 import { player } from "./player.js";
 
-/** likeness: what the server measured, or null where it has no model that compares speakers. */
+/** likeness: the server's similarity, or null if it has no speaker model. */
 export function comparison({ name, original, clone, likeness }) {
   const views = [
     ["Original", original],
@@ -16,7 +16,7 @@ export function comparison({ name, original, clone, likeness }) {
     const [from, to] = player.clip === original ? [original, clone] : [clone, original];
     player.play(to, (player.positionOf(from) / from.seconds) * to.seconds);
   };
-  // After the waveforms are on the screen: the pitch takes a moment.
+  // After the waveforms are drawn, since the pitch takes a moment.
   const legend = el("p", { className: "legend" });
   setTimeout(() => showPitch(views.map(([, view]) => view).filter(({ clip }) => clip), legend));
   return el(

@@ -1,4 +1,4 @@
-// The consent of the speaker, recorded beside the voice where it is wanted.
+// The speaker's consent, recorded along with the voice if required.
 
 import { $, attempt, tell } from "./dom.js";
 import { ClipView } from "./clip-view.js";
@@ -33,7 +33,7 @@ async function take(blob) {
   tell($("consent-status"), "The consent is sent with the voice.");
 }
 
-/** Keep the consent on the server, if there is one; gives its id, or "". */
+/** Save the consent on the server, if there is one; returns its id, or "". */
 export async function consentId(name, signal) {
   if (!consent) return "";
   if (consent.id) return consent.id;

@@ -1,4 +1,4 @@
-// A dialogue: lines of text, each with a voice of its own.
+// A dialogue: lines of text, each with its own voice.
 
 import { $, el } from "./dom.js";
 import { fillVoices } from "./voices.js";
@@ -25,7 +25,7 @@ export function dialogueRequest() {
   return { input: lines.map(({ voice, text }) => `[SPEAKER${voices.indexOf(voice)}] ${text}`).join("\n"), voices };
 }
 
-/** Show the field for a text of one voice. */
+/** Show the text field of a single voice. */
 export function showText() {
   $("mode-single").checked = true;
   showMode();

@@ -1,4 +1,4 @@
-// Small helpers for the page's elements, messages and figures.
+// Helpers for the page's elements, messages and numbers.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -17,7 +17,7 @@ export function tell(place, message, bad = false) {
   place.classList.toggle("bad", bad);
 }
 
-/** Do some work; an error's message goes to the status line. What was aborted says nothing. */
+/** Run a task; show an error's message in the status line, unless it was aborted. */
 export async function attempt(place, work) {
   try {
     return await work();
@@ -36,14 +36,14 @@ export function clock(seconds) {
 
 export const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 
-/** Hand a file to the browser's downloads. */
+/** Download a file. */
 export function saveFile(blob, name) {
   const link = el("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** A name that any file system takes. */
+/** A name that is valid on any file system. */
 export const fileName = (name) => name.replace(/[^\p{L}\p{N}._-]+/gu, "-").slice(0, 60) || "voice";
 
 export const pause = (ms, signal) =>

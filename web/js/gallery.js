@@ -18,7 +18,7 @@ const ORDERS = {
   similarity: (a, b) => (b.likeness?.similarity ?? -1) - (a.likeness?.similarity ?? -1),
 };
 
-const cards = new Map(); // of the voices by their ids
+const cards = new Map(); // by voice id
 const hidden = new Set(); // ids of voices that are about to be deleted
 let shown = STEP;
 
@@ -61,7 +61,7 @@ function show() {
   $("show-more").textContent = `Show ${Math.min(STEP, found.length - shown)} more of ${found.length - shown}`;
 }
 
-/** Put the cards in this order, moving none that stands right: a move would take the focus away. */
+/** Order the cards, moving only those out of place: moving a card would lose the focus. */
 function place(wanted) {
   const list = $("gallery");
   const elements = wanted.map((card) => card.element);
@@ -105,7 +105,7 @@ async function loadNext() {
   if (loading >= MAX_LOADING || !queue.length) return;
   const card = queue.shift();
   loading++;
-  if (card.element.isConnected) await card.loadWave().catch(() => {}); // its play button will say why
+  if (card.element.isConnected) await card.loadWave().catch(() => {}); // the play button shows the error
   loading--;
   loadNext();
 }
@@ -141,7 +141,7 @@ function remove(voice) {
   });
 }
 
-/** Take exported voices in, one after the other. */
+/** Import exported voices, one after the other. */
 export async function importVoices(files) {
   const imported = [];
   for (const file of files) {

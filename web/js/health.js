@@ -1,4 +1,4 @@
-// Whether the server is there, what it runs, and how many wait for it.
+// The server's state: reachable, ready, model, queue length.
 
 import { $, el, tell } from "./dom.js";
 
@@ -6,11 +6,11 @@ const WATCH_MS = 3000;
 const MAX_WAIT_MS = 15000;
 const DEMONSTRATION = "higgs-small";
 
-/** What /health said last; null while the server can't be reached. */
+/** The last result of /health; null while the server is unreachable. */
 export let health = null;
-let lost = 0; // polls in a row that got no answer
+let lost = 0; // consecutive polls without an answer
 
-/** Watch the server for as long as the page is open. onReady: called when it becomes ready. */
+/** Poll the server while the page is open. onReady: called when it becomes ready. */
 export async function watchServer(onReady) {
   let ready = false;
   $("try-now").onclick = () => poll();

@@ -1,4 +1,4 @@
-// The page: what belongs to no single part of it. Files dropped anywhere, the API key, Escape, the server's state.
+// Page-wide behaviour: dropped files, the API key, Escape, the server's state.
 
 import { $, attempt, tell } from "./dom.js";
 import { wireApiPane } from "./api-pane.js";
@@ -21,7 +21,7 @@ document.addEventListener("keydown", (event) => {
 watchServer(() => attempt($("gallery-status"), loadVoices));
 
 function wireDrops() {
-  let depth = 0; // dragenter and dragleave come for every element on the way
+  let depth = 0; // dragenter and dragleave fire for every nested element
   const show = (over) => document.body.classList.toggle("dropping", over);
   const holdsFiles = ({ dataTransfer }) => [...(dataTransfer?.types ?? [])].includes("Files");
   addEventListener("dragenter", (event) => holdsFiles(event) && show(++depth > 0));
@@ -36,7 +36,7 @@ function wireDrops() {
   });
 }
 
-/** Exported voices are imported; of recordings the first becomes the one to clone. */
+/** Import exported voices; use the first recording for cloning. */
 function takeFiles(files) {
   const isVoice = ({ name }) => name.toLowerCase().endsWith(".zip");
   const voices = files.filter(isVoice);
@@ -61,7 +61,7 @@ function wireKey() {
   };
 }
 
-/** With the key that was given; the messages that asked for one go. */
+/** Use the entered key, and remove messages that asked for one. */
 async function enter() {
   try {
     await loadVoices();

@@ -1,4 +1,4 @@
-// The pitch of a clip, for the curve over its waveform: normalised autocorrelation of frames of 40 ms.
+// The pitch of a clip, drawn over its waveform: normalised autocorrelation of 40 ms frames.
 
 import { RATE } from "./clip.js";
 
@@ -8,9 +8,9 @@ const [FLOOR_HZ, CEILING_HZ] = [65, 500];
 const FRAME = Math.round(0.04 * SLOW);
 const HOP = Math.round(SLOW / 50);
 const VOICED = 0.6;
-const QUIET = 0.05; // of the loudest frame's level
+const QUIET = 0.05; // share of the loudest frame's level
 
-/** Hz of each 10 ms (measured every 20); NaN where it is unvoiced. */
+/** Hz per 10 ms (measured every 20 ms); NaN where unvoiced. */
 export function pitchOf(clip) {
   const slow = slowed(clip.samples());
   const longest = Math.floor(SLOW / FLOOR_HZ);
@@ -25,7 +25,7 @@ export function pitchOf(clip) {
     for (let candidate = shortest; candidate <= longest; candidate++) {
       const other = correlation(slow, at + candidate, at + candidate);
       const alike = correlation(slow, at, at + candidate) / Math.sqrt(levels[i] ** 2 * FRAME * other + 1e-12);
-      // A multiple of the period is as alike; it must be clearly better to win.
+      // Multiples of the period correlate as well; they must be clearly better to win.
       if (alike > best + (lag ? 0.03 : 0)) [best, lag] = [alike, candidate];
     }
     return lag ? SLOW / lag : NaN;

@@ -1,4 +1,4 @@
-// The page's one player: a clip that plays stops any other, and speech is heard while it still arrives.
+// The page's player: plays one clip at a time, including speech that is still arriving.
 
 import { RATE, context } from "./clip.js";
 
@@ -6,16 +6,16 @@ const LEAD_SECONDS = 0.08; // between samples that just arrived and their playba
 const TICK_MS = 40;
 
 class Player extends EventTarget {
-  clip = null; // what plays, or stands paused
+  clip = null; // playing or paused
   playing = false;
   #nodes = new Set();
-  #position = 0; // seconds, where it stands paused
-  #anchor = { time: 0, position: 0 }; // when, by the context's clock, which position sounds
-  #scheduled = 0; // samples handed to the context
+  #position = 0; // seconds, where it is paused
+  #anchor = { time: 0, position: 0 }; // context time and the position played at that time
+  #scheduled = 0; // samples passed to the context
   #timer = null;
   #onGrow = () => this.#schedule();
 
-  /** Play a clip from a position in seconds, from its begin at the end; whatever plays stops. */
+  /** Play a clip from a position in seconds (from the start if at its end), and stop any other. */
   async play(clip, position = 0) {
     this.#silence();
     this.clip?.removeEventListener("grow", this.#onGrow);
@@ -41,7 +41,7 @@ class Player extends EventTarget {
     this.#changed();
   }
 
-  /** Silence at once, and back to the begin. */
+  /** Stop at once and return to the start. */
   stop() {
     this.#silence();
     this.clip?.removeEventListener("grow", this.#onGrow);
@@ -55,7 +55,7 @@ class Player extends EventTarget {
     else this.play(clip, this.positionOf(clip));
   }
 
-  /** Go on from there: playing, if it plays. */
+  /** Seek; keep playing if playing. */
   seek(clip, position) {
     const place = Math.max(0, Math.min(position, clip.seconds));
     if (this.clip === clip && !this.playing) {
@@ -77,7 +77,7 @@ class Player extends EventTarget {
     return this.clip === clip ? this.position : 0;
   }
 
-  /** Hand the context what has arrived; after a gap in the arriving the clock starts anew. */
+  /** Pass newly arrived samples to the context; after an underrun, restart the clock. */
   #schedule() {
     const { clip } = this;
     if (!this.playing || clip.length <= this.#scheduled) return;

@@ -1,4 +1,4 @@
-// In the audio thread: hands the microphone's samples to the page, a fiftieth of a second at a time.
+// Runs in the audio thread: passes the microphone's samples to the page in blocks of 20 ms.
 
 class Tap extends AudioWorkletProcessor {
   #block = new Float32Array(Math.round(sampleRate / 50));

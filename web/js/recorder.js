@@ -1,9 +1,9 @@
-// The microphone: whole samples rather than a lossy stream, so that a voice is cloned from all that was heard.
+// The microphone, recorded as uncompressed samples for the best clone.
 
 import { wavOf } from "./clip.js";
 
 const PLAIN = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-const HEARD = 0.02; // peak level from which a block counts as speech
+const HEARD = 0.02; // minimum peak level of speech
 
 const REASONS = {
   NotAllowedError: "Microphone access is blocked. Allow it in the browser's site settings, then press Record again.",
@@ -12,7 +12,7 @@ const REASONS = {
   Insecure: "Browsers record only on https:// pages and on localhost. Open this page by https, or choose a file.",
 };
 
-/** Why nothing can be recorded, in words. */
+/** Why recording is impossible, as a message. */
 export class MicrophoneError extends Error {
   expected = true;
 
@@ -39,7 +39,7 @@ class Microphone {
   #stream;
   #context;
   #blocks = null; // while recording
-  heardSeconds = 0; // of them with speech
+  heardSeconds = 0; // seconds with speech
 
   constructor(stream, context, tap, onLevel) {
     this.#stream = stream;
@@ -62,7 +62,7 @@ class Microphone {
     return this.#blocks ? this.#blocks.length / 50 : 0;
   }
 
-  /** Close the microphone; gives a WAV file of what was recorded. */
+  /** Close the microphone; return the recording as a WAV file. */
   async close() {
     this.#stream.getTracks().forEach((track) => track.stop());
     const rate = this.#context.sampleRate;

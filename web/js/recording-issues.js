@@ -1,13 +1,13 @@
-// What the page itself can tell of a recording, before it is sent.
+// Problems of a recording that the page detects before uploading it.
 
 import { clock } from "./dom.js";
 
 const [MIN_SECONDS, BEST_SECONDS, MAX_SECONDS] = [2, 6, 300];
 const QUIET = 0.06; // peak of full scale
 const MAX_PLACES = 5;
-const APART = 50; // peaks of 10 ms: cut-off moments nearer to each other are one
+const APART = 50; // in 10 ms peaks: clipping closer together is reported once
 
-/** name: as the server's, so that nothing is said twice; message: what is wrong and what to do. */
+/** name: the server's name of the issue, so that none is shown twice; message: what is wrong and what to do. */
 export function recordingIssues(clip) {
   const issues = [];
   const loudest = clip.peaks.reduce((most, peak) => Math.max(most, peak), 0);

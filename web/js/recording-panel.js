@@ -1,4 +1,4 @@
-// Recording as people expect it: a sentence to read, a countdown, a level meter, and when it is enough.
+// The recorder: a sentence to read, a countdown, a level meter, and a hint when it is long enough.
 
 import { $, attempt, clock, pause, tell } from "./dom.js";
 import { openMicrophone } from "./recorder.js";
@@ -6,9 +6,9 @@ import { openMicrophone } from "./recorder.js";
 const COUNTDOWN = 3;
 const ENOUGH_SECONDS = 10;
 const MAX_SECONDS = 60;
-const SILENT_SECONDS = 4; // after which a microphone that hears nothing is told of
+const SILENT_SECONDS = 4; // after which a silent microphone is reported
 
-/** What to read aloud for a voice to clone: ten to fifteen seconds each, with most sounds of English. */
+/** Texts to read aloud for cloning: ten to fifteen seconds each, with most sounds of English. */
 export const SENTENCES = [
   "The morning train was late again, so we bought coffee and watched the fog lift slowly from the river. " +
     "By nine o'clock the sun had come out, and nobody minded waiting any longer.",
@@ -25,7 +25,7 @@ export class RecordingPanel {
   #shown = 0;
   #parts;
 
-  /** Fill `place` with a recorder. onDone: gets the WAV file and the sentence that was shown. */
+  /** Render a recorder in `place`. onDone: called with the WAV file and the displayed sentence. */
   constructor(place, { sentences = SENTENCES, enough = ENOUGH_SECONDS, onDone }) {
     place.append($("recorder").content.cloneNode(true));
     const names = ["record", "status", "level", "level-row", "sentence", "next-sentence"];
@@ -40,7 +40,7 @@ export class RecordingPanel {
     this.#show(0);
   }
 
-  /** Forget what is being recorded. */
+  /** Discard the current recording. */
   async cancel() {
     this.#opening?.abort();
     const microphone = this.#microphone;
@@ -77,7 +77,7 @@ export class RecordingPanel {
   #onLevel(microphone, peak) {
     if (this.#microphone !== microphone) return;
     const { level, status } = this.#parts;
-    // Falls slowly, so that the eye can follow; the scale is that of hearing: -50 dB to full scale.
+    // Decays slowly, so that the eye can follow; logarithmic, from -50 dB to full scale.
     const now = Math.max(0, 1 + (20 * Math.log10(Math.max(peak, 1e-5))) / 50);
     level.value = Math.max(now, level.value - 0.03);
     const { seconds } = microphone;

@@ -1,4 +1,4 @@
-// What was generated: each attempt with its waveform, seed, and downloads in every format.
+// Generated speech: each result with its waveform, seed, and downloads in every format.
 
 import { $, attempt, el, fileName, saveFile, tell } from "./dom.js";
 import { wavOf } from "./clip.js";
@@ -49,7 +49,7 @@ export class Result {
     $("results-title").hidden = false;
   }
 
-  /** Say what is known of it by now. problem: why it isn't whole; issues: what is wrong with its sound. */
+  /** Show the current state. problem: why it is incomplete; issues: problems of its sound. */
   describe({ problem = null, issues = [] } = {}) {
     const length = this.clip.length ? `${this.clip.seconds.toFixed(1)} s` : null;
     this.#details.textContent = [this.voice, length, `seed ${this.body.seed}`].filter(Boolean).join(" · ");
@@ -68,7 +68,7 @@ export class Result {
     this.#downloads.hidden = false;
   }
 
-  /** The WAV file is here; the others are made by the server, from the same seed. */
+  /** The WAV file is local; other formats are requested from the server with the same seed. */
   async #download(format) {
     const name = `${fileName(this.voice)}-${this.body.seed}.${format}`;
     if (format === "wav") return saveFile(wavOf(this.clip.samples()), name);

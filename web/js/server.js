@@ -1,13 +1,13 @@
-// Requests to the server: API keys, errors in plain words, uploads with progress, server-sent events.
+// Requests to the server: API keys, error messages, uploads with progress, server-sent events.
 
 import { pause } from "./dom.js";
 
 const KEY = "api-key";
-const MAX_RETRIES = 5; // of a request that meets a full queue
+const MAX_RETRIES = 5; // while the queue is full
 const UNREACHABLE = "The server can't be reached. Check that it is running and that you are online, then try again.";
 const LOADING = "The model is still loading. Try again in a moment.";
 
-/** An answer that is an error. status: 0 where there was no answer; retryAfter: seconds, of a 429. */
+/** An error response. status: 0 if there was no response; retryAfter: seconds, with 429. */
 export class ServerError extends Error {
   expected = true;
 
@@ -39,8 +39,8 @@ function failed(status, body, retryAfter) {
 }
 
 /**
- * A response that is good; throws ServerError otherwise.
- * onBusy: called with the seconds to wait where the queue is full; the request is then sent again.
+ * Return a successful response; throw ServerError otherwise.
+ * onBusy: called with the seconds to wait if the queue is full; the request is then retried.
  */
 export async function ask(path, { onBusy, ...options } = {}) {
   for (let tries = 1; ; tries++) {
@@ -76,7 +76,7 @@ export function formOf(fields) {
   return form;
 }
 
-/** Splits server-sent events as their text arrives; one that holds an error is thrown. */
+/** Split server-sent events as their text arrives; throw error events. */
 class EventParser {
   #held = "";
 
@@ -91,7 +91,7 @@ class EventParser {
   }
 }
 
-/** The events of a response. ServerError (status 0) where the connection breaks. */
+/** The events of a response. Throws ServerError (status 0) if the connection breaks. */
 export async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const parser = new EventParser();
@@ -105,8 +105,8 @@ export async function* events(response) {
 }
 
 /**
- * Send a form and tell how much of it has left; fetch can't. Gives the parsed events, or the JSON as one.
- * onProgress: called with the bytes sent and their total; onEvent: with each event as it comes.
+ * Send a form and report the upload's progress, which fetch can't. Returns the parsed events, or the JSON as one.
+ * onProgress: called with the bytes sent and their total; onEvent: with each event as it arrives.
  */
 export function upload(path, form, { onProgress, onEvent = () => {}, signal } = {}) {
   return new Promise((resolve, reject) => {
@@ -143,6 +143,6 @@ function jsonOf(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return null; // events, or no JSON at all
+    return null; // events, or not JSON
   }
 }

@@ -1,4 +1,4 @@
-// How the speech is to sound: speed, pitch, volume, style and seed, beginning with the voice's own.
+// Delivery of the speech: speed, pitch, volume, style and seed; starts with the voice's own settings.
 
 import { $, attempt, tell } from "./dom.js";
 import { patch } from "./server.js";
@@ -12,7 +12,7 @@ const UNITS = {
 };
 const signed = (value) => (value > 0 ? `+${value}` : `${value}`.replace("-", "−"));
 
-let own = { ...NEUTRAL, instructions: "" }; // what the voice does where nobody says
+let own = { ...NEUTRAL, instructions: "" }; // the voice's default delivery
 
 export function wireSettings() {
   for (const name of Object.keys(NEUTRAL)) $(name).oninput = showFigures;
@@ -23,7 +23,7 @@ export function wireSettings() {
   $("settings-keep").onclick = () => attempt($("settings-status"), keepForVoice);
 }
 
-/** Begin with the settings of a voice. */
+/** Start with a voice's settings. */
 export function showVoiceSettings(id) {
   const voice = voiceOf(id) ?? {};
   const said = Object.fromEntries(Object.keys(NEUTRAL).map((name) => [name, voice[name] ?? NEUTRAL[name]]));
@@ -33,7 +33,7 @@ export function showVoiceSettings(id) {
   setSettings(own);
 }
 
-/** Set the fields, such as to those of an earlier request. */
+/** Set the fields, e.g. to those of an earlier request. */
 export function setSettings(values) {
   for (const [name, value] of Object.entries({ ...own, ...values })) if ($(name)) $(name).value = value;
   showFigures();
@@ -43,7 +43,7 @@ function showFigures() {
   for (const [name, write] of Object.entries(UNITS)) $(`${name}-figure`).textContent = write(Number($(name).value));
 }
 
-/** The fields of a request: what differs from the voice's own settings, and the seed, if any. */
+/** A request's fields: those that differ from the voice's settings, and the seed, if any. */
 export function settings() {
   const asked = {};
   for (const name of Object.keys(NEUTRAL)) {

@@ -1,4 +1,4 @@
-// Text to speech: the request, the speech while it arrives, and Stop until there is silence.
+// Text to speech: the request, streaming playback, and the Stop button.
 
 import { $, attempt, tell } from "./dom.js";
 import { Clip, samplesOf } from "./clip.js";
@@ -23,7 +23,7 @@ const SAMPLES = {
   Numbers: "Your train leaves at 9:45 from platform 12. The ticket costs $18.50, and the journey takes 3 hours.",
 };
 
-let job = null; // { controller, heard }: the request under way
+let job = null; // { controller, heard }: the current request
 
 export function wireSpeech() {
   wireSettings();
@@ -68,7 +68,7 @@ function showCount() {
   tell($("count"), over ? `${words}: too long, shorten it or generate it in parts` : words, over);
 }
 
-/** End the request and all sound. */
+/** Stop the request and playback. */
 export function stop() {
   job?.controller.abort();
   player.stop();
@@ -84,7 +84,7 @@ function showQueue() {
 
 function request() {
   const said = isDialogue() ? dialogueRequest() : { input: $("text").value, voice: $("voice").value };
-  // The page draws the seed itself: the server's have 63 bits, more than a number of JavaScript's holds.
+  // The page chooses the seed: the server's have 63 bits, more than a JavaScript number.
   const seed = crypto.getRandomValues(new Uint32Array(1))[0];
   return { model: "higgs-audio", ...said, seed, ...settings() };
 }
@@ -131,7 +131,7 @@ async function open(body, signal) {
   return { response, stream: events(response) };
 }
 
-/** Fill the clip; gives the last event. An end without it is an error. */
+/** Fill the clip; return the last event. A stream without it is an error. */
 async function receive(stream, clip, onFirst) {
   for await (const event of stream) {
     if (event.type === "speech.audio.done") return event;

@@ -1,4 +1,4 @@
-// The steps from a recording to a voice, as they are taken.
+// The steps from a recording to a voice, with their progress.
 
 import { $, el, megabytes } from "./dom.js";
 
@@ -12,11 +12,11 @@ const TITLES = {
   speak: "Try the voice",
   keep: "Save",
 };
-const OPTIONAL = ["verify", "listen"]; // shown once the server takes them
+const OPTIONAL = ["verify", "listen"]; // shown once they start
 
 let states = {};
 
-/** From the upload's begin to its end. */
+/** The upload, from start to end. */
 export function showUpload(sent, total) {
   states = { upload: { state: sent < total ? "running" : "completed", note: `${megabytes(sent)} of ${megabytes(total)}` } };
   if (sent >= total) states.read = { state: "running" };
@@ -29,7 +29,7 @@ export function showSteps(steps) {
   show();
 }
 
-/** What was under way has failed. */
+/** The current step has failed. */
 export function failSteps() {
   for (const step of Object.values(states)) if (step.state === "running") step.state = "failed";
   show();

@@ -1,14 +1,14 @@
-// Things that go after a moment, in which they can be had back.
+// Delayed actions with an Undo button.
 
 import { $, el } from "./dom.js";
 
 const UNDO_MS = 8000;
 const waiting = new Set();
 
-// Whoever leaves the page meanwhile has meant it.
+// Leaving the page commits.
 addEventListener("pagehide", () => [...waiting].forEach((finish) => finish()));
 
-/** Offer to undo; `commit` is called when the moment has passed, or `undo` on request. */
+/** Offer to undo; call `commit` after a delay, or `undo` on request. */
 export function offerUndo(message, { commit, undo }) {
   const button = el("button", { type: "button" }, "Undo");
   const toast = el("div", { className: "toast" }, el("span", {}, message), button);

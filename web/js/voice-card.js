@@ -1,4 +1,4 @@
-// A saved voice as a card: hear it, use it, compare it with its recording, edit, export and delete it.
+// The card of a saved voice: play, use, compare with its recording, edit, export, delete.
 
 import { $, attempt, el, fileName, saveFile, tell } from "./dom.js";
 import { decoded } from "./clip.js";

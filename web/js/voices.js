@@ -1,4 +1,4 @@
-// The voices that the server has, for all parts of the page that name one.
+// The server's voices, shared by all parts of the page.
 
 import { el } from "./dom.js";
 import { ask } from "./server.js";
