@@ -1,9 +1,9 @@
-"""The voices that a model brings: recordings in its folder, named in voices/voices.json.
+"""A model's built-in voices: recordings in its folder, listed in voices/voices.json.
 
     {"default": "hugo", "voices": [{"id": "hugo", "description": "...", "file": "hugo.flac",
      "transcript": "...", "answers_to": ["alloy"]}]}
 
-A voice is found by its id or by a name that it answers to. A model without the table has one voice, its own.
+A voice is found by its id or an alias in answers_to. A model without this file has one voice, its own.
 """
 
 import json
@@ -19,7 +19,13 @@ TABLE = Path("voices") / "voices.json"
 
 @dataclass(frozen=True)
 class BuiltInVoice:
-    """recording: the bytes of a sound file that is cloned; transcript: its words; answers_to: other names."""
+    """A built-in voice.
+
+    Attributes:
+        recording: bytes of the audio file to clone.
+        transcript: its words.
+        answers_to: aliases.
+    """
 
     id: str
     description: str
@@ -29,10 +35,11 @@ class BuiltInVoice:
 
 
 class BuiltInVoices:
-    """The voices of a model, in the order of its table.
+    """A model's built-in voices, in the order of the file.
 
-    voices:  may be empty.
-    default: the id of the one that speaks where a request names none.
+    Attributes:
+        voices: may be empty.
+        default: the voice used if a request names none.
     """
 
     def __init__(self, voices: list[BuiltInVoice], default: str | None) -> None:
@@ -43,7 +50,7 @@ class BuiltInVoices:
 
     @classmethod
     def load(cls, folder: Path) -> "BuiltInVoices":
-        """Read a model's table; StartError where it or a recording can't be read."""
+        """Read a model's voices. Raises StartError if the file or a recording can't be read."""
         path = folder / TABLE
         if not path.exists():
             return cls([], None)
@@ -61,13 +68,17 @@ class BuiltInVoices:
             ]
             return cls(voices, table["default"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StartError(f"{path} can't be used ({error!r}). Fetch the model's folder again.") from error
+            raise StartError(f"Can't use {path} ({error!r}). Download the model's folder again.") from error
 
     def reference(
         self, name: str | None, clone: Callable[[bytes, str], VoiceReference]
     ) -> VoiceReference | None:
-        """The reference of a voice's name, the default's for None, cloned when it is first needed; None where
-        there is no such voice."""
+        """Return a voice's reference, cloned on first use; None if there is no such voice.
+
+        Args:
+            name: id or alias; None for the default voice.
+            clone: encodes a recording with its transcript.
+        """
         found = self.default if name is None else self.find(name)
         if found is None:
             return None
@@ -76,5 +87,5 @@ class BuiltInVoices:
         return self._references[found.id]
 
     def find(self, name: str) -> BuiltInVoice | None:
-        """The voice of an id or a name that it answers to."""
+        """Return the voice with this id or alias."""
         return self._by_name.get(name)

@@ -1,4 +1,4 @@
-"""Run every path of a model once, so that the first requests don't pay for compilation and first use."""
+"""Run all paths of a model once, so that the first requests don't pay for compilation."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,19 +20,19 @@ MAX_STREAMS = 8
 
 
 def warm_up(speak: Callable[..., SpeechStream], codec: Codec, slots: int) -> None:
-    """Speak a word, encode a recording, and speak in its voice in several streams at once.
+    """Speak a word, encode a recording, and speak in its voice in several concurrent streams.
 
     Args:
         speak: VoiceCloner.stream.
-        codec: the model's.
-        slots: requests that the engine can run at once.
+        codec: the model's codec.
+        slots: maximum concurrent requests of the engine.
     """
     tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(TONE_SECONDS * SAMPLE_RATE))
     tone = tone.astype(np.float32)
     options = SpeechOptions(seed=0, max_steps=SPOKEN_FRAMES)
     list(speak("Hello.", options=options))
     voice = VoiceReference.of_codes(codec.encode(tone))
-    with suppress(InvalidRequest):  # a tone is no voice, and a short context may not hold one
+    with suppress(InvalidRequest):  # a tone is not a voice, and may not fit a short context
         streams = [speak("Hello.", voice, options) for _ in range(min(slots, MAX_STREAMS))]
         for stream in streams:
             list(stream)

@@ -1,4 +1,4 @@
-"""Money and measures in written English → the words that a reader says."""
+"""Normalisation of money and measures in written English."""
 # ruff: noqa: RUF001 (dashes and signs that look alike)
 
 import re
@@ -6,7 +6,7 @@ import re
 from text.numbers import DECIMAL, LARGE, said, several
 from text.rules import rule
 
-# One of them, several of them, and the hundredth part.
+# Singular, plural, and the hundredth part's.
 MONEY = {
     "$": ("dollar", "dollars", "cent", "cents"),
     "€": ("euro", "euros", "cent", "cents"),
@@ -71,7 +71,7 @@ UNITS = {
 }
 PLURALS = {"foot": "feet", "inch": "inches", "horsepower": "horsepower"}
 POWERS = {"²": "square ", "³": "cubic ", "^2": "square ", "^3": "cubic "}
-# Behind a slash they are "per"; an amount, a unit or a noun stands before it.
+# After a slash these are read as "per"; an amount, a unit or a noun precedes it.
 RATES = {
     **{
         "mo": "month",
@@ -101,7 +101,7 @@ def _said(amount: str) -> str:
 
 
 def spoken_money(amount: str, sign: str, large: str | None, land: str = "", single: bool = False) -> str:
-    """$2.50 as two dollars and fifty cents. single: "dollar", whatever the amount, as in "a $5 bill"."""
+    """Read $2.50 as two dollars and fifty cents. `single`: always "dollar", as in "a $5 bill"."""
     one, many, small, smaller = MONEY[sign]
     one, many = land + one, land + many
     if large:
@@ -184,5 +184,5 @@ AMOUNTS = (
         rf"(?<![\w.])(?P<first>{DECIMAL})\s?[-–—]\s?(?={DECIMAL}\s?%)", lambda found: f"{found['first']} to "
     ),
 )
-# Behind AMOUNTS: "km/h" is one unit.
+# After AMOUNTS, where "km/h" is one unit.
 RATED = (rule(rf"(?<=[a-z])/({RATE})\b(?!/)", _rate),)

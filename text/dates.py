@@ -1,4 +1,4 @@
-"""Dates and times in written English → the words that a reader says."""
+"""Normalisation of dates and times in written English."""
 # ruff: noqa: RUF001 (dashes that look alike)
 
 import re
@@ -36,7 +36,7 @@ def _date(month: int, day: str, written_year: str) -> str:
 
 
 def _slashed(found: re.Match[str]) -> str:
-    """12/25/2024, the American way; 25/12/2024 can only be the other one."""
+    """Read 12/25/2024 as month/day; 25/12/2024 can only be day/month."""
     first, second = int(found[1]), int(found[2])
     if (first > 12 and second > 12) or not (first and second):
         return found[0]
@@ -64,7 +64,7 @@ def _day_first(found: re.Match[str]) -> str:
 
 
 def _clock(found: re.Match[str]) -> str:
-    """Hour, minute and second as groups; "half" is a of am or p of pm."""
+    """Read the groups hour, minute and second; `half` is the a of am or the p of pm."""
     fields = found.groupdict()
     hour, minute = int(found["hour"]), int(fields["minute"] or 0)
     spoken, half, second = num2words(hour), fields.get("half"), int(fields.get("second") or 0)
@@ -80,7 +80,7 @@ def _clock(found: re.Match[str]) -> str:
 
 
 def _hours(found: re.Match[str]) -> str:
-    """18:00h; the minutes of a round hour are "hundred hours"."""
+    """Read 18:00h as eighteen hundred hours."""
     if int(found["minute"]):
         return _clock(found)
     return f"{num2words(int(found['hour']))} hundred hours"

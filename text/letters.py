@@ -1,4 +1,4 @@
-"""Initialisms → their letters by name, for a model that reads letters as sounds: FBI as eff bee eye."""
+"""Initialisms → the names of their letters, for a model that reads letters as sounds: FBI as eff bee eye."""
 
 import re
 
@@ -14,7 +14,7 @@ NAMES = dict(
         strict=True,
     )
 )
-# Short words that people write in capitals for emphasis; any other three capitals are an initialism.
+# Short words that are capitalised for emphasis; any other three capitals are an initialism.
 WORDS = words_in(
     "AM AN AS AT BE BY DO GO HE HI IF IN IS IT ME MY NO OF OH ON OR SO TO UP US WE AH HA HO YO ACT ADD "
     "AGE AGO AID AIM AIR ALL AND ANY ARE ARM ART ASK ATE BAD BAG BAR BED BET BIG BIN BIT BOX BOY BUS BUT "
@@ -25,9 +25,9 @@ WORDS = words_in(
     "RAW RED RID ROM RUN SAD SAT SAW SAY SEA SEE SET SHE SIM SIT SIX SKY SON SUN TAX TEA TEN THE TIE TIP "
     "TOO TOP TOY TRY TWO UGH USE VAN VAT WAN WAR WAS WAY WET WHO WHY WIN WON WOW YES YET YOU ZIP ZOO"
 )
-# Two letters that are a word only between other words in capitals: the US, IT people, ON AIR.
+# Two letters that are a word only next to other capitalised words: the US, IT people, ON AIR.
 TWO_LETTERS_ALONE = frozenset({"US", "IT", "AM", "OR", "IN", "ME", "OH", "AN", "AS", "HI", "PA", "MA"})
-# With a vowel and four letters or more, and yet spelled.
+# Initialisms of four letters or more that have a vowel.
 SPELLED = words_in(
     "IEEE ISBN ISSN IMDB IMAP HTTPS AFAIK IIRC USAF UEFI USDA UCLA UNHCR EBITDA ESPN IUPAC ISDN IMHO OECD "
     "NAACP AARP ASPCA BASF"
@@ -40,7 +40,7 @@ def by_name(letters: str) -> str:
 
 
 def _capitals(found: re.Match[str]) -> str:
-    """A word in capitals: spelled, or spoken as a word."""
+    """Spell a capitalised word, or leave it as a word."""
     word, ending = found["word"], found["ending"] or ""
     if not spelled(word, alone=not _in_company(found)):
         return found[0]
@@ -48,7 +48,7 @@ def _capitals(found: re.Match[str]) -> str:
 
 
 def spelled(word: str, alone: bool) -> bool:
-    """Whether a word of two or more capitals is said letter by letter."""
+    """Return whether a word of two or more capitals is read letter by letter."""
     if word == "OK":
         return False
     if len(word) == 2 and alone and word in TWO_LETTERS_ALONE:
@@ -59,7 +59,7 @@ def spelled(word: str, alone: bool) -> bool:
 
 
 def _in_company(found: re.Match[str]) -> bool:
-    """Whether another word in capitals stands beside it: then it is shouted, and "US" is us."""
+    """Return whether another capitalised word is next to it: then it is shouting, and "US" is us."""
     before = re.search(r"\b([A-Z]{2,})[^\w.]{1,2}$", found.string[: found.start()])
     behind = re.match(r"[^\w.]{1,2}([A-Z]{2,})\b", found.string[found.end() :])
     return any(other and other[1] in WORDS for other in (before, behind))

@@ -1,13 +1,13 @@
-"""Addresses of the web and of files, and names out of programs → what one would dictate."""
+"""Web addresses, file names and identifiers → how one would dictate them."""
 
 import re
 
 from text.numbers import digits
 from text.rules import rule, words_in
 
-# Alone behind a dot these are words as often: "end.it was" is a missing space.
+# These top-level domains are also words: "end.it was" is a missing space.
 GENERIC_TLDS = "com|org|net|edu|gov|io|ai|dev|app|info|biz|xyz"
-# A URL ends before the marks of the sentence it stands in; a query may be anything.
+# A URL ends before its sentence's punctuation; a query may contain anything.
 LINK = re.compile(
     r"(?:(?:https?|ftp)://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]'*]"
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
@@ -48,7 +48,7 @@ NAMES = (
 
 
 def _dictated(link: str) -> str:
-    """An address as one would dictate it, without what no one dictates: its scheme and its query."""
+    """Return an address as one would dictate it, without scheme and query."""
     address = re.split(r"[?#]", re.sub(r"^(?:\w+://)?(?:www\.)?", "", link))[0].rstrip("/")
     port = re.search(r":(\d{2,5})(?=/|$)", address)
     if port:
@@ -58,10 +58,10 @@ def _dictated(link: str) -> str:
 
 
 def _part(part: str) -> str:
-    """A part of an address; those that nobody says as a word become capitals, which are spelled."""
+    """Capitalise parts of an address that aren't words, so that they are spelled."""
     return " ".join(part.upper()) if part in SPELLED else part
 
 
 def _model_name(name: str) -> str:
-    """Llama-3.1-8B without its hyphens, and well-known as it stands."""
+    """Remove the hyphens of Llama-3.1-8B, but not those of well-known."""
     return name.replace("-", " ") if re.search(r"\d", name) else name

@@ -1,7 +1,7 @@
-"""Numbers in written English → the words that a reader says: plain ones, ordinals, fractions, ranges.
+"""Normalisation of numbers in written English: plain numbers, ordinals, fractions, ranges.
 
-num2words says a number; here stands what kind of number it is. The rules are tried in their order, so that
-the plain number comes last; text.dates and text.amounts take theirs out before.
+num2words spells numbers out; this module finds out which kind of number it is. The rules are tried in order,
+so plain numbers come last. text.dates and text.amounts are applied first.
 """
 # ruff: noqa: RUF001 (dashes and signs of sums that look alike)
 
@@ -13,14 +13,14 @@ from text.rules import rule
 
 WHOLE = r"\d{1,3}(?:,\d{3})+(?!\d)|\d+"
 DECIMAL = rf"(?:{WHOLE})(?:\.\d+)?"
-MAX_QUOTED = 15  # more digits are a code and are read one by one
+MAX_QUOTED = 15  # longer numbers are codes, and read digit by digit
 NAMED_PARTS = {2: "half", 4: "quarter", 100: "hundredth"}
-MOST_PARTS = 20  # of a fraction that is said by name: nineteen twentieths
+MAX_DENOMINATOR = 20  # of fractions that are read by name: nineteen twentieths
 LARGE = {"k": "thousand", "m": "million", "bn": "billion", "b": "billion"}
 
 
 def said(number: str) -> str:
-    """A number as it stands in a text in words: 1,234.5 and 007 as well as 2.0.1 and 1,2,3."""
+    """Return a written number in words: 1,234.5 and 007 as well as 2.0.1 and 1,2,3."""
     if not re.fullmatch(DECIMAL, number):
         mark, spoken = (",", ", ") if "," in number else (".", " point ")
         return spoken.join(said(part) for part in number.split(mark))
@@ -33,7 +33,7 @@ def said(number: str) -> str:
 
 
 def digits(number: str) -> str:
-    """Digit by digit, with a pause between groups: 555-12 is five five five, one two."""
+    """Read digit by digit, with a pause between groups: 555-12 is five five five, one two."""
     groups = re.findall(r"\d+", number)
     return ", ".join(" ".join(num2words(int(digit)) for digit in group) for group in groups)
 
@@ -54,11 +54,11 @@ def several(number: str) -> bool:
 
 
 def fraction(above: str, below: str) -> str:
-    """3/4 as three quarters where it is less than one; else as a score: 10/10 is ten out of ten."""
+    """Read 3/4 as three quarters if it is less than one, otherwise as a score: 10/10 is ten out of ten."""
     over, under = int(above), int(below)
     if over == under:
         return f"{said(above)} out of {said(below)}"
-    if not 0 < over < under or not (2 <= under <= MOST_PARTS or under in NAMED_PARTS):
+    if not 0 < over < under or not (2 <= under <= MAX_DENOMINATOR or under in NAMED_PARTS):
         return f"{said(above)} over {said(below)}"
     part = NAMED_PARTS.get(under) or ordinal(below)
     return f"{said(above)} {part}" if over == 1 else f"{said(above)} {'halve' if under == 2 else part}s"

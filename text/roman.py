@@ -1,4 +1,4 @@
-"""Roman numerals where they are numbers: World War II, Henry VIII, Chapter IV, the XIX century."""
+"""Roman numerals that are numbers: World War II, Henry VIII, Chapter IV, the XIX century."""
 
 import re
 
@@ -7,7 +7,7 @@ from text.rules import rule
 
 NUMERAL = r"(?=[IVXLC])(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])"
 VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
-# What is numbered, and not the last of its name.
+# Nouns and names that are followed by a numeral.
 NUMBERED = (
     r"(?:World War|Super Bowl|[Cc]hapter|[Pp]art|[Vv]olume|[Vv]ol\.|[Aa]ct|[Ss]cene|[Ss]ection|[Bb]ook"
     r"|[Tt]itle|[Aa]rticle|[Pp]hase|[Ss]tage|[Tt]ype|[Cc]lass|[Gg]rade|[Ll]evel|[Ee]pisode|[Ss]eason"

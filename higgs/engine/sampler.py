@@ -1,4 +1,4 @@
-"""Choosing a column of codes from the model's distributions."""
+"""Sampling of a column of codes from the model's logits."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,26 @@ from errors import InvalidRequest
 from higgs.devices import upload
 from higgs.model.config import HiggsConfig
 
-MAX_WINDOW = 32  # columns that repetition-aware sampling can look back
+MAX_WINDOW = 32  # maximum window of repetition-aware sampling, in columns
 
-GREEDY_BELOW = 1e-5  # temperature, by which logits could not be divided in float32
+GREEDY_BELOW = 1e-5  # temperatures below can't divide logits in float32
 
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How codes are drawn, per codebook: temperature, then top-k, then top-p, then a look at repetitions.
+    """Sampling per codebook: temperature, then top-k, then top-p, then repetition-aware sampling.
 
-    temperature: 0, or below GREEDY_BELOW, takes the likeliest code.
-    top_k:       None for no limit.
-    ras_window, ras_repeats: repetition-aware sampling. A code that stands `ras_repeats` times or more in the
-        last `ras_window` columns of its codebook is drawn again from the plain distribution; 0 turns it off.
-    seed:        the same seed gives the same codes; None draws one.
+    Attributes:
+        temperature: 0, or below GREEDY_BELOW, is greedy.
+        top_k: None for no limit.
+        top_p: nucleus sampling; 1 for no limit.
+        ras_window, ras_repeats: repetition-aware sampling. A code that occurs `ras_repeats` times or more
+            in the last `ras_window` columns of its codebook is sampled again from the plain distribution.
+            A window of 0 disables it.
+        seed: the same seed gives the same codes; None chooses one.
+
+    Raises:
+        InvalidRequest: an option is out of range.
     """
 
     temperature: float = 1.0
@@ -46,10 +52,10 @@ class SamplingOptions:
 
 
 class Sampler:
-    """Draws the codes of up to `batch` streams, each with options of its own, [n, K] a column.
+    """Samples the codes [n, K] of up to `batch` streams per step, each with its own options.
 
-    All random numbers of a stream are drawn at its start. A draw takes one uniform number per codebook
-    through the inverse of the distribution, so that a seed gives the same codes whatever else is computed.
+    A stream's random numbers are generated at its start. Sampling one code uses one uniform number through
+    the inverse CDF, so that a seed gives the same codes in any batch.
     """
 
     def __init__(
@@ -67,7 +73,7 @@ class Sampler:
         self.ranks = torch.arange(config.codebook_size, device=device)
 
     def start(self, stream: int, options: SamplingOptions, seed: int, columns: int) -> None:
-        """Begin a stream of up to `columns` columns."""
+        """Start a stream of up to `columns` columns."""
         greedy = options.temperature < GREEDY_BELOW
         limit = 1 if greedy else min(options.top_k or self.codebook_size, self.codebook_size)
         self.temperature[stream] = 1.0 if greedy else options.temperature
@@ -81,16 +87,17 @@ class Sampler:
         self.uniform[stream, :columns] = upload(torch.rand(shape, generator=generator), self.uniform.device)
 
     def move(self, source: int, target: int) -> None:
-        """Let the stream `source` go on as `target`."""
+        """Move a stream from row `source` to row `target`."""
         for tensor in (self.temperature, self.top_k, self.top_p, self.repeats, self.window, self.uniform):
             tensor[target] = tensor[source]
 
     def draw(self, logits: torch.Tensor, columns: torch.Tensor, recent: torch.Tensor) -> torch.Tensor:
-        """Codes [n, K] of the first n streams.
+        """Sample the codes [n, K] of the first n streams.
 
-        logits:  [n, K, V] float32.
-        columns: [n], the index of the column in each stream.
-        recent:  [n, MAX_WINDOW, K], the columns before, the last one last; -1 where there are none.
+        Args:
+            logits: [n, K, V] float32.
+            columns: [n], the index of the column in each stream.
+            recent: [n, MAX_WINDOW, K], the preceding columns, the latest last; -1 where there are none.
         """
         n = len(logits)
         first, second = self.uniform[self.streams[:n], columns].unbind(1)
@@ -110,11 +117,13 @@ class Sampler:
 
 
 def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """The index [...] at which uniform [..., 1] in [0, 1) falls among weights [..., V] of positive sum; of
-    others, NaN among them, some index within V."""
+    """Return the index [...] at which uniform [..., 1] in [0, 1) falls among weights [..., V].
+
+    The weights have a positive sum; for others, including NaN, the result is some index within V.
+    """
     cumulative = weights.cumsum(-1)
     total = cumulative[..., -1:].contiguous()
     index = torch.searchsorted(cumulative, uniform * total, right=True)
-    # Where rounding lifts the product to the total itself, the last index of any weight stands for it.
+    # If rounding lifts the product to the total, use the last index with a weight.
     index = index.minimum(torch.searchsorted(cumulative, total))
     return index.clamp(max=weights.shape[-1] - 1).squeeze(-1)

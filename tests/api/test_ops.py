@@ -226,7 +226,7 @@ def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None
         assert httpx.get(f"{url}/livez").status_code == httpx.get(f"{url}/readyz").status_code == 503
         health = httpx.get(f"{url}/health")
         assert (health.status_code, health.json()["status"]) == (503, "failed")
-        assert "started again" in health.json()["message"]
+        assert "restarted" in health.json()["message"]
         assert process.wait(90) == 70
     finally:
         process.kill()
