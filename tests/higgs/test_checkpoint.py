@@ -175,9 +175,7 @@ def broken(folder: Path, fault: str) -> None:
             save_file(tensors, weights)
 
 
-@pytest.mark.parametrize(
-    "fault", ["missing", "unexpected", "of another shape", "no weights", "Can't read"]
-)
+@pytest.mark.parametrize("fault", ["missing", "unexpected", "of another shape", "no weights", "Can't read"])
 def test_faulty_weights_are_named(native: Path, fault: str) -> None:
     broken(native, fault)
     with pytest.raises(StartError, match=fault) as error:
