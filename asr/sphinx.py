@@ -5,12 +5,14 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from asr.sphinx_worker import LENGTH
+from asr.sphinx_worker import LENGTH, decode, load_decoder
 from asr.transcript import Heard, Segment, Task, Word
 from errors import ModelError
 
@@ -36,7 +38,7 @@ class Sphinx:
 
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
         """See Recogniser. Raises ModelError if the process has died."""
-        utterance = (np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes()
+        utterance = utterance_of(samples)
         assert self._process.stdin and self._process.stdout
         try:
             self._process.stdin.write(LENGTH.pack(len(utterance)) + utterance)
@@ -55,7 +57,18 @@ class Sphinx:
             self._process.terminate()
 
 
-def words(answer: list[tuple[str, int, int, float]]) -> list[Word]:
+def recognise(samples: np.ndarray) -> list[Word]:
+    """Return the words of mono float32 samples (N,) at 16 kHz, recognised in this process."""
+    return words(decode(load_decoder(), utterance_of(samples)))
+
+
+def utterance_of(samples: np.ndarray) -> bytes:
+    """Return float samples as 16-bit little-endian integers."""
+    return (np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes()
+
+
+def words(answer: Sequence[Sequence[Any]]) -> list[Word]:
+    """Convert the worker's answer, without fillers; see asr.sphinx_worker."""
     return [
         Word(VARIANT.sub("", text), first / FRAMES_PER_SECOND, (last + 1) / FRAMES_PER_SECOND, min(sure, 1.0))
         for text, first, last, sure in answer

@@ -21,13 +21,19 @@ NICENESS = 5  # speech synthesis goes first
 
 def main() -> None:
     os.nice(NICENESS)
-    decoder = Decoder(Config(samprate=16_000, loglevel="FATAL"))
+    decoder = load_decoder()
     while header := sys.stdin.buffer.read(LENGTH.size):
         (length,) = LENGTH.unpack(header)
-        print(json.dumps(words(decoder, sys.stdin.buffer.read(length))), flush=True)
+        print(json.dumps(decode(decoder, sys.stdin.buffer.read(length))), flush=True)
 
 
-def words(decoder: Decoder, utterance: bytes) -> list[list[Any]]:
+def load_decoder() -> Decoder:
+    """Load pocketsphinx's bundled English model."""
+    return Decoder(Config(samprate=16_000, loglevel="FATAL"))
+
+
+def decode(decoder: Decoder, utterance: bytes) -> list[list[Any]]:
+    """Return the words of 16-bit samples at 16 kHz as [word, first frame, last frame, probability]."""
     # Reset the noise estimate: the result must not depend on earlier recordings.
     decoder.reinit_feat()
     decoder.start_utt()

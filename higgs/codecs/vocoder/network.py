@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from higgs.codecs.quantizer import nearest, residual_decode, residual_encode
 from higgs.codecs.vocoder.analysis import BANDS, STEPS_PER_FRAME, VOICINGS
 from higgs.codecs.vocoder.speaker import pitch_of_codes
 
@@ -30,7 +31,7 @@ OUT = BANDS + 2 + VOICINGS
 
 
 class Codebook(nn.Module):
-    """1024 vectors, or fewer; `forward` finds the nearest of each row."""
+    """`codes` vectors of `size` dimensions."""
 
     vectors: torch.Tensor
 
@@ -38,17 +39,17 @@ class Codebook(nn.Module):
         super().__init__()
         self.register_buffer("vectors", torch.randn(codes, size))
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+    def encode(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows (..., D) → codes (...)."""
-        distance = self.vectors.square().sum(1) - 2 * rows @ self.vectors.T
-        return distance.argmin(-1)
+        return nearest(rows, self.vectors)
 
-    def look_up(self, codes: torch.Tensor) -> torch.Tensor:
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes (...) → rows (..., D)."""
         return F.embedding(codes, self.vectors)
 
 
 class ResidualCodebooks(nn.ModuleList):
-    """Codebooks of which each quantises what the ones before it left over."""
+    """Codebooks, each of which quantises the residual of the previous ones."""
 
     def __init__(self, count: int, size: int, codes: int = CODES) -> None:
         super().__init__(Codebook(size, codes) for _ in range(count))
@@ -56,17 +57,14 @@ class ResidualCodebooks(nn.ModuleList):
     def books(self) -> list[Codebook]:
         return [cast(Codebook, book) for book in self]
 
-    def quantise(self, rows: torch.Tensor, keep: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows (..., D) by the first `keep` books: codes (keep, ...) and the sum that they stand for."""
-        codes, total = [], torch.zeros_like(rows)
-        for book in self.books()[:keep]:
-            codes.append(book(rows - total))
-            total = total + book.look_up(codes[-1])
+    def encode(self, rows: torch.Tensor, keep: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows (..., D) → codes (keep, ...) of the first `keep` books, and the rows that they decode to."""
+        codes, total = residual_encode(self.books()[:keep], rows)
         return torch.stack(codes), total
 
-    def look_up(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes (books, ...) to the sum (..., D) that they stand for."""
-        return torch.stack([book.look_up(row) for book, row in zip(self.books(), codes, strict=True)]).sum(0)
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes (books, ...) → rows (..., D)."""
+        return residual_decode(self.books(), codes)
 
 
 class Encoder(nn.Module):
@@ -150,13 +148,13 @@ class VocoderNetwork(nn.Module):
         level, spread = (
             torch.as_tensor(part, dtype=torch.float32) for part in pitch_of_codes(voice_codes[..., 0].numpy())
         )
-        timbre = self.timbres.look_up(voice_codes[..., 1])
+        timbre = self.timbres.decode(voice_codes[..., 1])
         return torch.cat([(level[..., None] - 5) * 2, torch.log(spread)[..., None] + 2, timbre], dim=-1)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes (B, 8, T + 6) with three frames of context on each side → (B, 4T, 70), see Decoder."""
         voice = self.voice_vector(codes[:, VOICE_BOOKS].transpose(1, 2))
-        latent = self.contents.look_up(codes[:, CONTENT_BOOKS].transpose(0, 1))
-        inputs = (latent, self.prosodies.look_up(codes[:, PROSODY_BOOK]), voice)
+        latent = self.contents.decode(codes[:, CONTENT_BOOKS].transpose(0, 1))
+        inputs = (latent, self.prosodies.decode(codes[:, PROSODY_BOOK]), voice)
         dtype = self.decoder.out.weight.dtype
         return self.decoder(codes[:, READING_BOOK], *(part.to(dtype) for part in inputs))

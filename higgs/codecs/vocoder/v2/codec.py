@@ -54,8 +54,8 @@ def encode_clips(network: VocoderNetwork2, clips: list[Features], voices: torch.
         sides = [(0, 0, *end) if row.dim() == 2 else end for row, end in zip(rows, ends, strict=True)]
         batch.append(torch.stack([F.pad(r, s, value=fill) for r, s in zip(rows, sides, strict=True)]))
     envelope, pitch, voiced = batch
-    content, _ = network.contents.quantise(network.encoder(envelope, voiced, vectors))
-    prosody = network.prosodies(prosody_vector(pitch, voiced))
+    content, _ = network.contents.encode(network.encoder(envelope, voiced, vectors))
+    prosody = network.prosodies.encode(prosody_vector(pitch, voiced))
     codes = torch.cat([prosody[None], content]).transpose(0, 1)
     start = MARGIN // STEPS_PER_FRAME
     found = []

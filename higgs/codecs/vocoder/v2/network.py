@@ -130,14 +130,14 @@ class VocoderNetwork2(nn.Module):
         """Return a voice's codes (3,), in the order of codebook 1."""
         timbre = torch.as_tensor(speaker.timbre, dtype=torch.float32)
         first = PITCHES + TIMBRE_CODES * torch.arange(TIMBRES)
-        return torch.cat([torch.tensor([pitch_code(speaker)]), self.timbres.quantise(timbre)[0] + first])
+        return torch.cat([torch.tensor([pitch_code(speaker)]), self.timbres.encode(timbre)[0] + first])
 
     def voice_vector(self, voice_codes: torch.Tensor) -> torch.Tensor:
         """Codes of a voice (..., 3) → (..., 82): pitch level and spread, mean envelope."""
         level, spread = pitch_of(voice_codes[..., 0])
         first = PITCHES + TIMBRE_CODES * torch.arange(TIMBRES)
         codes = (voice_codes[..., 1:] - first).clamp(0, TIMBRE_CODES - 1)
-        timbre = self.timbres.look_up(codes.movedim(-1, 0))
+        timbre = self.timbres.decode(codes.movedim(-1, 0))
         return torch.cat([(level[..., None] - 5) * 2, torch.log(spread)[..., None] + 2, timbre], dim=-1)
 
     def decode(self, codes: torch.Tensor, voices: torch.Tensor) -> torch.Tensor:
@@ -146,7 +146,7 @@ class VocoderNetwork2(nn.Module):
         voices (B, T + 6, 3) has the voice's codes at each frame.
         """
         voice = self.voice_vector(voices)
-        latent = self.contents.look_up(codes[:, CONTENT_BOOKS].transpose(0, 1))
-        inputs = (latent, self.prosodies.look_up(codes[:, PROSODY_BOOK]), voice)
+        latent = self.contents.decode(codes[:, CONTENT_BOOKS].transpose(0, 1))
+        inputs = (latent, self.prosodies.decode(codes[:, PROSODY_BOOK]), voice)
         dtype = self.decoder.out.weight.dtype
         return self.decoder(codes[:, READING_BOOK], *(part.to(dtype) for part in inputs))
