@@ -69,7 +69,7 @@ def raise_if_cancelled() -> None:
 
 
 @contextmanager
-def one_of(places: threading.Semaphore) -> Iterator[None]:
+def acquired(places: threading.Semaphore) -> Iterator[None]:
     """Wait for the semaphore and hold it. Raises Cancelled if the work is cancelled while waiting."""
     raise_if_cancelled()
     while not places.acquire(timeout=WAKE_SECONDS):
@@ -86,16 +86,16 @@ class SingleFlight(Generic[Key, Value]):
     If a computation fails, nothing is cached and the next waiting caller tries.
 
     Args:
-        most_kept: maximum number of cached values.
-        at_once: maximum number of concurrent computations.
+        max_size: maximum number of cached values.
+        max_concurrent: maximum number of concurrent computations.
     """
 
-    def __init__(self, most_kept: int, at_once: int) -> None:
+    def __init__(self, max_size: int, max_concurrent: int) -> None:
         self._kept: OrderedDict[Key, Value] = OrderedDict()
         self._computing: dict[Key, threading.Event] = {}
         self._changing = threading.Lock()
-        self._most_kept = most_kept
-        self._places = threading.BoundedSemaphore(at_once)
+        self._max_size = max_size
+        self._places = threading.BoundedSemaphore(max_concurrent)
 
     def __contains__(self, key: Key) -> bool:
         with self._changing:
@@ -108,24 +108,24 @@ class SingleFlight(Generic[Key, Value]):
                 if key in self._kept:
                     self._kept.move_to_end(key)
                     return self._kept[key]
-                request_context = self._computing.get(key)
-                if request_context is None:
-                    ended = self._computing[key] = threading.Event()
+                computed = self._computing.get(key)
+                if computed is None:
+                    done = self._computing[key] = threading.Event()
                     break
-            while not request_context.wait(WAKE_SECONDS):
+            while not computed.wait(WAKE_SECONDS):
                 raise_if_cancelled()
         try:
-            with one_of(self._places):
+            with acquired(self._places):
                 value = compute()
             self._keep(key, value)
             return value
         finally:
             with self._changing:
                 del self._computing[key]
-            ended.set()
+            done.set()
 
     def _keep(self, key: Key, value: Value) -> None:
         with self._changing:
             self._kept[key] = value
-            while len(self._kept) > self._most_kept:
+            while len(self._kept) > self._max_size:
                 self._kept.popitem(last=False)

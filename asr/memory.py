@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from concurrency import one_of
+from concurrency import acquired
 from errors import InvalidAudio
 
 # Maximum seconds → mono float32 samples (N,). Raises InvalidAudio if the recording is longer.
@@ -47,15 +47,15 @@ class RecordingMemory:
         if samples is not None:
             yield samples
             return
-        with one_of(self._long):
-            with one_of(self._decoding), self._decoding_long:
+        with acquired(self._long):
+            with acquired(self._decoding), self._decoding_long:
                 samples = compact(decode(longest))
             yield samples
 
     def _short(self, decode: Decode, seconds: float, longest: float) -> np.ndarray | None:
         """Decode a recording of at most `seconds`; return None if it is longer."""
         try:
-            with one_of(self._decoding):
+            with acquired(self._decoding):
                 return decode(seconds)
         except InvalidAudio as error:
             if error.code != "audio_too_long" or seconds == longest:

@@ -16,7 +16,7 @@ from asr.memory import Decode, RecordingMemory, as_float
 from asr.sphinx import Sphinx
 from asr.transcript import SAMPLE_RATE, Heard, Recogniser, Task, Transcript
 from asr.windows import windows
-from concurrency import one_of
+from concurrency import acquired
 from errors import Cancelled, InvalidRequest, ModelError, Overloaded, quoted
 
 log = logging.getLogger(__name__)
@@ -35,21 +35,21 @@ class Transcriber:
     """
 
     def __init__(
-        self, load: Callable[[], Recogniser], names: Sequence[str] = (), most_waiting: int = 32
+        self, load: Callable[[], Recogniser], names: Sequence[str] = (), max_waiting: int = 32
     ) -> None:
         """Create a transcriber; loads nothing yet.
 
         Args:
             load: loads the recogniser; called on first use.
             names: the model names under which clients may request it.
-            most_waiting: maximum recordings in progress or waiting; more raise Overloaded.
+            max_waiting: maximum recordings in progress or waiting; more raise Overloaded.
         """
         self._load = load
         self.names = tuple(names)
         self._recogniser: Recogniser | None = None
         self._hearing, self._counting = threading.BoundedSemaphore(1), threading.Lock()
         self._memory = RecordingMemory()
-        self._most_waiting = most_waiting
+        self._max_waiting = max_waiting
         self._waiting = 0
 
     def listen(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> "TranscriptionJob":
@@ -109,11 +109,11 @@ class Transcriber:
         return self.listen(samples, sample_rate, task).transcript()
 
     @classmethod
-    def of_setting(cls, name: str, device: str, most_waiting: int) -> "Transcriber":
+    def of_setting(cls, name: str, device: str, max_waiting: int) -> "Transcriber":
         """Create a transcriber for the setting HIGGS_RECOGNISER; see `load_recogniser`."""
         short = Path(name).name
         names = [] if name == AUTO else [short] if Path(name).is_dir() else list(dict.fromkeys((name, short)))
-        return cls(lambda: load_recogniser(name, device), names, most_waiting)
+        return cls(lambda: load_recogniser(name, device), names, max_waiting)
 
     @property
     def languages(self) -> Mapping[str, str]:
@@ -135,7 +135,7 @@ class Transcriber:
             self._hearing.release()
 
     def _hear(self, samples: np.ndarray, task: Task) -> Heard:
-        with one_of(self._hearing):
+        with acquired(self._hearing):
             try:
                 return self._loaded().hear(samples, task)
             except ModelError:
@@ -175,7 +175,7 @@ class Transcriber:
     @contextmanager
     def _place(self) -> Iterator[None]:
         with self._counting:
-            if self._waiting >= self._most_waiting:
+            if self._waiting >= self._max_waiting:
                 raise Overloaded("Too many recordings are being transcribed; try again later.")
             self._waiting += 1
         try:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from concurrency import Cancellation, SingleFlight, cancelled_by, on_cancel, one_of, raise_if_cancelled
+from concurrency import Cancellation, SingleFlight, acquired, cancelled_by, on_cancel, raise_if_cancelled
 from errors import Cancelled, ModelError
 
 WAIT = 30
@@ -26,7 +26,7 @@ def called_off(work: Callable[[], object], cancellation: Cancellation) -> thread
 
 
 def test_what_many_ask_for_at_once_is_computed_once() -> None:
-    flight: SingleFlight[str, int] = SingleFlight(most_kept=4, at_once=2)
+    flight: SingleFlight[str, int] = SingleFlight(max_size=4, max_concurrent=2)
     computed: list[int] = []
 
     def compute() -> int:
@@ -41,7 +41,7 @@ def test_what_many_ask_for_at_once_is_computed_once() -> None:
 
 def test_a_key_does_not_wait_for_another() -> None:
     """A kind of fault: one lock for all, held through the work on one of them."""
-    flight: SingleFlight[str, int] = SingleFlight(most_kept=4, at_once=2)
+    flight: SingleFlight[str, int] = SingleFlight(max_size=4, max_concurrent=2)
     begun, over = threading.Event(), threading.Event()
 
     def slow() -> int:
@@ -58,7 +58,7 @@ def test_a_key_does_not_wait_for_another() -> None:
 
 
 def test_the_next_tries_where_the_first_failed_or_left() -> None:
-    flight: SingleFlight[str, int] = SingleFlight(most_kept=4, at_once=1)
+    flight: SingleFlight[str, int] = SingleFlight(max_size=4, max_concurrent=1)
 
     def fail() -> int:
         raise ModelError("The model failed.")
@@ -72,7 +72,7 @@ def test_the_next_tries_where_the_first_failed_or_left() -> None:
 
 
 def test_the_oldest_values_go() -> None:
-    flight: SingleFlight[int, int] = SingleFlight(most_kept=2, at_once=1)
+    flight: SingleFlight[int, int] = SingleFlight(max_size=2, max_concurrent=1)
     for key in (1, 2, 1, 3):
         flight.get(key, lambda: 0)
     assert [key in flight for key in (1, 2, 3)] == [True, False, True]
@@ -81,14 +81,14 @@ def test_the_oldest_values_go() -> None:
 def test_who_leaves_does_not_wait_on() -> None:
     """A kind of fault: threads of clients who left that go on waiting for a lock, one after the other."""
     places = threading.BoundedSemaphore(1)
-    flight: SingleFlight[str, int] = SingleFlight(most_kept=1, at_once=1)
+    flight: SingleFlight[str, int] = SingleFlight(max_size=1, max_concurrent=1)
     over = threading.Event()
 
     def wait_for_place() -> None:
-        with one_of(places):
+        with acquired(places):
             pass
 
-    with ThreadPoolExecutor(1) as pool, one_of(places):
+    with ThreadPoolExecutor(1) as pool, acquired(places):
         working = pool.submit(flight.get, "a", lambda: int(over.wait(WAIT)))
         cancellation = Cancellation()
         waiting = [

@@ -103,7 +103,7 @@ class Tags:
         """Replace pauses without a duration ([pause], <break/>) by the model's pause tag, if it has one."""
         return BARE_PAUSE.sub(PAUSE, text) if PAUSE in self.known else text
 
-    def told(self, instruction: str) -> str:
+    def instruction_tags(self, instruction: str) -> str:
         """Return the tags for an English instruction; "" if none apply.
 
         At most one each of emotion, style, speed, pitch and expressiveness. Negations ("not angry") don't

@@ -69,7 +69,7 @@ class TaskPromptBuilder:
             ids += heard
             mask += [False] * (len(heard) - len(columns[-1])) + [True] * len(columns[-1])
         prefix = len(ids)
-        ids += [self._tokens["<|text|>"], *self._told(text, scene)]
+        ids += [self._tokens["<|text|>"], *self._text_with_tags(text, scene)]
         audio_mask = torch.tensor(mask + [False] * (len(ids) - prefix))
         audio_columns = torch.zeros(len(ids), self._config.num_codebooks, dtype=torch.int64)
         audio_columns[audio_mask] = torch.cat(columns)
@@ -85,14 +85,14 @@ class TaskPromptBuilder:
 
     def text_positions(self, text: str, scene: str | None) -> int:
         """Return how many positions the text takes. Raises InvalidRequest if it can't be read."""
-        return len(self._told(text, scene))
+        return len(self._text_with_tags(text, scene))
 
-    def _told(self, text: str, scene: str | None) -> list[int]:
-        return self._text(self.tags.told(scene or "") + text)
+    def _text_with_tags(self, text: str, scene: str | None) -> list[int]:
+        return self._text(self.tags.instruction_tags(scene or "") + text)
 
     def supports_instructions(self, scene: str) -> bool:
-        """Return whether this description has words that become tags; see Tags.told."""
-        return bool(self.tags.told(scene))
+        """Return whether this description has words that become tags; see Tags.instruction_tags."""
+        return bool(self.tags.instruction_tags(scene))
 
     def build(self, turns: Sequence[Turn]) -> Prompt:
         raise InvalidRequest(

@@ -114,7 +114,7 @@ def test_what_was_spoken_is_not_lost_when_a_further_take_fails(transcriber: Tran
 
 def test_speech_goes_out_unheard_where_the_recogniser_is_full() -> None:
     """The same loss: the speech is there, and only nobody can listen to it now. The answer says so."""
-    full = Transcriber(lambda: load_recogniser("pocketsphinx", "cpu"), most_waiting=0)
+    full = Transcriber(lambda: load_recogniser("pocketsphinx", "cpu"), max_waiting=0)
     others = iter([Spoken(recording(), 1)])
     speech, quality = Attempts(Spoken(recording(), 5), lambda: next(others), WORDS, full, 3).best()
     full.close()

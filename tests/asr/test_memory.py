@@ -60,7 +60,7 @@ def test_compact_samples_sound_the_same() -> None:
 
 def test_a_full_recogniser_refuses_before_anything_is_decoded() -> None:
     """A kind of fault: work that is done for a request that is refused afterwards."""
-    transcriber = Transcriber(lambda: load_recogniser("pocketsphinx", "cpu"), most_waiting=0)
+    transcriber = Transcriber(lambda: load_recogniser("pocketsphinx", "cpu"), max_waiting=0)
 
     def decode(seconds: float) -> np.ndarray:
         raise AssertionError("It was decoded.")

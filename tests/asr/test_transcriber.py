@@ -72,7 +72,7 @@ def test_a_language_may_be_named_in_many_ways(given: str, code: str) -> None:
 
 def test_a_cancelled_hearing_ends_behind_its_window_and_makes_room() -> None:
     parrot = Parrot()
-    transcriber = Transcriber(lambda: parrot, most_waiting=1)
+    transcriber = Transcriber(lambda: parrot, max_waiting=1)
     job = transcriber.listen(LONG, 16_000)
     parts = iter(job)
     next(parts)
@@ -84,7 +84,7 @@ def test_a_cancelled_hearing_ends_behind_its_window_and_makes_room() -> None:
 
 def test_more_than_may_wait_are_refused() -> None:
     parrot = Parrot()
-    transcriber = Transcriber(lambda: parrot, most_waiting=1)
+    transcriber = Transcriber(lambda: parrot, max_waiting=1)
     parts = iter(transcriber.listen(LONG, 16_000))
     next(parts)
     with pytest.raises(Overloaded):

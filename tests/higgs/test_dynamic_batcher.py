@@ -30,10 +30,10 @@ class Slow:
         return 2 * rows
 
 
-def behind_one(rows: list[torch.Tensor], most: int = 1000) -> tuple[list, Slow]:
+def behind_one(rows: list[torch.Tensor], max_elements: int = 1000) -> tuple[list, Slow]:
     """What calls with these rows come to that arrive while another is computed."""
     slow = Slow()
-    together = DynamicBatcher(slow, most)
+    together = DynamicBatcher(slow, max_elements)
     with ThreadPoolExecutor(len(rows) + 1) as pool:
         first = pool.submit(together, torch.zeros(9))
         assert slow.begun.wait(10)
@@ -54,7 +54,7 @@ def test_those_that_wait_are_computed_at_once_and_each_gets_its_own() -> None:
 
 def test_only_rows_of_one_shape_share_a_batch_and_no_more_than_fit() -> None:
     rows = [torch.ones(4), torch.ones(2), torch.ones(4), torch.ones(4), torch.ones(2)]
-    results, slow = behind_one(rows, most=8)
+    results, slow = behind_one(rows, max_elements=8)
     assert sorted(slow.batches) == [1, 1, 2, 2]
     assert [len(result) for result in results] == [4, 2, 4, 4, 2]
 
@@ -70,7 +70,7 @@ def test_streams_decoded_together_are_close_to_those_decoded_alone() -> None:
     codec = WaveformCodec.load(NATIVE)
     generator = torch.Generator().manual_seed(0)
     clips = [torch.randint(1024, (CODEBOOKS, 30), generator=generator) for _ in range(8)]
-    together = DynamicBatcher(codec._decode, most=CODEBOOKS * 2000)
+    together = DynamicBatcher(codec._decode, max_elements=CODEBOOKS * 2000)
     with ThreadPoolExecutor(8) as pool:
         decoded = list(pool.map(together, clips))
     for clip, samples in zip(clips, decoded, strict=True):
@@ -79,5 +79,5 @@ def test_streams_decoded_together_are_close_to_those_decoded_alone() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_call_alone_waits_for_nobody(count: int) -> None:
-    together = DynamicBatcher(lambda rows: rows + 1, most=1)
+    together = DynamicBatcher(lambda rows: rows + 1, max_elements=1)
     assert [float(together(torch.zeros(1))) for _ in range(count)] == [1.0] * count

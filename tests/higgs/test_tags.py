@@ -94,11 +94,11 @@ def test_sounds_of_v2_are_those_of_v3(v2: Tags, v3: Tags) -> None:
     ],
 )
 def test_words_of_an_instruction_become_tags(v3: Tags, instruction: str, tags: str) -> None:
-    assert v3.told(instruction) == tags
+    assert v3.instruction_tags(instruction) == tags
 
 
 def test_a_model_without_tags_is_told_none(v2: Tags) -> None:
-    assert v2.told("Sadly.") == ""
+    assert v2.instruction_tags("Sadly.") == ""
     assert v2.with_pauses("a [pause] b") == "a [pause] b"
 
 

@@ -34,7 +34,7 @@ class WaveformCodec:
             # cuDNN by default, and isn't thread-safe.
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
             self._aside = torch.cuda.Stream(self.device)
-            self._decode_row = DynamicBatcher(self._decode, most=CODEBOOKS * MAX_BATCH)
+            self._decode_row = DynamicBatcher(self._decode, max_elements=CODEBOOKS * MAX_BATCH)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "WaveformCodec":

@@ -23,11 +23,11 @@ class DynamicBatcher:
 
     Args:
         function: computes a batch.
-        most: maximum number of elements in a batch of several rows.
+        max_elements: maximum number of elements in a batch of several rows.
     """
 
-    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor], most: int) -> None:
-        self._function, self._most = function, most
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor], max_elements: int) -> None:
+        self._function, self._max_elements = function, max_elements
         self._waiting: list[_Call] = []
         self._changing, self._computing = threading.Lock(), threading.Lock()
 
@@ -49,7 +49,7 @@ class DynamicBatcher:
                 for other in self._waiting
                 if other.given.shape == call.given.shape and other is not call
             ]
-            batch = [call, *alike[: max(1, self._most // call.given.numel()) - 1]]
+            batch = [call, *alike[: max(1, self._max_elements // call.given.numel()) - 1]]
             self._waiting = [other for other in self._waiting if other not in batch]
         return batch
 
