@@ -1,4 +1,4 @@
-"""What the stories of test_voice_cloning.py need under pytest; as a script it runs without pytest."""
+"""Fixtures for running test_voice_cloning.py under pytest; as a script it needs no pytest."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.live import BUNDLED_MODEL, LiveServer, any_server
 
 @pytest.fixture(scope="module")
 def story_server() -> Iterator[LiveServer]:
-    """The server at VOICE_API_URL, or one of our own with the bundled model."""
+    """The server at VOICE_API_URL, or a new one with the bundled model."""
     url = os.environ.get("VOICE_API_URL")
     if not url and not (BUNDLED_MODEL / "model.safetensors").exists():
         pytest.skip(f"no bundled model at {BUNDLED_MODEL}, and VOICE_API_URL names no server")

@@ -1,4 +1,4 @@
-"""`make migrate`: bring the database of voices to the newest version, as the server does at its start."""
+"""`make migrate`: migrate the voice database to the latest version, as the server does at start."""
 
 import sys
 

@@ -1,14 +1,13 @@
-"""Resolve the requirements files into hashed locks; `make lock` runs this.
+"""Resolve the requirements files into hashed locks; run by `make lock`.
 
     requirements.txt, requirements-weights.txt → requirements.lock       what every server installs
-                                               → requirements-cuda.lock  what a CUDA build of torch needs too
-    requirements-dev.txt                       → requirements-dev.lock   what tests and checks need too
-    requirements-cluster.txt                   → requirements-cluster.lock  what deploy/ray_serve.py needs too
+                                               → requirements-cuda.lock  also for a CUDA build of torch
+    requirements-dev.txt                       → requirements-dev.lock   also for tests and checks
+    requirements-cluster.txt                   → requirements-cluster.lock  also for deploy/ray_serve.py
 
-uv resolves for all platforms and for Python 3.11 and newer, so each line carries its marker and the hashes of
-all files of that release on PyPI. The build of torch that pip finds on this machine is admitted by its own
-hash, too: CPU builds are not on PyPI. Versions in the locks are kept; `make lock ARGS=--upgrade` takes the
-newest.
+uv resolves for all platforms and Python 3.11 and newer, so each line has its marker and the hashes of all
+files of that release on PyPI. The torch build that pip finds on this machine is allowed by its own hash as
+well: CPU builds are not on PyPI. Locked versions are kept; `make lock ARGS=--upgrade` takes the latest.
 """
 
 import re
@@ -41,7 +40,7 @@ def main() -> None:
 
 
 def resolve(*sources: str, within: Pins | None = None, deps: bool = True) -> Pins:
-    """The pins of all that the files ask for; `within` allows those versions only."""
+    """Return the pins of all requirements of the files; `within` restricts the versions."""
     with tempfile.TemporaryDirectory() as folder:
         output, constraints = Path(folder) / "output.lock", Path(folder) / "constraints.txt"
         # uv prefers the versions that its output file names already.
@@ -63,7 +62,7 @@ def resolve(*sources: str, within: Pins | None = None, deps: bool = True) -> Pin
 
 
 def pins(lock: str) -> Pins:
-    """The pins of a lock's text: a line that starts one, and the hashes under it."""
+    """Split a lock's text into pins, each with its hashes."""
     texts = re.findall(r"^\w.*\n(?:[ ]+--hash=.*\n)*", lock, re.MULTILINE)
     return {text.partition(" \\\n")[0].strip(): text for text in texts}
 
@@ -77,7 +76,7 @@ def without(some: Pins, others: Pins) -> Pins:
 
 
 def with_torch_builds(some: Pins) -> Pins:
-    """The pins, torch's with the hashes that its last lock had, and with that of the build pip finds here."""
+    """Add to torch's pin the hashes of its last lock, and of the build that pip finds here."""
     torch = next(line for line in some if line.startswith("torch=="))
     hashes = set(re.findall(r"--hash=\S+", some[torch]))
     if LOCK.exists():

@@ -1,4 +1,4 @@
-"""Write the table of settings in docs/operations.md anew from settings.py; `make docs` runs this."""
+"""Rewrite the settings table in docs/operations.md from settings.py; run by `make docs`."""
 
 import re
 import sys

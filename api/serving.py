@@ -1,8 +1,7 @@
-"""The process around the app: it listens, and on SIGTERM or SIGINT it ends without breaking an answer off.
+"""The process around the app: it serves, and shuts down gracefully on SIGTERM or SIGINT.
 
-First, new requests are refused while those under way are finished, for as long as the settings allow; then
-what is left is told that the server ends, and the process exits with status 0. A second signal ends it at
-once.
+First, new requests are refused while running ones finish, within the configured time. Then remaining clients
+are told that the server is stopping, and the process exits with status 0. A second signal ends it at once.
 """
 
 import logging
@@ -22,14 +21,13 @@ from api.sockets import MAX_MESSAGE_BYTES
 
 log = logging.getLogger("app")
 
-# What is still under way at the end of the drain is told so, and gets as long to say it to its client.
+# After the drain, the remaining requests have this long to send their client an error.
 LAST_WORDS_SECONDS = 2.0
-# Threads that nobody can stop, of a decoder or a driver, don't keep the process longer than this.
+# Maximum delay of the exit by threads that can't be stopped, e.g. of a decoder or driver.
 EXIT_SECONDS = 5.0
 
 
-# Of uvicorn for WebSockets: one whose client is gone is noticed within 40 s, and sound is not compressed,
-# since that takes time and gains nothing.
+# uvicorn's WebSocket options: detect a lost client within 40 s; don't compress, since audio doesn't shrink.
 SOCKET_OPTIONS: dict[str, Any] = {
     "ws": "websockets-sansio",
     "ws_max_size": MAX_MESSAGE_BYTES,
@@ -40,9 +38,9 @@ SOCKET_OPTIONS: dict[str, Any] = {
 
 
 def leave() -> NoReturn:
-    """End the process with status 0 when all is closed.
+    """Exit with status 0 after everything is closed.
 
-    Python itself would first free what the model and its libraries hold, object by object, for seconds.
+    A normal exit would first free the model and its libraries object by object, for seconds.
     """
     logging.shutdown()
     sys.stdout.flush()
@@ -59,29 +57,29 @@ class DrainingServer(uvicorn.Server):
     def __init__(
         self, config: uvicorn.Config, drain: Drain, seconds: float, break_off: Callable[[], None]
     ) -> None:
-        config.timeout_graceful_shutdown = 1  # what hasn't ended by then is a client that doesn't read
+        config.timeout_graceful_shutdown = 1  # after the drain, only clients that don't read remain
         super().__init__(config)
         self._drain, self._seconds, self._break_off = drain, seconds, break_off
         self._asked = self._broken_off = False
-        self._deadline = 0.0  # of the drain and, behind it, of last words
+        self._deadline = 0.0  # of the drain, then of the last messages
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called for each signal. uvicorn would raise it again in the end, and that be the exit status."""
+        """Handle a signal. uvicorn would raise it again at the end, which would set the exit status."""
         if self._asked:
-            log.warning("asked to stop a second time: the process ends at once")
+            log.warning("second stop signal: exiting at once")
             os._exit(128 + sig)
         self._asked = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second; True ends uvicorn's main loop."""
+        """Called ten times a second; True ends uvicorn's main loop."""
         if self._asked and await self._drained():
             self.should_exit = True
         return await super().on_tick(counter)
 
     async def _drained(self) -> bool:
-        """Begin to drain, or look how far it came; True once nothing is left to wait for."""
+        """Start the drain, or check its progress; return True once nothing is left to wait for."""
         if not self._drain.begun:
-            log.info("asked to stop: %d requests are finished first", self._drain.active)
+            log.info("stopping: waiting for %d requests", self._drain.active)
             self._drain.begin()
             self._deadline = time.monotonic() + self._seconds
             last = threading.Timer(self._seconds + LAST_WORDS_SECONDS + EXIT_SECONDS, os._exit, [0])
@@ -93,7 +91,7 @@ class DrainingServer(uvicorn.Server):
             return False
         if not self._broken_off:
             self._broken_off = self._drain.over = True
-            log.warning("%d requests were not finished in %g s", self._drain.active, self._seconds)
+            log.warning("%d requests did not finish in %g s", self._drain.active, self._seconds)
             await anyio.to_thread.run_sync(self._break_off, abandon_on_cancel=True)
             self._deadline = time.monotonic() + LAST_WORDS_SECONDS
             return False

@@ -1,6 +1,6 @@
-"""Redis, where several servers keep what they share for a while: counts of rate limits, and earlier answers.
+"""Redis for state that several servers share for a while: rate limit counters and earlier answers.
 
-One server alone needs none: it keeps both in its memory.
+A single server needs none, and keeps both in memory.
 """
 
 import logging
@@ -21,20 +21,19 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 1.0  # for connecting, and for each answer
-AWAY_SECONDS = 2.0  # after a failure, for which Redis isn't asked again, so that requests don't wait for it
+AWAY_SECONDS = 2.0  # after a failure, Redis isn't asked for this long, so that requests don't wait for it
 
 
 class SharedRedis:
-    """A client of the Redis at a URL. Safe to use from several threads; it blocks, so not in the event loop.
+    """A Redis client. Thread-safe; it blocks, so don't use it in the event loop.
 
     Args:
-        url: redis://, rediss:// or unix://, perhaps with a password in it.
-        on_failure: Called each time that Redis could not be asked.
-
+        url: redis://, rediss:// or unix://, optionally with a password.
+        on_failure: called for each failed or skipped call.
     """
 
     def __init__(self, url: str, on_failure: Callable[[], None]) -> None:
-        # A connection that Redis closed while nobody used it is opened anew, once and at once.
+        # One immediate retry, since Redis closes idle connections.
         self.client: Any = redis.Redis.from_url(
             url,
             socket_timeout=TIMEOUT_SECONDS,
@@ -46,7 +45,7 @@ class SharedRedis:
         self._away_until = 0.0
 
     def ask(self, work: Callable[[], T]) -> T:
-        """What `work`, which uses the client, returns. RedisUnavailable while Redis is away."""
+        """Return the result of `work`, which uses the client. Raises RedisUnavailable."""
         if time.monotonic() < self._away_until:
             self._on_failure()
             raise RedisUnavailable()
@@ -55,7 +54,7 @@ class SharedRedis:
         except RedisError as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             self._on_failure()
-            log.warning("Redis can't be used: %s", " ".join(str(error).split()))
+            log.warning("Redis is unavailable: %s", " ".join(str(error).split()))
             raise RedisUnavailable() from error
 
     def check(self) -> None:

@@ -1,12 +1,14 @@
-"""What the one who asked for speech got, and when."""
+"""What a client received, and when."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Answer:
-    """One request: its status; seconds from sending to the first sound and to the last, of speech, and that a
-    player had nothing to play."""
+    """One request: its status, and times in seconds.
+
+    Times are from sending to the first and last audio, of speech, and of stalled playback.
+    """
 
     status: int = 200
     first: float = 0.0
@@ -15,7 +17,7 @@ class Answer:
     starved: float = 0.0
 
     def hear(self, now: float, seconds: float) -> None:
-        """Take in so many seconds of speech that arrive at `now`."""
+        """Record `seconds` of speech that arrive at time `now`."""
         self.first = self.first or now
         self.starved += max(0.0, now - self.first - self.speech - self.starved)
         self.last, self.speech = now, self.speech + seconds

@@ -1,4 +1,4 @@
-"""What the clients of a benchmark send, and how they watch the server."""
+"""Requests of benchmark clients, and monitoring of the server meanwhile."""
 
 import base64
 import json
@@ -44,7 +44,7 @@ def wav(samples: np.ndarray, rate: int = RATE) -> str:
 
 
 def request_bytes(path: str, body: dict[str, Any]) -> bytes:
-    """A whole request on a connection of its own."""
+    """Return a complete HTTP request for a connection of its own."""
     data = json.dumps(body).encode()
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     return f"{head}connection: close\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data
@@ -52,7 +52,7 @@ def request_bytes(path: str, body: dict[str, Any]) -> bytes:
 
 @contextmanager
 def health_watched(server: Running) -> Iterator[list[float]]:
-    """The seconds that each /health took, asked every 20 ms while the block runs."""
+    """Measure how long each /health takes, polled every 20 ms while the block runs."""
     waits: list[float] = []
     over = threading.Event()
 

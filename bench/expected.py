@@ -1,11 +1,11 @@
-"""The first check of the published 3B once its weights are at hand: the codes that transformers expects.
+"""Compare the published 3B's codes with those that transformers' test expects.
 
     python -m bench.expected [--model bosonai/higgs-audio-v2-generation-3B-base] [--device cuda|cpu]
 
-expected_v2.txt holds the 50 greedy columns of transformers' test_single_speaker_smart_voice
-(tests/models/higgs_audio_v2). Each is asked of our model behind the columns before it, so that one code that
-rounds otherwise doesn't change the rest. Ends in one line of JSON; the exit code is 1 where less than 95 %
-are equal.
+expected_v2.txt has the 50 greedy columns of transformers' test_single_speaker_smart_voice
+(tests/models/higgs_audio_v2). Each is predicted from the expected columns before it, so that one code that
+rounds differently doesn't change the rest. Ends in one line of JSON; the exit code is 1 if less than 95 % are
+equal.
 """
 
 import argparse
@@ -22,17 +22,17 @@ from higgs.prompts.v2 import Prompt, PromptBuilder
 
 TEXT = "The sun rises in the east and sets in the west."
 EXPECTED = Path(__file__).with_name("expected_v2.txt")
-ENOUGH = 0.95  # bfloat16 rounds otherwise on every device
+ENOUGH = 0.95  # bfloat16 rounds differently on every device
 
 
 def expected_columns() -> torch.Tensor:
-    """The columns [50, 8], the first of which opens the stream."""
+    """Return the columns [50, 8]; the first one opens the stream."""
     return torch.tensor([[int(code) for code in line.split()] for line in EXPECTED.read_text().splitlines()])
 
 
 @torch.inference_mode()
 def greedy_codes(model: HiggsModel, prompt: Prompt, columns: torch.Tensor) -> torch.Tensor:
-    """The likeliest codes [N - 1, 8] behind each of the first columns [N, 8] of a stream."""
+    """Return the most likely codes [N - 1, 8] after each of the first columns [N, 8] of a stream."""
     device = model.audio_lm_head.weight.device
     read = columns[:-1]
     ids = torch.cat((prompt.input_ids, torch.zeros(len(read), dtype=torch.int64)))

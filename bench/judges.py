@@ -1,4 +1,4 @@
-"""Judges of speech: what Whisper and pocketsphinx hear, and how clean and natural DNSMOS finds it.
+"""Judge speech: Whisper's and pocketsphinx's transcripts, and DNSMOS's quality scores.
 
     .judges-venv/bin/python -m bench.judges FOLDER
 
@@ -24,7 +24,7 @@ from asr.sphinx import recognise
 SAMPLE_RATE = 16_000
 VERDICTS = "verdicts.jsonl"
 WINDOW = int(9.01 * SAMPLE_RATE)
-# From the network's raw figures to the scale of listeners (Microsoft's DNS-Challenge, dnsmos_local.py).
+# Polynomials from the network's raw scores to listeners' scale (Microsoft's DNS-Challenge, dnsmos_local.py).
 CURVES = {
     "sig": (-0.08397278, 1.22083953, 0.0052439),
     "bak": (-0.13166888, 1.60915514, -0.39604546),
@@ -59,7 +59,7 @@ def dnsmos() -> Callable[[np.ndarray], dict[str, float]]:
 
 
 def whisper() -> Callable[[np.ndarray], str]:
-    """Whisper tiny.en, greedy, with nothing carried from window to window."""
+    """Return a transcriber: Whisper tiny.en, greedy, without context between windows."""
     model = WhisperModel(str(get_model_path()), device="cpu", compute_type="int8", cpu_threads=1)
 
     def hear(samples: np.ndarray) -> str:
@@ -72,7 +72,7 @@ def whisper() -> Callable[[np.ndarray], str]:
 
 
 def judged(folder: Path) -> set[str]:
-    """The files of a folder that have a verdict."""
+    """Return the files of a folder that have a verdict."""
     path = folder / VERDICTS
     return {json.loads(line)["file"] for line in path.read_text().splitlines()} if path.exists() else set()
 
@@ -80,7 +80,7 @@ def judged(folder: Path) -> set[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pocketsphinx", action="store_true", help="listen with it too, which is slow")
+    parser.add_argument("--pocketsphinx", action="store_true", help="also transcribe with it, which is slow")
     options = parser.parse_args()
     rate, hear, known = dnsmos(), whisper(), judged(options.folder)
     with (options.folder / VERDICTS).open("a") as out:

@@ -1,9 +1,9 @@
-"""Where a codec loses the sound: recordings as they are, their features alone, the network without
-quantising, and its codes, each judged by words, naturalness and likeness to the recording.
+"""Where a codec loses quality: recordings, features alone, the network without quantisation, and codes.
 
     make judges && python -m bench.ladder [--codec models/higgs-small/codec] [--voices ../shared/voices]
 
-One line of JSON comes last: of people and of held-out teachers, for each rung.
+Each stage is judged by words, naturalness and similarity to the recording. Ends in one line of JSON: for
+people and for held-out teachers, each stage.
 """
 
 import argparse
@@ -33,7 +33,7 @@ MAX_CLIPS = 3  # of each held-out voice
 
 
 def unquantised(network: VocoderNetwork2, samples: np.ndarray) -> np.ndarray:
-    """What encoder and decoder leave of a recording when nothing between them is quantised."""
+    """Return a recording after encoder and decoder, without quantisation."""
     features = analyse(samples, WIDE)
     voice = speaker_of(features)
     level = torch.tensor([(voice.level - 5) * 2, np.log(max(voice.spread, 1e-3)) + 2])
@@ -60,7 +60,7 @@ def unquantised(network: VocoderNetwork2, samples: np.ndarray) -> np.ndarray:
 
 
 def rungs(codec: Codec, samples: np.ndarray) -> dict[str, np.ndarray]:
-    """A recording at each rung of the ladder."""
+    """Return a recording at each stage."""
     second = isinstance(codec, VocoderCodec2)
     bands = WIDE if second else NARROW
     whole = samples[: len(samples) // (240 * STEPS_PER_FRAME) * 240 * STEPS_PER_FRAME]

@@ -1,4 +1,4 @@
-"""What an ear would notice, as numbers: the words recognised and the colour of a voice."""
+"""Simple measures of speech: recognised words, and the spectral envelope of a voice."""
 
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ def words_heard(samples: np.ndarray) -> list[str]:
 
 
 def envelope(samples: np.ndarray) -> np.ndarray:
-    """Mean spectrum of the speech in 24 mel bands up to 8 kHz, in dB, its mean level taken out."""
+    """Return the mean spectrum of the speech in 24 mel bands up to 8 kHz, in dB, without its mean level."""
     samples = np.pad(samples, (0, max(0, WINDOW - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[:: WINDOW // 4] * np.hanning(WINDOW)
     loudness = np.square(frames).mean(axis=1)
@@ -34,5 +34,5 @@ def envelope(samples: np.ndarray) -> np.ndarray:
 
 
 def envelope_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """How far apart two voices are coloured, in dB (root mean square over the mel bands)."""
+    """Return the distance of two voices' envelopes in dB (root mean square over the mel bands)."""
     return float(np.sqrt(np.mean(np.square(envelope(one) - envelope(other)))))

@@ -1,4 +1,4 @@
-"""A server in a process of its own that is watched from outside: its memory, and its threads' work."""
+"""A server in its own process, with measurements of its memory and CPU time."""
 
 import os
 import socket
@@ -28,23 +28,23 @@ class Running:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port."""
+        """Return host and port."""
         host, _, port = self.url.removeprefix("http://").rpartition(":")
         return host, int(port)
 
     def resident_mib(self) -> float:
-        """Memory that the process holds now (RSS)."""
+        """Return the process's current memory (RSS)."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / MIB
 
     def cpu_seconds(self) -> float:
-        """Processor time that the process has used, of user and system together."""
+        """Return the CPU time that the process has used, user and system."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Peak:
-    """The largest RSS in MiB since it was made or `reset`, looked at every 5 ms until `stop`."""
+    """The largest RSS in MiB since creation or `reset`, sampled every 5 ms until `stop`."""
 
     def __init__(self, server: Running) -> None:
         self.mib = 0.0
@@ -67,7 +67,7 @@ class Peak:
 
 @contextmanager
 def running(root: Path = ROOT, **settings: str | int) -> Iterator[Running]:
-    """`python app.py` of a checkout on a free port; `slots=2` sets HIGGS_SLOTS."""
+    """Run `python app.py` of a checkout on a free port; `slots=2` sets HIGGS_SLOTS."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

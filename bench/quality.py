@@ -1,15 +1,14 @@
-"""How well a model speaks: words, naturalness, likeness, pitch and endings, in voices and texts that it was
-not trained on.
+"""How well a model speaks: words, naturalness, similarity, pitch and endings, in unseen voices and texts.
 
     make judges && python -m bench.quality [--sets people pseudo builtin several lengths] [--sentences 60]
 
-Speaks into --out, then judges what lies there: Whisper tiny.en and DNSMOS in an environment of their own
-(bench/judges.py), the speaker encoder here. An interrupted run goes on where it was: nothing is spoken or
-judged twice. One line of JSON comes last.
+Speaks into --out, then judges those files: Whisper tiny.en and DNSMOS in their own environment
+(bench/judges.py), the speaker encoder here. An interrupted run continues: nothing is spoken or judged twice.
+Ends in one line of JSON.
 
 people: clones of the recordings in --voices. pseudo: clones of the speakers in --held-out, each at three
 speeds. builtin: the model's own voices. several: texts of several sentences, in all of these voices. lengths:
-pseudo-speakers by references of 3, 6, 10, 20 and 30 s, with and without words.
+pseudo-speakers with references of 3, 6, 10, 20 and 30 s, with and without transcript.
 """
 
 import argparse
@@ -51,7 +50,7 @@ CLIPS = "clips.jsonl"
 
 @dataclass(frozen=True)
 class Task:
-    """One text to be spoken: its set, the voice, and the reference (None: the voice is the model's own)."""
+    """A text to speak: its set, voice, and reference (None: the model's own voice)."""
 
     group: str
     voice: Voice
@@ -62,14 +61,14 @@ class Task:
 
 
 def in_turn(group: str, voices: list[Voice], texts: list[str]) -> Iterator[Task]:
-    """Each text in one of the voices, with and without words in turn."""
+    """Return each text in one of the voices, alternating with and without transcript."""
     for number, (text, voice) in enumerate(zip(texts, cycle(voices), strict=False)):
         reference = voice.clips[0] if voice.clips else None
         yield Task(group, voice, text, reference, (number // len(voices)) % 2 == 0, number)
 
 
 def of_lengths(voices: list[Voice], texts: list[str]) -> Iterator[Task]:
-    """For each length, with and without words, all texts in voices that have so much speech."""
+    """Return, for each length, with and without transcript, all texts in voices with enough speech."""
     for seconds in LENGTHS:
         found = [(voice, clip) for voice in voices if (clip := of_length(voice, seconds))]
         for with_words in (True, False):
@@ -79,7 +78,7 @@ def of_lengths(voices: list[Voice], texts: list[str]) -> Iterator[Task]:
 
 
 def planned(sets: list[str], count: int, voices: dict[str, list[Voice]]) -> list[Task]:
-    """What is to be spoken of the sets, `count` sentences each; sets without voices are left out."""
+    """Return the tasks of the sets, `count` sentences each; sets without voices are left out."""
     tasks: list[Task] = []
     for group in ("people", "pseudo", "builtin"):
         if group in sets and voices[group]:
@@ -93,7 +92,7 @@ def planned(sets: list[str], count: int, voices: dict[str, list[Voice]]) -> list
 
 
 def speak(cloner: VoiceCloner, tasks: list[Task], out: Path) -> None:
-    """Speak what isn't spoken yet into NNNN.wav files, with a line of clips.jsonl for each."""
+    """Speak missing texts into NNNN.wav files, with a line of clips.jsonl for each."""
     done = {line["file"] for line in rows(out / CLIPS)}
     with (out / CLIPS).open("a") as lines:
         for number, task in enumerate(tasks):
@@ -126,12 +125,12 @@ def speak(cloner: VoiceCloner, tasks: list[Task], out: Path) -> None:
 
 
 def rows(path: Path) -> list[dict]:
-    """The lines of a .jsonl file; none where there is no file."""
+    """Read a .jsonl file; empty if there is none."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def judge(python: Path, out: Path, pocketsphinx: bool) -> dict[str, dict]:
-    """The judges' verdicts, by file."""
+    """Return the judges' verdicts by file."""
     if not python.exists():
         raise SystemExit(f"There is no {python}: run `make judges`, or name another with --judges.")
     command = [str(python), "-m", "bench.judges", str(out), *(["--pocketsphinx"] if pocketsphinx else [])]
@@ -140,7 +139,7 @@ def judge(python: Path, out: Path, pocketsphinx: bool) -> dict[str, dict]:
 
 
 class Resemblance:
-    """Who an answer sounds like, among the references of all voices."""
+    """Finds which voice's reference an answer is most similar to."""
 
     def __init__(self, voices: list[Voice]) -> None:
         self._verifier = SpeakerVerifier(weights_file())
@@ -165,13 +164,13 @@ class Resemblance:
 
 
 def pitch_level(samples: np.ndarray) -> float:
-    """Median of ln f0; 0 where nothing is voiced."""
+    """Return the median of ln f0; 0 if nothing is voiced."""
     features = analyse(samples)
     return float(np.median(features.log_f0[features.voiced > 0.5])) if features.voiced.any() else 0.0
 
 
 def summary(clips: list[dict], verdicts: dict[str, dict]) -> dict[str, float | int]:
-    """The figures of one set."""
+    """Return the results of one set."""
     wrong = [wrong_words(spelled(c["text"]), spelled(verdicts[c["file"]]["whisper"])) for c in clips]
     said = [len(spelled(c["text"])) for c in clips]
     found: dict[str, float | int] = {"clips": len(clips), "wer": sum(wrong) / max(1, sum(said))}
@@ -195,7 +194,7 @@ def summary(clips: list[dict], verdicts: dict[str, dict]) -> dict[str, float | i
 
 
 def spelled(text: str) -> list[str]:
-    """Words, numbers in words: Whisper writes digits."""
+    """Return words with numbers spelled out: Whisper writes digits."""
     return words_of(english_words(text))
 
 
@@ -208,7 +207,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--held-out", type=Path, default=ROOT / "train" / "work" / "held_out")
     parser.add_argument("--out", type=Path, help="folder to speak into; a new one where not given")
     parser.add_argument("--judges", type=Path, default=ROOT / ".judges-venv" / "bin" / "python")
-    parser.add_argument("--pocketsphinx", action="store_true", help="listen with it too, which is slow")
+    parser.add_argument("--pocketsphinx", action="store_true", help="also transcribe with it, which is slow")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 

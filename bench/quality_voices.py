@@ -1,4 +1,4 @@
-"""The voices that bench.quality speaks in: recordings of people, pseudo-speakers, the model's own."""
+"""The voices of bench.quality: recordings of people, pseudo-speakers, the model's own."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,7 +17,7 @@ GAP = np.zeros(int(0.25 * SAMPLE_RATE), np.float32)
 
 @dataclass(frozen=True)
 class Clip:
-    """samples: float32 at 24 kHz; transcript: the words in them, None where they aren't known."""
+    """samples: float32 at 24 kHz; transcript: its words, None if unknown."""
 
     samples: np.ndarray
     transcript: str | None
@@ -29,14 +29,14 @@ class Clip:
 
 @dataclass(frozen=True)
 class Voice:
-    """name; clips: recordings of it, the first the one to clone. Without any it is the model's own."""
+    """name; clips: its recordings, the first one for cloning; none for the model's own voice."""
 
     name: str
     clips: tuple[Clip, ...] = ()
 
 
 def read_clip(path: Path) -> Clip:
-    """A recording and, where there is a .txt beside it, its words."""
+    """Read a recording, and its transcript if there is a .txt file."""
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     words = path.with_suffix(".txt")
     transcript = words.read_text().strip() if words.exists() else None
@@ -44,12 +44,12 @@ def read_clip(path: Path) -> Clip:
 
 
 def people(folder: Path) -> list[Voice]:
-    """One voice per recording of a folder; none where there is no folder."""
+    """Return one voice per recording of a folder; none without a folder."""
     return [Voice(path.stem, (read_clip(path),)) for path in sorted(folder.glob("*.wav"))]
 
 
 def pseudo_speakers(folder: Path, count: int) -> list[Voice]:
-    """Voices of FOLDER/NAME/*.wav, each at three resampling speeds; see train.held_out."""
+    """Return voices of FOLDER/NAME/*.wav, each at three resampling speeds; see train.held_out."""
     found = []
     for place in sorted(path for path in folder.glob("*") if path.is_dir()):
         clips = [read_clip(path) for path in sorted(place.glob("*.wav"))]

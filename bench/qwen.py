@@ -1,4 +1,4 @@
-"""Higgs v3 as a plain loop around transformers' Qwen3Model, the way its published ports run it: a peer.
+"""Higgs v3 as a plain loop around transformers' Qwen3Model, as its published ports run it: a peer.
 
 transformers has no class for v3; embedding, head and sampling are a few lines around its backbone.
 """
@@ -12,7 +12,7 @@ from higgs.prompts.v2 import Prompt
 
 
 class QwenLoop:
-    """Holds the weights of a v3 model."""
+    """A v3 model's weights in this loop."""
 
     def __init__(self, model: HiggsModel, prompt: Prompt, options: SamplingOptions, columns: int) -> None:
         config = model.config

@@ -1,10 +1,10 @@
-"""Whether sentences are lost: 30 texts of 2 to 12 short sentences, lists, tables, questions, in two voices.
+"""Whether sentences are lost: 30 texts of short sentences, lists, tables and questions, in two voices.
 
     python -m bench.sentences_lost [--model small] [--judge PYTHON] [--seeds 1]
 
-The default voice and a clone of test_audio.wav speak each text; the share of its words that is heard is
-printed, and at the end a line of JSON: the share of all words, and the texts below 85 %. The judge is Whisper
-tiny.en in the environment of PYTHON (see bench/whisper_worker.py), without one pocketsphinx.
+The default voice and a clone of test_audio.wav speak each text. Prints the share of recognised words per
+text, and finally a line of JSON: the share of all words, and the texts below 85 %. The judge is Whisper
+tiny.en in the environment of PYTHON (see bench/whisper_worker.py), otherwise pocketsphinx.
 """
 
 import argparse
@@ -39,7 +39,7 @@ CONTRACTIONS = {"'s": " is", "'re": " are", "'ll": " will", "'ve": " have", "'m"
 
 
 def compared(text: str) -> list[str]:
-    """The words of a text as they sound: numbers and initialisms spoken, contractions in full."""
+    """Return the words of a text as spoken: numbers and initialisms spelled out, contractions expanded."""
     joined = " ".join(words_of(english_words(text)))
     for short, full in CONTRACTIONS.items():
         joined = joined.replace(short, full)
@@ -51,7 +51,7 @@ def spoken_words(speech: Speech) -> list[str]:
 
 
 def share_heard(said: list[str], heard: list[str]) -> float:
-    """The share of the words said that were heard, in their order."""
+    """Return the share of the words that were recognised, in order."""
     blocks = SequenceMatcher(None, said, heard, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) / max(len(said), 1)
 
@@ -66,7 +66,7 @@ def heard_by_whisper(python: str, speeches: list[np.ndarray]) -> list[list[str]]
 
 
 def spoken(cloner: VoiceCloner, seeds: int) -> list[tuple[str, str, int, Speech]]:
-    """Every text in both voices, with each seed."""
+    """Speak every text in both voices, with each seed."""
     clone = cloner.reference((ROOT / "test_audio.wav").read_bytes())
     voices = {"default": None, "clone": clone}
     return [

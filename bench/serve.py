@@ -1,12 +1,11 @@
-"""A load generator on the real HTTP API: how long clients wait, and how much speech the server makes.
+"""A load generator for the real HTTP API: how long clients wait, and how much speech the server generates.
 
     python -m bench.serve [--url http://127.0.0.1:8000] [--clients 1 4 16] [--requests 4]
 
-Starts `python app.py` where no URL is given. Each client asks for a stream of speech in the voice of
-test_audio.wav again and again, with texts and seeds of its own, and measures what its user would: the time to
-the first sound and to the last, the real-time factor (seconds per second of speech), and how long a player
-that begins at the first sound stands still. One request before the others lets the server read the voice.
-Ends in one line of JSON.
+Starts `python app.py` if no URL is given. Each client repeatedly requests a stream of speech in the voice of
+test_audio.wav, with its own texts and seeds, and measures the time to the first and last audio, the real-time
+factor (seconds per second of speech), and for how long a player that starts with the first audio stalls. One
+request before the others encodes the voice. Ends in one line of JSON.
 """
 
 import argparse
@@ -34,7 +33,7 @@ START_SECONDS, PATIENCE_SECONDS = 120, 600
 
 @contextmanager
 def server() -> Iterator[str]:
-    """`python app.py` on a free port, ready; its URL."""
+    """Run `python app.py` on a free port; yield its URL when ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -89,7 +88,7 @@ def ask(url: str, number: int) -> Answer:
 
 
 def sound_of(response: httpx.Response) -> Iterator[bytes]:
-    """The pieces of sound in a stream of events; none where the request was refused."""
+    """Yield the audio chunks in a stream of events; none if the request was refused."""
     for line in response.iter_lines():
         event = line.removeprefix("data: ")
         if event.startswith('{"id"'):
@@ -99,7 +98,7 @@ def sound_of(response: httpx.Response) -> Iterator[bytes]:
 
 
 def load(url: str, clients: int, requests: int) -> dict[str, float]:
-    """What `clients` at once, each with `requests` one after the other, get."""
+    """Run `clients` concurrent clients, each with `requests` requests in sequence."""
 
     def one_client(client: int) -> list[Answer]:
         return [ask(url, client * requests + number) for number in range(requests)]

@@ -1,12 +1,12 @@
-"""A thousand requests that come, wait, are cancelled and go away as they like, on the real HTTP API.
+"""A thousand requests that arrive, wait, are cancelled and disconnect at random, on the real HTTP API.
 
     python -m bench.soak [--url http://127.0.0.1:8000] [--arrivals 1000] [--clients 44] [--seed 0]
 
-Starts `python app.py` where no URL is given. Clients ask for speech, as a stream or as a file, in a
-recording's voice or the model's own, with texts from a word to three sentences, and a third of them hang up
-after a random time. Each answer must be whole, or a refusal with Retry-After, or cut off by its own client;
-afterwards no request may wait or hold a slot (as /metrics says), the server must answer as before, and its
-memory must not have grown since the first third. Exits 1 otherwise. Ends in one line of JSON.
+Starts `python app.py` if no URL is given. Clients request speech, streamed or as a file, in a recording's
+voice or the model's own, with texts from one word to three sentences; a third of them hang up after a random
+time. Each answer must be complete, or refused with Retry-After, or cut off by its client. Afterwards no
+request may wait or hold a slot (by /metrics), the server must answer as before, and its memory must not have
+grown since the first third. Exits with 1 otherwise. Ends in one line of JSON.
 """
 
 import argparse
@@ -31,7 +31,7 @@ WELL_BEHAVED = -1  # the number of a client that waits
 
 
 def body_of(numbers: random.Random) -> tuple[str, dict]:
-    """A path and a request."""
+    """Return a path and a request body."""
     words = " ".join(numbers.choices(SENTENCES, k=3)).split()
     text = " ".join(words[: numbers.randrange(1, len(words))])
     seed = numbers.randrange(2**31)
@@ -53,7 +53,7 @@ def body_of(numbers: random.Random) -> tuple[str, dict]:
 
 
 def one_client(url: str, number: int) -> str:
-    """How the request of this number ended."""
+    """Return how this request ended."""
     numbers = random.Random(number)
     path, body = body_of(numbers)
     leaves = number != WELL_BEHAVED and numbers.random() < IMPATIENT
@@ -79,7 +79,7 @@ def one_client(url: str, number: int) -> str:
 
 
 def gauge(url: str, name: str) -> float:
-    """A figure of /metrics."""
+    """Return a value of /metrics."""
     lines = httpx.get(f"{url}/metrics", timeout=PATIENCE_SECONDS).text.splitlines()
     return float(next(line for line in lines if line.startswith(name + " ")).split()[1])
 
@@ -89,7 +89,7 @@ def idle(url: str) -> bool:
 
 
 def soak(url: str, arrivals: int, clients: int, seed: int) -> dict:
-    """What became of the arrivals, and what the server holds afterwards."""
+    """Return how the requests ended, and what the server holds afterwards."""
     ends: Counter[str] = Counter()
     warm, memory = 0.0, 0.0
     begun = time.monotonic()

