@@ -14,14 +14,10 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from higgs.model.config import HiggsConfig, RopeConfig
 from higgs.model.transformer import HiggsModel
+from higgs.prompts.v2 import STRUCTURE
 
 SPECIAL_TOKENS = (
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<|eom_id|>",
-    "<|eot_id|>",
+    *STRUCTURE,
     "<|audio_bos|>",
     "<|audio_eos|>",
     "<|audio_out_bos|>",

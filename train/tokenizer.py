@@ -6,17 +6,12 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from higgs.model.config import HiggsConfig, RopeConfig
-from higgs.prompts.v2 import INSTRUCTION, QUIET_ROOM
+from higgs.prompts.v2 import INSTRUCTION, QUIET_ROOM, STRUCTURE
 
 UNKNOWN = "<|unknown|>"
 CHARACTERS = "\n !',-.0123456789:;?[]abcdefghijklmnopqrstuvwxyz"
 SPECIAL = (
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<|eom_id|>",
-    "<|eot_id|>",
+    *STRUCTURE,
     "<|recipient|>",
     "<|audio_bos|>",
     "<|audio_eos|>",
