@@ -26,11 +26,31 @@ def client(tiny_server: TinyServer) -> OpenAI:
     return OpenAI(base_url=f"{tiny_server.url}/v1", api_key="none", max_retries=0)
 
 
+@pytest.fixture(scope="session")
+def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_endless_model(tmp_path_factory.mktemp("endless") / "tiny")
+
+
 @pytest.fixture
-def endless_server(tmp_path: Path) -> Iterator[TinyServer]:
-    """A server with room for one request, on which speech goes on for ever."""
+def endless_server(endless_model: Path) -> Iterator[TinyServer]:
+    """A server with room for one request, whose speech never ends."""
+    settings = Settings(model=str(endless_model), device="cpu", slots=1, max_frames_per_byte=1e6)
+    with ready(settings) as server:
+        yield server
+
+
+@pytest.fixture
+def small_server(endless_model: Path, tmp_path: Path) -> Iterator[TinyServer]:
+    """A server with room for one request, whose speech never ends, and for one in the queue."""
     settings = Settings(
-        model=str(write_endless_model(tmp_path / "tiny")), device="cpu", slots=1, max_frames_per_byte=1e6
+        model=str(endless_model),
+        device="cpu",
+        slots=1,
+        queue_limit=1,
+        max_frames_per_byte=1e6,
+        max_speech_seconds=1e6,
+        max_positions=200_000,
+        data_dir=tmp_path,
     )
     with ready(settings) as server:
         yield server

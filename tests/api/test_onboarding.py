@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from audio.decode import decode_audio
 from settings import Settings
 from speakers.encoder import weights_file
 from tests.audio.media import float_wav, media, recording, silent_film, sound_file
-from tests.tiny_server import TinyServer, ready, write_endless_model
+from tests.tiny_server import TinyServer, ready
 from tests.voices.test_store import clone_session
 
 Body = dict[str, Any]
@@ -25,10 +26,9 @@ WORDS = "Hello, this is my voice."
 
 
 @pytest.fixture(scope="module")
-def tiny_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
+def tiny_server(endless_model: Path) -> Iterator[TinyServer]:
     """A server whose model never ends early by chance: the seed of an onboarding can't be chosen."""
-    model = write_endless_model(tmp_path_factory.mktemp("models") / "tiny")
-    with ready(Settings(model=str(model), device="cpu")) as server:
+    with ready(Settings(model=str(endless_model), device="cpu")) as server:
         yield server
 
 

@@ -9,14 +9,13 @@ import pytest
 from settings import Settings
 from tests.api.test_onboarding import WORDS, error_of, new_name, upload, url
 from tests.audio.media import bomb, large_wav
-from tests.tiny_server import TinyServer, ready, write_endless_model
+from tests.tiny_server import TinyServer, ready
 
 
 @pytest.fixture(scope="module")
-def endless_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
+def endless_server(endless_model: Path) -> Iterator[TinyServer]:
     """A server whose model never ends early by chance: the seed of an onboarding can't be chosen."""
-    model = write_endless_model(tmp_path_factory.mktemp("models") / "tiny")
-    with ready(Settings(model=str(model), device="cpu")) as server:
+    with ready(Settings(model=str(endless_model), device="cpu")) as server:
         yield server
 
 

@@ -19,7 +19,7 @@ from fastapi import APIRouter
 from higgs.engine.engine import Engine
 from settings import Settings
 from tests.api.test_chat import NOT_AUDIO, RECORDING, ask, said
-from tests.tiny_server import TinyServer, ready, write_endless_model
+from tests.tiny_server import TinyServer, ready
 
 WAIT = 60
 CLONE = {"voice": "clone", "format": "wav"}
@@ -45,22 +45,6 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-@pytest.fixture
-def small_server(tmp_path: Path) -> Iterator[TinyServer]:
-    """One request speaks, for ever, and one may wait."""
-    settings = Settings(
-        model=str(write_endless_model(tmp_path / "tiny")),
-        device="cpu",
-        slots=1,
-        queue_limit=1,
-        max_frames_per_byte=1e6,
-        max_speech_seconds=1e6,
-        data_dir=tmp_path,
-    )
-    with ready(settings) as server:
-        yield server
 
 
 @contextmanager
