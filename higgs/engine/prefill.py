@@ -1,4 +1,4 @@
-"""Reading prompts: their keys and values, piece by piece, and those of a voice kept for the next request."""
+"""Prefill: compute the keys and values of prompts in chunks, and cache those of voices."""
 
 import hashlib
 import logging
@@ -14,12 +14,12 @@ from higgs.prompts.v2 import Prompt
 
 log = logging.getLogger(__name__)
 
-PREFILL_CHUNK = 256  # positions read between two steps; bounds how long the streams that speak are held up
+PREFILL_CHUNK = 256  # positions computed between two steps; bounds the delay of running streams
 
 
 @dataclass
 class CacheUse:
-    """How often something was looked up that was there, and that was not."""
+    """Hits and misses of a cache."""
 
     hits: int = 0
     misses: int = 0
@@ -30,9 +30,10 @@ class CacheUse:
 
 
 class PrefixCache:
-    """Keys and values of the beginnings of prompts, by content; the least recently used go first.
+    """An LRU cache of the keys and values of prompt prefixes, by content.
 
-    positions: how many may be kept in all.
+    Args:
+        positions: maximum size in positions.
     """
 
     def __init__(self, positions: int) -> None:
@@ -40,16 +41,17 @@ class PrefixCache:
         self._kept: OrderedDict[bytes, Any] = OrderedDict()
 
     def find(self, prompt: Prompt) -> Any:
-        """What KVCache.filled was after the prompt's prefix; None if it is not (any longer) known."""
+        """Return KVCache.filled as it was after the prompt's prefix; None if not cached."""
         key = _key(prompt)
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
     def keep(self, prompt: Prompt, filled: Any) -> None:
-        """Keep a copy of `filled`, [layers, prefix, …], if it is not larger than the whole cache.
+        """Cache a copy of `filled`, [layers, prefix, …], unless it exceeds the whole cache.
 
-        Others make room before it is copied; where the device's memory doesn't do even so, all go."""
+        Older entries are evicted before copying; if the device still runs out of memory, all are.
+        """
         if prompt.prefix > self._positions:
             return
         while self._free < prompt.prefix:
@@ -59,7 +61,7 @@ class PrefixCache:
             self._kept[_key(prompt)] = filled.clone()
             self._free -= prompt.prefix
         except torch.OutOfMemoryError:
-            log.warning("no memory to keep a voice of %d positions; all kept ones are dropped", prompt.prefix)
+            log.warning("no memory to cache a prefix of %d positions; clearing the cache", prompt.prefix)
             self.clear()
 
     def clear(self) -> None:
@@ -75,10 +77,10 @@ def _key(prompt: Prompt) -> bytes:
 
 
 class Prefill:
-    """Reads one prompt at a time into `cache`, a KVCache or what stands for it.
+    """Computes one prompt at a time into `cache`, a KVCache or equivalent.
 
-    A prompt is always cut at the same positions, whether its prefix is known or not, so that its keys and
-    values are the same to the bit.
+    A prompt is always split at the same positions, whether its prefix is cached or not, so that its keys and
+    values are bit-identical.
     """
 
     def __init__(self, model: HiggsModel, cache: Any, kept_positions: int) -> None:
@@ -90,10 +92,11 @@ class Prefill:
         self._prefixes = PrefixCache(kept_positions)
 
     def forget_prefixes(self) -> None:
-        """Let the memory of all kept beginnings go."""
+        """Clear the prefix cache."""
         self._prefixes.clear()
 
     def begin(self, prompt: Prompt) -> None:
+        """Start a prompt; restore its prefix if it is cached."""
         self.cache.length = 0
         known = self._prefixes.find(prompt) if prompt.prefix else None
         if prompt.prefix:
@@ -102,7 +105,7 @@ class Prefill:
             self.cache.restore(known)
 
     def run_chunk(self, prompt: Prompt) -> bool:
-        """Read one piece of the prompt that was begun; True when it stands whole in the cache."""
+        """Compute one chunk of the prompt; return True when it is complete."""
         start = self.cache.length
         part = prompt.prefix if start < prompt.prefix else len(prompt)
         end = min(start + PREFILL_CHUNK, part)
@@ -118,8 +121,9 @@ class Prefill:
         return end == len(prompt)
 
     def _compute(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int) -> None:
-        """Fill the cache with embeddings [1, S, H] at positions from `start` on, audio where mask [1, S].
+        """Compute embeddings [1, S, H] at positions from `start` on into the cache.
 
-        The mask is on the CPU."""
+        mask [1, S], on the CPU, is true for audio positions.
+        """
         end = start + embeddings.shape[1]
         self._model(embeddings, mask, self._positions[:, start:end], self.cache)
