@@ -14,6 +14,7 @@ from voice_cloning import VoiceCloner
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
 FACTORS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
+HEARD_SECONDS = 0.01  # a shorter wait for more sound is none: players hold that much
 # Any other that a client makes up would make a series of its own.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", WEBSOCKET, TURN)
 
@@ -43,6 +44,15 @@ class Metrics:
             "From a request to the first sound of a streamed answer.",
             registry=registry,
             buckets=SECONDS,
+        )
+        self._streams = Counter(
+            "higgs_streams",
+            "Streamed answers, by whether a player that began with the first sound had to wait for more.",
+            ("underrun",),
+            registry=registry,
+        )
+        self._underruns = Counter(
+            "higgs_underrun_seconds", "Seconds for which such players had to wait.", registry=registry
         )
         self._errors = Counter(
             "higgs_errors", "Errors that clients were told of.", ("code",), registry=registry
@@ -81,6 +91,9 @@ class Metrics:
             self._seconds.labels(record.route).observe(record.seconds)
         if record.first_audio is not None:
             self._first_audio.observe(record.first_audio)
+        if record.underrun is not None:
+            self._streams.labels("yes" if record.underrun > HEARD_SECONDS else "no").inc()
+            self._underruns.inc(record.underrun)
         for code in record.errors:
             self._errors.labels(code).inc()
         self._takes.inc(record.retries)

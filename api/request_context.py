@@ -23,6 +23,7 @@ class RequestContext:
         status: 0 if no response was started.
         whole: whether the response was sent completely.
         errors: error codes, including those within a stream or batch.
+        underrun: seconds that a player, begun with the first audio, waited for more; None if not streamed.
         close_code: a WebSocket's close code; None otherwise.
     """
 
@@ -33,6 +34,7 @@ class RequestContext:
     whole: bool = False
     seconds: float = 0.0
     first_audio: float | None = None
+    underrun: float | None = None
     retries: int = 0
     errors: list[str] = field(default_factory=list)
     close_code: int | None = None

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Protocol, TypeVar
@@ -16,7 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from api.drain import Drain
 from api.errors import error_response
-from api.request_context import note_first_audio
+from api.request_context import RequestContext, current_request, note_first_audio
+from audio.frames import SAMPLE_RATE
 from concurrency import Cancellation, cancelled_by
 from errors import ModelError, ShuttingDown
 from higgs.speech import SpeechStream
@@ -83,7 +86,28 @@ async def begun(stream: SpeechStream, request: Request) -> Iterator[np.ndarray]:
     if begin is None:
         raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
     note_first_audio()
-    return chain(silence, [begin], samples)
+    pieces, record = chain(silence, [begin], samples), current_request()
+    return pieces if record is None else with_underruns_noted(pieces, record)
+
+
+def with_underruns_noted(
+    pieces: Iterator[np.ndarray], record: RequestContext, clock: Callable[[], float] = time.monotonic
+) -> Iterator[np.ndarray]:
+    """The pieces of sound; the record is told how long a player that begins with the first stands still.
+
+    Only waiting for the model counts: a client that reads late, since it has enough, is not one that waits.
+    """
+    underrun = 0.0
+    dry = math.inf  # when the player will have played all that it was given
+    while True:
+        asked = clock()
+        piece = next(pieces, None)
+        if piece is None:
+            return
+        late = max(clock() - max(dry, asked), 0.0)
+        record.underrun = underrun = underrun + late
+        dry = (clock() if math.isinf(dry) else dry + late) + len(piece) / SAMPLE_RATE
+        yield piece
 
 
 class PiecewiseResponse(StreamingResponse):

@@ -37,6 +37,8 @@ def log_request(record: RequestContext) -> None:
     }
     if record.first_audio is not None:
         details["first_audio_seconds"] = round(record.first_audio, 4)
+    if record.underrun:
+        details["underrun_seconds"] = round(record.underrun, 4)
     if record.retries:
         details["retries"] = record.retries
     if record.errors:
