@@ -112,7 +112,8 @@ class Onboarding:
         """Run the steps. Raises Overloaded if too many onboardings are running."""
         with place_among(self._places):
             self._store.sessions.begin(self._session())
-            yield from self._noted()
+            with self._store.sessions.held(self.voice_id):
+                yield from self._noted()
 
     def _noted(self) -> Iterator[list[Step]]:
         """Run the steps; record a failure in the session."""

@@ -24,6 +24,7 @@ from tests.audio.media import sound_file
 from tests.live import serve
 from tests.tiny_server import ready, write_whole_model
 from tests.voices.servers import DatabaseServer
+from voices.store.sessions import LEASE_SECONDS
 from voices.store.tables import VoiceCloneSession
 from voices.store.voice_store import VoiceStore
 
@@ -67,6 +68,7 @@ def check_whole(folder: Path) -> int:
         frames = len(decode_audio(sample.flac)) // 960
         assert abs(sample.codes.shape[1] - frames) <= 2
         assert store.sessions.get("", profile.id).state == "completed"
+    store.sessions.sweep(time.time() + LEASE_SECONDS + 1)
     store.close()
     with create_engine(url).connect() as connection:
         states = connection.scalars(select(VoiceCloneSession.state)).all()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 
 from errors import Cancelled, Conflict, InvalidRequest, NotFound, StartError, VoiceServerError
 from voices.store.profiles import packed
@@ -223,18 +223,6 @@ def test_a_session_tells_its_steps_and_its_end(store: VoiceStore) -> None:
     assert (found.state, found.error_code, found.error_message) == ("failed", "audio_too_short", "Too short.")
 
 
-def test_the_next_start_calls_running_sessions_interrupted(store: VoiceStore, database_url: str) -> None:
-    store.sessions.begin(clone_session("voice_now"))
-    store.sessions.begin(clone_session("voice_old", created_at=1.0))
-    again = VoiceStore(database_url)
-    assert again.sessions.get("me", "voice_now").state == "interrupted"
-    with pytest.raises(NotFound):
-        again.sessions.get("me", "voice_old")
-    store.sessions.progress("voice_now", [])
-    assert again.sessions.get("me", "voice_now").state == "running"
-    again.close()
-
-
 def test_a_consent_may_go_and_the_voice_stays(store: VoiceStore) -> None:
     agreed, other = consent(), consent("you")
     store.consents.add(agreed)
@@ -249,19 +237,6 @@ def test_a_consent_may_go_and_the_voice_stays(store: VoiceStore) -> None:
     assert store.profiles.get("me", kept.id).consent_id is None
     with pytest.raises(NotFound):
         store.keep(profile("Bert", consent_id=agreed.id))
-
-
-def test_a_database_of_a_newer_server_is_refused_and_left_as_it_is(
-    store: VoiceStore, database_url: str
-) -> None:
-    engine = create_engine(database_url)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StartError, match="version 9999, made by a newer server"):
-        VoiceStore(database_url)
-    with engine.begin() as connection:
-        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
-    engine.dispose()
 
 
 def test_the_migrations_make_the_tables(store: VoiceStore, database_url: str) -> None:

@@ -122,6 +122,7 @@ class VoiceCloneSession(Base):
 
     Attributes:
         state: running, completed, failed, cancelled (by the client) or interrupted (by a server restart).
+        leased_until: When it counts as interrupted unless its server renews it; None in old rows.
         steps: [{"name", "state", "started_at", "seconds"}] in order.
     """
 
@@ -135,6 +136,7 @@ class VoiceCloneSession(Base):
     upload_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[float] = mapped_column(Double)
     finished_at: Mapped[float | None] = mapped_column(Double)
+    leased_until: Mapped[float | None] = mapped_column(Double)
     state: Mapped[SessionState] = mapped_column(String(16))
     steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     error_code: Mapped[str | None] = mapped_column(String(64))
