@@ -6,7 +6,7 @@ ARGS ?=
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve migrate test test-cuda-shapes coverage check docs lock train teachers judges golden
+.PHONY: help serve serve-cluster migrate test test-cluster test-cuda-shapes coverage check docs lock train teachers judges golden
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 18
@@ -40,6 +40,19 @@ TORCH := $(shell grep -o '^torch==[0-9.]*' requirements.lock)
 serve: .venv/serve.stamp  ## serve on HIGGS_HOST:HIGGS_PORT; make serve ARGS="--port 9000"
 	$(BIN)/python app.py $(ARGS)
 
+# Ray stands in an environment of its own, on top of .venv: who needs no cluster installs nothing for it.
+.cluster-venv/serve.stamp: requirements-cluster.lock .venv/serve.stamp
+	$(PYTHON) -m venv .cluster-venv
+	@for bin in $(BIN) .cluster-venv/bin; do $$bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; done \
+		| { read server; read cluster; echo "$$server" > "$$cluster/server.pth"; }
+	.cluster-venv/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r requirements-cluster.lock
+	@touch $@
+
+serve-cluster: export RAY_USAGE_STATS_ENABLED ?= 0
+serve-cluster: export HIGGS_REDIS_URL ?= redis://localhost:6379
+serve-cluster: .cluster-venv/serve.stamp  ## serve by several replicas on Ray Serve: ARGS="--replicas 2"; needs a Redis
+	.cluster-venv/bin/python -m deploy $(ARGS)
+
 migrate: .venv/serve.stamp  ## bring the voice database up to date; the server does so at start
 	$(BIN)/python migrate.py $(ARGS)
 
@@ -63,6 +76,9 @@ coverage: .venv/test.stamp  ## run all tests and list the lines that none of the
 
 test-cuda-shapes: .cuda-venv/test.stamp  ## run the CUDA path without a GPU, on fake tensors; ARGS go to pytest
 	.cuda-venv/bin/python -m pytest -q --confcutdir=tests/cuda_shapes tests/cuda_shapes $(ARGS)
+
+test-cluster: .cluster-venv/serve.stamp .venv/test.stamp  ## the tests of replicas on Ray Serve
+	.cluster-venv/bin/python -m pytest -q tests/deploy $(ARGS)
 
 check: .venv/test.stamp  ## lint, formatting, types
 	$(BIN)/ruff check .

@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "api.routes": {"api", "api.schemas", "api.middleware", "voices"} | PYTHON_DOOR,
     "app": {"api", "api.schemas", "api.middleware", "api.routes"} | SERVER,
     "migrate": {"settings", "voices.store"} | GROUND,
+    "deploy": {"app", "api", "api.middleware", "setting_names"} | SERVER,
     "bench": {"app", "api", "train"} | SERVER,  # the bundled model is measured beside its teachers
     "train": {"higgs", "text"} | SIGNALS,
 }
@@ -53,12 +54,13 @@ ROOMS = MAY_IMPORT.keys() | TESTS
 WEB = {"api", "api.schemas", "api.middleware", "api.routes", "app"}
 MAY_USE = {
     "fastapi": WEB,
-    "starlette": WEB,
-    "uvicorn": {"api", "app"},
+    "starlette": WEB | {"deploy"},
+    "uvicorn": {"api", "app", "deploy"},
     "pydantic_settings": {"settings"},
     "sqlalchemy": {"voices.store"},
     "alembic": {"voices.store"},
     "redis": {"api"},
+    "ray": {"deploy"},
 }
 
 

@@ -52,9 +52,15 @@ def test_tests_import_only_what_requirements_dev_txt_names_besides() -> None:
 
 def test_the_server_imports_only_what_requirements_txt_names() -> None:
     assert (
-        third_party_imports(set(ROOMS - TESTS - {"bench", "train"})) - pins(ROOT / "requirements.txt").keys()
+        third_party_imports(set(ROOMS - TESTS - {"bench", "deploy", "train"}))
+        - pins(ROOT / "requirements.txt").keys()
         == set()
     )
+
+
+def test_deploy_imports_only_what_requirements_cluster_txt_names_besides() -> None:
+    named = pins(ROOT / "requirements.txt").keys() | pins(ROOT / "requirements-cluster.txt").keys()
+    assert third_party_imports({"deploy"}) - named == set()
 
 
 @pytest.mark.parametrize(
