@@ -63,6 +63,8 @@ def different(recordings: list[Recording], wanted: int) -> list[Recording]:
 
     Keep all if that leaves fewer than `wanted`: two speakers may have the same voice.
     """
+    if len(recordings) < 2:
+        return recordings  # of megabytes, which need not be hashed
     once: dict[str, Recording] = {}
     for recording in recordings:
         data = recording.data.rpartition(",")[2]  # with or without a data: URI prefix

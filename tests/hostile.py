@@ -128,6 +128,8 @@ def send_cases(
     server: LiveServer, strategy: Any, count: int, note: Callable[..., None], until: float
 ) -> None:
     """Draw cases of an operation and send them."""
+    if time.monotonic() > until:
+        return  # drawing takes its time, too
 
     @hypothesis.settings(
         max_examples=count,
