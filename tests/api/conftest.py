@@ -37,20 +37,3 @@ def endless_server(endless_model: Path) -> Iterator[TinyServer]:
     settings = Settings(model=str(endless_model), device="cpu", slots=1, max_frames_per_byte=1e6)
     with ready(settings) as server:
         yield server
-
-
-@pytest.fixture
-def small_server(endless_model: Path, tmp_path: Path) -> Iterator[TinyServer]:
-    """A server with room for one request, whose speech never ends, and for one in the queue."""
-    settings = Settings(
-        model=str(endless_model),
-        device="cpu",
-        slots=1,
-        queue_limit=1,
-        max_frames_per_byte=1e6,
-        max_speech_seconds=1e6,
-        max_positions=200_000,
-        data_dir=tmp_path,
-    )
-    with ready(settings) as server:
-        yield server

@@ -2,15 +2,18 @@
 
 import base64
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from settings import Settings
 from tests.audio.media import sound_file
 from tests.live import ROOT
-from tests.tiny_server import TinyServer
+from tests.tiny_server import TinyServer, ready
 
 RECORDING = base64.b64encode((ROOT / "test_audio.wav").read_bytes()).decode()
 OTHER_RECORDING = base64.b64encode(sound_file("flac")).decode()  # other bytes: another recording
@@ -230,23 +233,38 @@ def test_requests_at_once_all_get_their_own_answer(tiny_server: TinyServer) -> N
     assert [audio_of(body) for body in together] == [audio_of(body) for body in alone]
 
 
-def test_a_full_queue_is_429_and_clients_that_leave_make_room(small_server: TinyServer) -> None:
+@pytest.fixture
+def narrow_server(endless_model: Path) -> Iterator[TinyServer]:
+    """A server on which one request may wait, and speech goes on for ever."""
+    settings = Settings(
+        model=str(endless_model),
+        device="cpu",
+        slots=1,
+        queue_limit=1,
+        max_frames_per_byte=1e6,
+        max_positions=200_000,
+    )
+    with ready(settings) as server:
+        yield server
+
+
+def test_a_full_queue_is_429_and_clients_that_leave_make_room(narrow_server: TinyServer) -> None:
     def listen() -> None:
         """Ask for endless speech, again while the queue is full, and leave after some seconds."""
         with pytest.raises(httpx.ReadTimeout):
             while True:
-                full = ask(small_server, said("On and on."), max_completion_tokens=190_000, timeout=6)
+                full = ask(narrow_server, said("On and on."), max_completion_tokens=190_000, timeout=6)
                 assert full.status_code == 429
 
     with ThreadPoolExecutor(2) as pool:
         listeners = [pool.submit(listen) for _ in range(2)]
         soon = time.monotonic() + 5
-        while httpx.get(f"{small_server.url}/health").json()["waiting"] == 0 and time.monotonic() < soon:
+        while httpx.get(f"{narrow_server.url}/health").json()["waiting"] == 0 and time.monotonic() < soon:
             time.sleep(0.02)
-        full = ask(small_server, said("Hello."))
+        full = ask(narrow_server, said("Hello."))
         for transcriber in listeners:
             transcriber.result()
-    welcome = ask(small_server, said("Hello."))
+    welcome = ask(narrow_server, said("Hello."))
     assert (full.status_code, full.json()["error"]["code"]) == (429, "overloaded")
     assert int(full.headers["retry-after"]) > 0
     assert welcome.status_code == 200

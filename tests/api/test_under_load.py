@@ -47,6 +47,22 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture
+def small_server(endless_model: Path, tmp_path: Path) -> Iterator[TinyServer]:
+    """One request speaks, for minutes, and one may wait."""
+    settings = Settings(
+        model=str(endless_model),
+        device="cpu",
+        slots=1,
+        queue_limit=1,
+        max_frames_per_byte=1e6,
+        max_speech_seconds=1e6,
+        data_dir=tmp_path,
+    )
+    with ready(settings) as server:
+        yield server
+
+
 @contextmanager
 def speaking(server: TinyServer) -> Iterator[None]:
     """Somebody listens to an endless stream meanwhile."""
