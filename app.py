@@ -1,7 +1,7 @@
-"""The front door: `python app.py` serves the OpenAI audio API with the settings of settings.py.
+"""The server's entry point: `python app.py` serves the OpenAI audio API with the settings of settings.py.
 
-It listens at once, so that /health can say "loading"; other routes answer 503 until the model is warm.
-A model that can't be loaded stops the process with an error that names the remedy.
+It listens at once, so that /health can report "loading"; other routes answer 503 until the model is warm. If
+the model can't be loaded, the process stops with an error that names the remedy.
 """
 
 import errno
@@ -80,10 +80,12 @@ READABLE_HEADERS = (
 def create_app(
     settings: Settings, stop: Callable[[], None] = lambda: None, address: str | None = None
 ) -> FastAPI:
-    """The ASGI app; it loads its model in the background when it is started.
+    """Create the ASGI app; it loads its model in the background at start-up.
 
-    stop: called if the model can't be loaded, when app.state.server.failure says why.
-    address: where people find it, for the log to say once it is ready.
+    Args:
+        settings: the server's settings.
+        stop: called if the model can't be loaded; app.state.server.failure says why.
+        address: the server's URL, logged when it is ready.
     """
     state = ServerState(
         Limits(settings.max_upload_bytes, settings.max_voice_bytes, settings.max_text_characters),

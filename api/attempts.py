@@ -1,4 +1,4 @@
-"""Speech that is looked at before it goes out and, where asked, listened to; a bad take is made again."""
+"""Check speech before it is sent, optionally with the recogniser, and repeat bad attempts."""
 
 import logging
 import re
@@ -24,20 +24,21 @@ from text.pauses import without_pauses
 
 log = logging.getLogger(__name__)
 
-# The model's own marks: of speakers, of sounds, of the manner of speaking.
+# The model's tags: speakers, sounds, delivery.
 MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
-# What a fault of the sound weighs against wrong words: as much as one word in five.
+# A fault of the sound counts as one wrong word in five.
 FAULT_WEIGHT = 0.2
-# Of a recogniser of English alone, a text of other letters can't be checked.
+# Minimum share of Latin letters for an English-only recogniser to check a text.
 LATIN_SHARE = 0.8
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One speech, its faults, and what a verifier heard in it.
+    """One speech, its faults, and what the recogniser heard.
 
-    misheard: more words are wrong than can be the verifier's own mistakes.
-    unheard: why the verifier, who was asked, heard nothing.
+    Attributes:
+        misheard: more words are wrong than the recogniser's own errors explain.
+        unheard: why the recogniser, though requested, was not used.
     """
 
     speech: Speech
@@ -53,11 +54,11 @@ class Attempt:
 
     @property
     def badness(self) -> tuple[bool, float]:
-        """What the least bad of several has least of: wrong words come first, then faults of the sound."""
+        """Sort key for choosing the best attempt: wrong words first, then faults of the sound."""
         return self.misheard, (self.word_error_rate or 0.0) + FAULT_WEIGHT * len(self.faults)
 
     def quality(self, takes: int) -> SpeechQuality:
-        """What the answer says of it; takes: how many were made."""
+        """Return the quality for the answer; `takes` is the number of attempts."""
         return quality(
             self.faults,
             takes=takes,
@@ -68,9 +69,9 @@ class Attempt:
 
 
 def quality_of(track: SpeechTrack, text: str, texts: tuple[SpokenText, ...] = ()) -> SpeechQuality:
-    """What is wrong with speech that has gone out already, by what was taken down of its sound.
+    """Return the quality of streamed speech from the record of its sound.
 
-    texts: what of the text the model was asked to speak, and where it did.
+    texts: what the model was asked to speak, and when it did.
     """
     track.close()
     spoken = spoken_texts(texts, text, track.samples / SAMPLE_RATE)
@@ -78,20 +79,19 @@ def quality_of(track: SpeechTrack, text: str, texts: tuple[SpokenText, ...] = ()
 
 
 def quality(faults: Iterable[SpeechIssue], **found: Any) -> SpeechQuality:
-    """What an answer says of its speech."""
+    """Return the quality for an answer."""
     return SpeechQuality(faults=[FaultFound(**vars(fault)) for fault in faults], **found)
 
 
 def spoken_texts(texts: tuple[SpokenText, ...], text: str, seconds: float) -> tuple[SpokenText, ...]:
-    """What was spoken, as the model was asked to, else what is to be of the text: no link's address is in it,
-    no tag and no pause."""
+    """Return what the model was asked to speak; if unknown, the text without markup, tags and pauses."""
     if texts:
         return texts
     return (SpokenText(without_tags(speakable(without_pauses(text), "plain")), 0.0, seconds),)
 
 
 def short_chunks(texts: tuple[SpokenText, ...]) -> list[SpeechIssue]:
-    """Which of several texts are spoken too fast to be whole."""
+    """Return issues for texts that are spoken too fast to be complete."""
     return list(short_texts((text.text, text.start, text.end) for text in texts)) if len(texts) > 1 else []
 
 
@@ -100,7 +100,7 @@ def joined(texts: tuple[SpokenText, ...]) -> str:
 
 
 def sentences_of(texts: tuple[SpokenText, ...]) -> list[SpokenText]:
-    """Each sentence, with the seconds of the chunk that it stands in."""
+    """Return each sentence, with the times of its chunk."""
     return [
         SpokenText(sentence.strip(), chunk.start, chunk.end)
         for chunk in texts
@@ -110,13 +110,13 @@ def sentences_of(texts: tuple[SpokenText, ...]) -> list[SpokenText]:
 
 
 class Speaking(Cancellable, Protocol):
-    """A speech on its way, such as a SpeechStream."""
+    """Speech in progress, such as a SpeechStream."""
 
     def speech(self) -> Speech: ...
 
 
 class Attempts:
-    """Takes of one text, until one is good: get the best with `best`; `cancel` from any thread."""
+    """Attempts at one text until one is good: call `best`; `cancel` from any thread."""
 
     def __init__(
         self,
@@ -136,10 +136,10 @@ class Attempts:
         self._cancelled = False
 
     def best(self) -> tuple[Speech, SpeechQuality]:
-        """The first good take or, where none is, the one with the fewest wrong words and faults.
+        """Return the first good attempt, or else the one with the fewest wrong words and faults.
 
-        Speech that is there is never lost: where a further take fails, or the queue or the recogniser is
-        full, the best so far goes out. Errors as of SpeechStream.speech for the first take.
+        Finished speech is never lost: if a further attempt fails, or the queue or recogniser is full, the
+        best one so far is returned. Raises what SpeechStream.speech raises for the first attempt.
         """
         takes = [self._judged(self._first)]
         while self._again and not takes[-1].good and not takes[-1].unheard and len(takes) < self._most:
@@ -150,7 +150,7 @@ class Attempts:
             except Cancelled:
                 raise
             except VoiceServerError as error:
-                log.warning("a further take failed: %s", error)
+                log.warning("another attempt failed: %s", error)
                 break
         best = min(takes, key=lambda take: take.badness)
         return best.speech, best.quality(len(takes))
@@ -192,27 +192,27 @@ class Attempts:
         wrong = wrong_words(said, heard)
         lost = (sentences[number] for number in unheard_sentences(said_each, heard))
         faults = (*faults, *(unheard(each.text, each.start, each.end) for each in lost))
-        # A word too many or too few is the recogniser's own mistake as often as not.
+        # One wrong word is as likely the recogniser's mistake.
         misheard = wrong > max(1, verifier.expected_wer * len(said))
         return Attempt(speech, faults, transcript.text, wrong / max(len(said), 1), misheard)
 
     def _wait_for(self, work: Cancellable) -> None:
-        """Note whom to cancel; what was cancelled before it was noted is cancelled here."""
+        """Set what `cancel` cancels; cancel it at once if already cancelled."""
         self._waited_for = work
         if self._cancelled:
             work.cancel()
-            raise Cancelled("The client left.")
+            raise Cancelled("The client disconnected.")
 
 
 def checkable(text: str, transcriber: Transcriber) -> bool:
-    """Whether the recogniser can know the words: one of English alone knows none in other letters."""
+    """Return whether the recogniser can know the words: an English-only one knows none in other scripts."""
     letters = [character for character in text if character.isalpha()]
     latin = sum(character.isascii() for character in letters)
     return len(transcriber.languages) > 1 or latin >= LATIN_SHARE * len(letters)
 
 
 def words_said(text: str, english: bool) -> list[str]:
-    """The words of a text as they are spoken: in English numbers are words too."""
+    """Return the words of a text as spoken: in English, numbers are words too."""
     marked = MARKS.sub(" ", text)
     return (
         words_of(MARKS.sub(" ", speakable(text, "english" if english else "plain")))

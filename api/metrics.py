@@ -1,4 +1,4 @@
-"""What the server does and how fast, as figures for Prometheus."""
+"""Prometheus metrics."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,14 +15,16 @@ from voice_cloning import VoiceCloner
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
 FACTORS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 HEARD_SECONDS = 0.01  # a shorter wait for more sound is none: players hold that much
-# Any other that a client makes up would make a series of its own.
+# Other methods, which clients can invent, would create new time series.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", WEBSOCKET, TURN)
 
 
 class Metrics:
-    """The figures of one app, in a registry of its own.
+    """The metrics of one app, in their own registry.
 
-    cloner: the model, None until it is loaded; sockets: how many WebSockets are open.
+    Args:
+        cloner: returns the model, None until it is loaded.
+        sockets: returns the number of open WebSockets.
     """
 
     def __init__(self, cloner: Callable[[], VoiceCloner | None], sockets: Callable[[], int]) -> None:
@@ -34,14 +36,14 @@ class Metrics:
         )
         self._seconds = Histogram(
             "higgs_request_seconds",
-            "From a request to the end of its answer.",
+            "Time from request to the end of the response.",
             ("route",),
             registry=registry,
             buckets=SECONDS,
         )
         self._first_audio = Histogram(
             "higgs_first_audio_seconds",
-            "From a request to the first sound of a streamed answer.",
+            "Time from request to the first audio of a streamed response.",
             registry=registry,
             buckets=SECONDS,
         )
@@ -54,29 +56,25 @@ class Metrics:
         self._underruns = Counter(
             "higgs_underrun_seconds", "Seconds for which such players had to wait.", registry=registry
         )
-        self._errors = Counter(
-            "higgs_errors", "Errors that clients were told of.", ("code",), registry=registry
-        )
+        self._errors = Counter("higgs_errors", "Errors returned to clients.", ("code",), registry=registry)
         self._closed = Counter(
             "higgs_sockets_closed",
-            "WebSockets that ended, or were not accepted, by closing code.",
+            "WebSockets closed or refused, by close code.",
             ("code", "route"),
             registry=registry,
         )
         Gauge("higgs_sockets", "Open WebSockets.", registry=registry).set_function(sockets)
-        self._redis_failures = Counter(
-            "higgs_redis_failures", "Times that Redis could not be asked.", registry=registry
-        )
-        self._takes = Counter("higgs_takes_made_again", "Bad takes made again.", registry=registry)
+        self._redis_failures = Counter("higgs_redis_failures", "Failed calls to Redis.", registry=registry)
+        self._takes = Counter("higgs_takes_made_again", "Bad attempts repeated.", registry=registry)
         self._queued = Histogram(
             "higgs_queue_seconds",
-            "Wait of a text, or a part of a long one, for a slot.",
+            "Time that a text, or a part of a long one, waits for a slot.",
             registry=registry,
             buckets=SECONDS,
         )
         self._factor = Histogram(
             "higgs_real_time_factor",
-            "Seconds of work on each second of speech, from slot to last frame.",
+            "Seconds of work per second of speech, from slot to last frame.",
             registry=registry,
             buckets=FACTORS,
         )
@@ -99,16 +97,16 @@ class Metrics:
         self._takes.inc(record.retries)
 
     def note_redis_failure(self) -> None:
-        """Redis could not be asked: a request was not counted, or an earlier answer not kept or found."""
+        """Record a failed call to Redis."""
         self._redis_failures.inc()
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All figures in the format that the header `accept` asks for, and its content type."""
+        """Return all metrics in the format of the header `accept`, and the content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
     def note_generation(self, generation: Generation) -> None:
-        """The engine has come to the end of one."""
+        """Record a finished generation."""
         self._queued.observe(generation.waited)
         speech = generation.frames / FRAME_RATE
         if speech:
@@ -117,7 +115,7 @@ class Metrics:
 
 
 class ModelFigures(Collector):
-    """What the model's engine and caches say of themselves when they are asked."""
+    """Metrics of the engine and caches, collected on request."""
 
     def __init__(self, cloner: Callable[[], VoiceCloner | None]) -> None:
         self._cloner = cloner

@@ -1,4 +1,4 @@
-"""What the app holds for its routes: the model's cloner, once it is loaded, and the limits of a request."""
+"""The app's shared state: the model, once it is loaded, the limits of requests, and defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from voices.library import VoiceLibrary
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one request may bring."""
+    """Maximum sizes of a request."""
 
     upload_bytes: int
     voice_bytes: int
@@ -30,7 +30,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class RequestDefaults:
-    """What is done where a request doesn't say, and how often a bad take is made again."""
+    """Defaults for requests, and the maximum number of attempts."""
 
     transcribe_references: bool
     verify: bool
@@ -74,7 +74,7 @@ class ServerState:
 
     @property
     def dead(self) -> str | None:
-        """Why nothing will ever be spoken here: the model can't be loaded, or failed for good; else None."""
+        """Why the server can't recover: the model can't be loaded, or failed for good; None otherwise."""
         if self.failure is not None:
             return self.failure.message
         if self.cloner is not None and self.cloner.engine.failed is not None:
@@ -82,12 +82,12 @@ class ServerState:
         return None
 
     def verifier(self, asked: bool | None) -> Transcriber | None:
-        """Who listens to speech before it goes out, if the request, or else the setting, wants it."""
+        """Return the recogniser if the request, or else the setting, wants speech to be checked."""
         return self.transcriber if (self.request_defaults.verify if asked is None else asked) else None
 
     @property
     def model_names(self) -> list[str]:
-        """The ids of the models that are served: the voice, once it is loaded, and the recogniser."""
+        """Ids of the served models: the language model, once it is loaded, and the recogniser."""
         return [*([self.cloner.model_id] if self.cloner else []), *self.transcriber.names]
 
 

@@ -1,4 +1,4 @@
-"""What a speech is made of: segments of sound, each of one or more chunks of text."""
+"""The plan of a speech: segments of sound, each with text chunks."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,16 @@ from higgs.prompts.v2 import LazyPrompt, Prompt
 
 @dataclass(frozen=True)
 class TextChunk:
-    """A part of a text that the model speaks in one go.
+    """A part of a text that the model speaks at once.
 
-    prompt: asks for it.
-    max_steps: limit on the decode steps of its speech.
-    min_frames: the fewest frames that the text can take; silence after fewer is no proper end.
-    text: the words in it.
-    pause: samples of silence after it, where another chunk of the same segment follows.
-    previous: index of the chunk that the same voice spoke before, to continue from; None for none.
-    continuation_prompt: makes the prompt used instead, from the codes (8, T) of the previous chunk.
+    Attributes:
+        prompt: asks for it.
+        max_steps: maximum decode steps.
+        min_frames: minimum frames that the text needs; silence after fewer is not a proper end.
+        text: its words.
+        pause: samples of silence after it, if another chunk of the segment follows.
+        previous: index of the same voice's previous chunk, to continue from; None for none.
+        continuation_prompt: creates the prompt used instead, from the codes (8, T) of the previous chunk.
     """
 
     prompt: Prompt | LazyPrompt

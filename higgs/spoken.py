@@ -1,4 +1,4 @@
-"""What was spoken so far: its samples, and where each text stands in them."""
+"""What was spoken so far: samples, and the place of each text in them."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,7 @@ class SpokenText:
 
 
 class SampleBuffer:
-    """Samples that are appended to one array, which grows by half when it is full: no list of pieces stands
-    beside the whole when they are joined."""
+    """Samples in one growing array, so that joining needs no second copy."""
 
     def __init__(self) -> None:
         self._samples = np.empty(SAMPLE_RATE, np.float32)

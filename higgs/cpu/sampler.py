@@ -1,6 +1,6 @@
-"""From logits to columns on a CPU: the rules of Sampler and DelayRule, compiled."""
+"""Sampler and DelayRule, compiled for the CPU: from logits to columns."""
 
-# What Numba compiles has the types that it is called with; an intrinsic is called without its context.
+# Numba infers the types of compiled functions, and passes an intrinsic's context itself.
 # mypy: disable-error-code="no-untyped-def, call-arg"
 
 import numpy as np
@@ -19,7 +19,7 @@ OPEN = DelayRule.OPEN
 
 @jit_reassociated
 def at_least(logits, bound):
-    """How many are as large as bound or larger."""
+    """Return the number of logits ≥ bound."""
     count = np.float32(0.0)
     for code in range(len(logits)):
         count += np.float32(1.0) if logits[code] >= bound else np.float32(0.0)
@@ -28,13 +28,13 @@ def at_least(logits, bound):
 
 @jit
 def bound_of(logits, count):
-    """The least of the `count` largest, or a little less, so that no more than these are larger."""
+    """Return a lower bound of the `count` largest logits, such that no more than `count` are above it."""
     top = logits[0]
     for code in range(len(logits)):
         top = max(top, logits[code])
     low, high, reach = top, np.float32(np.inf), np.float32(1.0)
     while at_least(logits, low) < count:
-        if reach > np.float32(1e30):  # the rest can't be drawn, or nothing here is a number
+        if reach > np.float32(1e30):  # the rest are -inf, or there are NaNs
             return np.float32(-np.inf)
         low, high, reach = top - reach, low, reach + reach
     while at_least(logits, low) > count:
@@ -50,7 +50,7 @@ def bound_of(logits, count):
 
 @jit
 def select_top_k(logits, count, values, codes):
-    """The `count` largest of logits [V], the largest first, to the beginning of values and codes [V]."""
+    """Write the `count` largest logits [V], in descending order, and their codes to values and codes [V]."""
     bound, found = bound_of(logits, count), 0
     for code in range(len(logits)):
         if logits[code] > bound:
@@ -67,7 +67,7 @@ def select_top_k(logits, count, values, codes):
 
 @jit
 def inverse_cdf(weights, count, uniform):
-    """The index at which uniform in [0, 1) falls among the first `count` weights, of positive sum."""
+    """Return the index at which uniform in [0, 1) falls among the first `count` weights, of positive sum."""
     total, last = np.float32(0.0), 0
     for index in range(count):
         total += weights[index]
@@ -83,7 +83,7 @@ def inverse_cdf(weights, count, uniform):
 
 @jit
 def softmax(values, count, divisor):
-    """The first `count` values, over the divisor, to probabilities, in place."""
+    """Replace the first `count` values by the softmax of value / divisor."""
     largest = values[0]
     for index in range(count):
         largest = max(largest, values[index])
@@ -97,7 +97,7 @@ def softmax(values, count, divisor):
 
 @jit
 def sample(logits, size, columns, recent, temperature, top_k, top_p, repeats, window, uniform, bos_code):
-    """Codes [n, K]; all as of Sampler, but the logits [n, K * V or more] of a stream follow each other."""
+    """Return codes [n, K]; see Sampler, but a stream's logits are contiguous, [n, K * V or more]."""
     n, codebooks = len(logits), recent.shape[2]
     result = np.empty((n, codebooks), np.int64)
     values, codes = np.empty(size, np.float32), np.zeros(size, np.int64)
@@ -126,7 +126,7 @@ def sample(logits, size, columns, recent, temperature, top_k, top_p, repeats, wi
 
 @jit
 def enter(codes, recent, positions, columns, ends, bos_code, eos_code, marks, last):
-    """Enter the codes drawn [n, K] as the streams' next columns, as of DelayRule and Decoder: [n, K + 1]."""
+    """Append sampled codes [n, K] as the streams' next columns; return [n, K + 1] as ModelRunner does."""
     n, codebooks = codes.shape
     written = np.empty((n, codebooks + 1), np.int64)
     for stream in range(n):
@@ -149,10 +149,10 @@ def enter(codes, recent, positions, columns, ends, bos_code, eos_code, marks, la
 
 
 class CompiledSampler(Sampler):
-    """A Sampler on a CPU."""
+    """The compiled Sampler."""
 
     def draw(self, logits: torch.Tensor, columns: torch.Tensor, recent: torch.Tensor) -> torch.Tensor:
-        """As of Sampler."""
+        """See Sampler."""
         n, size = len(logits), logits.shape[2]
         rows = logits.as_strided((n, logits.stride(0)), (logits.stride(0), 1))
         choices = (self.temperature, self.top_k, self.top_p, self.repeats, self.window, self.uniform)
@@ -161,7 +161,7 @@ class CompiledSampler(Sampler):
 
 
 class CompiledModelRunner(ModelRunner):
-    """A Decoder on a CPU: what follows the logits is two compiled functions."""
+    """A ModelRunner that runs everything after the logits as two compiled functions."""
 
     SAMPLER = CompiledSampler
 
@@ -177,6 +177,6 @@ class CompiledModelRunner(ModelRunner):
 
 
 def model_runner_for(config: HiggsConfig, path: Path, cache: SlotCache | PanelCache) -> ModelRunner:
-    """The decoder of a cache's device."""
+    """Return the model runner for a cache's device."""
     kind = CompiledModelRunner if cache.device.type == "cpu" else ModelRunner
     return kind(config, path, cache)

@@ -1,7 +1,7 @@
-"""One account of a GPU's memory: what a model takes there, decided before its weights are downloaded.
+"""Memory plan of a GPU, computed before the weights are downloaded.
 
-Everything that is ever held is in it: weights, the keys and values of the streams, of the prompt that is read
-and of the voices that are kept, graphs, the codec and what its work needs, and the libraries' workspaces.
+It covers everything: weights, keys and values of streams, prefill and prefix cache, CUDA graphs, the codec
+and its activations, and the libraries' workspaces.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from higgs.model.transformer import HiggsModel
 
 CPU_SLOTS = 8
 MAX_SLOTS = 64
-ENOUGH_SLOTS = 4  # rather fewer positions than fewer slots, where neither was asked for
+ENOUGH_SLOTS = 4  # if neither is configured, reduce positions rather than have fewer slots
 SMALLER_POSITIONS = (4096, 2048, 1024)
 MIN_PREFIX = 1024  # positions: a voice of 30 s
 
@@ -29,13 +29,13 @@ FRAGMENTS = 0.02  # of all: what the allocator can't use
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """What is made room for.
+    """What memory is reserved for.
 
     Attributes:
-        slots: Streams that speak at once.
-        positions: Of a prompt and its speech together.
-        prefix_positions: Of voices that are kept.
-        parts: Bytes by consumer; empty on a CPU.
+        slots: concurrent streams.
+        positions: per stream, prompt and speech together.
+        prefix_positions: of the prefix cache.
+        parts: bytes by consumer; empty on a CPU.
     """
 
     slots: int
@@ -90,7 +90,7 @@ def weight_bytes(config: HiggsConfig, dtype: torch.dtype) -> int:
 
 
 def position_bytes(config: HiggsConfig, dtype: torch.dtype) -> int:
-    """Keys and values of one position in all layers."""
+    """Return the bytes of keys and values of one position in all layers."""
     return config.layers * 2 * config.kv_heads * config.head_dim * dtype.itemsize
 
 
@@ -107,7 +107,7 @@ def _fit(
     positions: int,
     codec: bool,
 ) -> MemoryPlan | None:
-    """The plan for so many positions; None if it doesn't fit."""
+    """Return the plan for this many positions; None if it doesn't fit."""
     fixed = {"weights": weights, "libraries": LIBRARIES + int(FRAGMENTS * free)}
     if codec:
         fixed["codec"] = CODEC_WEIGHTS + CODEC_WORK
@@ -126,7 +126,7 @@ def _fit(
 
 
 def _sampler_bytes(config: HiggsConfig) -> int:
-    """Of one column of a stream: its two random numbers per codebook, float32."""
+    """Return the bytes of a stream's random numbers per column: two float32 per codebook."""
     return 2 * config.num_codebooks * 4
 
 

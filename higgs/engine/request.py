@@ -12,20 +12,21 @@ from higgs.engine.sampler import SamplingOptions
 from higgs.engine.stall_detector import StallDetector
 from higgs.prompts.v2 import Prompt
 
-FRAMES_AT_ONCE = 4  # each piece wakes its reader, which costs the engine more than a frame does
+FRAMES_AT_ONCE = 4  # delivering wakes the reader's thread, which costs more than generating a frame
 
 
 class Generation:
-    """Iterate over it for frames, int64 (8, t) on the CPU, as they become final.
+    """The handle of a request: iterate over it for frames, int64 (8, t) on the CPU, as they become final.
 
-    The iteration ends when the stream is complete, and raises Cancelled or ModelError when it is not.
-    finish_reason: "stop" when the model ended the stream, "length" at max_steps or when it went round in
-                   circles; None until the end.
-    columns:       columns generated so far, the opening one included.
-    seed:          the seed in use, drawn where the options name none.
-    frames:        frames handed out so far.
-    waited:        seconds in the queue, once it was left.
-    worked:        seconds since it was left.
+    The iteration ends when the stream is complete. It raises Cancelled or ModelError otherwise.
+
+    Attributes:
+        finish_reason: "stop" if the model ended the stream, "length" at max_steps or if it stalled.
+        columns: number of generated columns, including the opening one.
+        seed: the seed used, random if the options have none.
+        frames: number of delivered frames.
+        waited: seconds spent in the queue.
+        worked: seconds since it left the queue.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Generation:
             yield piece
 
     def cancel(self) -> None:
-        """Stop before the next step; a request that has ended already stays as it is."""
+        """Stop before the next step; no effect once the request has ended."""
         self.cancelled = True
         self._forget(self)
 
@@ -63,11 +64,11 @@ class Generation:
         return time.monotonic() - self._since
 
     def begin(self) -> None:
-        """Leave the queue; the engine's, as is `put`."""
+        """Leave the queue. Called by the engine, as are `put`, `finish` and `fail`."""
         self.waited, self._since = time.monotonic() - self._since, time.monotonic()
 
     def put(self, frame: list[int]) -> None:
-        """Take the 8 codes of one frame."""
+        """Add the 8 codes of a frame."""
         self.frames += 1
         self._held.append(frame)
         self._stall.note(frame[0])
@@ -76,11 +77,11 @@ class Generation:
 
     @property
     def stalled(self) -> bool:
-        """It goes round in circles, or is silent, and would to the end of its columns; see StallDetector."""
+        """Whether it is stuck in silence or a loop; see StallDetector."""
         return self._stall.stalled
 
     def finish(self, reason: str) -> None:
-        """End well; the engine's, as is `fail`: one of the two, once."""
+        """Complete the stream; either this or `fail` is called, once."""
         self._hand_out()
         self.finish_reason = reason
         self._pieces.put(None)
