@@ -172,7 +172,8 @@ def load(
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = VoiceLibrary(cloner, store, SpeakerVerifier(weights_file()))
         state.cloner = cloner
-        cloner.engine.when_failed(lambda error: end_soon(state, error, stop))
+        cloner.resident.when_failed(lambda error: end_soon(state, error, stop))
+        cloner.resident.unload_when_idle(settings.keep_alive_seconds)
         where = f"; open {address} in a browser" if address else ""
         log.info("ready: %s on %s%s", cloner.model_id, cloner.device, where)
     except StartError as error:

@@ -15,6 +15,8 @@ from setting_names import PREFIX, flag, refuse_unknown_variables, rename_flags, 
 
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 # Of a web page, or of an app or extension that shows one: app://obsidian.md.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 
@@ -109,6 +111,11 @@ class Settings(BaseSettings):
     verify_consents: bool = Field(
         default=False, description="Require a consent recording of the same speaker for each kept voice."
     )
+    keep_alive: str = Field(
+        default="0",
+        description="Unload the model after so long without work: 10m, 1h30m, 90 (seconds); the next request"
+        " loads it again. 0 or -1: it stays loaded.",
+    )
     data_dir: Path = Field(default=Path("data"), description="Folder where voices are stored.")
     database_url: str | None = Field(
         default=None,
@@ -176,6 +183,17 @@ class Settings(BaseSettings):
         service = isinstance(value, str) and SERVICE_ADDRESS.fullmatch(value)
         return cls.model_fields["port"].default if service else value
 
+    @field_validator("keep_alive")
+    @classmethod
+    def _is_a_duration(cls, value: str) -> str:
+        seconds_in(value)
+        return value
+
+    @property
+    def keep_alive_seconds(self) -> float:
+        """How long the model stays loaded without work; 0 for always."""
+        return max(seconds_in(self.keep_alive), 0.0)
+
     @field_validator("rate_limit")
     @classmethod
     def _is_a_rate(cls, value: str | None) -> str | None:
@@ -232,6 +250,16 @@ def database_url(settings: Settings) -> str:
     except OSError as error:
         raise StartError(f"HIGGS_DATA_DIR {folder} can't be made: {error.strerror}; name another.") from error
     return f"sqlite:///{folder / 'voices.db'}"
+
+
+def seconds_in(value: str) -> float:
+    """The seconds of a duration as Ollama takes it: 90, 1.5h, 1h30m, 500ms, -1. ValueError for another."""
+    if re.fullmatch(r"-?\d+(\.\d+)?", value.strip()):
+        return float(value)
+    if not re.fullmatch(rf"-?({DURATION.pattern})+", value.strip()):
+        raise ValueError(f"{value!r} is no duration such as 10m, 1h30m or 90")
+    seconds = sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(value))
+    return -seconds if value.strip().startswith("-") else seconds
 
 
 def pairs(value: str | None) -> dict[str, str]:

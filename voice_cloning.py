@@ -8,10 +8,7 @@ The module functions do the same with one cloner, loaded from the HIGGS_* settin
 the command line: python voice_cloning.py test_audio.wav "Hello world" -o out.wav
 """
 
-import argparse
 import hashlib
-import logging
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from audio.decode import decode_audio
@@ -29,29 +25,29 @@ from audio.encode import encode_audio
 from audio.frames import FRAME_RATE, SAMPLE_RATE
 from audio.reference import MAX_SECONDS, prepare_reference
 from concurrency import SingleFlight, on_cancel, raise_if_cancelled
-from errors import Overloaded, VoiceServerError
+from errors import Overloaded
+from higgs.codecs.base import Codec
 from higgs.devices import device_of
-from higgs.engine.engine import Ended, Engine, ignored
+from higgs.engine.engine import Engine
 from higgs.engine.prefill import CacheUse
+from higgs.engine.request import Ended, ignored
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.loading import LoadedModel, ModelRequest, load_chosen
 from higgs.prompts.chatml import ChatMLResponse, turns_of
+from higgs.resident_model import ResidentModel, ServedModel
 from higgs.segments import SpeechSegment, TextChunk
-from higgs.speech import Speech, SpeechReport, SpeechStream
+from higgs.speech import Speech, SpeechStream
 from settings import Settings, load_settings
 from synthesis.built_in_voices import BuiltInVoices
+from synthesis.command_line import main
 from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
-from synthesis.progress import heard_with_progress
 from synthesis.warm_up import warm_up
 from text.chunking import Chunking
-from text.normalise import SUSTAINED_SOUNDS, ReadText, chosen_reading
-
-log = logging.getLogger(__name__)
+from text.normalise import SUSTAINED_SOUNDS, Part, ReadText, chosen_reading
 
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
-TYPICAL_SPEECH = 15  # characters a second, for the progress bar
 SPOKEN_FACTOR = 2  # how many times as long as what was sent a text may be as it is read out
 SECONDS_PER_CHARACTER = 0.2  # three times as slow as people speak
 ENCODED_AT_ONCE = 2  # recordings: each takes some 100 MB and the time of the cores that speech needs
@@ -69,9 +65,7 @@ class VoiceCloner:
         self.fallback = fallback  # why it is the bundled model where `auto` would rather serve another
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
         self.loaded_at = int(time.time())
-        self._settings, self._positions = settings, loaded.plan.positions
-        self._defaults = checkpoint.defaults
-        self.codec = loaded.codec
+        self._positions, self._defaults = loaded.plan.positions, checkpoint.defaults
         self.licence = checkpoint.licence
         self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
         self.built_in_voices = BuiltInVoices.load(checkpoint.folder)
@@ -86,19 +80,12 @@ class VoiceCloner:
             max_frames_per_byte=settings.max_frames_per_byte,
             max_spoken_characters=SPOKEN_FACTOR * settings.max_text_characters,
         )
-        self.engine = Engine(
-            checkpoint.model,
-            slots=loaded.plan.slots,
-            capacity=loaded.plan.positions,
-            queue_limit=settings.queue_limit,
-            kept_positions=loaded.plan.prefix_positions,
-        )
+        self._ended: Ended = ignored
+        self.resident = ResidentModel(loaded, settings.queue_limit, self._loaded_again)
         seconds = settings.max_speech_seconds or SECONDS_PER_CHARACTER * settings.max_text_characters
         self._max_columns = FIRST_FRAME + round(seconds * FRAME_RATE)
         self.reference_use = CacheUse()
-        self._references: SingleFlight[bytes, VoiceReference] = SingleFlight(
-            settings.reference_cache, ENCODED_AT_ONCE
-        )
+        self._references = SingleFlight[bytes, VoiceReference](settings.reference_cache, ENCODED_AT_ONCE)
 
     @classmethod
     def load(cls, settings: Settings | None = None, ended: Ended = ignored) -> "VoiceCloner":
@@ -111,9 +98,15 @@ class VoiceCloner:
             torch.set_num_threads(settings.threads)
         loaded, fallback = load_chosen(_request(settings), BUNDLED_MODEL)
         cloner = cls(loaded, settings, fallback)
+        cloner._ended = ended
         warm_up(cloner.stream, cloner.codec, cloner.engine.slots)
         cloner.engine.count_from_now(ended)
         return cloner
+
+    def _loaded_again(self, served: ServedModel) -> None:
+        if self.device.startswith("cuda"):  # a CPU's kernels are still compiled
+            warm_up(self.stream, served.codec, served.engine.slots)
+        served.engine.count_from_now(self._ended)
 
     def reference(
         self, audio: bytes, transcript: str | None = None, *, check_voice: bool = True
@@ -135,7 +128,8 @@ class VoiceCloner:
 
         Overloaded if the queue is full.
         """
-        place = self.engine.reserve()
+        with self.resident.in_use() as served:
+            place = served.engine.reserve()
         on_cancel(place.release)
         try:
             yield place
@@ -167,17 +161,47 @@ class VoiceCloner:
         [pause 0.5s] in it is silence (see text.pauses). InvalidRequest: as of `read`, or options out of
         range. Overloaded: the queue is full, and no `place` in it was held.
         """
-        voices = [v or self.built_in(None) for v in (voice if isinstance(voice, list) else [voice])]
+        voices = self._speaking(voice if isinstance(voice, list) else [voice])
         read = self.read(text, len(voices)) if isinstance(text, str) else text
         segments = self._planner.segments(read, voices, options)
+        return self._stream(segments, read.written, options, place)
+
+    def parts(self, text: str, voices: int = 1) -> list[Part]:
+        """A text of any length as it is spoken by so many voices: texts, each with the number of its voice,
+        and pauses in seconds. InvalidRequest as of `read`."""
+        read = self._planner.read_any(self._prompts.tags.with_pauses(text), voices)
+        return self._planner.parts(read, self._speaking([None] * voices))
+
+    def stream_parts(
+        self, parts: Sequence[Part], voices: list[VoiceReference | None], options: SpeechOptions
+    ) -> SpeechStream:
+        """As `stream`, for some of the parts of a text, and in the background: while nobody else waits."""
+        segments = self._planner.segments_of(parts, self._speaking(voices), options)
+        text = " ".join(part[1] for part in parts if isinstance(part, tuple))
+        return self._stream(segments, text, options, background=True)
+
+    def _speaking(self, voices: list[VoiceReference | None]) -> list[VoiceReference | None]:
+        """The voices that speak: the model's own where none is given."""
+        return [voice or self.built_in(None) for voice in voices]
+
+    def _stream(
+        self,
+        segments: list[SpeechSegment],
+        text: str,
+        options: SpeechOptions,
+        place: Place | None = None,
+        background: bool = False,
+    ) -> SpeechStream:
         names = ("temperature", "top_k", "top_p", "seed")
-        chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+        chosen = {name: value for name in names if (value := getattr(options, name)) is not None}
         sampling = replace(self._defaults, **chosen)
-        if any(sound in read.written for sound in SUSTAINED_SOUNDS):
+        if any(sound in text for sound in SUSTAINED_SOUNDS):
             sampling = replace(sampling, ras_window=0)
         raise_if_cancelled()
         longest = min(options.max_steps or self._max_columns, self._max_columns)
-        return SpeechStream(self.engine, self.codec, segments, sampling, longest, place)
+        with self.resident.in_use() as served:
+            stream = SpeechStream(served.engine, served.codec, segments, sampling, longest, place, background)
+            return self.resident.stay_for(stream)
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Whether the model heeds how the options or a voice say to speak; None where neither says it."""
@@ -201,39 +225,42 @@ class VoiceCloner:
         stop_strings and force_audio_gen change nothing: the answer is always one stretch of audio.
         """
         prompt = self._prompts.build(turns_of(chat_ml_sample, lambda audio: self.reference(audio).codes))
-        sampling = SamplingOptions(
-            temperature, top_k, top_p, max(ras_win_len or 0, 0), ras_win_max_num_repeat, seed
-        )
+        window = max(ras_win_len or 0, 0)
+        sampling = SamplingOptions(temperature, top_k, top_p, window, ras_win_max_num_repeat, seed)
         piece = TextChunk(prompt, max(min(max_new_tokens, self._positions - len(prompt)), FIRST_FRAME))
-        speech = SpeechStream(self.engine, self.codec, [SpeechSegment([piece])], sampling).speech()
-        usage = {
-            "prompt_tokens": len(prompt),
-            "completion_tokens": speech.completion_audio_tokens,
-            "total_tokens": len(prompt) + speech.completion_audio_tokens,
-            "cached_tokens": 0,
-        }
-        return ChatMLResponse(speech.samples, SAMPLE_RATE, usage)
+        with self.resident.in_use() as served:
+            speech = SpeechStream(served.engine, served.codec, [SpeechSegment([piece])], sampling).speech()
+        asked, spoken = len(prompt), speech.completion_audio_tokens
+        usage = {"prompt_tokens": asked, "completion_tokens": spoken, "total_tokens": asked + spoken}
+        return ChatMLResponse(speech.samples, SAMPLE_RATE, usage | {"cached_tokens": 0})
 
     @property
     def overload(self) -> Overloaded | None:
-        """What `admitted` would raise now; None while there is room."""
-        return self.engine.overload
+        """What `admitted` would raise now; None while there is room, or the model is unloaded."""
+        served = self.resident.loaded
+        return None if served is None else served.engine.overload
 
     @property
-    def waiting(self) -> int:
-        """Requests that wait for the model."""
-        return self.engine.waiting
+    def engine(self) -> Engine:
+        """What runs the model, which is loaded again where it was unloaded."""
+        return self.resident.use().engine
+
+    @property
+    def codec(self) -> Codec:
+        """As `engine`."""
+        return self.resident.use().codec
 
     def close(self) -> None:
         """Cancel what is under way and let the model go."""
-        self.engine.close()
+        self.resident.close()
 
     def _encode(self, audio: bytes, check_voice: bool) -> VoiceReference:
         used = prepare_reference(decode_audio(audio), self.max_reference_seconds, check_voice)
         raise_if_cancelled()
-        codes = self.codec.encode(used.samples)
+        with self.resident.in_use() as served:
+            codes = served.codec.encode(used.samples)
         part = used.source_seconds, used.start_seconds, used.end_seconds
-        return VoiceReference(codes, None, *part, trimmed=used.trimmed)
+        return VoiceReference(codes, None, *part, used.trimmed)
 
 
 def extract_voice_reference(audio_bytes: bytes) -> torch.Tensor:
@@ -268,30 +295,5 @@ def _request(settings: Settings) -> ModelRequest:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Speak a text in the voice of a recording.")
-    parser.add_argument("recording", type=Path, help="5 to 10 s of one voice, in any sound or video format")
-    parser.add_argument("text", help="what to say")
-    parser.add_argument("-o", "--output", type=Path, default=Path("out.wav"), help="WAV file to write")
-    parser.add_argument("--transcript", help="the words spoken in the recording; makes the clone better")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same audio")
-    arguments = parser.parse_args()
-    try:
-        samples, speech = _speak_with_progress(arguments)
-        arguments.output.write_bytes(encode_audio(samples, "wav").data)
-    except (VoiceServerError, OSError) as error:
-        sys.exit(f"{parser.prog}: {error}")
-    seconds = len(samples) / SAMPLE_RATE
-    print(f"{arguments.output}: {seconds:.2f} s, seed {speech.seed}, finish_reason {speech.finish_reason}")
-
-
-def _speak_with_progress(arguments: argparse.Namespace) -> tuple[np.ndarray, SpeechReport]:
-    recording = arguments.recording.read_bytes()
-    cloner = VoiceCloner.load()
-    voice = cloner.reference(recording, arguments.transcript)
-    stream = cloner.stream(arguments.text, voice, SpeechOptions(seed=arguments.seed))
-    return heard_with_progress(stream, len(arguments.text) / TYPICAL_SPEECH), stream.finished()
-
-
 if __name__ == "__main__":
-    main()
+    main(VoiceCloner.load)

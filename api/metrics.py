@@ -127,7 +127,13 @@ class ModelFigures(Collector):
         cloner = self._cloner()
         if cloner is None:
             return
-        engine = cloner.engine
+        served = cloner.resident.loaded
+        yield GaugeMetricFamily(
+            "higgs_model_loaded", "1 while the model is in memory.", value=served is not None
+        )
+        if served is None:
+            return
+        engine = served.engine
         for name, meaning, value in (
             ("higgs_waiting_requests", "Requests in the queue.", engine.waiting),
             ("higgs_speaking_requests", "Requests that hold a slot.", engine.speaking),

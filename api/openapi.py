@@ -31,7 +31,7 @@ MEANINGS = {
     401: "No API key of this server's",
     403: "Without keys: a web page of another site, or an unknown name of this server",
     404: "No such model, voice, consent or session",
-    409: "The name is taken",
+    409: "The name is taken, or the model is at work",
     413: "More bytes or characters than are taken",
     415: "A body of another content type",
     429: "The queue is full, or a rate limit is reached; see `retry-after`",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import anyio
 from fastapi import Depends, Request
@@ -77,9 +77,14 @@ class ServerState:
         """Why the server can't recover: the model can't be loaded, or failed for good; None otherwise."""
         if self.failure is not None:
             return self.failure.message
-        if self.cloner is not None and self.cloner.engine.failed is not None:
-            return self.cloner.engine.failed.message
-        return None
+        failed = self.cloner.resident.failed if self.cloner is not None else None
+        return None if failed is None else failed.message
+
+    @property
+    def model_status(self) -> Literal["loading", "ready", "unloaded"]:
+        """Whether the model is in memory; where it is unloaded, the next request loads it again."""
+        state = "loading" if self.cloner is None else self.cloner.resident.state
+        return "ready" if state == "loaded" else state
 
     def verifier(self, asked: bool | None) -> Transcriber | None:
         """Return the recogniser if the request, or else the setting, wants speech to be checked."""

@@ -41,12 +41,13 @@ class ModelRequest:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """model_id: as clients name it."""
+    """model_id: as clients name it. again: what loads the same model with the same plan."""
 
     model_id: str
     checkpoint: Checkpoint
     codec: Codec
     plan: MemoryPlan
+    again: ModelRequest
 
 
 def load(request: ModelRequest) -> LoadedModel:
@@ -82,7 +83,8 @@ def load(request: ModelRequest) -> LoadedModel:
     model_id = folder.resolve().name if folder.is_dir() else request.name
     if checkpoint.licence:
         log.info("%s stands under this licence: %s", model_id, checkpoint.licence.name)
-    return LoadedModel(model_id, checkpoint, codec, plan)
+    again = replace(request, slots=plan.slots, positions=plan.positions, exact_positions=True)
+    return LoadedModel(model_id, checkpoint, codec, plan, again)
 
 
 def default_dtype(device: torch.device) -> torch.dtype:

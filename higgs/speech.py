@@ -66,6 +66,7 @@ class SpeechStream:
                speaks is asked again with another, but for the first piece where a seed was asked for.
     longest:   columns in all; None for no other bound than the pieces' own.
     place:     held in the queue for the first piece.
+    background: each piece waits until nobody else does.
     """
 
     def __init__(
@@ -76,12 +77,13 @@ class SpeechStream:
         options: SamplingOptions,
         longest: int | None = None,
         place: Place | None = None,
+        background: bool = False,
     ) -> None:
         self._pieces = [piece for segment in segments for piece in segment.pieces]
         for piece in self._pieces:
             engine.check(piece.prompt, piece.max_steps)
         self._engine, self._codec, self._segments = engine, codec, segments
-        self._options, self._longest = options, longest
+        self._options, self._longest, self._background = options, longest, background
         self._changing = threading.Lock()
         self._cancelled = False
         self._spoken: list[Generation] = []
@@ -105,7 +107,9 @@ class SpeechStream:
         seed = None if first is None else (first + index + attempt * SEEDS_APART) % 2**63
         options, prompt = replace(self._options, seed=seed), self._prompt(self._pieces[index])
         with self._changing:
-            generation = self._engine.submit(prompt, options, columns, admitted=admitted, place=place)
+            generation = self._engine.submit(
+                prompt, options, columns, admitted=admitted, place=place, background=self._background
+            )
             self._spoken[index:] = [generation]
             if self._cancelled:
                 generation.cancel()

@@ -16,7 +16,7 @@ from higgs.prompts.tags import Tags
 from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.segments import SpeechSegment, TextChunk
 from text.chunking import SPEAKER, Chunking
-from text.normalise import Reading, ReadText, plain_scene, read_out, spoken_parts, without_tags
+from text.normalise import Part, Reading, ReadText, plain_scene, read_out, spoken_parts, without_tags
 
 MIN_BUDGET = 8 * FRAME_RATE
 MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
@@ -116,22 +116,36 @@ class Planner:
     def read(self, text: str, voices: int) -> ReadText:
         """A text for so many voices as it is read out, and nothing of it planned yet. InvalidRequest as of
         read_out, PayloadTooLarge where that is too long."""
-        read = read_out(text, self.reading, voices, normalised=self.prompts.normalised)
+        read = self.read_any(text, voices)
         if read.length > self.max_spoken_characters:
             message = f"The text has {read.length} characters when it is read out, numbers in words;"
             message += f" at most {self.max_spoken_characters} are spoken in one request. Send it in parts."
             raise PayloadTooLarge(message, code="text_too_long")
         return read
 
+    def read_any(self, text: str, voices: int) -> ReadText:
+        """As `read`, of any length."""
+        return read_out(text, self.reading, voices, normalised=self.prompts.normalised)
+
     def segments(
         self, text: ReadText, voices: Sequence[VoiceReference | None], options: SpeechOptions
     ) -> list[SpeechSegment]:
         """What is spoken one after the other. InvalidRequest as of PromptBuilder.build."""
-        speakers, chunking = self._speakers(text.written, voices), self.chunking
-        if speakers:
+        return self.segments_of(self.parts(text, voices), voices, options)
+
+    def parts(self, text: ReadText, voices: Sequence[VoiceReference | None]) -> list[Part]:
+        """A text as it is cut into what is spoken in one go."""
+        chunking = self.chunking
+        if self._speakers(text.written, voices):
             chunking = replace(chunking, characters=max(chunking.characters, DIALOGUE))
-        parts = spoken_parts(text, chunking, manners=self.prompts.tags.manners)
+        return spoken_parts(text, chunking, manners=self.prompts.tags.manners)
+
+    def segments_of(
+        self, parts: Sequence[Part], voices: Sequence[VoiceReference | None], options: SpeechOptions
+    ) -> list[SpeechSegment]:
+        """How some parts of a text are spoken. InvalidRequest as of PromptBuilder.build."""
         spoken = [part for part in parts if isinstance(part, tuple)]
+        speakers = self._speakers(" ".join(text for _, text in spoken), voices)
         pieces = iter(self._pieces(spoken, voices, options, speakers))
         sounds = [
             options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices

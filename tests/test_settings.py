@@ -94,3 +94,27 @@ def test_a_present_name_outranks_its_former_one(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("HIGGS_MOST_TAKES", "5")
     monkeypatch.setenv("HIGGS_MAX_ATTEMPTS", "2")
     assert load_settings().max_attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("0", 0),
+        ("-1", 0),
+        ("-1m", 0),
+        ("90", 90),
+        ("1.5", 1.5),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("500ms", 0.5),
+    ],
+)
+def test_durations_are_written_as_for_ollama(said: str, seconds: float) -> None:
+    assert Settings(keep_alive=said).keep_alive_seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("said", ["soon", "10 minutes", "1m30", "--1", "nan"])
+def test_what_is_no_duration_stops_the_start(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGGS_KEEP_ALIVE", said)
+    with pytest.raises(StartError, match="HIGGS_KEEP_ALIVE"):
+        load_settings()

@@ -7,8 +7,10 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from api.model_names import check_model
+from api.openapi import errors
 from api.schemas.chat import ModelCard, ModelList
 from api.state import Cloner, Limits, State
+from errors import Conflict
 from voice_cloning import VoiceCloner
 
 TEXT = {"schema": {"type": "string"}}
@@ -20,11 +22,13 @@ class Health(BaseModel):
     """Once the status is ready: which model is served on what, how many requests wait for it, how many
     characters the text of a request may have, and how many WebSockets are open.
 
+    unloaded: the model was idle; the next request loads it again, and waits meanwhile.
+
     `fallback` says why the bundled model is served instead of the published one, `license_notice` what the
     weights' licence wants shown; both stand there only where there is something to say.
     """
 
-    status: Literal["loading", "ready", "failed"]
+    status: Literal["loading", "ready", "unloaded", "failed"]
     message: str | None = None
     model: str | None = None
     device: str | None = None
@@ -41,16 +45,17 @@ async def health(state: State) -> JSONResponse:
     """200 once the model is loaded and warm; 503 before, after loading failed, and once it has given up."""
     if state.dead is not None:
         return JSONResponse({"status": "failed", "message": state.dead}, 503)
-    if state.cloner is None:
+    if state.cloner is None or state.model_status == "loading":
         return JSONResponse({"status": "loading"}, 503, {"retry-after": "2"})
     details = _details(state.cloner, state.limits)
-    return JSONResponse({"status": "ready", **details, "sockets": state.sockets.open})
+    return JSONResponse({"status": state.model_status, **details, "sockets": state.sockets.open})
 
 
 class Probe(BaseModel):
-    """status: alive, ready, loading, draining (the server ends) or failed."""
+    """status: alive, ready, unloaded (the next request loads the model), loading, draining (the server ends)
+    or failed."""
 
-    status: Literal["alive", "ready", "loading", "draining", "failed"]
+    status: Literal["alive", "ready", "unloaded", "loading", "draining", "failed"]
     message: str | None = None
 
 
@@ -67,10 +72,10 @@ async def ready(state: State) -> JSONResponse:
     """200 while requests should be sent here; 503 while it loads, when it ends, and once it has failed."""
     if state.dead is not None:
         return JSONResponse({"status": "failed", "message": state.dead}, 503)
-    if state.drain.begun or state.cloner is None:
-        status = "draining" if state.drain.begun else "loading"
+    status = "draining" if state.drain.begun else state.model_status
+    if status in ("draining", "loading"):
         return JSONResponse({"status": status}, 503, {"retry-after": "2"})
-    return JSONResponse({"status": "ready"})
+    return JSONResponse({"status": status})
 
 
 @router.get(
@@ -96,6 +101,21 @@ async def retrieve_model(model: str, cloner: Cloner, state: State) -> ModelCard:
     return _card(cloner)
 
 
+class Unloaded(BaseModel):
+    """The model is not in memory any more; the next request that needs it loads it again."""
+
+    model: str
+    status: Literal["unloaded"] = "unloaded"
+
+
+@router.post("/api/models/unload", responses=errors(409))
+def unload_model(cloner: Cloner) -> Unloaded:
+    """Give the model's memory back now, whatever HIGGS_KEEP_ALIVE says. 409 while it works."""
+    if not cloner.resident.unload():
+        raise Conflict("The model is at work; ask again when it is idle.", code="model_in_use")
+    return Unloaded(model=cloner.model_id)
+
+
 def _card(cloner: VoiceCloner) -> ModelCard:
     owner, _, _ = cloner.model_id.rpartition("/")
     return ModelCard(
@@ -113,7 +133,7 @@ def _details(cloner: VoiceCloner, limits: Limits) -> dict[str, Any]:
         "model": cloner.model_id,
         "device": cloner.device,
         "dtype": cloner.dtype,
-        "waiting": cloner.waiting,
+        "waiting": cloner.resident.waiting,
         "max_text_characters": limits.text_characters,
         "fallback": cloner.fallback,
         "license_notice": cloner.licence.notice if cloner.licence else None,

@@ -23,7 +23,7 @@ from higgs.engine.failure import Failed, FailureWatch
 from higgs.engine.memory import CPU_SLOTS
 from higgs.engine.model_runner import Path, StepOutput
 from higgs.engine.prefill import CacheUse
-from higgs.engine.request import Generation
+from higgs.engine.request import Ended, Generation, ignored
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place, Scheduler
 from higgs.engine.wait_estimator import WaitEstimator
@@ -32,12 +32,7 @@ from higgs.prompts.v2 import Prompt
 
 log = logging.getLogger(__name__)
 
-Ended = Callable[[Generation], None]
 LOOKAHEAD = 1  # columns that a stream may have been given beyond those that were handed out
-
-
-def ignored(generation: Generation) -> None:
-    """What is done about the end of a request where nobody asks."""
 
 
 class Engine:
@@ -115,22 +110,21 @@ class Engine:
         *,
         admitted: bool = False,
         place: Place | None = None,
+        background: bool = False,
     ) -> Generation:
         """Queue a request for at most max_steps columns, which hold up to max_steps - 8 frames.
 
         InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`, a
-        later part of one that waited already, or has a `place`, which it takes. EngineFailed once the engine
-        has given up."""
+        later part of one that waited already, or has a `place`, which it takes, or is for the background; see
+        Scheduler. EngineFailed once the engine has given up."""
         self.check(prompt, max_steps)
         generation = Generation(prompt, options, max_steps, self._forget)
         with self._changed:
-            if (failed := self.failed) is not None:
-                raise failed
-            if self._closed:
-                raise ShuttingDown()
+            if self.failed is not None or self._closed:
+                raise self.failed or ShuttingDown()
             if place is not None:
                 place.release()  # nobody else can take it before the lock is left
-            self._scheduler.add(generation, admitted, self._wait_estimate.seconds_to_a_slot)
+            self._scheduler.add(generation, admitted, self._wait_estimate.seconds_to_a_slot, background)
             self._changed.notify()
         return generation
 
@@ -153,6 +147,11 @@ class Engine:
     def speaking(self) -> int:
         """Requests that hold a slot."""
         return len(self._scheduler.rows)
+
+    @property
+    def idle(self) -> bool:
+        """Nobody speaks, waits, or holds a place in the queue."""
+        return self._scheduler.idle and not self._scheduler.reserved
 
     @property
     def slots(self) -> int:

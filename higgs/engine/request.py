@@ -93,3 +93,10 @@ class Generation:
         if self._held:
             self._pieces.put(torch.tensor(self._held).T)
             self._held = []
+
+
+Ended = Callable[[Generation], None]
+
+
+def ignored(generation: Generation) -> None:
+    """What is done about the end of a request where nobody asks."""

@@ -2,6 +2,9 @@
 
 Requests wait in a queue, are read (prefilled) one at a time, and then speak in rows 0, 1, 2 … of the batch.
 The rows are dense: when one leaves, the last moves into its place, so that a step computes the first n rows.
+
+Requests in the background wait apart: one of them at a time speaks, while nobody else waits, and leaves a
+slot free for whoever comes.
 """
 
 import threading
@@ -30,7 +33,7 @@ class Place:
 
 
 class Scheduler(Generic[Request]):
-    """Holds each request in one place: `waiting`, `reading` or `rows`.
+    """Holds each request in one place: `waiting`, `background`, `reading` or `rows`.
 
     reserved: places of requests that are still being made ready; see Place.
 
@@ -43,18 +46,25 @@ class Scheduler(Generic[Request]):
     def __init__(self, slots: int, queue_limit: int) -> None:
         self.slots, self.queue_limit = slots, queue_limit
         self.waiting: deque[Request] = deque()
+        self.background: deque[Request] = deque()
+        self._begun_in_background: list[Request] = []  # of `reading` and `rows`
         self.reading: Request | None = None
         self.rows: list[Request] = []
         self.reserved = 0
 
     @property
     def idle(self) -> bool:
-        return not (self.waiting or self.rows or self.reading is not None)
+        return not (self.waiting or self.background or self.rows or self.reading is not None)
 
-    def add(self, request: Request, admitted: bool = False, retry_after: int = 1) -> None:
-        """Put a request at the end of the queue. One that is admitted goes first.
+    def add(
+        self, request: Request, admitted: bool = False, retry_after: int = 1, background: bool = False
+    ) -> None:
+        """Put a request at the end of the queue. One that is admitted goes first; the background has a queue
+        of its own, without a limit.
 
         Overloaded, with the seconds after which to try again, if the queue is full."""
+        if background:
+            return self.background.append(request)
         if admitted:
             return self.waiting.appendleft(request)
         self._check_room(retry_after)
@@ -68,6 +78,7 @@ class Scheduler(Generic[Request]):
     def overload(self, retry_after: int = 1) -> Overloaded | None:
         """What `reserve` would raise now; None while there is room."""
         inside = len(self.waiting) + len(self.rows) + (self.reading is not None) + self.reserved
+        inside -= len(self._begun_in_background)
         if inside < self.slots + self.queue_limit:
             return None
         waiting = len(self.waiting) + self.reserved
@@ -80,16 +91,24 @@ class Scheduler(Generic[Request]):
 
     def remove(self, request: Request) -> bool:
         """Take a request out of the queue; False if it is not there (any more)."""
-        if request not in self.waiting:
-            return False
-        self.waiting.remove(request)
-        return True
+        for queue in (self.waiting, self.background):
+            if request in queue:
+                queue.remove(request)
+                return True
+        return False
 
     def admit(self) -> Request | None:
         """The request to read on, or next: None while all slots are taken or nobody waits."""
-        if self.reading is None and self.waiting and len(self.rows) < self.slots:
-            self.reading = self.waiting.popleft()
+        if self.reading is None and len(self.rows) < self.slots:
+            if self.waiting:
+                self.reading = self.waiting.popleft()
+            elif self.background and self._has_room_in_background():
+                self.reading = self.background.popleft()
+                self._begun_in_background.append(self.reading)
         return self.reading
+
+    def _has_room_in_background(self) -> bool:
+        return not self._begun_in_background and (not self.rows or len(self.rows) + 1 < self.slots)
 
     def activate(self) -> int:
         """Give the request that has been read its row."""
@@ -100,6 +119,7 @@ class Scheduler(Generic[Request]):
 
     def leave(self, row: int) -> int | None:
         """Free a row; if another request takes its place, the row that it comes from."""
+        self._forget([self.rows[row]])
         last = self.rows.pop()
         if row == len(self.rows):
             return None
@@ -108,17 +128,24 @@ class Scheduler(Generic[Request]):
 
     def stop_reading(self) -> list[Request]:
         """Let the request that is being read go, and return it, if there is one."""
-        reading, self.reading = self.reading, None
-        return [] if reading is None else [reading]
+        stopped = [] if self.reading is None else [self.reading]
+        self.reading = None
+        self._forget(stopped)
+        return stopped
 
     def clear_rows(self) -> list[Request]:
         """Let all that speak go, and return them."""
         rows = self.rows.copy()
         self.rows.clear()
+        self._forget(rows)
         return rows
 
     def drain(self) -> list[Request]:
         """Let everyone go, and return them."""
-        waiting = list(self.waiting)
+        waiting = [*self.waiting, *self.background]
         self.waiting.clear()
+        self.background.clear()
         return [*self.clear_rows(), *self.stop_reading(), *waiting]
+
+    def _forget(self, gone: list[Request]) -> None:
+        self._begun_in_background = [one for one in self._begun_in_background if one not in gone]

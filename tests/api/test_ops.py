@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -276,9 +277,10 @@ def test_live_and_ready(tiny_model: Path) -> None:
         loaded, state.cloner = state.cloner, None
         assert probes() == [(200, "alive"), (503, "loading")]
         state.cloner = loaded
-        engine, loaded.engine = loaded.engine, DeadEngine()
+        served = loaded.resident.loaded
+        loaded.resident._served = replace(served, engine=DeadEngine())
         assert probes() == [(503, "failed"), (503, "failed")]
-        loaded.engine = engine
+        loaded.resident._served = served
         state.drain.begin()
         assert probes() == [(200, "alive"), (503, "draining")]
         refused = httpx.get(f"{server.url}/v1/models")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -102,13 +103,14 @@ class BrokenCodec:
 
 def test_an_error_that_nobody_foresaw_costs_its_own_item_only(tiny_server: TinyServer) -> None:
     """A kind of loss: one of many fails, and with it goes what the others made."""
-    cloner = tiny_server.app.state.server.cloner
-    codec, cloner.codec = cloner.codec, BrokenCodec(cloner.codec)
+    resident = tiny_server.app.state.server.cloner.resident
+    served = resident.use()
+    resident._served = replace(served, codec=BrokenCodec(served.codec))
     other = base64.b64encode(float_wav(recording()[:72_000])).decode()  # not kept by the cache yet
     try:
         answer = batch(tiny_server, {"input": "One."}, {"input": "Two.", "ref_audio": other}).json()
     finally:
-        cloner.codec = codec
+        resident._served = served
     assert [result["status"] for result in answer["results"]] == ["success", "error"]
     assert (answer["total"], answer["succeeded"], answer["failed"]) == (2, 1, 1)
     error = answer["results"][1]["error"]

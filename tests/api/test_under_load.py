@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def test_a_client_that_leaves_while_its_recording_waits_frees_its_place(small_se
     """A kind of fault: only what has begun to speak notices that nobody listens any more."""
     cloner = small_server.app.state.server.cloner
     engine, codec = cloner.engine, HeldCodec(cloner.codec)
-    cloner.codec = codec
+    cloner.resident._served = replace(cloner.resident.use(), codec=codec)
     with ThreadPoolExecutor(2) as pool:
         for number, waiting in enumerate((RECORDING, RECORDING), 1):
             pool.submit(left_after_a_second, small_server, waiting)

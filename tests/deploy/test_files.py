@@ -25,6 +25,7 @@ OF_THE_MODEL = {
     "higgs_waiting_requests",
     "higgs_speaking_requests",
     "higgs_slots",
+    "higgs_model_loaded",
     "higgs_cache_lookups_total",
 }
 

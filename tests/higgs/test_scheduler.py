@@ -69,19 +69,66 @@ def test_it_is_idle_when_nobody_is_here() -> None:
     assert scheduler.idle
 
 
+def test_the_background_speaks_while_nobody_else_waits_and_leaves_a_slot_free() -> None:
+    scheduler = speaking("ab")
+    scheduler.slots = 4
+    for name in "xy":
+        scheduler.add(name, background=True)
+    scheduler.add("c")
+    assert scheduler.admit() == "c", "whoever came last goes before the background"
+    scheduler.activate()
+    assert scheduler.admit() is None, "one slot stays free"
+    scheduler.leave(0)
+    assert scheduler.admit() == "x"
+    scheduler.activate()
+    scheduler.leave(0)
+    assert scheduler.admit() is None, "one of them at a time"
+    scheduler.leave(scheduler.rows.index("x"))
+    assert scheduler.admit() == "y"
+
+
+def test_the_background_speaks_where_there_is_one_slot() -> None:
+    scheduler: Scheduler[str] = Scheduler(slots=1, queue_limit=2)
+    scheduler.add("x", background=True)
+    assert scheduler.admit() == "x"
+
+
+def test_the_background_takes_no_place_in_the_queue() -> None:
+    scheduler: Scheduler[str] = Scheduler(slots=1, queue_limit=2)
+    for name in "xyz":
+        scheduler.add(name, background=True)
+    scheduler.admit()
+    for name in "abc":
+        scheduler.add(name)
+    with pytest.raises(Overloaded):
+        scheduler.add("d")
+    assert scheduler.remove("y") and not scheduler.remove("y")
+    assert sorted(scheduler.drain()) == [*"abc", *"xz"]
+    assert scheduler.idle
+
+
 @given(
-    st.lists(st.tuples(st.sampled_from(["add", "remove", "admit", "seat", "leave", "stop"]), st.integers(0)))
+    st.lists(
+        st.tuples(
+            st.sampled_from(["add", "later", "remove", "admit", "seat", "leave", "stop"]), st.integers(0)
+        )
+    )
 )
 def test_no_request_is_lost_or_doubled(events: list[tuple[str, int]]) -> None:
     scheduler: Scheduler[int] = Scheduler(slots=3, queue_limit=4)
     inside: set[int] = set()
+    behind: set[int] = set()
     for number, (event, choice) in enumerate(events):
         if event == "add":
             try:
                 scheduler.add(number)
                 inside.add(number)
             except Overloaded:
-                assert len(inside) == 7
+                assert len(inside - behind) == 7
+        elif event == "later":
+            scheduler.add(number, background=True)
+            inside.add(number)
+            behind.add(number)
         elif event == "remove" and scheduler.waiting:
             gone = scheduler.waiting[choice % len(scheduler.waiting)]
             assert scheduler.remove(gone)
@@ -96,7 +143,7 @@ def test_no_request_is_lost_or_doubled(events: list[tuple[str, int]]) -> None:
             scheduler.leave(row)
         elif event == "stop":
             inside.difference_update(scheduler.stop_reading())
-        here = [*scheduler.rows, *scheduler.waiting]
+        here = [*scheduler.rows, *scheduler.waiting, *scheduler.background]
         here += [] if scheduler.reading is None else [scheduler.reading]
         assert sorted(here) == sorted(inside) and len(scheduler.rows) <= 3
         assert scheduler.idle == (not inside)

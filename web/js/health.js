@@ -20,8 +20,9 @@ export async function watchServer(onReady) {
     lost = health ? 0 : lost + 1;
     show();
     document.dispatchEvent(new CustomEvent("health"));
-    if (health?.status === "ready" && !ready) onReady();
-    ready = health?.status === "ready";
+    const serves = ["ready", "unloaded"].includes(health?.status);
+    if (serves && !ready) onReady();
+    ready = serves;
     poll.timer = setTimeout(poll, Math.min(MAX_WAIT_MS, WATCH_MS * Math.max(1, lost)));
   }
   window.addEventListener("online", poll);
@@ -42,6 +43,7 @@ function stateNow() {
   if (lost === 1) return ["waiting", "Connection lost, reconnecting …"];
   if (lost) return ["down", navigator.onLine ? "Server unreachable, trying again" : "You are offline"];
   if (health.status === "loading") return ["waiting", "Loading the model …"];
+  if (health.status === "unloaded") return ["ready", "Ready; the model is loaded when it is needed"];
   if (health.status === "failed") return ["down", health.message ?? "The model couldn't be loaded"];
   if (health.waiting) return ["busy", `Busy: ${queued(health.waiting)}`];
   return ["ready", "Ready"];
