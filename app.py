@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -18,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from api.attempts import best_attempt
 from api.drain import Deadlines, DrainGate
 from api.errors import add_error_handlers
 from api.middleware.admission import Admission
@@ -36,6 +38,7 @@ from api.routes import (
     similarity,
     speech,
     speech_batch,
+    speech_jobs,
     transcriptions,
     voice_files,
     voice_samples,
@@ -47,6 +50,7 @@ from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
 from errors import EngineFailed, StartError
 from higgs.engine.memory import MAX_SLOTS
+from jobs.maker import JobMaker
 from settings import Settings, database_url, listed, load_settings, pairs
 from speakers.encoder import weights_file
 from speakers.verifier import SpeakerVerifier
@@ -88,7 +92,12 @@ def create_app(
         address: the server's URL, logged when it is ready.
     """
     state = ServerState(
-        Limits(settings.max_upload_bytes, settings.max_voice_bytes, settings.max_text_characters),
+        Limits(
+            settings.max_upload_bytes,
+            settings.max_voice_bytes,
+            settings.max_text_characters,
+            settings.max_job_characters,
+        ),
         RequestDefaults(
             settings.transcribe_references, settings.verify, settings.max_attempts, settings.verify_consents
         ),
@@ -104,6 +113,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=load, args=(state, settings, stop, address), name="load", daemon=True).start()
         yield
+        if state.jobs is not None:
+            await anyio.to_thread.run_sync(state.jobs.stop)
         if state.cloner is not None:
             state.cloner.close()
         state.transcriber.close()
@@ -124,6 +135,7 @@ def create_app(
     app.include_router(ops.router, responses=errors(404))
     for module in (chat, speech, speech_batch, transcriptions):
         app.include_router(module.router, responses=errors(404, 413, 415))
+    app.include_router(speech_jobs.router, responses=errors(404, 409, 413, 415))
     for module in (onboarding, similarity, voices, voice_files, voice_samples, consents):
         app.include_router(module.router, responses=errors(404, 409, 413, 415, 501))
     app.include_router(page.router)
@@ -168,10 +180,12 @@ def load(
     try:
         if state.redis is not None:
             state.redis.check()
-        store = VoiceStore(database_url(settings), settings.max_voices)
+        store = VoiceStore(database_url(settings), settings.max_voices, settings.max_jobs)
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = VoiceLibrary(cloner, store, SpeakerVerifier(weights_file()))
         state.cloner = cloner
+        state.jobs = job_maker(state, cloner, state.voices)
+        state.jobs.start()
         cloner.resident.when_failed(lambda error: end_soon(state, error, stop))
         cloner.resident.unload_when_idle(settings.keep_alive_seconds)
         where = f"; open {address} in a browser" if address else ""
@@ -184,6 +198,12 @@ def load(
     finally:
         if state.cloner is None:
             stop()
+
+
+def job_maker(state: ServerState, cloner: VoiceCloner, voices: VoiceLibrary) -> JobMaker:
+    """What speaks queued jobs, until the server begins to end."""
+    best = partial(best_attempt, state.transcriber, state.request_defaults.max_attempts)
+    return JobMaker(cloner, voices, best, lambda: state.drain.begun, state.metrics.note_job)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

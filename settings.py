@@ -155,6 +155,12 @@ class Settings(BaseSettings):
     max_voices: int = Field(
         default=1000, ge=1, description="Voices that one key may keep, and as many consents (400 beyond)."
     )
+    max_jobs: int = Field(
+        default=20, ge=1, description="Speech jobs that one key may keep, finished ones too (400 beyond)."
+    )
+    max_job_characters: int = Field(
+        default=1_000_000, ge=1, description="Maximum characters of text per speech job (413 beyond)."
+    )
     voice_aliases: str | None = Field(
         default=None,
         description="Kept voices that speak for OpenAI's: alloy=Anna, nova=voice_0123. Default: none.",

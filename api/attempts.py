@@ -14,6 +14,7 @@ from asr.words import unheard_sentences, words_of, wrong_words
 from audio.frames import SAMPLE_RATE
 from audio.speech_issues import SpeechIssue, find_speech_issues, short_texts, speech_issues_in, unheard
 from audio.speech_track import SpeechTrack
+from concurrency import on_cancel
 from errors import Cancelled, VoiceServerError
 from higgs.speech import Speech
 from higgs.spoken import SpokenText
@@ -125,12 +126,15 @@ class Attempts:
         text: str,
         verifier: Transcriber | None,
         most: int,
+        patient: bool = False,
     ) -> None:
-        """first: the take on its way. verifier: who listens; without one, bad takes are not made again.
+        """first: the take on its way. verifier: who listens; without one, bad takes are not made again, but
+        for who is patient.
 
         again: begins another take, None where there is only this one; most: how many may be made in all.
         """
-        self._first, self._again, self._text = first, again if verifier else None, without_pauses(text)
+        listens = verifier is not None or patient
+        self._first, self._again, self._text = first, again if listens else None, without_pauses(text)
         self._verifier, self._most = verifier, most
         self._waited_for: Cancellable = first
         self._cancelled = False
@@ -223,3 +227,16 @@ def words_said(text: str, english: bool) -> list[str]:
 
 def words_heard(text: str, english: bool) -> list[str]:
     return words_of(english_words(text) if english else text)
+
+
+def best_attempt(
+    transcriber: Transcriber, most: int, begin: Callable[[], Speaking], text: str, verify: bool
+) -> tuple[Speech, list[dict[str, Any]]]:
+    """The best of up to `most` takes of a text that nobody waits for, and what is wrong with it.
+
+    It is called off with the work under way. Errors as of Attempts.best.
+    """
+    takes = Attempts(begin(), begin, text, transcriber if verify else None, most, patient=True)
+    on_cancel(takes.cancel)
+    speech, quality = takes.best()
+    return speech, [fault.model_dump() for fault in quality.faults]

@@ -80,6 +80,9 @@ class Metrics:
         )
         self._speech = Counter("higgs_speech_seconds", "Speech generated, in seconds.", registry=registry)
 
+        self._pieces = Counter("higgs_job_pieces", "Pieces of speech jobs made.", registry=registry)
+        self._jobs = Counter("higgs_jobs_ended", "Speech jobs that ended.", ("status",), registry=registry)
+
     def note_request(self, record: RequestContext) -> None:
         method = record.method if record.method in METHODS else "other"
         self._requests.labels(method, record.route, str(record.status)).inc()
@@ -99,6 +102,13 @@ class Metrics:
     def note_redis_failure(self) -> None:
         """Record a failed call to Redis."""
         self._redis_failures.inc()
+
+    def note_job(self, ended: str | None) -> None:
+        """A piece of a job was made or, where a status is given, a job ended with it."""
+        if ended is None:
+            self._pieces.inc()
+        else:
+            self._jobs.labels(ended).inc()
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics in the format of the header `accept`, and the content type."""

@@ -16,13 +16,14 @@ from api.schemas.events import (
     VoiceDone,
     VoiceStep,
 )
+from api.schemas.jobs import SpeechJobEvent
 from api.schemas.voices import OnboardingStatus
 from api.streaming import EVENT_STREAM
 
 EventModel = type[BaseModel]
 EVENT_MODELS: tuple[EventModel, ...] = (
     *(ChatChunk, SpeechDelta, SpeechDone, TranscriptDelta, TranscriptDone),
-    *(VoiceStep, VoiceDone, OnboardingStatus, ErrorResponse),
+    *(VoiceStep, VoiceDone, OnboardingStatus, SpeechJobEvent, ErrorResponse),
 )
 REFERENCE = "#/components/schemas/{model}"
 
@@ -30,7 +31,7 @@ MEANINGS = {
     400: "Something in the request can't be served; `param` names it",
     401: "No API key of this server's",
     403: "Without keys: a web page of another site, or an unknown name of this server",
-    404: "No such model, voice, consent or session",
+    404: "No such model, voice, consent, job or session",
     409: "The name is taken, or the model is at work",
     413: "More bytes or characters than are taken",
     415: "A body of another content type",

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from api.model_names import check_model
-from api.schemas.speech import SpeechRequest
+from api.schemas.speech import SpeechFields, SpeechRequest
 from api.speaking import BegunSpeech, SpeechOrder, begin
 from api.state import ServerState
 from api.text_validation import check_reference_text, check_text
@@ -24,7 +24,7 @@ def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, o
     return begin(order, cloner, state, owner)
 
 
-def voice_requests(body: SpeechRequest) -> list[VoiceRequest]:
+def voice_requests(body: SpeechFields) -> list[VoiceRequest]:
     """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
     recording = None
     if body.recording is not None:

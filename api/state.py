@@ -15,6 +15,7 @@ from api.shared_redis import SharedRedis
 from api.sockets import Sockets
 from asr.transcriber import Transcriber
 from errors import EngineFailed, Loading, StartError
+from jobs.maker import JobMaker
 from voice_cloning import VoiceCloner
 from voices.library import VoiceLibrary
 
@@ -26,6 +27,7 @@ class Limits:
     upload_bytes: int
     voice_bytes: int
     text_characters: int
+    job_characters: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class RequestDefaults:
 
 @dataclass
 class ServerState:
-    """Stands at `app.state.server`; the loading thread sets `voices` and `cloner`, or `failure`, once.
+    """Stands at `app.state.server`; the loading thread sets `voices`, `cloner`, `jobs`, or `failure`, once.
 
     voice_aliases: names of OpenAI's voices → ids or names of the kept ones that speak for them.
     workers: threads for what may wait long: for the model, the recogniser, a recording. The default threads
@@ -57,6 +59,7 @@ class ServerState:
     drain: Drain = field(default_factory=Drain)
     cloner: VoiceCloner | None = None
     voices: VoiceLibrary | None = None
+    jobs: JobMaker | None = None
     failure: StartError | EngineFailed | None = None
     redis_url: str | None = None
     redis: SharedRedis | None = field(init=False, default=None)

@@ -1,6 +1,6 @@
 """Mono 24 kHz samples → a file in one of the formats of the OpenAI API, whole or streamed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO, RawIOBase
 from typing import Any, BinaryIO, cast
@@ -103,11 +103,26 @@ def format_named(name: str) -> Format:
 
 
 class Encoder:
-    """Writes samples (n,) at 24 kHz to an output; completes the file's header if the output is seekable."""
+    """Writes samples (n,) at 24 kHz to an output; completes the file's header if the output is seekable.
 
-    def __init__(self, output: BinaryIO | RawIOBase, format: Format, options: dict[str, str]) -> None:
+    title and chapters (as set_chapters of PyAV takes them) are written if the format has them.
+    """
+
+    def __init__(
+        self,
+        output: BinaryIO | RawIOBase,
+        format: Format,
+        options: dict[str, str],
+        *,
+        title: str = "",
+        chapters: Sequence[Any] = (),
+    ) -> None:
         self._format = format
         self._container = av.open(output, mode="w", format=format.container, container_options=options)
+        if title:
+            self._container.metadata["title"] = title
+        if chapters:
+            self._container.set_chapters(list(chapters))
         self._stream = cast(
             av.AudioStream, self._container.add_stream(format.codec, rate=format.rate, layout="mono")
         )

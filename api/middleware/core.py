@@ -18,8 +18,10 @@ from api.sockets import INTERNAL_ERROR, MAX_MESSAGE_BYTES
 CHEAP = ("/", "/health", "/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json")
 CHEAP_BELOW = ("/web/", "/v1/models")
 # Where JSON may hold a recording; everywhere else it is short.
-RECORDINGS_IN_JSON = ("/v1/chat/completions", "/v1/audio/speech", "/v1/audio/speech/batch")
+BOOKS = "/v1/audio/speech/jobs"
+RECORDINGS_IN_JSON = ("/v1/chat/completions", "/v1/audio/speech", "/v1/audio/speech/batch", BOOKS)
 MAX_VALUES = 50_000  # of a body in JSON; parsed in some 30 ms
+MAX_MARKS = 300_000  # of a book's body, whose commas are those of its text
 BROKEN_OFF, TOO_LARGE = 1006, 1009  # closing codes of WebSockets, as of RFC 6455
 VALUE_MARKS = (b",", b"[", b"{")
 SANE_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -170,6 +172,7 @@ class BodyLimit:
         form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
         recordings = form or scope["path"] in RECORDINGS_IN_JSON
         limit = self.limit if recordings else self.plain_limit
+        most_values = MAX_MARKS if scope["path"] == BOOKS else MAX_VALUES
         received = values = 0
 
         async def receive_within_limit() -> Message:
@@ -179,13 +182,13 @@ class BodyLimit:
             received += len(body)
             # Looking for a mark is much faster than counting them, and a recording has none.
             values += 0 if form else sum(body.count(mark) for mark in VALUE_MARKS if mark in body)
-            if received <= limit and values <= MAX_VALUES:
+            if received <= limit and values <= most_values:
                 return message
             while message.get("more_body", False) and received <= 2 * limit:
                 message = await receive()
                 received += len(message.get("body", b""))
-            if values > MAX_VALUES:
-                raise HTTPException(413, f"The body holds more than {MAX_VALUES} values; send less in it.")
+            if values > most_values:
+                raise HTTPException(413, f"The body holds more than {most_values} values; send less in it.")
             what = "send a shorter recording or an MP3" if recordings else "send less in it"
             raise HTTPException(413, f"The body is larger than {_size(limit)}; {what}.")
 

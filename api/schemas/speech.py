@@ -70,12 +70,11 @@ class SpeechReference(RequestBody):
         return next(found, None)
 
 
-class SpeechRequest(Sampling, SoundOfVoice, ForeignSpeechFields):
-    """POST /v1/audio/speech. Extensions: `voices`, `ref_audio`, `ref_text`, `references`, `task_type`,
-    `language`, `stream`, `verify`, `pitch`, `volume`, sampling."""
+class SpeechFields(Sampling, SoundOfVoice, ForeignSpeechFields):
+    """What bodies that have a text spoken have in common. Extensions: `voices`, `ref_audio`, `ref_text`,
+    `references`, `task_type`, `language`, `verify`, `pitch`, `volume`, sampling."""
 
     model: str
-    input: str = Field(description="The text to speak.")
     voice: VoiceName = Field(
         default="default",
         validation_alias=AliasChoices("voice", "speaker"),
@@ -84,14 +83,9 @@ class SpeechRequest(Sampling, SoundOfVoice, ForeignSpeechFields):
     voices: list[VoiceName] | None = Field(
         default=None, description="Voices of several speakers; [SPEAKER1] in the text switches to the second."
     )
-    response_format: SpeechFormat = "mp3"
     instructions: Instructions | None = Field(
         default=None,
         description="How to speak, if the model supports it. Default: as saved with the voice.",
-    )
-    stream_format: Literal["audio", "sse"] = "audio"
-    stream: bool | None = Field(
-        default=True, description="false: send the file when complete, with its length; not with sse."
     )
     ref_audio: Annotated[str | None, BeforeValidator(_only_one, json_schema_input_type=str | None)] = Field(
         default=None,
@@ -113,7 +107,7 @@ class SpeechRequest(Sampling, SoundOfVoice, ForeignSpeechFields):
     )
 
     @model_validator(mode="after")
-    def _brings_one_recording(self) -> "SpeechRequest":
+    def _brings_one_recording(self) -> "SpeechFields":
         if self.ref_audio and self.references:
             raise ValueError("both ref_audio and references have a recording; send one of them")
         return self
@@ -127,6 +121,17 @@ class SpeechRequest(Sampling, SoundOfVoice, ForeignSpeechFields):
             data, name = reference.recording
             return data, f"references[0].{name}", reference.text or self.ref_text
         return None if self.ref_audio is None else (self.ref_audio, "ref_audio", self.ref_text)
+
+
+class SpeechRequest(SpeechFields):
+    """POST /v1/audio/speech. `stream` is an extension."""
+
+    input: str = Field(description="The text to speak.")
+    response_format: SpeechFormat = "mp3"
+    stream_format: Literal["audio", "sse"] = "audio"
+    stream: bool | None = Field(
+        default=True, description="false: the file at once, its length in its headers; not with sse."
+    )
 
 
 def _merged(shared: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:

@@ -80,6 +80,11 @@ class Database:
         if self._reserve is not None:
             self._reserve.hold()
 
+    @property
+    def is_file(self) -> bool:
+        """It is a file of this machine, SQLite's, and no server that others share."""
+        return self._reserve is not None
+
     def reading(self) -> AbstractContextManager[Session]:
         """Return a read-only transaction."""
         return _transaction(self._reading)

@@ -8,9 +8,10 @@ from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from errors import InvalidRequest
+from voices.store.job_tables import SpeechJob
 from voices.store.tables import VoiceConsent, VoiceProfile
 
-Row = TypeVar("Row", VoiceProfile, VoiceConsent)
+Row = TypeVar("Row", VoiceProfile, VoiceConsent, SpeechJob)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 It handles bytes and arrays only, and has no model. Its methods block: call them in threads.
 """
 
+from uuid import uuid4
+
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -10,6 +12,8 @@ from sqlalchemy.orm import Session
 from errors import Cancelled
 from voices.store.consents import Consents
 from voices.store.database import Database
+from voices.store.job_queue import JobQueue
+from voices.store.jobs import Jobs
 from voices.store.paging import check_count
 from voices.store.profiles import Profiles, name_taken, no_voice
 from voices.store.samples import Samples
@@ -17,24 +21,28 @@ from voices.store.sessions import Sessions, Step, finish
 from voices.store.tables import VoiceCloneSession, VoiceProfile
 
 MAX_VOICES = 1000
+MAX_JOBS = 20
 
 
 class VoiceStore:
-    """Stores voices. Each method is one transaction; raises StoreUnavailable without the database.
+    """Stores voices and jobs. Each method is one transaction; raises StoreUnavailable without the database.
 
     Attributes:
         profiles: the saved voices.
         samples: further recordings of them.
         sessions: their onboardings.
         consents: recordings of the speakers' consent.
+        jobs: books that are spoken, for their owners.
+        job_queue: the same, for the server that speaks them.
     """
 
-    def __init__(self, url: str, max_voices: int = MAX_VOICES) -> None:
+    def __init__(self, url: str, max_voices: int = MAX_VOICES, max_jobs: int = MAX_JOBS) -> None:
         """Open and migrate the database.
 
         Args:
             url: the database's URL; see Database.
             max_voices: maximum voices per owner, and maximum consents.
+            max_jobs: maximum speech jobs per owner.
 
         Raises:
             StartError: the database can't be opened; the message names the remedy.
@@ -45,7 +53,10 @@ class VoiceStore:
         self.samples = Samples(self._database)
         self.sessions = Sessions(self._database)
         self.consents = Consents(self._database, max_voices)
+        self.jobs = Jobs(self._database, max_jobs)
+        self.job_queue = JobQueue(self._database, uuid4().hex)
         self.sessions.sweep()
+        self.job_queue.take_over()
 
     def check_room(self, owner: str) -> None:
         """Raise InvalidRequest (voices_full) if the owner has the maximum of voices."""

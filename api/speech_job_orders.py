@@ -1,0 +1,131 @@
+"""A body of /v1/audio/speech/jobs → a job with all of its pieces: what can't be spoken is refused here."""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from uuid import uuid4
+
+from api.errors import blamed_on
+from api.model_names import check_model
+from api.schemas.jobs import SpeechJobRequest
+from api.speech_requests import check_language, voice_requests
+from api.state import ServerState
+from api.voice_resolution import CLONE, VoiceRequest, choose_voices
+from api.voice_validation import plain_text
+from audio.decode import decode_audio, decode_base64_audio
+from audio.encode import encode_audio
+from audio.reference import prepare_reference
+from errors import InvalidRequest, PayloadTooLarge
+from jobs.book import MAX_TITLE, Chapter, PlannedPiece, chapters_of, pieces_of
+from synthesis.planner import SpeechOptions, VoiceReference
+from text.normalise import Part
+from voice_cloning import VoiceCloner
+from voices.store.job_tables import SpeechJob, SpeechPiece
+
+# A chapter of a body, and the fields that its title and its text come from.
+Placed = tuple[Chapter, str, str]
+
+
+def ordered_job(
+    body: SpeechJobRequest, cloner: VoiceCloner, state: ServerState, owner: str
+) -> tuple[SpeechJob, list[SpeechPiece]]:
+    """A job as it is to be queued. Errors as of a request for speech; PayloadTooLarge for too long a book."""
+    check_model(body.model, [cloner.model_id])
+    check_language(body.language, cloner)
+    wanted = voice_requests(body)
+    placed = _placed_chapters(body, state.limits.job_characters)
+    planned = pieces_of([_read(chapter, body.speak_titles, len(wanted), cloner) for chapter in placed])
+    options = body.sampling()
+    delivery = body.delivery(body.instructions)
+    voices, used = choose_voices(wanted, SpeechOptions(delivery=delivery), cloner, state, owner)
+    flac, transcript = _recording(wanted, voices, cloner, state.limits.upload_bytes)
+    seed = secrets.randbits(63) if options.seed is None else options.seed
+    job = SpeechJob(
+        id=f"job_{uuid4().hex}",
+        owner=owner,
+        created_at=time.time(),
+        status="queued",
+        model=cloner.model_id,
+        title=_title(body.title, "title"),
+        voices=used.used.split(", "),
+        options={
+            **{name: getattr(options, name) for name in ("temperature", "top_k", "top_p")},
+            **asdict(delivery),
+        },
+        seed=seed,
+        verify=state.verifier(body.verify) is not None,
+        chapters=[chapter.title for chapter, *_ in placed],
+        leased_until=0.0,
+        transcript=transcript,
+        flac=flac,
+    )
+    return job, [_piece(job, number, piece) for number, piece in enumerate(planned)]
+
+
+def _placed_chapters(body: SpeechJobRequest, most: int) -> list[Placed]:
+    """The chapters, with titles that can be kept. InvalidRequest (text_empty) where there is nothing."""
+    given = body.chapters or []
+    characters = len(body.input or "") + sum(len(one.title) + len(one.text) for one in given)
+    path = "input" if body.chapters is None else "chapters"
+    if characters > most:
+        message = f"The book has {characters} characters; at most {most} are taken. Send it in parts."
+        raise PayloadTooLarge(message, code="text_too_long", param=path)
+    if body.input is not None:
+        placed = [(chapter, path, path) for chapter in chapters_of(body.input)]
+    else:
+        paths = [(f"chapters[{number}].title", f"chapters[{number}].text") for number in range(len(given))]
+        placed = [
+            (Chapter(_title(one.title, title), one.text), title, text)
+            for one, (title, text) in zip(given, paths, strict=True)
+        ]
+    if not placed:
+        raise InvalidRequest("The text holds nothing to speak.", code="text_empty", param=path)
+    return placed
+
+
+def _read(
+    placed: Placed, speak_titles: bool, voices: int, cloner: VoiceCloner
+) -> tuple[list[Part], list[Part]]:
+    """The parts of a chapter's title and text. InvalidRequest where neither is anything to speak."""
+    chapter, title_path, text_path = placed
+    title: list[Part] = []
+    if speak_titles and chapter.title:
+        with blamed_on(title_path):
+            title = cloner.parts(chapter.title, voices)
+    if title and not chapter.text.strip():
+        return title, []
+    with blamed_on(text_path):
+        return title, cloner.parts(chapter.text, voices)
+
+
+def _recording(
+    wanted: Sequence[VoiceRequest],
+    voices: Sequence[VoiceReference | None],
+    cloner: VoiceCloner,
+    most_bytes: int,
+) -> tuple[bytes | None, str | None]:
+    """The FLAC that is cloned, as the model hears it, and its words; None where nothing is."""
+    for request, voice in zip(wanted, voices, strict=True):
+        if request.name == CLONE and request.recording and voice:
+            data = decode_base64_audio(request.recording.data, max_bytes=most_bytes)
+            used = prepare_reference(decode_audio(data), cloner.max_reference_seconds)
+            return encode_audio(used.samples, "flac").data, voice.transcript
+    return None, None
+
+
+def _title(value: str, param: str) -> str:
+    return plain_text(" ".join(value.split()), param, MAX_TITLE)
+
+
+def _piece(job: SpeechJob, number: int, planned: PlannedPiece) -> SpeechPiece:
+    return SpeechPiece(
+        job_id=job.id,
+        number=number,
+        chapter=planned.chapter,
+        parts=[list(part) if isinstance(part, tuple) else part for part in planned.parts],
+        characters=planned.characters,
+        pause=planned.pause,
+        seed=(job.seed + planned.first) % 2**63,
+        faults=[],
+    )

@@ -1,0 +1,109 @@
+"""A book → its chapters, and these → the pieces of a few sentences in which they are spoken."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markdown_it import MarkdownIt
+
+from text.chunking import has_words
+from text.markdown import plain_text
+from text.normalise import Part
+
+PIECE_CHARACTERS = 500  # some 30 s of speech: little is lost where the server is killed
+# Seconds of silence, beside what the model leaves at the end of its speech.
+PIECE_PAUSE, TITLE_PAUSE, CHAPTER_PAUSE = 0.25, 0.75, 1.5
+MAX_TITLE = 200
+# Only blocks are looked for: headings inside of code are none.
+BLOCKS = MarkdownIt("commonmark", {"html": False}).disable(["inline", "code"])
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Either may be empty, but not both."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class PlannedPiece:
+    """What is spoken in one go: texts with the numbers of their voices, and pauses in seconds.
+
+    chapter: its number. first: how many texts of the book stand before it. pause: seconds of silence behind.
+    """
+
+    chapter: int
+    first: int
+    parts: tuple[Part, ...]
+    pause: float
+
+    @property
+    def characters(self) -> int:
+        return sum(len(part[1]) for part in self.parts if isinstance(part, tuple))
+
+
+def chapters_of(markdown: str) -> list[Chapter]:
+    """The chapters of a text: each begins at a heading of the highest level that several headings have, or of
+    a level above that. Without a heading all is one chapter; what stands before the first has no title."""
+    lines = markdown.split("\n")
+    headings = list(_headings(markdown))
+    counts = Counter(level for level, *_ in headings)
+    several = [level for level in sorted(counts) if counts[level] > 1]
+    level = several[0] if several else min(counts, default=0)
+    cuts = [(first, behind, title) for depth, first, behind, title in headings if depth <= level]
+    begins = [(0, 0, ""), *cuts]
+    ends = [*(first for first, *_ in cuts), len(lines)]
+    found = [
+        Chapter(title, "\n".join(lines[behind:end]).strip())
+        for (_, behind, title), end in zip(begins, ends, strict=True)
+    ]
+    return [chapter for chapter in found if has_words(chapter.title) or has_words(chapter.text)]
+
+
+def _headings(markdown: str) -> Iterator[tuple[int, int, int, str]]:
+    """Of each heading outside of lists and quotes: level, first line, the line behind it, and its text."""
+    tokens = BLOCKS.parse(markdown)
+    for opening, inline in pairwise(tokens):
+        if opening.type == "heading_open" and opening.level == 0 and opening.map:
+            first, behind = opening.map
+            yield int(opening.tag[1:]), first, behind, title_of(inline.content)
+
+
+def title_of(written: str) -> str:
+    """A title without Markdown's marks, on one line."""
+    return " ".join(plain_text(written, full_stops=False).split())[:MAX_TITLE]
+
+
+def pieces_of(chapters: Sequence[tuple[Sequence[Part], Sequence[Part]]]) -> list[PlannedPiece]:
+    """The pieces of a book: of each chapter the title is one, where it is spoken, and the text is cut between
+    sentences.
+
+    chapters: the parts of each title and of each text; see VoiceCloner.parts.
+    """
+    found: list[PlannedPiece] = []
+    first = 0
+    for number, (title, text) in enumerate(chapters):
+        groups = [(tuple(title), TITLE_PAUSE)] if title else []
+        groups += [(group, PIECE_PAUSE) for group in _groups(text)]
+        for at, (parts, pause) in enumerate(groups):
+            last = at == len(groups) - 1
+            found.append(PlannedPiece(number, first, parts, CHAPTER_PAUSE if last else pause))
+            first += sum(isinstance(part, tuple) for part in parts)
+    return [*found[:-1], PlannedPiece(found[-1].chapter, found[-1].first, found[-1].parts, 0.0)]
+
+
+def _groups(parts: Sequence[Part]) -> Iterator[tuple[Part, ...]]:
+    """Parts in order, so many together as make a piece; a pause stays with the text before it."""
+    held: list[Part] = []
+    length = 0
+    for part in parts:
+        characters = len(part[1]) if isinstance(part, tuple) else 0
+        if isinstance(part, tuple) and length and length + characters > PIECE_CHARACTERS:
+            yield tuple(held)
+            held, length = [], 0
+        held.append(part)
+        length += characters
+    if held:
+        yield tuple(held)

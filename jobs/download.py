@@ -1,0 +1,85 @@
+"""A finished job as one file, with its chapters where the format has some; a piece is decoded at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from audio.decode import decode_audio
+from audio.encode import FORMATS, OPTIONS, STREAMED, STREAMED_OGG, Encoder, Format, Pipe
+from audio.frames import SAMPLE_RATE
+from concurrency import raise_if_cancelled
+from voices.store.job_tables import SpeechJob, SpeechPiece
+
+# An M4B's header stands behind its sound, so that it can't leave before all is encoded.
+M4B = Format("audio/mp4", "ipod", "aac", "fltp", bit_rate=64_000)
+BOOK_FORMATS = {"m4b": M4B, **{name: FORMATS[name] for name in ("mp3", "opus", "flac", "wav")}}
+BLOCK = 2**18
+MILLISECONDS = Fraction(1, 1000)
+
+# Gives the FLAC of the piece of a number.
+Sound = Callable[[int], bytes]
+
+
+class BookFile:
+    """The speech of pieces that are all made, joined with the pauses between them."""
+
+    def __init__(self, job: SpeechJob, pieces: Sequence[SpeechPiece], sound: Sound) -> None:
+        self._job, self._pieces, self._sound = job, pieces, sound
+
+    def streamed(self, name: str) -> Iterator[bytes]:
+        """The file of a format but m4b, as it is encoded."""
+        format, output = BOOK_FORMATS[name], Pipe()
+        encoder = self._encoder(output, format, STREAMED_OGG if format.container == "ogg" else STREAMED)
+        for samples in self._samples():
+            encoder.write(samples)
+            if data := output.take():
+                yield data
+        encoder.close()
+        if data := output.take():
+            yield data
+
+    def written(self, name: str) -> BinaryIO:
+        """The file of a format, whole, in a temporary file that is gone when it is closed.
+
+        Cancelled if the work is called off meanwhile.
+        """
+        with ExitStack() as closing:
+            file = closing.enter_context(TemporaryFile())
+            encoder = self._encoder(file, BOOK_FORMATS[name], OPTIONS)
+            for samples in self._samples():
+                raise_if_cancelled()
+                encoder.write(samples)
+            encoder.close()
+            file.seek(0)
+            closing.pop_all()
+            return file
+
+    def _encoder(self, output: Any, format: Format, options: dict[str, str]) -> Encoder:
+        return Encoder(output, format, options, title=self._job.title, chapters=list(self.chapters()))
+
+    def chapters(self) -> Iterator[dict[str, Any]]:
+        """The chapters that pieces stand in, as PyAV takes them; times in milliseconds."""
+        end = 0.0
+        for number, chapter in enumerate(dict.fromkeys(piece.chapter for piece in self._pieces)):
+            start = end
+            mine = (piece for piece in self._pieces if piece.chapter == chapter)
+            end += sum((piece.seconds or 0.0) + piece.pause for piece in mine)
+            title = self._job.chapters[chapter] or f"Chapter {chapter + 1}"
+            times = {"start": round(start * 1000), "end": round(end * 1000), "time_base": MILLISECONDS}
+            yield {"id": number, **times, "metadata": {"title": title}}
+
+    def _samples(self) -> Iterator[np.ndarray]:
+        for piece in self._pieces:
+            yield decode_audio(self._sound(piece.number))
+            yield np.zeros(round(piece.pause * SAMPLE_RATE), np.float32)
+
+
+def blocks_of(file: BinaryIO) -> Iterator[bytes]:
+    """A file piece by piece; it is closed behind the last."""
+    with file:
+        while block := file.read(BLOCK):
+            yield block

@@ -1,0 +1,206 @@
+"""Who speaks queued jobs: a thread that works on a piece at a time, behind whoever is live."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import count
+from typing import Any, Protocol
+
+from audio.delivery import Delivery
+from audio.encode import encode_audio
+from audio.frames import SAMPLE_RATE
+from concurrency import Cancellation, cancelled_by
+from errors import (
+    Cancelled,
+    EngineFailed,
+    Loading,
+    ModelError,
+    NotFound,
+    Overloaded,
+    ShuttingDown,
+    StoreUnavailable,
+    VoiceServerError,
+)
+from higgs.speech import Speech, SpeechStream
+from jobs.piece_voices import PieceVoices
+from synthesis.planner import SpeechOptions
+from text.normalise import Part
+from voice_cloning import VoiceCloner
+from voices.library import VoiceLibrary
+from voices.store.job_queue import MadePiece
+from voices.store.job_tables import JobStatus, SpeechJob, SpeechPiece
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0  # between two looks for jobs of other servers that were left
+RETRY_SECONDS = 5.0  # after which what is away for a while is asked again
+MAX_TRIES = 4  # of a piece at which the model fails
+SEEDS_APART = 5_000_011  # those of the attempts at a piece, so that no other piece has them
+# What passes by itself: the job waits.
+PASSING = (StoreUnavailable, Loading, Overloaded)
+
+
+class BestAttempt(Protocol):
+    """Speaks a text, perhaps several times, and takes the best: its speech, and what is wrong with it.
+
+    begin: begins another attempt. verify: whether it is listened to.
+    """
+
+    def __call__(
+        self, begin: Callable[[], SpeechStream], text: str, verify: bool
+    ) -> tuple[Speech, list[dict[str, Any]]]: ...
+
+
+class JobMaker:
+    """Works from `start` to `stop`.
+
+    best_attempt: how a piece is spoken.
+    held: whether no further piece is to be begun, since the server ends.
+    noted: called with each piece made, and with the status of each job that ends.
+    """
+
+    def __init__(
+        self,
+        cloner: VoiceCloner,
+        library: VoiceLibrary,
+        best_attempt: BestAttempt,
+        held: Callable[[], bool],
+        noted: Callable[[JobStatus | None], None],
+    ) -> None:
+        self._cloner, self._queue = cloner, library.store.job_queue
+        self._voices = PieceVoices(cloner, library)
+        self._best_attempt, self._held, self._noted = best_attempt, held, noted
+        self._changed = threading.Event()
+        self._stopped = False
+        self._work = Cancellation()
+        self._job_id: str | None = None  # that is worked on
+        self._served: dict[str, float] = {}  # owner → when a piece of theirs was last begun
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def changed(self, job_id: str, stopped: bool = False) -> None:
+        """A job was queued, or is not wanted any more."""
+        if stopped and self._job_id == job_id:
+            self._work.cancel()
+        self._changed.set()
+
+    def stop(self) -> None:
+        """Leave the piece under way unmade; the next server that starts goes on with it."""
+        self._stopped = True
+        self._work.cancel()
+        self._changed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._changed.clear()
+            try:
+                worked = not self._held() and self._work_on_next()
+                wait = 0.0 if worked else LOOK_SECONDS
+            except (ShuttingDown, EngineFailed):
+                break
+            except PASSING as error:
+                log.warning("jobs wait: %s", error)
+                wait = RETRY_SECONDS
+            except Exception:
+                log.exception("unforeseen error while jobs are worked on")
+                wait = RETRY_SECONDS
+            if wait:
+                self._changed.wait(wait)
+        try:
+            self._queue.release()
+        except StoreUnavailable:
+            log.warning("the lease of a job could not be given back; others wait until it ends")
+
+    def _work_on_next(self) -> bool:
+        """Make a piece of the owner who waits longest; whether there was one to make."""
+        jobs = self._queue.open_jobs(self._cloner.model_id)
+        for job in sorted(jobs, key=lambda job: (self._served.get(job.owner, 0.0), job.created_at)):
+            if self._queue.claim(job.id):
+                self._served[job.owner] = time.monotonic()
+                self._work_on(job)
+                return True
+        return False
+
+    def _work_on(self, job: SpeechJob) -> None:
+        piece = self._queue.next_piece(job.id)
+        if piece is None:
+            return self._complete(job)
+        self._work, self._job_id = Cancellation(), job.id
+        if self._stopped:
+            return
+        try:
+            with cancelled_by(self._work):
+                self._make(job, piece)
+        except Cancelled:
+            return
+        except (*PASSING, ShuttingDown, EngineFailed):
+            raise
+        except Exception as error:
+            self._fail(job, piece, error)
+        finally:
+            self._job_id = None
+
+    def _make(self, job: SpeechJob, piece: SpeechPiece) -> None:
+        began = time.monotonic()
+        speech, faults = self._spoken(job, piece)
+        flac = encode_audio(speech.samples, "flac").data
+        seconds, took = len(speech.samples) / SAMPLE_RATE, time.monotonic() - began
+        if not self._queue.keep(
+            job.id, piece, MadePiece(piece.number, speech.seed, flac, seconds, took, faults)
+        ):
+            return
+        self._noted(None)
+        log.info("a piece of a job is made", extra={"details": _details(job, piece, took)})
+        self._voices.made(job, piece, speech.samples, flac)
+
+    def _spoken(self, job: SpeechJob, piece: SpeechPiece) -> tuple[Speech, list[dict[str, Any]]]:
+        """The speech of a piece: by the seed that was planned or, where that goes wrong, by others."""
+        voices, options = self._voices.of(job), _options(job)
+        parts: list[Part] = [tuple(part) if isinstance(part, list) else float(part) for part in piece.parts]
+        seeds = ((piece.seed + attempt * SEEDS_APART) % 2**63 for attempt in count())
+
+        def begin() -> SpeechStream:
+            return self._cloner.stream_parts(parts, voices, SpeechOptions(seed=next(seeds), **options))
+
+        text = " ".join(part[1] for part in parts if isinstance(part, tuple))
+        for tried in range(1, MAX_TRIES + 1):
+            try:
+                return self._best_attempt(begin, text, job.verify)
+            except ModelError:
+                if tried == MAX_TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _complete(self, job: SpeechJob) -> None:
+        if self._queue.complete(job.id):
+            self._noted("completed")
+            log.info("a job is completed", extra={"details": {"job": job.id}})
+
+    def _fail(self, job: SpeechJob, piece: SpeechPiece, error: Exception) -> None:
+        known = isinstance(error, VoiceServerError)
+        if not known:
+            log.exception("unforeseen error in a job", exc_info=error)
+        message = error.message if isinstance(error, VoiceServerError) else "The server's log says why."
+        code = error.code if isinstance(error, VoiceServerError) else "internal_error"
+        if not isinstance(error, NotFound):
+            message = f"Piece {piece.number} could not be made: {message}"
+        self._queue.fail(job.id, code, message)
+        self._noted("failed")
+        log.warning("a job failed", extra={"details": {"job": job.id, "piece": piece.number, "code": code}})
+
+
+def _options(job: SpeechJob) -> dict[str, Any]:
+    """The options of a job, as SpeechOptions takes them."""
+    options = dict(job.options)
+    sound = {name: options.pop(name, None) for name in asdict(Delivery())}
+    return {**options, "delivery": Delivery(**sound)}
+
+
+def _details(job: SpeechJob, piece: SpeechPiece, took: float) -> dict[str, Any]:
+    return {"job": job.id, "piece": piece.number, "seconds": round(took, 2)}

@@ -1,0 +1,55 @@
+"""The voices of a job: the same for each of its pieces, whenever and wherever they are made."""
+
+from contextlib import suppress
+
+import numpy as np
+
+from audio.frames import SAMPLE_RATE
+from errors import InvalidAudio, NotFound, quoted
+from synthesis.planner import VoiceReference
+from voice_cloning import VoiceCloner
+from voices.library import VoiceLibrary
+from voices.store.job_tables import SpeechJob, SpeechPiece
+
+CLONE, DEFAULT = "clone", "default"
+MIN_SECONDS = 2.0  # of a piece by which the voice of the further ones is known
+
+
+class PieceVoices:
+    """Finds the references of a job's voices, and keeps one where the model makes up a voice."""
+
+    def __init__(self, cloner: VoiceCloner, library: VoiceLibrary) -> None:
+        self._cloner, self._library = cloner, library
+
+    def of(self, job: SpeechJob) -> list[VoiceReference | None]:
+        """The reference of each speaker; None for a voice that the model makes up.
+
+        NotFound (voice_not_found): a kept voice was deleted.
+        """
+        return [self._reference(job, name) for name in job.voices]
+
+    def made(self, job: SpeechJob, piece: SpeechPiece, samples: np.ndarray, flac: bytes) -> None:
+        """A piece was made: where the model made its voice up, the further pieces have that voice, too."""
+        if job.voices != [DEFAULT] or not self._made_up() or len(samples) < MIN_SECONDS * SAMPLE_RATE:
+            return
+        words = " ".join(part[1] for part in piece.parts if isinstance(part, list))
+        with suppress(InvalidAudio):  # a later piece may do
+            self._cloner.reference(flac, words, check_voice=False)
+            self._library.store.job_queue.keep_voice(job.id, flac, words)
+
+    def _made_up(self) -> bool:
+        """Whether the model has no voice of its own, but another each time."""
+        return self._cloner.built_in_voices.default is None
+
+    def _reference(self, job: SpeechJob, name: str) -> VoiceReference | None:
+        if name == CLONE or (name == DEFAULT and self._made_up()):
+            flac, transcript = self._library.store.job_queue.recording(job.id)
+            return None if flac is None else self._cloner.reference(flac, transcript, check_voice=False)
+        if name == DEFAULT:
+            return None
+        found = self._library.find(job.owner, name)
+        voice = found[1] if found else self._cloner.built_in(name)
+        if voice is None:
+            message = f"The voice {quoted(name)} was deleted; make a new job with another voice."
+            raise NotFound(message, code="voice_not_found")
+        return voice

@@ -1,0 +1,122 @@
+"""Speech jobs as the servers that work on them see them: which is next, and what became of a piece."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Update, exists, or_, select, update
+from sqlalchemy.orm import Session, undefer
+
+from voices.store.database import Database
+from voices.store.job_tables import OPEN, SpeechJob, SpeechPiece
+
+LEASE_SECONDS = 60.0  # longer than a piece usually takes; a server that is killed holds its job so long
+
+
+@dataclass(frozen=True)
+class MadePiece:
+    """A piece as it was made: by which seed, its FLAC and seconds, the seconds of work, what is wrong."""
+
+    number: int
+    seed: int
+    flac: bytes
+    seconds: float
+    took: float
+    faults: list[dict[str, Any]]
+
+
+class JobQueue:
+    """Several servers may work on one database: a job is leased to one of them for a while.
+
+    worker: this server, among them.
+    """
+
+    def __init__(self, database: Database, worker: str) -> None:
+        self._database, self._worker = database, worker
+
+    def open_jobs(self, model: str) -> Sequence[SpeechJob]:
+        """The jobs for this model that nobody else works on, oldest first."""
+        free = or_(SpeechJob.leased_until < time.time(), SpeechJob.worker == self._worker)
+        chosen = select(SpeechJob).where(SpeechJob.status.in_(OPEN), SpeechJob.model == model, free)
+        with self._database.reading() as session:
+            return session.scalars(chosen.order_by(SpeechJob.created_at, SpeechJob.id)).all()
+
+    def claim(self, job_id: str) -> bool:
+        """Lease a job, or go on with it; False where another server was faster, or it isn't open any more."""
+        now = time.time()
+        free = or_(SpeechJob.leased_until < now, SpeechJob.worker == self._worker)
+        claimed = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.status.in_(OPEN), free)
+        begun = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.started_at.is_(None))
+        lease = {"worker": self._worker, "leased_until": now + LEASE_SECONDS, "status": "in_progress"}
+        with self._database.writing() as session:
+            if not _changed(session, claimed.values(lease)):
+                return False
+            session.execute(begun.values(started_at=now))
+        return True
+
+    def next_piece(self, job_id: str) -> SpeechPiece | None:
+        """The first piece that isn't made; None where all are."""
+        chosen = select(SpeechPiece).where(SpeechPiece.job_id == job_id, SpeechPiece.made_at.is_(None))
+        with self._database.reading() as session:
+            return session.scalar(chosen.order_by(SpeechPiece.number).limit(1))
+
+    def recording(self, job_id: str) -> tuple[bytes | None, str | None]:
+        """The FLAC that the job clones, and its words; None where there are none."""
+        with self._database.reading() as session:
+            job = session.get(SpeechJob, job_id, options=[undefer(SpeechJob.flac)])
+        return (None, None) if job is None else (job.flac, job.transcript)
+
+    def keep(self, job_id: str, asked: SpeechPiece, made: MadePiece) -> bool:
+        """Keep a piece that was made; False where it isn't wanted any more, or is made by somebody else.
+
+        asked: the piece as it was when the work began.
+        """
+        wanted = update(SpeechPiece).where(
+            SpeechPiece.job_id == job_id,
+            SpeechPiece.number == asked.number,
+            SpeechPiece.seed == asked.seed,
+            SpeechPiece.made_at.is_(None),
+        )
+        values = {name: value for name, value in vars(made).items() if name != "number"}
+        with self._database.writing() as session:
+            return _changed(session, wanted.values(**values, made_at=time.time()))
+
+    def keep_voice(self, job_id: str, flac: bytes, transcript: str) -> None:
+        """Let the further pieces of a job sound like this one; once."""
+        without = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.flac.is_(None))
+        with self._database.writing() as session:
+            session.execute(without.values(flac=flac, transcript=transcript))
+
+    def complete(self, job_id: str) -> bool:
+        """End a job whose pieces are all made; whether they are."""
+        left = exists().where(SpeechPiece.job_id == job_id, SpeechPiece.made_at.is_(None))
+        ended = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.status.in_(OPEN), ~left)
+        values = {"status": "completed", "finished_at": time.time(), "leased_until": 0.0}
+        with self._database.writing() as session:
+            return _changed(session, ended.values(values))
+
+    def fail(self, job_id: str, code: str | None, message: str) -> None:
+        """End a job that can't go on, and say why."""
+        failed = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.status.in_(OPEN))
+        values = {"status": "failed", "error_code": code, "error_message": message, "leased_until": 0.0}
+        with self._database.writing() as session:
+            session.execute(failed.values(**values, finished_at=time.time()))
+
+    def release(self) -> None:
+        """Leave the jobs of this server to others, as it ends."""
+        mine = update(SpeechJob).where(SpeechJob.worker == self._worker, SpeechJob.leased_until > 0)
+        with self._database.writing() as session:
+            session.execute(mine.values(leased_until=0.0))
+
+    def take_over(self) -> None:
+        """End all leases where the database is a file of this server's: who held them was killed."""
+        if self._database.is_file:
+            with self._database.writing() as session:
+                session.execute(update(SpeechJob).values(leased_until=0.0))
+
+
+def _changed(session: Session, statement: Update) -> bool:
+    """Whether a change found its row."""
+    done = session.execute(statement, execution_options={"synchronize_session": False})
+    return cast(CursorResult[Any], done).rowcount > 0

@@ -1,0 +1,175 @@
+"""Speech jobs as their owners see them: add, list, look, cancel, resume, make a piece again, delete."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Integer, Select, cast, func, select
+from sqlalchemy.orm import Session, undefer
+
+from errors import Conflict, InvalidRequest, NotFound, quoted
+from voices.store.database import Database
+from voices.store.job_tables import OPEN, SpeechJob, SpeechPiece
+from voices.store.paging import Page, page
+
+
+@dataclass(frozen=True)
+class ChapterProgress:
+    """How far a chapter came: its pieces, and of those that are made the characters, the seconds of sound,
+    and the seconds of work."""
+
+    chapter: int
+    pieces: int
+    done: int
+    characters: int
+    characters_done: int
+    seconds: float
+    took: float
+
+
+class Jobs:
+    """Every method sees the jobs of one owner only; one of another's is NotFound."""
+
+    def __init__(self, database: Database, most: int) -> None:
+        self._database, self._most = database, most
+
+    def check_room(self, owner: str) -> None:
+        """InvalidRequest (jobs_full) if the owner keeps as many jobs as may be kept."""
+        with self._database.reading() as session:
+            _check_count(session, owner, self._most)
+
+    def add(self, job: SpeechJob, pieces: Sequence[SpeechPiece]) -> None:
+        """Queue a job. InvalidRequest as of check_room."""
+        with self._database.writing() as session:
+            _check_count(session, job.owner, self._most)
+            session.add(job)
+            session.flush()
+            session.add_all(pieces)
+
+    def get(self, owner: str, job_id: str) -> SpeechJob:
+        with self._database.reading() as session:
+            return _owned(session, owner, job_id)
+
+    def page(self, owner: str, *, after: str | None, limit: int) -> Page[SpeechJob]:
+        """The newest jobs, at most `limit`, of those made before the job `after`."""
+        with self._database.reading() as session:
+            cursor = None if after is None else _owned(session, owner, after)
+            return page(session, _of(owner), SpeechJob, cursor, limit)
+
+    def progress(self, job_ids: Sequence[str]) -> dict[str, list[ChapterProgress]]:
+        """How far the chapters of these jobs came, in their order."""
+        made = SpeechPiece.made_at.is_not(None)
+        count = func.sum(cast(made, Integer))
+        characters = func.sum(SpeechPiece.characters * cast(made, Integer))
+        chosen = select(
+            SpeechPiece.job_id,
+            SpeechPiece.chapter,
+            func.count(),
+            count,
+            func.sum(SpeechPiece.characters),
+            characters,
+            func.sum((SpeechPiece.seconds + SpeechPiece.pause) * cast(made, Integer)),
+            func.sum(SpeechPiece.took * cast(made, Integer)),
+        ).where(SpeechPiece.job_id.in_(job_ids))
+        grouped = chosen.group_by(SpeechPiece.job_id, SpeechPiece.chapter).order_by(SpeechPiece.chapter)
+        found: dict[str, list[ChapterProgress]] = {job_id: [] for job_id in job_ids}
+        with self._database.reading() as session:
+            for job_id, chapter, *figures in session.execute(grouped):
+                *counts, seconds, took = (figure or 0 for figure in figures)  # of none, a sum is NULL
+                there, done, length, length_done = map(int, counts)
+                found[job_id].append(
+                    ChapterProgress(chapter, there, done, length, length_done, float(seconds), float(took))
+                )
+        return found
+
+    def pieces(
+        self,
+        owner: str,
+        job_id: str,
+        *,
+        after: int = -1,
+        limit: int | None = None,
+        chapter: int | None = None,
+    ) -> list[SpeechPiece]:
+        """The pieces behind this number in their order, of one chapter or of all; their sound is not read."""
+        chosen = select(SpeechPiece).where(SpeechPiece.job_id == job_id, SpeechPiece.number > after)
+        if chapter is not None:
+            chosen = chosen.where(SpeechPiece.chapter == chapter)
+        with self._database.reading() as session:
+            _owned(session, owner, job_id)
+            return list(session.scalars(chosen.order_by(SpeechPiece.number).limit(limit)))
+
+    def piece(self, owner: str, job_id: str, number: int) -> SpeechPiece:
+        """One piece. NotFound: the job has none of this number."""
+        with self._database.reading() as session:
+            _owned(session, owner, job_id)
+            return _piece(session, job_id, number)
+
+    def sound(self, job_id: str, number: int) -> bytes:
+        """The FLAC of a piece that was made. Conflict: it isn't, or not yet again."""
+        with self._database.reading() as session:
+            chosen = select(SpeechPiece).filter_by(job_id=job_id, number=number)
+            piece = session.scalar(chosen.options(undefer(SpeechPiece.flac)))
+        if piece is None or piece.made_at is None or piece.flac is None:
+            raise Conflict(f"Piece {number} is not made yet.", code="job_not_completed")
+        return piece.flac
+
+    def make_again(self, owner: str, job_id: str, number: int, seed: int) -> SpeechJob:
+        """Have a piece made anew with this seed, also of a job that has ended."""
+        with self._database.writing() as session:
+            job = _owned(session, owner, job_id)
+            piece = _piece(session, job_id, number)
+            piece.made_at, piece.seed = None, seed
+            _queue(job)
+        return job
+
+    def cancel(self, owner: str, job_id: str) -> SpeechJob:
+        """Stop a job; its pieces stay. One that has ended stays as it is."""
+        with self._database.writing() as session:
+            job = _owned(session, owner, job_id)
+            if job.status in OPEN:
+                job.status, job.finished_at = "cancelled", time.time()
+        return job
+
+    def resume(self, owner: str, job_id: str) -> SpeechJob:
+        """Go on with a job that failed or was cancelled; any other stays as it is."""
+        with self._database.writing() as session:
+            job = _owned(session, owner, job_id)
+            if job.status in ("failed", "cancelled"):
+                _queue(job)
+        return job
+
+    def delete(self, owner: str, job_id: str) -> None:
+        """Delete a job with its sound."""
+        self._database.deleting(lambda session: session.delete(_owned(session, owner, job_id)))
+
+
+def _queue(job: SpeechJob) -> None:
+    if job.status not in OPEN:
+        job.status, job.leased_until = "queued", 0.0
+    job.finished_at = job.error_code = job.error_message = None
+
+
+def _check_count(session: Session, owner: str, most: int) -> None:
+    kept = session.scalar(select(func.count()).select_from(SpeechJob).where(SpeechJob.owner == owner)) or 0
+    if kept >= most:
+        message = f"{kept} jobs are kept already, of at most {most}; delete one first."
+        raise InvalidRequest(message, code="jobs_full")
+
+
+def _of(owner: str) -> Select[SpeechJob]:
+    return select(SpeechJob).where(SpeechJob.owner == owner)
+
+
+def _owned(session: Session, owner: str, job_id: str) -> SpeechJob:
+    job = session.scalar(_of(owner).where(SpeechJob.id == job_id))
+    if job is None:
+        raise NotFound(f"There is no job {quoted(job_id)}.", code="job_not_found")
+    return job
+
+
+def _piece(session: Session, job_id: str, number: int) -> SpeechPiece:
+    piece = session.scalar(select(SpeechPiece).filter_by(job_id=job_id, number=number))
+    if piece is None:
+        raise NotFound(f"This job has no piece {number}.", code="piece_not_found")
+    return piece
