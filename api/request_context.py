@@ -67,6 +67,12 @@ def note_error(code: str | None) -> None:
         record.errors.append(code)
 
 
+def note_route(route: str) -> None:
+    """The route of a request that may be refused before it is reached."""
+    if (record := _under_way.get()) is not None:
+        record.route = route
+
+
 def note_first_audio() -> None:
     """Record that the first samples of a streamed answer are ready."""
     if (record := _under_way.get()) is not None:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_response
+from api.request_context import note_route
 from api.state import ServerState
 from errors import Overloaded
 
@@ -29,6 +30,7 @@ class Admission:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in SPEAKING:
             return await self.app(scope, receive, send)
+        note_route(scope["path"])
         state: ServerState = scope["app"].state.server
         if scope["path"] != CHAT and (full := overload(state)) is not None:
             return await refuse_unread(full, scope, receive, send)

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from api.drain import Stalled
 from api.errors import refusal
-from api.request_context import UNKNOWN_ROUTE, WEBSOCKET, RequestContext, note_error, request_context
+from api.request_context import WEBSOCKET, RequestContext, note_error, request_context
 from api.sockets import INTERNAL_ERROR, MAX_MESSAGE_BYTES
 
 CHEAP = ("/", "/health", "/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json")
@@ -63,7 +63,7 @@ class RequestContextMiddleware:
                 await self.app(scope, receive_and_note, send_and_note)
             finally:
                 record.seconds = record.elapsed()
-                record.route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+                record.route = getattr(scope.get("route"), "path", record.route)
                 self._observe(record)
 
     def _observe(self, record: RequestContext) -> None:
