@@ -1,4 +1,4 @@
-"""What /openapi.json says beside the routes' own types: the errors, in their shape."""
+"""Errors and event streams in /openapi.json, which the routes' types don't describe."""
 
 from typing import Any
 
@@ -28,32 +28,32 @@ EVENT_MODELS: tuple[EventModel, ...] = (
 REFERENCE = "#/components/schemas/{model}"
 
 MEANINGS = {
-    400: "Something in the request can't be served; `param` names it",
-    401: "No API key of this server's",
-    403: "Without keys: a web page of another site, or an unknown name of this server",
+    400: "The request is invalid or unsupported; `param` names the field",
+    401: "No valid API key",
+    403: "Without keys: a web page of another site, or an unknown host name",
     404: "No such model, voice, consent, job or session",
     409: "The name is taken, or the model is at work",
-    413: "More bytes or characters than are taken",
-    415: "A body of another content type",
+    413: "Too many bytes or characters",
+    415: "Wrong content type",
     429: "The queue is full, or a rate limit is reached; see `retry-after`",
     500: "The model or the server failed",
-    501: "A part that may be left out is not installed",
-    503: "The model is still being loaded, or the store of voices is away; see `retry-after`",
+    501: "An optional component is not installed",
+    503: "The model is still loading, or the voice database is unavailable; see `retry-after`",
 }
 EVERYWHERE = (400, 401, 403, 429, 500, 503)
-# FastAPI's own account of a bad request, which is answered 400 here.
+# FastAPI's own validation error, which is 400 here.
 UNUSED_STATUS, UNUSED_SCHEMAS = "422", ("HTTPValidationError", "ValidationError")
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These statuses, as FastAPI takes the `responses` of a route."""
+    """Return these statuses for the `responses` of a route."""
     return {status: {"model": ErrorResponse, "description": MEANINGS[status]} for status in statuses}
 
 
 def event_stream(*kinds: EventModel) -> dict[str, dict[str, Any]]:
-    """The content of an answer of server-sent events, as OpenAPI 3.2 and FastAPI write it.
+    """Return the content of a response of server-sent events, as in OpenAPI 3.2 and FastAPI.
 
-    Each event's data is one of these kinds in JSON, or the error that broke the stream off.
+    Each event's data is one of these models in JSON, or the error that ended the stream.
     """
     models: tuple[EventModel, ...] = (*kinds, ErrorResponse)
     references = [{"$ref": REFERENCE.format(model=model.__name__)} for model in models]
@@ -67,7 +67,7 @@ def event_stream(*kinds: EventModel) -> dict[str, dict[str, Any]]:
 
 
 class DocumentedApp(FastAPI):
-    """A FastAPI app whose document tells of our errors only, and of the events of streams."""
+    """A FastAPI app whose document has this server's errors and events."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

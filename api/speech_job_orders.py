@@ -1,4 +1,4 @@
-"""A body of /v1/audio/speech/jobs → a job with all of its pieces: what can't be spoken is refused here."""
+"""Validate a request for a speech job and plan all of its pieces, so that errors are reported here."""
 
 import secrets
 import time

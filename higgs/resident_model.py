@@ -1,4 +1,4 @@
-"""A model that stands in memory while it is needed: it is unloaded when idle, and loaded again when used."""
+"""A model that is in memory only while needed: unloaded when idle, reloaded on use."""
 
 import ctypes
 import gc
@@ -27,7 +27,7 @@ MAX_WATCH_SECONDS = 5.0  # between two looks whether the model is idle
 
 @dataclass(frozen=True)
 class ServedModel:
-    """The engine, which owns a language model, and the codec beside it."""
+    """The engine, which owns a language model, and its codec."""
 
     engine: Engine
     codec: Codec
@@ -45,11 +45,11 @@ class ServedModel:
 
 
 class ResidentModel:
-    """Safe to use from several threads.
+    """Loads and unloads a model. Thread-safe.
 
-    loaded: the model as it was loaded at first; it isn't kept beside what is served of it.
-    queue_limit: of its engine.
-    ready: makes a model that was loaded again ready to serve, by speaking with it.
+    loaded: the model as first loaded; not kept.
+    queue_limit: of the engine.
+    ready: warms up a model that was loaded again.
     """
 
     def __init__(self, loaded: LoadedModel, queue_limit: int, ready: Callable[[ServedModel], None]) -> None:
@@ -65,11 +65,11 @@ class ResidentModel:
 
     @property
     def loaded(self) -> ServedModel | None:
-        """The model, for whoever only asks how it does; None while it is unloaded."""
+        """The model if it is loaded, else None; doesn't load it."""
         return self._served
 
     def use(self) -> ServedModel:
-        """The model, loaded again where it was unloaded. Loading: it can't be had now."""
+        """Return the model, loading it again if it was unloaded. Raises Loading if that's impossible now."""
         with self._changing:
             self._last_used = time.monotonic()
             if self._served is None:
@@ -79,7 +79,7 @@ class ResidentModel:
 
     @contextmanager
     def in_use(self) -> Iterator[ServedModel]:
-        """The model, as of `use`; it stays while the block runs."""
+        """Return the model, see `use`; it stays loaded while the block runs."""
         with self._changing:
             served = self.use()
             self._users += 1
@@ -91,13 +91,13 @@ class ResidentModel:
                 self._last_used = time.monotonic()
 
     def stay_for(self, stream: SpeechStream) -> SpeechStream:
-        """Keep the model while somebody holds this stream, between its pieces too; returns the stream."""
+        """Keep the model loaded while the stream is referenced; return the stream."""
         with self._changing:
             self._streams.add(stream)
         return stream
 
     def unload(self) -> bool:
-        """Give the model's memory back, unless it works; whether it is unloaded now."""
+        """Unload the model unless it is working; return whether it is unloaded now."""
         with self._changing:
             if self._served is None:
                 return True
@@ -112,14 +112,14 @@ class ResidentModel:
         return True
 
     def unload_when_idle(self, seconds: float) -> None:
-        """From now on unload the model whenever it was idle for so long; never for 0."""
+        """Unload the model whenever it was idle for this many seconds; never for 0."""
         if not seconds:
             return
         watch = threading.Thread(target=self._watch, args=(seconds,), name="keep-alive", daemon=True)
         watch.start()
 
     def when_failed(self, act: Failed) -> None:
-        """Have `act` called once when the engine, or one that is loaded later, has given up."""
+        """Register a callback for when the engine, or a later one, gives up."""
         with self._changing:
             self._act = act
             if self._served is not None:
@@ -127,7 +127,7 @@ class ResidentModel:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for the model."""
+        """Number of requests waiting for the model."""
         served = self._served
         return 0 if served is None else served.engine.waiting
 
@@ -138,7 +138,7 @@ class ResidentModel:
         return None if served is None else served.engine.failed
 
     def close(self) -> None:
-        """Cancel what is under way and let the model go."""
+        """Cancel all requests and free the model."""
         self._closed.set()
         if (served := self._served) is not None:
             served.engine.close()
@@ -175,7 +175,7 @@ class ResidentModel:
 
 
 def release_memory() -> None:
-    """Give what was freed back to the system: Python's cycles, the device's cache, the heap of glibc."""
+    """Return freed memory to the system: Python's cycles, the device's cache, glibc's heap."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""A book → its chapters, and these → the pieces of a few sentences in which they are spoken."""
+"""Split a book into chapters, and chapters into pieces of a few sentences."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ BLOCKS = MarkdownIt("commonmark", {"html": False}).disable(["inline", "code"])
 
 @dataclass(frozen=True)
 class Chapter:
-    """Either may be empty, but not both."""
+    """A chapter; title or text may be empty, but not both."""
 
     title: str
     text: str
@@ -29,9 +29,9 @@ class Chapter:
 
 @dataclass(frozen=True)
 class PlannedPiece:
-    """What is spoken in one go: texts with the numbers of their voices, and pauses in seconds.
+    """What is spoken at once: (voice number, text), and pauses in seconds.
 
-    chapter: its number. first: how many texts of the book stand before it. pause: seconds of silence behind.
+    chapter: its index. first: number of the book's texts before it. pause: seconds of silence after it.
     """
 
     chapter: int
@@ -45,8 +45,11 @@ class PlannedPiece:
 
 
 def chapters_of(markdown: str) -> list[Chapter]:
-    """The chapters of a text: each begins at a heading of the highest level that several headings have, or of
-    a level above that. Without a heading all is one chapter; what stands before the first has no title."""
+    """Return the chapters of a text.
+
+    A chapter starts at each heading of the highest level that several headings have, or of a level above.
+    Without headings, all is one chapter; text before the first heading has no title.
+    """
     lines = markdown.split("\n")
     headings = list(_headings(markdown))
     counts = Counter(level for level, *_ in headings)
@@ -63,7 +66,7 @@ def chapters_of(markdown: str) -> list[Chapter]:
 
 
 def _headings(markdown: str) -> Iterator[tuple[int, int, int, str]]:
-    """Of each heading outside of lists and quotes: level, first line, the line behind it, and its text."""
+    """Return each heading outside of lists and quotes: level, first line, the line after it, and text."""
     tokens = BLOCKS.parse(markdown)
     for opening, inline in pairwise(tokens):
         if opening.type == "heading_open" and opening.level == 0 and opening.map:
@@ -72,15 +75,14 @@ def _headings(markdown: str) -> Iterator[tuple[int, int, int, str]]:
 
 
 def title_of(written: str) -> str:
-    """A title without Markdown's marks, on one line."""
+    """Return a title without Markdown, on one line."""
     return " ".join(plain_text(written, full_stops=False).split())[:MAX_TITLE]
 
 
 def pieces_of(chapters: Sequence[tuple[Sequence[Part], Sequence[Part]]]) -> list[PlannedPiece]:
-    """The pieces of a book: of each chapter the title is one, where it is spoken, and the text is cut between
-    sentences.
+    """Return the pieces of a book; a chapter's title is a piece, and its text is split between sentences.
 
-    chapters: the parts of each title and of each text; see VoiceCloner.parts.
+    chapters: the parts of each title and text; see VoiceCloner.parts.
     """
     found: list[PlannedPiece] = []
     first = 0
@@ -95,7 +97,7 @@ def pieces_of(chapters: Sequence[tuple[Sequence[Part], Sequence[Part]]]) -> list
 
 
 def _groups(parts: Sequence[Part]) -> Iterator[tuple[Part, ...]]:
-    """Parts in order, so many together as make a piece; a pause stays with the text before it."""
+    """Group parts into pieces; a pause stays with the text before it."""
     held: list[Part] = []
     length = 0
     for part in parts:

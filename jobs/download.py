@@ -1,4 +1,4 @@
-"""A finished job as one file, with its chapters where the format has some; a piece is decoded at a time."""
+"""A finished job as one file, with chapters if the format supports them; pieces are decoded one at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -25,13 +25,13 @@ Sound = Callable[[int], bytes]
 
 
 class BookFile:
-    """The speech of pieces that are all made, joined with the pauses between them."""
+    """The speech of finished pieces, joined with the pauses between them."""
 
     def __init__(self, job: SpeechJob, pieces: Sequence[SpeechPiece], sound: Sound) -> None:
         self._job, self._pieces, self._sound = job, pieces, sound
 
     def streamed(self, name: str) -> Iterator[bytes]:
-        """The file of a format but m4b, as it is encoded."""
+        """Yield the file as it is encoded, in any format but m4b."""
         format, output = BOOK_FORMATS[name], Pipe()
         encoder = self._encoder(output, format, STREAMED_OGG if format.container == "ogg" else STREAMED)
         for samples in self._samples():
@@ -43,10 +43,7 @@ class BookFile:
             yield data
 
     def written(self, name: str) -> BinaryIO:
-        """The file of a format, whole, in a temporary file that is gone when it is closed.
-
-        Cancelled if the work is called off meanwhile.
-        """
+        """Write the file to a temporary file, which is deleted when closed. Raises Cancelled."""
         with ExitStack() as closing:
             file = closing.enter_context(TemporaryFile())
             encoder = self._encoder(file, BOOK_FORMATS[name], OPTIONS)
@@ -62,7 +59,7 @@ class BookFile:
         return Encoder(output, format, options, title=self._job.title, chapters=list(self.chapters()))
 
     def chapters(self) -> Iterator[dict[str, Any]]:
-        """The chapters that pieces stand in, as PyAV takes them; times in milliseconds."""
+        """Return the chapters of pieces for PyAV, in milliseconds."""
         end = 0.0
         for number, chapter in enumerate(dict.fromkeys(piece.chapter for piece in self._pieces)):
             start = end
@@ -79,7 +76,7 @@ class BookFile:
 
 
 def blocks_of(file: BinaryIO) -> Iterator[bytes]:
-    """A file piece by piece; it is closed behind the last."""
+    """Yield a file in blocks; close it after the last."""
     with file:
         while block := file.read(BLOCK):
             yield block

@@ -1,4 +1,4 @@
-"""Who speaks queued jobs: a thread that works on a piece at a time, behind whoever is live."""
+"""The thread that speaks queued jobs, one piece at a time, with lower priority than live requests."""
 
 import logging
 import threading
@@ -43,9 +43,9 @@ PASSING = (StoreUnavailable, Loading, Overloaded)
 
 
 class BestAttempt(Protocol):
-    """Speaks a text, perhaps several times, and takes the best: its speech, and what is wrong with it.
+    """Speaks a text, several times if needed; returns the best speech and its faults.
 
-    begin: begins another attempt. verify: whether it is listened to.
+    begin: starts an attempt. verify: check it with the recogniser.
     """
 
     def __call__(
@@ -54,11 +54,11 @@ class BestAttempt(Protocol):
 
 
 class JobMaker:
-    """Works from `start` to `stop`.
+    """Runs from `start` to `stop`.
 
-    best_attempt: how a piece is spoken.
-    held: whether no further piece is to be begun, since the server ends.
-    noted: called with each piece made, and with the status of each job that ends.
+    best_attempt: speaks a piece.
+    held: returns whether no further piece may be started, because the server is stopping.
+    noted: called with each finished piece, and with the status of each finished job.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class JobMaker:
         self._thread.start()
 
     def changed(self, job_id: str, stopped: bool = False) -> None:
-        """A job was queued, or is not wanted any more."""
+        """Notify: a job was queued or cancelled."""
         if stopped and self._job_id == job_id:
             self._work.cancel()
         self._changed.set()
 
     def stop(self) -> None:
-        """Leave the piece under way unmade; the next server that starts goes on with it."""
+        """Abandon the current piece; the next server to start continues with it."""
         self._stopped = True
         self._work.cancel()
         self._changed.set()

@@ -1,4 +1,4 @@
-"""The voices of a job: the same for each of its pieces, whenever and wherever they are made."""
+"""The voices of a job: the same for all of its pieces, on any server at any time."""
 
 from contextlib import suppress
 
@@ -16,7 +16,7 @@ MIN_SECONDS = 2.0  # of a piece by which the voice of the further ones is known
 
 
 class PieceVoices:
-    """Finds the references of a job's voices, and keeps one where the model makes up a voice."""
+    """Finds the references of a job's voices; keeps one for a voice that the model makes up."""
 
     def __init__(self, cloner: VoiceCloner, library: VoiceLibrary) -> None:
         self._cloner, self._library = cloner, library

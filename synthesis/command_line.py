@@ -1,4 +1,4 @@
-"""Speech on the command line: a recording and a text in, a WAV file out, behind a progress bar."""
+"""Speech on the command line: a recording and a text in, a WAV file out, with a progress bar."""
 
 import argparse
 import sys
@@ -28,12 +28,12 @@ class Cloner(Protocol):
 
 
 def main(load: Callable[[], Cloner]) -> None:
-    """Speak as the command line says. load: the model, once the arguments are known to be good."""
+    """Run the command line; `load` loads the model once the arguments are valid."""
     parser = argparse.ArgumentParser(description="Speak a text in the voice of a recording.")
     parser.add_argument("recording", type=Path, help="5 to 10 s of one voice, in any sound or video format")
     parser.add_argument("text", help="what to say")
     parser.add_argument("-o", "--output", type=Path, default=Path("out.wav"), help="WAV file to write")
-    parser.add_argument("--transcript", help="the words spoken in the recording; makes the clone better")
+    parser.add_argument("--transcript", help="words spoken in the recording; improves the clone")
     parser.add_argument("--seed", type=int, help="the same seed gives the same audio")
     arguments = parser.parse_args()
     try:
@@ -46,7 +46,7 @@ def main(load: Callable[[], Cloner]) -> None:
 
 
 def heard_with_progress(stream: Iterable[np.ndarray], expected_seconds: float) -> np.ndarray:
-    """Collect the samples (N,) of a stream behind a bar that fills as the speech arrives."""
+    """Collect the samples (N,) of a stream, with a progress bar."""
     heard = SampleBuffer()
     layout = "{desc} |{bar:30}| {n:.1f} s of speech in {elapsed}"
     with tqdm(desc="speaking", total=expected_seconds, bar_format=layout) as progress:

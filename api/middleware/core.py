@@ -1,4 +1,4 @@
-"""What every request goes through: its id and its record, the last resort for errors, the limit on bodies."""
+"""Middleware for every request: id and record, unexpected errors, body limits."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from api.sockets import INTERNAL_ERROR, MAX_MESSAGE_BYTES
 
 CHEAP = ("/", "/health", "/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json")
 CHEAP_BELOW = ("/web/", "/v1/models")
-# Where JSON may hold a recording; everywhere else it is short.
+# Routes whose JSON may contain recordings; elsewhere it is short.
 BOOKS = "/v1/audio/speech/jobs"
 RECORDINGS_IN_JSON = ("/v1/chat/completions", "/v1/audio/speech", "/v1/audio/speech/batch", BOOKS)
 MAX_VALUES = 50_000  # of a body in JSON; parsed in some 30 ms
@@ -28,9 +28,9 @@ SANE_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
 class RequestContextMiddleware:
-    """Put x-request-id on every response, the client's own if sane, and show each request's record around.
+    """Set x-request-id on every response (the client's own if valid), and provide each request's record.
 
-    observers: get the record once the answer is out, or has broken off.
+    observers: called with the record once the response is complete or aborted.
     """
 
     def __init__(self, app: ASGIApp, observers: Sequence[Callable[[RequestContext], None]]) -> None:
@@ -72,7 +72,7 @@ class RequestContextMiddleware:
 
 
 def _status_in(message: Message, sent: int) -> int | None:
-    """The status that a message answers with, if none was sent before; that of a handshake, too."""
+    """Return the status that a message sets, also of a handshake; None if one was already sent."""
     if sent:
         return None
     known = {"websocket.accept": 101, "websocket.close": 403}
@@ -80,7 +80,7 @@ def _status_in(message: Message, sent: int) -> int | None:
 
 
 def _note_end(record: RequestContext, message: Message) -> None:
-    """Whether an answer went out to its end, and by which code a WebSocket was closed first."""
+    """Record whether a response is complete, and a WebSocket's first close code."""
     if message["type"].endswith("response.body") and not message.get("more_body", False):
         record.whole = True
     elif message["type"] in ("websocket.close", "websocket.disconnect") and record.close_code is None:
@@ -89,7 +89,7 @@ def _note_end(record: RequestContext, message: Message) -> None:
 
 
 class HeadAsGet:
-    """Answer HEAD as GET without the body, where a GET costs nothing."""
+    """Answer HEAD like GET without the body, on routes where GET is cheap."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -105,7 +105,7 @@ class HeadAsGet:
                 message = {**message, "body": b""}
             await send(message)
 
-        # The server itself must go on to know that this is a HEAD, and whoever logs it which route it took.
+        # The server must still see HEAD, and the log the route.
         as_get = {**scope, "method": "GET"}
         try:
             await self.app(as_get, receive, send_without_body)
@@ -114,7 +114,7 @@ class HeadAsGet:
 
 
 class LastResort:
-    """Answer errors that nobody foresaw; one that breaks an answer off breaks the connection off, too.
+    """Answer unexpected errors; if the response has started, abort the connection.
 
     An open WebSocket is closed with 1011.
     """
@@ -139,25 +139,24 @@ class LastResort:
                 codes = (getattr(known, "code", None) for known in (error, error.__cause__))
                 note_error(next(filter(None, codes), "internal_error"))
                 if scope["type"] == "websocket" and not isinstance(error, Stalled):
-                    with suppress(OSError):  # the client may be gone
+                    with suppress(OSError):  # the client may have disconnected
                         await send({"type": "websocket.close", "code": INTERNAL_ERROR})
                 raise
             await refusal(error)(scope, receive, send)
 
 
 class BodyLimit:
-    """Refuse a body that is too large with 413 while it is read, whatever its headers say.
+    """Refuse too large bodies with 413 while they are read, whatever their headers say.
 
-    limit: bytes of a form, or of JSON where a recording may stand; plain_limit: of any other.
+    limit: bytes of a form, or of JSON that may contain recordings; plain_limit: of any other.
 
-    Of JSON the values are counted too, by the marks that part them: a recording is one value, however long,
-    but millions of small ones would hold up the event loop for seconds, and a thread would not help, since
-    Python's parser lets no other thread run.
+    JSON values are counted too, by their separators: a recording is one value, but millions of small ones
+    would block the event loop for seconds, and a thread would not help, since Python's parser holds the GIL.
 
-    A WebSocket whose message is too large, or holds too many values, is closed with 1009.
+    A WebSocket whose message is too large, or has too many values, is closed with 1009.
 
-    What is left of a body not far over the limit is read and dropped first: a client that is still
-    sending would otherwise meet a closed connection instead of the answer.
+    The rest of a body slightly over the limit is read and discarded first: a client that is still sending
+    would otherwise find its connection closed instead of the response.
     """
 
     def __init__(self, app: ASGIApp, limit: int, plain_limit: int) -> None:
@@ -180,7 +179,7 @@ class BodyLimit:
             message = await receive()
             body = message.get("body", b"")
             received += len(body)
-            # Looking for a mark is much faster than counting them, and a recording has none.
+            # Searching is much faster than counting, and recordings have no separators.
             values += 0 if form else sum(body.count(mark) for mark in VALUE_MARKS if mark in body)
             if received <= limit and values <= most_values:
                 return message
@@ -189,14 +188,14 @@ class BodyLimit:
                 received += len(message.get("body", b""))
             if values > most_values:
                 raise HTTPException(413, f"The body holds more than {most_values} values; send less in it.")
-            what = "send a shorter recording or an MP3" if recordings else "send less in it"
+            what = "send a shorter recording or an MP3" if recordings else "send less"
             raise HTTPException(413, f"The body is larger than {_size(limit)}; {what}.")
 
         await self.app(scope, receive_within_limit, send)
 
 
 def _within_limit(receive: Receive, send: Send) -> Receive:
-    """The messages of a WebSocket, up to one that is too large: it ends there."""
+    """Wrap `receive`: a too large message closes the WebSocket."""
 
     async def receive_within_limit() -> Message:
         message = await receive()

@@ -1,4 +1,4 @@
-"""Which model is served, whether it is ready, and how it does: /v1/models, /health and /metrics."""
+"""Models, health and metrics: /v1/models, /health, /livez, /readyz and /metrics."""
 
 from typing import Annotated, Any, Literal
 
@@ -52,8 +52,7 @@ async def health(state: State) -> JSONResponse:
 
 
 class Probe(BaseModel):
-    """status: alive, ready, unloaded (the next request loads the model), loading, draining (the server ends)
-    or failed."""
+    """status: alive, ready, loading, draining (the server is stopping) or failed."""
 
     status: Literal["alive", "ready", "unloaded", "loading", "draining", "failed"]
     message: str | None = None
@@ -61,7 +60,7 @@ class Probe(BaseModel):
 
 @router.get("/livez", response_model=Probe, responses={503: {"model": Probe}})
 async def live(state: State) -> JSONResponse:
-    """200 as long as the process works, while it loads too; 503 once only a new start would help."""
+    """200 while the process works, also while loading; 503 if only a restart helps."""
     if state.dead is not None:
         return JSONResponse({"status": "failed", "message": state.dead}, 503)
     return JSONResponse({"status": "alive"})
@@ -69,7 +68,7 @@ async def live(state: State) -> JSONResponse:
 
 @router.get("/readyz", response_model=Probe, responses={503: {"model": Probe}})
 async def ready(state: State) -> JSONResponse:
-    """200 while requests should be sent here; 503 while it loads, when it ends, and once it has failed."""
+    """200 if requests should be sent here; 503 while loading, stopping, or failed."""
     if state.dead is not None:
         return JSONResponse({"status": "failed", "message": state.dead}, 503)
     status = "draining" if state.drain.begun else state.model_status
@@ -84,19 +83,20 @@ async def ready(state: State) -> JSONResponse:
     responses={200: {"content": {"text/plain": TEXT, "application/openmetrics-text": TEXT}}},
 )
 async def metrics(state: State, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
-    """Figures for Prometheus."""
+    """Return metrics for Prometheus."""
     data, content_type = state.metrics.exposition(accept)
     return Response(data, headers={"content-type": content_type})
 
 
 @router.get("/v1/models")
 async def list_models(cloner: Cloner) -> ModelList:
+    """List the served model."""
     return ModelList(data=[_card(cloner)])
 
 
 @router.get("/v1/models/{model:path}")
 async def retrieve_model(model: str, cloner: Cloner, state: State) -> ModelCard:
-    """The model that answers to this name on any route, by its own id."""
+    """Return the model that this name stands for on any route."""
     check_model(model, state.model_names)
     return _card(cloner)
 

@@ -1,4 +1,4 @@
-"""/v1/audio/speech/jobs: books that are spoken in the background, piece by piece, and kept."""
+"""/v1/audio/speech/jobs: books that are spoken in the background, piece by piece, and stored."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ Number = Annotated[int, Path(ge=0, lt=2**31)]
 async def create_job(
     body: SpeechJobRequest, request: Request, cloner: Cloner, voices: Voices, state: State, owner: Owner
 ) -> SpeechJobState:
-    """Queue a book. All of its text is looked at before the answer; it is spoken while nobody else waits."""
+    """Queue a book. Its whole text is checked first; it is spoken while no other request waits."""
     jobs = voices.store.jobs
     await run_in_threadpool(jobs.check_room, owner)
     job, pieces = await while_connected(request, None, partial(ordered_job, body, cloner, state, owner))
@@ -63,7 +63,7 @@ async def create_job(
 def list_jobs(
     cloner: Cloner, voices: Voices, owner: Owner, after: str | None = None, limit: Limit = 20
 ) -> SpeechJobList:
-    """The newest first."""
+    """List jobs, newest first."""
     page = voices.store.jobs.page(owner, after=after, limit=limit)
     progress = voices.store.jobs.progress([job.id for job in page.rows])
     data = [SpeechJobState.of(job, progress[job.id], cloner.model_id) for job in page.rows]
@@ -79,9 +79,9 @@ def retrieve_job(job_id: str, cloner: Cloner, voices: Voices, owner: Owner) -> S
 async def job_events(
     job_id: str, cloner: Cloner, voices: Voices, state: State, owner: Owner
 ) -> StreamingResponse:
-    """The state as events: now, at each change, and for the last time when the job has ended.
+    """Stream the state: now, at each change, and when the job has ended.
 
-    Where the job is deleted meanwhile, the last event is that error; a server that ends ends the stream.
+    If the job is deleted meanwhile, the last event is that error. The stream also ends when the server stops.
     """
 
     def look() -> SpeechJobState:
@@ -107,7 +107,7 @@ async def job_events(
 
 @router.post("/{job_id}/cancel")
 def cancel_job(job_id: str, cloner: Cloner, voices: Voices, state: State, owner: Owner) -> SpeechJobState:
-    """Stop a job; what was made of it stays. One that has ended stays as it is."""
+    """Stop a job; its finished pieces remain. No effect on a job that has ended."""
     job = voices.store.jobs.cancel(owner, job_id)
     _changed(state, job_id, stopped=True)
     return _state(job, cloner, voices)
@@ -115,7 +115,7 @@ def cancel_job(job_id: str, cloner: Cloner, voices: Voices, state: State, owner:
 
 @router.post("/{job_id}/resume")
 def resume_job(job_id: str, cloner: Cloner, voices: Voices, state: State, owner: Owner) -> SpeechJobState:
-    """Go on with a job that failed or was cancelled, behind what was made of it."""
+    """Continue a job that failed or was cancelled."""
     job = voices.store.jobs.resume(owner, job_id)
     _changed(state, job_id)
     return _state(job, cloner, voices)
@@ -123,7 +123,7 @@ def resume_job(job_id: str, cloner: Cloner, voices: Voices, state: State, owner:
 
 @router.delete("/{job_id}")
 def delete_job(job_id: str, voices: Voices, state: State, owner: Owner) -> SpeechJobDeleted:
-    """Delete a job and its speech; where it is under way, it stops."""
+    """Delete a job and its speech; a running job is stopped."""
     voices.store.jobs.delete(owner, job_id)
     _changed(state, job_id, stopped=True)
     return SpeechJobDeleted(id=job_id)
@@ -138,9 +138,9 @@ async def job_content(
     response_format: BookFormat = "m4b",
     chapter: Annotated[int | None, Query(ge=0, description="Only this chapter, from 0 on.")] = None,
 ) -> Response:
-    """A job that is completed as one file, or a chapter that is; m4b and mp3 have chapters in them.
+    """Return a completed job, or a completed chapter, as one file; m4b and mp3 have chapter marks.
 
-    An m4b is encoded whole before the first byte leaves: some seconds for each hour of speech.
+    An m4b is encoded completely before the first byte is sent: some seconds per hour of speech.
     """
     book = await run_in_threadpool(_book, voices, owner, job_id, chapter)
     format = BOOK_FORMATS[response_format]
@@ -180,7 +180,7 @@ def make_piece_again(
     state: State,
     owner: Owner,
 ) -> SpeechJobState:
-    """Have a piece spoken anew, by another seed; the job is queued again."""
+    """Speak a piece again with another seed; the job is queued again."""
     seed = secrets.randbits(63) if body.seed is None else body.seed
     job = voices.store.jobs.make_again(owner, job_id, number, seed)
     _changed(state, job_id)
@@ -191,7 +191,7 @@ def make_piece_again(
 def piece_content(
     job_id: str, number: Number, voices: Voices, owner: Owner, response_format: SpeechFormat = "flac"
 ) -> Response:
-    """The speech of one piece."""
+    """Return the speech of one piece."""
     voices.store.jobs.piece(owner, job_id, number)
     flac = voices.store.jobs.sound(job_id, number)
     if response_format == "flac":

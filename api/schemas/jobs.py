@@ -1,4 +1,4 @@
-"""The bodies and answers of /v1/audio/speech/jobs."""
+"""Bodies and answers of /v1/audio/speech/jobs."""
 
 from typing import Literal
 
@@ -45,7 +45,7 @@ class SpeechJobRequest(SpeechFields):
 
 
 class ChapterState(BaseModel):
-    """How far a chapter came; seconds: of its speech, as far as it is made."""
+    """The progress of a chapter; seconds: of finished speech."""
 
     title: str
     pieces: int
@@ -64,10 +64,10 @@ class JobError(BaseModel):
 
 
 class SpeechJobState(BaseModel):
-    """A job, and how far it came.
+    """A job and its progress.
 
-    seconds: of speech made so far; seconds_left: of work, as an estimate by what was made; null before that.
-    note: why it waits, where that isn't plain.
+    seconds: of finished speech; seconds_left: estimated work, null before the first piece.
+    note: why it is waiting, if that isn't obvious.
     """
 
     id: str
@@ -131,7 +131,7 @@ class SpeechJobList(BaseModel):
 
 
 class PieceState(BaseModel):
-    """A piece of a job. text: as the model is asked to speak it; faults: see `quality` of a chat."""
+    """A piece of a job. text: as given to the model; faults: see `quality` of a chat."""
 
     number: int
     object: Literal["audio.speech.job.piece"] = "audio.speech.job.piece"
@@ -173,7 +173,7 @@ class SpeechJobDeleted(BaseModel):
 
 
 class SpeechJobEvent(BaseModel):
-    """The state of a job: now, at each change, and for the last time when it has ended."""
+    """The state of a job: now, at each change, and when it has ended."""
 
     type: Literal["audio.speech.job.updated", "audio.speech.job.ended"]
     job: SpeechJobState

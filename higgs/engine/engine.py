@@ -1,10 +1,9 @@
-"""The engine: one thread owns the model, and many requests speak at once.
+"""The inference engine: one thread owns the model and runs many requests as one batch.
 
-It sees ids and codes only. Requests join and leave between steps: a prompt is read piece by piece, one piece
-between two steps, and every step writes one column of all streams that speak. The host works one step behind
-the device: it hands out what a step has written while the next one runs, which for a stream that has just
-ended writes a column that nobody reads. Each request ends in exactly one way: its frames are complete, or it
-failed.
+It handles ids and codes only. Requests join and leave between steps: between two steps, one chunk of a prompt
+is prefilled, and each step generates one column for every running stream. The host is one step behind the
+device: it delivers a step's output while the next one runs, so a stream that has just ended generates one
+column that is discarded. Each request ends in exactly one way: complete, or failed.
 """
 
 import logging
@@ -36,15 +35,14 @@ LOOKAHEAD = 1  # columns that a stream may have been given beyond those that wer
 
 
 class Engine:
-    """Owns a model from its making until `close`, or until it fails for good.
+    """Owns a model until `close`, or until it fails for good. Thread-safe.
 
     Args:
-        slots: Requests that speak at once.
-        capacity: Positions of prompt and answer together that a request may fill.
-        queue_limit: Requests that may wait beside those in work.
-        kept_positions: Of voices whose keys and values are kept; None: twice the capacity.
-        path: Makes of the model and a cache what computes a column; decode_fn_for but for tests.
-
+        slots: maximum concurrent streams.
+        capacity: maximum positions of a request, prompt and speech together.
+        queue_limit: maximum queued requests.
+        kept_positions: size of the prefix cache in positions; None for twice the capacity.
+        path: creates the decode function of a model and its cache.
     """
 
     def __init__(
@@ -80,7 +78,7 @@ class Engine:
         self._thread.start()
 
     def check(self, prompt: Sized, max_steps: int) -> None:
-        """InvalidRequest if a prompt and so many columns don't fit into the engine."""
+        """Raise InvalidRequest if the prompt and `max_steps` columns exceed the engine's capacity."""
         if max_steps <= self._codebooks:
             raise InvalidRequest(f"max_steps is {max_steps}; no frame is complete before 9 columns.")
         if len(prompt) + max_steps > self._capacity:
@@ -91,14 +89,14 @@ class Engine:
             )
 
     def reserve(self) -> Place:
-        """Hold a place for a request that is still being made ready. Overloaded if the queue is full."""
+        """Reserve a place in the queue for a request that is being prepared. Raises Overloaded."""
         with self._changed:
             self._scheduler.reserve(self._wait_estimate.seconds_to_a_slot)
         return Place(self._unreserve)
 
     @property
     def overload(self) -> Overloaded | None:
-        """What `reserve` would raise now; None while there is room."""
+        """What `reserve` would raise now; None if there is room."""
         with self._changed:
             return self._scheduler.overload(self._wait_estimate.seconds_to_a_slot)
 
@@ -112,11 +110,12 @@ class Engine:
         place: Place | None = None,
         background: bool = False,
     ) -> Generation:
-        """Queue a request for at most max_steps columns, which hold up to max_steps - 8 frames.
+        """Queue a request for at most max_steps columns, which have up to max_steps - 8 frames.
 
-        InvalidRequest as of `check`. Overloaded if the queue is full, unless the request is `admitted`, a
-        later part of one that waited already, or has a `place`, which it takes, or is for the background; see
-        Scheduler. EngineFailed once the engine has given up."""
+        Raises InvalidRequest (see `check`), EngineFailed, ShuttingDown, and Overloaded if the queue is full,
+        unless the request is `admitted` (a later part of one that has waited) or has a `place`, which it uses
+        up.
+        """
         self.check(prompt, max_steps)
         generation = Generation(prompt, options, max_steps, self._forget)
         with self._changed:
@@ -129,23 +128,21 @@ class Engine:
         return generation
 
     def count_from_now(self, ended: Ended) -> None:
-        """Forget how long requests took so far, as a warm-up's say nothing of later ones.
-
-        ended: called by the engine's thread with each request whose stream comes to a good end."""
+        """Reset the wait estimate after warm-up. `ended` is called in the engine's thread per request."""
         self._wait_estimate, self._ended = WaitEstimator(self.slots), ended
 
     def when_failed(self, act: Failed) -> None:
-        """Have `act` called once, by the engine's thread or at once, when the engine has given up."""
+        """Register a callback for when the engine gives up; called at once if it already has."""
         self._failures.when_failed(act)
 
     @property
     def waiting(self) -> int:
-        """Requests in the queue."""
+        """Number of queued requests."""
         return len(self._scheduler.waiting)
 
     @property
     def speaking(self) -> int:
-        """Requests that hold a slot."""
+        """Number of running streams."""
         return len(self._scheduler.rows)
 
     @property
@@ -155,21 +152,21 @@ class Engine:
 
     @property
     def slots(self) -> int:
-        """Requests that can speak at once."""
+        """Maximum concurrent streams."""
         return self._scheduler.slots
 
     @property
     def prefix_use(self) -> CacheUse:
-        """How often the beginning of a prompt was known already."""
+        """Hits and misses of the prefix cache."""
         return self._prefill.prefix_use
 
     @property
     def prefilled_positions(self) -> int:
-        """Positions of prompts computed so far; what a kept prefix spares is not among them."""
+        """Number of positions computed by prefill so far; cached prefixes don't count."""
         return self._prefill.prefilled_positions
 
     def close(self) -> None:
-        """Stop after the present step; requests that have not ended fail as cancelled."""
+        """Stop after the current step; remaining requests fail."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -177,8 +174,7 @@ class Engine:
 
     @property
     def failed(self) -> EngineFailed | None:
-        """Why nothing will be spoken any more: the device is lost, requests failed again and again, or the
-        engine's thread died. None while it works; from then on requests are refused with this error."""
+        """Why the engine has given up; None while it works. Later requests are refused with this error."""
         if self._failures.failed is None and not self._closed and not self._thread.is_alive():
             return EngineFailed("The engine's thread died. The server must be started again.")
         return self._failures.failed
@@ -188,7 +184,7 @@ class Engine:
             self._scheduler.reserved -= 1
 
     def _forget(self, generation: Generation) -> None:
-        """Take a cancelled request out of the queue; one in work is dropped before the next step."""
+        """Remove a cancelled request from the queue; a running one is dropped before the next step."""
         with self._changed:
             waited = self._scheduler.remove(generation)
         if waited:
@@ -211,8 +207,7 @@ class Engine:
 
     @contextmanager
     def _harming(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
-        """Where the model fails, the requests that `give_up` returns fail with it, and the engine goes on,
-        unless the device is lost or it fails again and again."""
+        """If the model fails in this block, fail the requests that `give_up` returns, and continue."""
         try:
             yield
         except Exception as error:
@@ -234,7 +229,7 @@ class Engine:
             return not self._closed
 
     def _read(self) -> None:
-        """Read one piece of a prompt, and let its request speak once it is whole."""
+        """Prefill one chunk of a prompt; start its stream once the prompt is complete."""
         with self._changed:
             begun = self._scheduler.reading is not None
             generation = self._scheduler.admit()
@@ -257,7 +252,7 @@ class Engine:
         return self._scheduler.clear_rows()
 
     def _step(self) -> None:
-        """Let every stream write a column, and hand out what they wrote in the step before."""
+        """Run one step, and deliver the output of the previous one."""
         rows = self._scheduler.rows
         for generation in [generation for generation in rows if generation.cancelled]:
             generation.fail(Cancelled("The request was cancelled."))
@@ -275,7 +270,7 @@ class Engine:
             self._under_way = None  # nobody is left to read it
 
     def _hand_out(self, generation: Generation, codes: list[int], end: int) -> bool:
-        """Give a request the K codes of the frame that its newest column completes; True if it ended."""
+        """Deliver the K codes of the frame that the newest column completes; return if the stream ended."""
         generation.columns += 1
         frame = generation.columns - self._codebooks
         if 1 <= frame < end:
@@ -291,7 +286,7 @@ class Engine:
         return True
 
     def _release(self, generation: Generation) -> None:
-        """Free the row of a request that has ended, and close the gap."""
+        """Free the row of an ended stream, and fill the gap."""
         row = self._scheduler.rows.index(generation)
         source = self._scheduler.leave(row)
         if source is not None:

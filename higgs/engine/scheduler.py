@@ -1,10 +1,7 @@
-"""Who waits, who is read and who speaks: plain Python, without tensors.
+"""The scheduler of queued, prefilling and running requests: plain Python, without tensors.
 
-Requests wait in a queue, are read (prefilled) one at a time, and then speak in rows 0, 1, 2 … of the batch.
-The rows are dense: when one leaves, the last moves into its place, so that a step computes the first n rows.
-
-Requests in the background wait apart: one of them at a time speaks, while nobody else waits, and leaves a
-slot free for whoever comes.
+Requests wait in a queue, are prefilled one at a time, and then run in rows 0, 1, 2 … of the batch. Rows are
+dense: when one is freed, the last one moves there, so that a step computes the first n rows.
 """
 
 import threading
@@ -18,14 +15,14 @@ Request = TypeVar("Request")
 
 
 class Place:
-    """A place in the queue, held for a request that is still being made ready: taken once, or released."""
+    """A reserved place in the queue; used or released once."""
 
     def __init__(self, give_back: Callable[[], None]) -> None:
         self._give_back: Callable[[], None] | None = give_back
         self._changing = threading.Lock()
 
     def release(self) -> None:
-        """Give the place up, for somebody else or for the request itself; once."""
+        """Release the place. Calls after the first have no effect."""
         with self._changing:
             give_back, self._give_back = self._give_back, None
         if give_back is not None:
@@ -54,15 +51,17 @@ class Scheduler(Generic[Request]):
 
     @property
     def idle(self) -> bool:
+        """Whether there are no requests."""
         return not (self.waiting or self.background or self.rows or self.reading is not None)
 
     def add(
         self, request: Request, admitted: bool = False, retry_after: int = 1, background: bool = False
     ) -> None:
-        """Put a request at the end of the queue. One that is admitted goes first; the background has a queue
-        of its own, without a limit.
+        """Add a request to the queue, at the front if it is already admitted.
 
-        Overloaded, with the seconds after which to try again, if the queue is full."""
+        Raises:
+            Overloaded: the queue is full; carries retry_after.
+        """
         if background:
             return self.background.append(request)
         if admitted:
@@ -71,12 +70,12 @@ class Scheduler(Generic[Request]):
         self.waiting.append(request)
 
     def reserve(self, retry_after: int = 1) -> None:
-        """Hold a place for a request that is still being made ready. Overloaded as of `add`."""
+        """Reserve a place for a request that is being prepared. Raises Overloaded."""
         self._check_room(retry_after)
         self.reserved += 1
 
     def overload(self, retry_after: int = 1) -> Overloaded | None:
-        """What `reserve` would raise now; None while there is room."""
+        """Return what `reserve` would raise now; None if there is room."""
         inside = len(self.waiting) + len(self.rows) + (self.reading is not None) + self.reserved
         inside -= len(self._begun_in_background)
         if inside < self.slots + self.queue_limit:
@@ -90,7 +89,7 @@ class Scheduler(Generic[Request]):
             raise full
 
     def remove(self, request: Request) -> bool:
-        """Take a request out of the queue; False if it is not there (any more)."""
+        """Remove a request from the queue; return whether it was there."""
         for queue in (self.waiting, self.background):
             if request in queue:
                 queue.remove(request)
@@ -98,7 +97,7 @@ class Scheduler(Generic[Request]):
         return False
 
     def admit(self) -> Request | None:
-        """The request to read on, or next: None while all slots are taken or nobody waits."""
+        """Return the request to prefill; None if all slots are taken or nothing is queued."""
         if self.reading is None and len(self.rows) < self.slots:
             if self.waiting:
                 self.reading = self.waiting.popleft()
@@ -111,14 +110,14 @@ class Scheduler(Generic[Request]):
         return not self._begun_in_background and (not self.rows or len(self.rows) + 1 < self.slots)
 
     def activate(self) -> int:
-        """Give the request that has been read its row."""
+        """Move the prefilled request to a row; return the row."""
         assert self.reading is not None
         self.rows.append(self.reading)
         self.reading = None
         return len(self.rows) - 1
 
     def leave(self, row: int) -> int | None:
-        """Free a row; if another request takes its place, the row that it comes from."""
+        """Free a row; return the row that moved into it, if any."""
         self._forget([self.rows[row]])
         last = self.rows.pop()
         if row == len(self.rows):
@@ -127,21 +126,21 @@ class Scheduler(Generic[Request]):
         return len(self.rows)
 
     def stop_reading(self) -> list[Request]:
-        """Let the request that is being read go, and return it, if there is one."""
+        """Remove and return the request that is being prefilled."""
         stopped = [] if self.reading is None else [self.reading]
         self.reading = None
         self._forget(stopped)
         return stopped
 
     def clear_rows(self) -> list[Request]:
-        """Let all that speak go, and return them."""
+        """Remove and return all running requests."""
         rows = self.rows.copy()
         self.rows.clear()
         self._forget(rows)
         return rows
 
     def drain(self) -> list[Request]:
-        """Let everyone go, and return them."""
+        """Remove and return all requests."""
         waiting = [*self.waiting, *self.background]
         self.waiting.clear()
         self.background.clear()

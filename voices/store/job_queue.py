@@ -1,4 +1,4 @@
-"""Speech jobs as the servers that work on them see them: which is next, and what became of a piece."""
+"""Speech jobs for the servers that work on them: the next piece, and the results."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ LEASE_SECONDS = 60.0  # longer than a piece usually takes; a server that is kill
 
 @dataclass(frozen=True)
 class MadePiece:
-    """A piece as it was made: by which seed, its FLAC and seconds, the seconds of work, what is wrong."""
+    """A finished piece: its seed, FLAC, seconds of speech and of work, and faults."""
 
     number: int
     seed: int
@@ -27,9 +27,9 @@ class MadePiece:
 
 
 class JobQueue:
-    """Several servers may work on one database: a job is leased to one of them for a while.
+    """Jobs are leased, so that several servers can share one database.
 
-    worker: this server, among them.
+    worker: identifies this server.
     """
 
     def __init__(self, database: Database, worker: str) -> None:

@@ -1,4 +1,4 @@
-"""The tables of speech jobs: books that are spoken piece by piece. See tables.py."""
+"""Tables of speech jobs: books that are spoken piece by piece. See tables.py."""
 
 from typing import Any, Literal
 

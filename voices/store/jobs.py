@@ -1,4 +1,4 @@
-"""Speech jobs as their owners see them: add, list, look, cancel, resume, make a piece again, delete."""
+"""Speech jobs for their owners: add, list, show, cancel, resume, repeat a piece, delete."""
 
 import time
 from collections.abc import Sequence
@@ -28,18 +28,18 @@ class ChapterProgress:
 
 
 class Jobs:
-    """Every method sees the jobs of one owner only; one of another's is NotFound."""
+    """Jobs of one owner per call; another owner's raise NotFound."""
 
     def __init__(self, database: Database, most: int) -> None:
         self._database, self._most = database, most
 
     def check_room(self, owner: str) -> None:
-        """InvalidRequest (jobs_full) if the owner keeps as many jobs as may be kept."""
+        """Raise InvalidRequest (jobs_full) if the owner has the maximum of jobs."""
         with self._database.reading() as session:
             _check_count(session, owner, self._most)
 
     def add(self, job: SpeechJob, pieces: Sequence[SpeechPiece]) -> None:
-        """Queue a job. InvalidRequest as of check_room."""
+        """Queue a job. Raises InvalidRequest (jobs_full)."""
         with self._database.writing() as session:
             _check_count(session, job.owner, self._most)
             session.add(job)
@@ -51,13 +51,13 @@ class Jobs:
             return _owned(session, owner, job_id)
 
     def page(self, owner: str, *, after: str | None, limit: int) -> Page[SpeechJob]:
-        """The newest jobs, at most `limit`, of those made before the job `after`."""
+        """Return up to `limit` jobs, newest first, older than the job `after`."""
         with self._database.reading() as session:
             cursor = None if after is None else _owned(session, owner, after)
             return page(session, _of(owner), SpeechJob, cursor, limit)
 
     def progress(self, job_ids: Sequence[str]) -> dict[str, list[ChapterProgress]]:
-        """How far the chapters of these jobs came, in their order."""
+        """Return the progress of the jobs' chapters, in order."""
         made = SpeechPiece.made_at.is_not(None)
         count = func.sum(cast(made, Integer))
         characters = func.sum(SpeechPiece.characters * cast(made, Integer))
@@ -100,13 +100,13 @@ class Jobs:
             return list(session.scalars(chosen.order_by(SpeechPiece.number).limit(limit)))
 
     def piece(self, owner: str, job_id: str, number: int) -> SpeechPiece:
-        """One piece. NotFound: the job has none of this number."""
+        """Return a piece. Raises NotFound."""
         with self._database.reading() as session:
             _owned(session, owner, job_id)
             return _piece(session, job_id, number)
 
     def sound(self, job_id: str, number: int) -> bytes:
-        """The FLAC of a piece that was made. Conflict: it isn't, or not yet again."""
+        """Return the FLAC of a piece. Raises Conflict if it isn't finished."""
         with self._database.reading() as session:
             chosen = select(SpeechPiece).filter_by(job_id=job_id, number=number)
             piece = session.scalar(chosen.options(undefer(SpeechPiece.flac)))
@@ -115,7 +115,7 @@ class Jobs:
         return piece.flac
 
     def make_again(self, owner: str, job_id: str, number: int, seed: int) -> SpeechJob:
-        """Have a piece made anew with this seed, also of a job that has ended."""
+        """Queue a piece to be spoken again with this seed, also of a finished job."""
         with self._database.writing() as session:
             job = _owned(session, owner, job_id)
             piece = _piece(session, job_id, number)
@@ -124,7 +124,7 @@ class Jobs:
         return job
 
     def cancel(self, owner: str, job_id: str) -> SpeechJob:
-        """Stop a job; its pieces stay. One that has ended stays as it is."""
+        """Stop a job; its pieces remain. No effect on finished jobs."""
         with self._database.writing() as session:
             job = _owned(session, owner, job_id)
             if job.status in OPEN:
@@ -132,7 +132,7 @@ class Jobs:
         return job
 
     def resume(self, owner: str, job_id: str) -> SpeechJob:
-        """Go on with a job that failed or was cancelled; any other stays as it is."""
+        """Continue a job that failed or was cancelled; no effect on others."""
         with self._database.writing() as session:
             job = _owned(session, owner, job_id)
             if job.status in ("failed", "cancelled"):
@@ -140,7 +140,7 @@ class Jobs:
         return job
 
     def delete(self, owner: str, job_id: str) -> None:
-        """Delete a job with its sound."""
+        """Delete a job and its speech."""
         self._database.deleting(lambda session: session.delete(_owned(session, owner, job_id)))
 
 
