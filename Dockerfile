@@ -11,11 +11,12 @@ ARG DEVICE=cpu
 WORKDIR /app
 COPY requirements.lock requirements-cuda.lock ./
 # PyPI's torch carries CUDA; the one for a CPU comes from PyTorch's own index, in the same version. The locks name every
-# package, and pip refuses what isn't as hashed.
+# package, and pip refuses what isn't as hashed. Triton makes the GPU's kernels at the first start, and needs gcc for it.
 RUN install="pip install --no-cache-dir --no-deps --require-hashes" \
  && case "$DEVICE" in \
       cpu) $install --extra-index-url https://download.pytorch.org/whl/cpu -r requirements.lock ;; \
-      cuda) $install -r requirements.lock && $install -r requirements-cuda.lock ;; \
+      cuda) apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -r /var/lib/apt/lists/* \
+        && $install -r requirements.lock && $install -r requirements-cuda.lock ;; \
       *) echo "DEVICE is cpu or cuda, not $DEVICE" >&2; exit 1 ;; \
     esac \
  && python -c 'import torch'
@@ -24,7 +25,7 @@ COPY . .
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin higgs && install -d -o higgs -g higgs /data
 
 # Voices, what is fetched from the Hugging Face hub, and what is compiled at the first start.
-ENV HIGGS_HOST=0.0.0.0 HIGGS_DATA_DIR=/data HF_HOME=/data/hub NUMBA_CACHE_DIR=/data/numba PYTHONUNBUFFERED=1
+ENV HIGGS_HOST=0.0.0.0 HIGGS_DATA_DIR=/data HF_HOME=/data/hub NUMBA_CACHE_DIR=/data/numba TRITON_CACHE_DIR=/data/triton PYTHONUNBUFFERED=1
 VOLUME /data
 USER higgs
 EXPOSE 8000

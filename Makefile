@@ -74,8 +74,8 @@ coverage: .venv/test.stamp  ## run all tests and list the lines that none of the
 		--disable-pip-version-check --no-deps --require-hashes $(addprefix -r ,$^)
 	@touch $@
 
-test-cuda-shapes: .cuda-venv/test.stamp  ## run the CUDA path without a GPU, on fake tensors; ARGS go to pytest
-	.cuda-venv/bin/python -m pytest -q --confcutdir=tests/cuda_shapes tests/cuda_shapes $(ARGS)
+test-cuda-shapes: .cuda-venv/test.stamp  ## run the CUDA path without a GPU: fake tensors, kernels interpreted; ARGS go to pytest
+	TRITON_INTERPRET=1 .cuda-venv/bin/python -m pytest -q --confcutdir=tests/cuda_shapes tests/cuda_shapes $(ARGS)
 
 test-cluster: .cluster-venv/serve.stamp .venv/test.stamp  ## the tests of replicas on Ray Serve
 	.cluster-venv/bin/python -m pytest -q tests/deploy $(ARGS)

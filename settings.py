@@ -56,6 +56,10 @@ class Settings(BaseSettings):
         default="auto",
         description="Weight dtype; auto: bfloat16 on CUDA, float32 on a CPU.",
     )
+    weights: Literal["bf16", "int8", "fp8"] = Field(
+        default="bf16",
+        description="The model's matrices: bf16 (as HIGGS_DTYPE says), or in 8 bits: int8, fp8. CUDA only.",
+    )
     threads: int | None = Field(default=None, ge=1, description="CPU threads. Default: PyTorch's own choice.")
     slots: int | None = Field(
         default=None,

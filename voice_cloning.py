@@ -292,6 +292,7 @@ def _request(settings: Settings) -> ModelRequest:
         settings.slots,
         settings.max_positions,
         exact_positions="max_positions" in settings.model_fields_set,
+        weights=settings.weights,
     )
 
 

@@ -3,8 +3,9 @@
     python -m bench.gpu [3b|v3]
 
 v2's 28 layers of hidden size 3072 or v3's 36 of 2560, random bfloat16 weights made on the device: whether all
-is right, and what the start, a prompt, the codec and memory take; what a step costs beside its bytes; first
-sound and seconds of speech per second through the codec; then our engine beside transformers and boson's.
+is right, and what the start, a prompt, the codec and memory take; each kernel beside torch's operations; what
+a step costs beside its bytes; first sound and seconds of speech per second through the codec; then our engine
+beside transformers and boson's.
 Offline, and with the packages of requirements.txt alone. Each run is a process of its own, prints what it
 finds as it comes and is stopped where its time is up, so that the next ones are had. One line of JSON comes
 last: every run's own, or null.
@@ -20,9 +21,10 @@ import threading
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 RUNS = {
     "parts": ("--slots 16", 100),
-    "step": ("--batch 1 4 16 64 --length 256 1024 4000", 110),
-    "sound": ("--streams 1 16 64", 110),
-    "peers": ("--streams 1 16 --columns 125 --repeats 1", 150),
+    "kernels": ("--streams 1 16 64", 50),
+    "step": ("--batch 1 4 16 64 --length 256 1024 4000", 100),
+    "sound": ("--streams 1 16 64", 100),
+    "peers": ("--streams 1 16 --columns 125 --repeats 1", 120),
 }  # arguments, and seconds that each may take: 470 in all
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch.profiler import profile
 
 from bench.sound import codec_of
 from bench.step import seconds_of
@@ -23,9 +24,11 @@ from bench.subject import DEVICE, SHAPES, default_model, model_named, options_na
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
+from higgs.cuda.decode import KernelDecode
 from higgs.engine.engine import Engine
+from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.kv_cache import KVCache
-from higgs.engine.model_runner import ModelRunner
+from higgs.engine.model_runner import ModelRunner, Path
 from higgs.engine.prefill import PREFILL_CHUNK, Prefill
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.transformer import HiggsModel
@@ -137,6 +140,28 @@ def codec_ms(model: str) -> dict[str, float] | None:
     }
 
 
+@torch.inference_mode()
+def attention_backends(model: HiggsModel, prefill: Prefill, decode_fn: Path) -> dict[str, list[str]]:
+    """Which of torch's implementations reading and the eager step take, by the names of its operations."""
+    prompt = some_prompt(model.config)
+    works: dict[str, Callable[[], object]] = {
+        "prefill": lambda: prefill.run_chunk(prompt),
+        "prefill behind a prefix": lambda: prefill.run_chunk(prompt),
+    }
+    eager = decode_fn.eager if isinstance(decode_fn, KernelDecode) else decode_fn
+    if isinstance(eager, FusedDecode):
+        columns = torch.zeros(2, model.config.num_codebooks, dtype=torch.int64, device=eager.turns.device)
+        works["eager step"] = lambda: eager(columns, columns[:, 0] + 9, 64)
+    found = {}
+    prefill.begin(prompt)
+    for name, work in works.items():
+        with profile() as seen:
+            work()
+        names = {event.key for event in seen.key_averages()}
+        found[name] = sorted(name for name in names if name.startswith("aten::_scaled_dot_product"))
+    return found
+
+
 def attempt(name: str, part: Callable[[], Any]) -> Any:
     """A part's figure, printed as it comes; None where it failed, so that the others are had."""
     try:
@@ -167,6 +192,8 @@ def main() -> None:
     found["graph_equals_eager"] = attempt(
         "graph = eager", lambda: graph_equals_eager(runner, model, replace(options, seed=1))
     )
+    found["decode"] = type(decode_fn).__name__
+    found["sdpa"] = attempt("SDPA", lambda: attention_backends(model, prefill, decode_fn))
     found["prefill_ms"] = attempt(f"ms of {PREFILL_CHUNK} positions", lambda: prefill_ms(prefill, model))
     found["seed_in_company"] = attempt("equal in company", lambda: seed_in_company(model, options))
     found["codec_ms"] = attempt("ms of the codec", lambda: codec_ms(arguments.model))

@@ -12,6 +12,7 @@ from higgs.codecs.base import Codec, is_vocoder, load_codec
 from higgs.devices import free_memory
 from higgs.engine.memory import MemoryPlan, gigabytes, plan_memory
 from higgs.model.checkpoint import Checkpoint, load_checkpoint, peek_config
+from higgs.model.quantised import KINDS, check_weights
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class ModelRequest:
         device: Where the model computes.
         dtype: Of its weights; None: bfloat16 on CUDA and float32 elsewhere.
         slots, positions, exact_positions: As of plan_memory.
+        weights: Of the layers' matrices: bf16 (as dtype says), or one of higgs.model.quantised.KINDS.
     """
 
     name: str
@@ -37,6 +39,7 @@ class ModelRequest:
     slots: int | None
     positions: int
     exact_positions: bool
+    weights: str = "bf16"
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,12 @@ def load(request: ModelRequest) -> LoadedModel:
     """Load a model and its codec.
 
     Raises:
-        StartError: The model or the codec can't be used.
+        StartError: The model, the codec or this kind of weights can't be used.
         HubError: One of the two can't be had from the hub.
         DoesNotFit: The device is too small; nothing but config.json was downloaded then.
     """
     device, dtype = request.device, request.dtype or default_dtype(request.device)
+    check_weights(request.weights, device)
     folder = Path(request.name).expanduser()
     plan = plan_memory(
         peek_config(request.name),
@@ -68,9 +72,12 @@ def load(request: ModelRequest) -> LoadedModel:
         positions=request.positions,
         exact_positions=request.exact_positions,
         codec=not (request.codec is None and is_vocoder(folder / "codec")),
+        kind=KINDS.get(request.weights),
     )
     try:
-        checkpoint = load_checkpoint(request.name, codec=request.codec, device=device, dtype=dtype)
+        checkpoint = load_checkpoint(
+            request.name, codec=request.codec, device=device, dtype=dtype, weights=request.weights
+        )
         codec = load_codec(str(checkpoint.codec), device)
     except torch.OutOfMemoryError as error:
         free = gigabytes(free_memory(device) or 0)

@@ -14,6 +14,7 @@ from higgs.cpu.cache import PanelCache, PanelRow
 from higgs.cpu.intrinsics import LANES, PANEL
 from higgs.cpu.kernels import TILE, forward_layers, logits_of
 from higgs.cpu.packing import Layers, Parts, Scratch, halves, pack
+from higgs.cuda.decode import decode_on_gpu
 from higgs.engine.fused_decode import FusedDecode, Matrices
 from higgs.engine.kv_cache import KVCache, SlotCache
 from higgs.engine.model_runner import Path
@@ -47,7 +48,10 @@ def cache_for(model: HiggsModel, rows: int, capacity: int) -> SlotCache | PanelC
 
 def decode_fn_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
     """What computes a column of a model's streams."""
-    return CompiledDecode(model, cache) if isinstance(cache, PanelCache) else FusedDecode(model, cache)
+    if isinstance(cache, PanelCache):
+        return CompiledDecode(model, cache)
+    eager = FusedDecode(model, cache)
+    return decode_on_gpu(eager) if cache.device.type == "cuda" else eager
 
 
 def prefill_for(model: HiggsModel, path: Path, capacity: int, kept_positions: int) -> Prefill:

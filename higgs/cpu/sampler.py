@@ -8,6 +8,7 @@ import torch
 
 from higgs.cpu.cache import PanelCache
 from higgs.cpu.jit import jit, jit_reassociated
+from higgs.cuda.decode import KernelDecode
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.model_runner import ModelRunner, Path
 from higgs.engine.sampler import Sampler
@@ -179,4 +180,4 @@ class CompiledModelRunner(ModelRunner):
 def model_runner_for(config: HiggsConfig, path: Path, cache: SlotCache | PanelCache) -> ModelRunner:
     """Return the model runner for a cache's device."""
     kind = CompiledModelRunner if cache.device.type == "cpu" else ModelRunner
-    return kind(config, path, cache)
+    return kind(config, path, cache, any_length=isinstance(path, KernelDecode))

@@ -1,7 +1,7 @@
 """A step as one CUDA graph: hundreds of kernels for one launch."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ import torch
 log = logging.getLogger(__name__)
 
 Key = tuple[int, ...]
+ENOUGH_EQUAL = 0.9  # of codes: where two are equally likely, another order of the same sum may pick the other
 
 
 class Graphs:
@@ -16,16 +17,20 @@ class Graphs:
 
     The function reads and writes tensors that stay where they are, and never waits for the device. Its result
     is overwritten by the next call with the same values. Values that were not captured are computed eagerly.
+
+    Args:
+        state: What a call reads and changes: put back after the calls of a capture.
     """
 
-    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., torch.Tensor], state: Sequence[torch.Tensor] = ()) -> None:
+        self._function, self._state = function, state
         self._captured: dict[Key, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
 
     def capture(self, keys: Iterable[Key], device: torch.device) -> None:
         """Capture for each key, the largest first, so that the others find their memory in its pool.
 
-        Where one can't be captured, for want of memory say, it and the smaller ones stay eager.
+        Where one can't be captured, for want of memory say, it and the smaller ones stay eager; one that
+        doesn't compute what the function does is dropped.
         """
         # One stream for all: each leaves a workspace of cuBLAS behind.
         aside = torch.cuda.Stream(device)
@@ -34,21 +39,30 @@ class Graphs:
         with torch.cuda.stream(aside):
             for key in sorted(keys, reverse=True):
                 try:
-                    self._captured[key] = self._capture(key, pool, aside)
+                    self._capture(key, pool, aside)
                 except RuntimeError as error:
                     log.warning("no CUDA graph of a step of %s; it and smaller ones are slow: %s", key, error)
                     break
         torch.cuda.current_stream(device).wait_stream(aside)
 
-    def _capture(
-        self, key: Key, pool: Any, aside: torch.cuda.Stream
-    ) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
-        self._function(*key)  # what is done at the first call only must not be captured
+    def _capture(self, key: Key, pool: Any, aside: torch.cuda.Stream) -> None:
+        before = [part.clone() for part in self._state]
+        expected = self._function(*key)  # what is done at the first call only must not be captured
+        self._restore(before)
         graph = torch.cuda.CUDAGraph()
         # Other threads go on as they like: a recogniser that takes memory now breaks no capture.
         with torch.cuda.graph(graph, pool=pool, stream=aside, capture_error_mode="thread_local"):
             result = self._function(*key)
-        return graph, result
+        graph.replay()
+        self._restore(before)
+        if (equal := share_equal(result, expected)) >= ENOUGH_EQUAL:
+            self._captured[key] = graph, result
+        else:
+            log.warning("the CUDA graph of a step of %s is right in %.2f only; it is dropped", key, equal)
+
+    def _restore(self, before: list[torch.Tensor]) -> None:
+        for part, saved in zip(self._state, before, strict=True):
+            part.copy_(saved)
 
     def __call__(self, *key: int) -> torch.Tensor:
         if key not in self._captured:
@@ -56,3 +70,8 @@ class Graphs:
         graph, result = self._captured[key]
         graph.replay()
         return result
+
+
+def share_equal(result: torch.Tensor, expected: torch.Tensor) -> float:
+    """Waits for the device."""
+    return (result == expected).float().mean().item()

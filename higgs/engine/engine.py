@@ -292,3 +292,4 @@ class Engine:
         if source is not None:
             moved = self._scheduler.rows[row]
             self._runner.move(source, row, len(moved.prompt) + moved.columns + LOOKAHEAD)
+        self._runner.stop(len(self._scheduler.rows))

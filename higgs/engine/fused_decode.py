@@ -13,22 +13,24 @@ from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from higgs.engine.kv_cache import SlotCache
 from higgs.model.config import HiggsConfig
+from higgs.model.quantised import Matrix, QuantisedLinear, QuantisedMatrix, multiply, multiply_add
 from higgs.model.transformer import Attention, AudioParts, HiggsModel, Layer, rotate
 
 
 class Matrices(NamedTuple):
-    """The weights of a layer's audio path; matrices are [in, out]."""
+    """The weights of a layer's audio path; matrices are [in, out], quantised ones [out, in]."""
 
     input_norm: torch.Tensor
-    query_key_value: torch.Tensor
+    query_key_value: Matrix
     query_key_norm: torch.Tensor | None  # [heads + kv_heads, D]
-    output: torch.Tensor
+    output: Matrix
     feed_norm: torch.Tensor
-    gate_up: torch.Tensor
-    down: torch.Tensor
+    gate_up: Matrix
+    down: Matrix
 
     @classmethod
     def of(cls, layer: Layer, config: HiggsConfig) -> "Matrices":
@@ -54,13 +56,24 @@ class Matrices(NamedTuple):
         )
 
 
-def _joined(*linears: torch.nn.Linear) -> torch.Tensor:
-    """The matrices as one, [in, out]; each goes on as a view of it, so that memory holds them once."""
+def _joined(*linears: nn.Linear | QuantisedLinear) -> Matrix:
+    """The matrices as one; each goes on as a view of it, so that memory holds them once."""
+    if isinstance(linears[0], QuantisedLinear):
+        return _joined_quantised(cast(tuple[QuantisedLinear, ...], linears))
     matrix = torch.cat([linear.weight for linear in linears]).T.contiguous()
     parts = matrix.T.split([linear.out_features for linear in linears])
     for linear, part in zip(linears, parts, strict=True):
-        linear.weight = torch.nn.Parameter(part, requires_grad=False)
+        linear.weight = nn.Parameter(part, requires_grad=False)
     return matrix
+
+
+def _joined_quantised(linears: tuple[QuantisedLinear, ...]) -> QuantisedMatrix:
+    counts = [linear.out_features for linear in linears]
+    weight = torch.cat([linear.weight for linear in linears])
+    scale = torch.cat([linear.scale for linear in linears])
+    for linear, *parts in zip(linears, weight.split(counts), scale.split(counts), strict=True):
+        linear.weight, linear.scale = (nn.Parameter(part, requires_grad=False) for part in parts)
+    return QuantisedMatrix(weight, scale)
 
 
 def _head_norms(attention: Attention, config: HiggsConfig) -> torch.Tensor:
@@ -73,15 +86,15 @@ class FusedDecode:
     """Reads and writes the keys and values of `cache`, whose rows are the streams."""
 
     def __init__(self, model: HiggsModel, cache: SlotCache) -> None:
-        self._config, self._cache = model.config, cache
-        self._embed = model.embed_audio
-        self._layers = [Matrices.of(cast(Layer, layer), model.config) for layer in model.model.layers]
+        self.config, self.cache = model.config, cache
+        self.embed = model.embed_audio
+        self.layers = [Matrices.of(cast(Layer, layer), model.config) for layer in model.model.layers]
         self._norm = model.model.norm.weight
-        self._head = _joined(model.audio_lm_head)
+        self._head = cast(torch.Tensor, _joined(model.audio_lm_head))
         device, dtype = self._head.device, self._head.dtype
         self._positions = torch.arange(cache.capacity, device=device)
         self._first_place = torch.arange(cache.data.shape[1], device=device) * cache.capacity
-        self._turns = torch.cat(model.model.rotary(self._positions), dim=1).to(dtype)
+        self.turns = torch.cat(model.model.rotary(self._positions), dim=1).to(dtype)
         self._at_least = 2 if device.type == "cpu" else 1
         self._views = cache.views(0, 0)
 
@@ -91,18 +104,22 @@ class FusedDecode:
         length: so many positions, the new one included, are attended to at most.
         """
         n = len(columns)
-        x = self._embed(columns)
+        x = self.embed(columns)
         if n < self._at_least:
             x = x.expand(self._at_least, -1).contiguous()
-        cos, sin = self._turns[positions].split(1, dim=1)
+        cos, sin = self.turns[positions].split(1, dim=1)
         places = positions + self._first_place[:n]
         beyond = self._positions[:length] > positions[:, None]
         mask = torch.zeros_like(beyond, dtype=x.dtype).masked_fill_(beyond, -torch.inf)[:, None, None]
         for index, (keys, values) in enumerate(self._cache_views(n, length)):
             x = self._layer(index, x, cos, sin, places, keys, values, mask)
-        x = F.rms_norm(x, x.shape[-1:], self._norm, self._config.rms_norm_eps)
+        return self.logits(x, n)
+
+    def logits(self, x: torch.Tensor, n: int) -> torch.Tensor:
+        """What the last layer left, [n or more, H], to logits [n, K, V], float32."""
+        x = F.rms_norm(x, x.shape[-1:], self._norm, self.config.rms_norm_eps)
         logits = (x @ self._head)[:n].float()
-        return logits.view(n, self._config.num_codebooks, self._config.codebook_size)
+        return logits.view(n, self.config.num_codebooks, self.config.codebook_size)
 
     def _layer(
         self,
@@ -115,26 +132,26 @@ class FusedDecode:
         values: torch.Tensor,
         mask: torch.Tensor,
     ) -> torch.Tensor:
-        config, weights = self._config, self._layers[index]
+        config, weights = self.config, self.layers[index]
         n, heads, size = len(places), config.heads, config.head_dim
         normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, config.rms_norm_eps)
-        qkv = (normed @ weights.query_key_value)[:n].view(n, -1, size)
+        qkv = multiply(normed, weights.query_key_value)[:n].view(n, -1, size)
         turning = qkv[:, : heads + config.kv_heads]
         heads_normed = turning
         if weights.query_key_norm is not None:
             heads_normed = F.rms_norm(turning, (size,), None, config.rms_norm_eps) * weights.query_key_norm
         turning.copy_(rotate(heads_normed, cos, sin))
-        self._cache.write(index, places, qkv[:, heads:].flatten(1))
+        self.cache.write(index, places, qkv[:, heads:].flatten(1))
         # The heads that share a key stand as queries of one head, so that nothing is repeated.
         queries = qkv[:, :heads].view(n, config.kv_heads, -1, size)
         attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask).reshape(n, -1)
-        x = torch.addmm(x, attended.expand(len(x), -1), weights.output)
+        x = multiply_add(x, attended.expand(len(x), -1), weights.output)
         normed = F.rms_norm(x, x.shape[-1:], weights.feed_norm, config.rms_norm_eps)
-        gate, up = (normed @ weights.gate_up).chunk(2, dim=-1)
-        return torch.addmm(x, F.silu(gate).mul_(up), weights.down)
+        gate, up = multiply(normed, weights.gate_up).chunk(2, dim=-1)
+        return multiply_add(x, F.silu(gate).mul_(up), weights.down)
 
     def _cache_views(self, n: int, length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         keys, _ = self._views[0]
         if (keys.shape[0], keys.shape[2]) != (n, length):
-            self._views = self._cache.views(n, length)
+            self._views = self.cache.views(n, length)
         return self._views

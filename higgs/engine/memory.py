@@ -10,6 +10,7 @@ import torch
 
 from errors import DoesNotFit
 from higgs.model.config import HiggsConfig
+from higgs.model.quantised import KINDS, Kind, quantise_linears
 from higgs.model.transformer import HiggsModel
 
 CPU_SLOTS = 8
@@ -57,11 +58,13 @@ def plan_memory(
     positions: int,
     exact_positions: bool = False,
     codec: bool = True,
+    kind: Kind | None = None,
 ) -> MemoryPlan:
     """Plan the memory of a device.
 
     Args:
-        dtype: Of the weights.
+        dtype: Of the weights, and of keys and values.
+        kind: Of the layers' matrices where they are quantised.
         free: Bytes that are free there before the model is loaded; None: no bound (a CPU).
         slots: Streams wanted; None: as many as fit, up to MAX_SLOTS.
         positions: Wanted; fewer where they would leave fewer than ENOUGH_SLOTS, unless they are exact.
@@ -72,21 +75,28 @@ def plan_memory(
     """
     if free is None:
         return MemoryPlan(slots or CPU_SLOTS, positions, 2 * positions, {})
-    weights = weight_bytes(config, dtype)
     smaller = [] if exact_positions else [fewer for fewer in SMALLER_POSITIONS if fewer < positions]
-    plans = [_fit(config, dtype, free, weights, slots, count, codec) for count in (positions, *smaller)]
-    fitting = [plan for plan in plans if plan is not None]
-    if not fitting:
-        raise DoesNotFit(_message(config, dtype, free, weights, slots, positions, codec))
+
+    def fitting_with(weights: int) -> list[MemoryPlan]:
+        plans = [_fit(config, dtype, free, weights, slots, count, codec) for count in (positions, *smaller)]
+        return [plan for plan in plans if plan is not None]
+
+    weights = weight_bytes(config, dtype, kind)
+    if not (fitting := fitting_with(weights)):
+        quantised = kind is None and fitting_with(weight_bytes(config, dtype, KINDS["int8"]))
+        hint = " or HIGGS_WEIGHTS=int8, with which it fits" if quantised else ""
+        raise DoesNotFit(_message(config, dtype, free, weights, slots, positions, codec) + f"{hint}.")
     enough = [plan for plan in fitting if slots is not None or plan.slots >= ENOUGH_SLOTS]
     return enough[0] if enough else max(fitting, key=lambda plan: plan.slots)
 
 
-def weight_bytes(config: HiggsConfig, dtype: torch.dtype) -> int:
-    """Of the language model; the tied head counts once."""
+def weight_bytes(config: HiggsConfig, dtype: torch.dtype, kind: Kind | None = None) -> int:
+    """Of the language model; the tied head counts once. kind: as of plan_memory."""
     with torch.device("meta"):
-        model = HiggsModel(config)
-    return sum(weight.numel() for weight in model.parameters()) * dtype.itemsize
+        model = HiggsModel(config).to(dtype)
+        if kind is not None:
+            quantise_linears(model.model.layers, kind)
+    return sum(weight.nbytes for weight in model.parameters())
 
 
 def position_bytes(config: HiggsConfig, dtype: torch.dtype) -> int:
@@ -115,9 +125,9 @@ def _fit(
     slot = positions * (one + _sampler_bytes(config))
     rest = free - sum(fixed.values()) - positions * one
     if slots is None:
-        room = rest - GRAPH * _graphs(MAX_SLOTS, positions) - 2 * positions * one
+        room = rest - GRAPH * _graphs(MAX_SLOTS) - 2 * positions * one
         slots = max(1, min(MAX_SLOTS, room // slot))
-    graphs = GRAPH * _graphs(slots, positions)
+    graphs = GRAPH * _graphs(slots)
     prefix = min(2 * positions, (rest - graphs - slots * slot) // one)
     if prefix < min(MIN_PREFIX, positions):
         return None
@@ -130,9 +140,9 @@ def _sampler_bytes(config: HiggsConfig) -> int:
     return 2 * config.num_codebooks * 4
 
 
-def _graphs(slots: int, positions: int) -> int:
-    """How many graphs a step has: powers of two of rows, and of blocks of 64 positions."""
-    return (1 + (slots - 1).bit_length()) * (1 + (-(-positions // 64) - 1).bit_length())
+def _graphs(slots: int) -> int:
+    """How many graphs a step has: one for each power of two of rows."""
+    return 1 + (slots - 1).bit_length()
 
 
 def _message(
@@ -151,5 +161,5 @@ def _message(
         f"{gigabytes(weights)}, with codec and workspaces {gigabytes(least)}, and {slots or 1} x {positions} "
         f"positions {gigabytes((slots or 1) * positions * position_bytes(config, dtype))}; the least that "
         f"works is {gigabytes(least + of_kv)}. Free memory, lower HIGGS_MAX_POSITIONS or HIGGS_SLOTS, or set "
-        "HIGGS_MODEL=bundled."
+        "HIGGS_MODEL=bundled"
     )

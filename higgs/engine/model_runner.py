@@ -22,14 +22,17 @@ MIN_LENGTH = 64  # positions; attention runs over a multiple of it, behind a mas
 
 
 class Buckets:
-    """How many rows and positions a step computes: what is needed, or (for graphs) the next power of two."""
+    """How many rows and positions a step computes: what is needed, or (for graphs) the next power of two.
 
-    def __init__(self, rows: int, capacity: int, exact: bool) -> None:
-        self.rows, self.capacity, self.exact = rows, capacity, exact
+    any_length: the path reads each stream's own positions, so that all lengths are one bucket.
+    """
+
+    def __init__(self, rows: int, capacity: int, exact: bool, any_length: bool = False) -> None:
+        self.rows, self.capacity, self.exact, self.any_length = rows, capacity, exact, any_length
 
     def around(self, rows: int, length: int) -> tuple[int, int]:
         """The smallest bucket that holds so many rows and positions."""
-        blocks = -(-length // MIN_LENGTH)
+        blocks = -(-(self.capacity if self.any_length else length) // MIN_LENGTH)
         if not self.exact:
             rows, blocks = (1 << (count - 1).bit_length() for count in (rows, blocks))
         return min(rows, self.rows), min(blocks * MIN_LENGTH, self.capacity)
@@ -61,23 +64,30 @@ class StepOutput:
 
 
 class ModelRunner:
-    """Up to `rows` streams, the first of which speak. `path` reads and writes `cache`, row by row."""
+    """Up to `rows` streams, the first of which speak. `path` reads and writes `cache`, row by row.
+
+    any_length: as of Buckets.
+    """
 
     SAMPLER = Sampler
 
-    def __init__(self, config: HiggsConfig, path: Path, cache: SlotCache | PanelCache) -> None:
+    def __init__(
+        self, config: HiggsConfig, path: Path, cache: SlotCache | PanelCache, any_length: bool = False
+    ) -> None:
         rows, device = cache.rows, cache.device
         self._config, self._decode_fn, self._cache = config, path, cache
         self._sampler = self.SAMPLER(config, cache.capacity, rows, device)
         self._rule = DelayRule(config, rows, device)
         self._position = torch.zeros(rows, dtype=torch.int64, device=device)
         self._column = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._speaking = torch.zeros(rows, dtype=torch.int64, device=device)
         self._recent = torch.zeros(rows, MAX_WINDOW, config.num_codebooks, dtype=torch.int64, device=device)
-        self._buckets = Buckets(rows, cache.capacity, exact=device.type == "cpu")
-        self._graphs = Graphs(self._write_step)
+        self._buckets = Buckets(rows, cache.capacity, device.type == "cpu", any_length)
+        self._graphs = Graphs(self._write_step, (self._rule.end, self._position, self._column, self._recent))
         # Pinned, or the copy would wait for the device; two, since a step is taken while the next one runs.
         self._hosts: list[torch.Tensor | None] = [None, None]
         if device.type == "cuda":
+            self._recent.random_(config.bos_code)  # for the graphs' check; each stream's start sets its own
             self._graphs.capture(self._buckets.all(), device)
             shape = (rows, config.num_codebooks + 1)
             self._hosts = [torch.empty(shape, dtype=torch.int64, pin_memory=True) for _ in range(2)]
@@ -93,6 +103,7 @@ class ModelRunner:
         self._rule.end[row].fill_(self._rule.OPEN)
         self._position[row].fill_(filled.shape[1])
         self._column[row].fill_(1)
+        self._speaking[row].fill_(1)
         self._recent[row] = -1
         self._recent[row, -1] = self._config.opening_code
 
@@ -102,6 +113,11 @@ class ModelRunner:
         self._sampler.move(source, target)
         for tensor in (self._rule.end, self._position, self._column, self._recent):
             tensor[target] = tensor[source]
+
+    def stop(self, row: int) -> None:
+        """Let a row whose stream has ended cost little, where a batch computes it beside others."""
+        self._position[row].zero_()
+        self._speaking[row].zero_()
 
     def step(self, n: int, length: int) -> StepOutput:
         """Write a column of each of the first n streams, the longest of which then fills at most `length`
@@ -122,7 +138,7 @@ class ModelRunner:
         codes = self._sampler.draw(logits, column, recent)
         codes = self._rule.force(codes, column[:, None])
         recent.copy_(torch.cat((recent[:, 1:], codes[:, None]), dim=1))
-        position.add_(1).clamp_(max=last)
+        position.add_(self._speaking[:rows]).clamp_(max=last)
         column.add_(1).clamp_(max=last)
         frames = recent[:, -codebooks:].diagonal(dim1=1, dim2=2).clamp(max=self._config.bos_code - 1)
         return torch.cat((frames, self._rule.end[:rows, None]), dim=1)

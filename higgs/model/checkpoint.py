@@ -17,6 +17,7 @@ from higgs.codecs.higgs_v2.checkpoint import INNER_CODEC
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.config import HiggsConfig
 from higgs.model.licence import Licence, licence_of
+from higgs.model.quantised import KINDS, quantise, quantise_linears
 from higgs.model.transformer import HiggsModel
 from higgs.model.weights import compare, find, find_file, read_json, read_weights
 from higgs.prompts.pronunciation import Pronunciations
@@ -90,12 +91,14 @@ def load_checkpoint(
     codec: str | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
+    weights: str = "bf16",
 ) -> Checkpoint:
     """Load the model `name`, a folder or a hub id.
 
     Args:
         codec: Folder or hub id of another codec than the model's own (see find_codec).
         dtype: Of the weights; None for bfloat16 on CUDA and float32 elsewhere.
+        weights: As of load_model.
     """
     folder = find(name)
     generation = load_config(folder).generation
@@ -106,7 +109,7 @@ def load_checkpoint(
     defaults_of = load_generation(folder)
     return Checkpoint(
         folder=folder,
-        model=load_model(folder, device, dtype),
+        model=load_model(folder, device, dtype, weights),
         tokenizer=load_tokenizer(folder),
         defaults=load_defaults(folder, generation),
         codec=its_codec,
@@ -146,16 +149,26 @@ def load_config(folder: Path) -> HiggsConfig:
     return replace(config, audio_bos_token_id=tokens[V3_OPENING])
 
 
-def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> HiggsModel:
-    """The language model of a folder in any layout, ready for inference."""
+def load_model(folder: Path, device: torch.device, dtype: torch.dtype, weights: str = "bf16") -> HiggsModel:
+    """The language model of a folder in any layout, ready for inference.
+
+    Args:
+        weights: Of the layers' matrices: one of KINDS, quantised tensor by tensor as they come; else dtype.
+    """
     config = load_config(folder)
     with torch.device("meta"):
         model = HiggsModel(config)
-    weights = {name: tensor.to(device, dtype) for name, tensor in _native_weights(folder)}
-    if config.tied_head and EMBEDDING in weights:
-        weights[HEAD] = weights[EMBEDDING]
-    compare(folder, model.state_dict(), weights)
-    model.load_state_dict(weights, assign=True)
+    if weights in KINDS:
+        quantise_linears(model.model.layers, KINDS[weights])
+    wanted, tensors = model.state_dict(), {}
+    for name, tensor in _native_weights(folder):
+        tensors[name] = tensor.to(device, dtype)
+        if (scale := f"{name.removesuffix('weight')}scale") in wanted:
+            tensors[name], tensors[scale] = quantise(tensors[name], KINDS[weights])
+    if config.tied_head and EMBEDDING in tensors:
+        tensors[HEAD] = tensors[EMBEDDING]
+    compare(folder, wanted, tensors)
+    model.load_state_dict(tensors, assign=True)
     model.move_buffers(device)
     return model.eval().requires_grad_(False)
 

@@ -69,6 +69,20 @@ class Watch(TorchDispatchMode):
         self.convolutions += 1
 
 
+class Launches(TorchDispatchMode):
+    """Counts what a GPU would be handed, one by one: each operation that isn't a view; some are several."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        shared = [result.alias_info for result in func._schema.returns if result.alias_info is not None]
+        is_view = any(not alias.is_write for alias in shared)
+        self.count += not is_view and func.namespace != "prim"
+        return func(*args, **(kwargs or {}))
+
+
 class FakeStream:
     def __init__(self, device: Any = None, priority: int = 0, **more: Any) -> None:
         self.device, self.priority = DEVICE, priority
@@ -126,6 +140,7 @@ def fake_cuda(patch: pytest.MonkeyPatch) -> Iterator[Watch]:
         "default_stream": lambda device=None: FakeStream(),
         "mem_get_info": lambda device=None: (MEMORY, MEMORY),
         "empty_cache": lambda: None,
+        "get_device_capability": lambda device=None: (9, 0),
     }
     for name, stub in stubs.items():
         patch.setattr(torch.cuda, name, stub)

@@ -12,11 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.subject import SHAPES, model_named, some_prompt
+from bench import kernels
+from bench.subject import SHAPES, model_named, random_model, some_prompt
 from higgs.codecs.higgs_v2.checkpoint import load_network
 from higgs.codecs.higgs_v2.codec import WaveformCodec
+from higgs.cpu.decode import cache_for, decode_fn_for
+from higgs.cpu.sampler import model_runner_for
+from higgs.cuda import decode
+from higgs.engine import cuda_graphs
 from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.engine import Engine
+from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.memory import plan_memory
 from higgs.engine.model_runner import StepOutput
 from higgs.engine.request import Generation
@@ -25,7 +31,16 @@ from higgs.model.checkpoint import load_model
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import DelayRule
 from higgs.model.transformer import HiggsModel
-from tests.cuda_shapes.fake_cuda import DEVICE, MEMORY, FakeGraph, Forbidden, Watch, fake_cuda, watched
+from tests.cuda_shapes.fake_cuda import (
+    DEVICE,
+    MEMORY,
+    FakeGraph,
+    Forbidden,
+    Launches,
+    Watch,
+    fake_cuda,
+    watched,
+)
 from tests.higgs.test_published import native_codec, native_codec_config
 from tests.published import read_shapes, write_safetensors
 
@@ -37,6 +52,8 @@ END = 12  # the frame at which a stream ends, and no code is one
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    monkeypatch.setattr(decode, "largest", lambda errors: 0.0)
+    monkeypatch.setattr(cuda_graphs, "share_equal", lambda result, expected: 1.0)
     with fake_cuda(monkeypatch) as watch:
         yield watch
 
@@ -61,21 +78,21 @@ def model_of(name: str, folder: Path) -> HiggsModel:
         return model_named("v3", DEVICE, BF16)
     write_safetensors(folder / "model.safetensors", read_shapes("higgs-v2-3b.tsv"))
     (folder / "config.json").write_text(json.dumps(HiggsConfig().to_native_dict()), "utf-8")
-    return load_model(folder, DEVICE, BF16)
+    return load_model(folder, DEVICE, BF16, weights="int8" if name == "3b-int8" else "bf16")
 
 
 def frames(generation: Generation) -> int:
     return sum(piece.shape[1] for piece in generation)
 
 
-@pytest.mark.parametrize("name", ["bundled", "3b", "v3"])
+@pytest.mark.parametrize("name", ["bundled", "3b", "3b-int8", "v3"])
 def test_the_engine_from_start_to_end(
     name: str, watch: Watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(StepOutput, "wait", written)
     engine = WatchedEngine(model_of(name, tmp_path), slots=2, capacity=1024)
     runner = engine._runner
-    assert len(FakeGraph.captured) == len(runner._buckets.all()) == 2 * 5
+    assert len(FakeGraph.captured) == len(runner._buckets.all()) == 2, "one graph a batch size"
     assert runner._graphs._captured.keys() == runner._buckets.all()
     prompt = some_prompt(replace(engine._prefill._model.config, eos_code=1025))
     whole = [
@@ -91,6 +108,39 @@ def test_the_engine_from_start_to_end(
     engine.close()
     assert engine.failed is None
     assert sum(graph.replays for graph in FakeGraph.captured) >= END
+
+
+@pytest.mark.parametrize("name", ["3b", "v3"])
+def test_a_step_takes_few_launches(name: str, watch: Watch) -> None:
+    model = random_model(replace(SHAPES[name], layers=4), DEVICE, BF16)
+    with torch.inference_mode():
+        cache = cache_for(model, 1, 1024)
+        runner = model_runner_for(model.config, decode_fn_for(model, cache), cache)
+        with Launches() as launches:
+            runner._write_step(1, 1024)
+    # Nine operations a layer, of which `attend` is two kernels for few streams; embedding, head and sampler.
+    assert launches.count <= 9 * 4 + 65
+
+
+def test_kernels_that_compute_something_else_stay_unused(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(decode, "largest", lambda errors: float("nan"))
+    model = model_named("small", DEVICE, BF16)
+    with torch.inference_mode():
+        cache = cache_for(model, 2, 1024)
+        runner = model_runner_for(model.config, decode_fn_for(model, cache), cache)
+    assert isinstance(runner._decode_fn, FusedDecode) and "stay unused" in caplog.text
+    assert len(FakeGraph.captured) == len(runner._buckets.all()) == 2 * 5, "by batch size and length"
+
+
+def test_a_graph_that_computes_something_else_is_dropped(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cuda_graphs, "share_equal", lambda result, expected: 0.5)
+    graphs = Graphs(lambda rows: torch.zeros(rows, device=DEVICE))
+    graphs.capture([(1,), (2,)], DEVICE)
+    assert not graphs._captured and "dropped" in caplog.text
 
 
 def test_a_wait_within_a_capture_is_found(watch: Watch) -> None:
@@ -144,6 +194,12 @@ def test_the_codec_encodes_and_decodes_by_cudnn(watch: Watch, tmp_path: Path) ->
         assert encoding > 40 and watch.convolutions - encoding > 30
         samples = codec._decode_row(torch.zeros(8, 25, dtype=torch.int64))
     assert samples.shape == (25 * 960,) and samples.device.type == "cpu"
+
+
+def test_what_the_benchmark_of_the_kernels_compares_is_computed(watch: Watch) -> None:
+    for part in kernels.PARTS.values():
+        for work in part(SHAPES["v3"], 3, 256).values():
+            work()
 
 
 @pytest.mark.parametrize("name", list(SHAPES))

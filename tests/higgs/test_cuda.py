@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from errors import StartError
 from higgs.codecs.base import decode
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.cpu.decode import cache_for, decode_fn_for
 from higgs.cpu.sampler import model_runner_for
+from higgs.cuda.decode import KernelDecode, disagreement
 from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import KVCache
 from higgs.engine.sampler import SamplingOptions
+from higgs.model.config import HiggsConfig
+from higgs.model.quantised import KINDS, check_weights
 from higgs.model.transformer import HiggsModel
 from tests.golden.lm_golden import load_golden
 from tests.higgs.test_engine import clone_prompt, frames_of
@@ -28,10 +32,10 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 DEVICE = torch.device("cuda", 0)
 
 
-def model_on_gpu(dtype: torch.dtype) -> HiggsModel:
+def model_on_gpu(dtype: torch.dtype, config: HiggsConfig = CONFIG) -> HiggsModel:
     with torch.device("meta"):
-        model = HiggsModel(CONFIG)
-    weights = {name: part.to(DEVICE, dtype) for name, part in random_weights(CONFIG).items()}
+        model = HiggsModel(config)
+    weights = {name: part.to(DEVICE, dtype) for name, part in random_weights(config).items()}
     model.load_state_dict(weights, assign=True)
     model.move_buffers(DEVICE)
     return model.eval().requires_grad_(False)
@@ -63,6 +67,26 @@ def test_graphs_write_what_eager_steps_write(dtype: torch.dtype) -> None:
     by_graph = columns()
     runner._graphs._captured.clear()
     assert columns() == by_graph
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("qk_norm", [False, True])
+@torch.inference_mode()
+def test_the_kernels_serve_and_compute_what_the_eager_path_does(qk_norm: bool, dtype: torch.dtype) -> None:
+    """Where Triton finds a C compiler; tests/cuda_shapes/test_kernels.py compares them one by one."""
+    model = model_on_gpu(dtype, replace(CONFIG, qk_norm=qk_norm))
+    decode_fn = decode_fn_for(model, cache_for(model, 8, 512))
+    assert isinstance(decode_fn, KernelDecode)
+    assert disagreement(decode_fn.eager, decode_fn) < (1e-4 if dtype == torch.float32 else 0.05)
+
+
+@pytest.mark.parametrize("weights", list(KINDS))
+def test_matrices_of_8_bits_are_multiplied_as_on_a_cpu(weights: str) -> None:
+    if torch.cuda.get_device_capability(DEVICE) < KINDS[weights].capability:
+        with pytest.raises(StartError, match="compute capability"):
+            check_weights(weights, DEVICE)
+    else:
+        check_weights(weights, DEVICE)
 
 
 def test_greedy_codes_on_a_gpu_are_those_of_boson(engine: Engine) -> None:

@@ -1,0 +1,156 @@
+"""The doors of the kernels: operators of torch, so that graphs, fake tensors and profilers know them.
+
+Nothing here waits for the device or depends on what its tensors hold, so that all can be captured.
+"""
+
+import math
+
+import torch
+import triton
+
+from higgs.cuda import kernels
+
+BLOCK_BYTES = 128  # of each column of the keys that a program reads at once: 64 positions in bfloat16
+PROGRAMS = 512  # that keep a large GPU busy: four on each of an H100's 132 processors
+MAX_SPLITS = 32
+SMALLEST_DOT = 16  # rows of a matrix that tensor cores take
+
+
+def splits_of(streams: int, kv_heads: int) -> int:
+    """Into how many parts a stream's positions are cut, so that few streams keep the device busy, too."""
+    wanted = triton.cdiv(PROGRAMS, streams * kv_heads)
+    return min(MAX_SPLITS, triton.next_power_of_2(wanted))
+
+
+@torch.library.custom_op("higgs::turn_and_store", mutates_args=("qkv", "cache"))
+def turn_and_store(
+    qkv: torch.Tensor,
+    turns: torch.Tensor,
+    norms: torch.Tensor | None,
+    positions: torch.Tensor,
+    cache: torch.Tensor,
+    epsilon: float,
+) -> None:
+    """Norm and turn each stream's queries in place, and write its keys and values to its position.
+
+    Args:
+        qkv: [n, heads + 2 * kv_heads, D]; its keys and values stay as they are.
+        turns: [capacity, 2, D], cosine and signed sine, as of Rotary.
+        norms: [heads + kv_heads, D], weights of the heads' norms; None: they have none.
+        positions: [n].
+        cache: [rows, capacity, 2, kv_heads, D], a layer of SlotCache.data.
+    """
+    n, parts, size = qkv.shape
+    kv_heads = cache.shape[3]
+    kernels.turn_and_store_kernel[(n, parts)](
+        qkv,
+        turns,
+        qkv if norms is None else norms,
+        positions,
+        cache,
+        cache.stride(0),
+        epsilon,
+        HEADS=parts - 2 * kv_heads,
+        KV_HEADS=kv_heads,
+        D=size,
+        HALF=triton.next_power_of_2(size // 2),
+        NORMED=norms is not None,
+        num_warps=1,
+    )
+
+
+@turn_and_store.register_fake
+def _(
+    qkv: torch.Tensor,
+    turns: torch.Tensor,
+    norms: torch.Tensor | None,
+    positions: torch.Tensor,
+    cache: torch.Tensor,
+    epsilon: float,
+) -> None:
+    return None
+
+
+@torch.library.custom_op("higgs::attend", mutates_args=())
+def attend(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """What each stream's queries attend to among its own positions, 0 to positions[i]: [n, heads * D].
+
+    Args as of turn_and_store, by which the queries were turned and the newest keys and values written.
+    """
+    n, parts, size = qkv.shape
+    kv_heads = cache.shape[3]
+    heads, splits = parts - 2 * kv_heads, splits_of(n, kv_heads)
+    width = max(SMALLEST_DOT, triton.next_power_of_2(size))
+    out = torch.empty(n, heads * size, device=qkv.device, dtype=qkv.dtype)
+    means = torch.empty(n, heads, splits, size if splits > 1 else 0, device=qkv.device)
+    sums = torch.empty(n, heads, splits, device=qkv.device)
+    kernels.attend_kernel[(n, kv_heads, splits)](
+        qkv,
+        cache,
+        positions,
+        means,
+        sums,
+        out,
+        cache.stride(0),
+        size**-0.5 * math.log2(math.e),
+        HEADS=heads,
+        KV_HEADS=kv_heads,
+        D=size,
+        WIDTH=width,
+        QUERIES=max(SMALLEST_DOT, triton.next_power_of_2(heads // kv_heads)),
+        BLOCK=BLOCK_BYTES // cache.itemsize,
+        SPLITS=splits,
+    )
+    if splits > 1:
+        kernels.join_kernel[(n * heads,)](means, sums, out, D=size, WIDTH=width, SPLITS=splits)
+    return out
+
+
+@attend.register_fake
+def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    n, parts, size = qkv.shape
+    return qkv.new_empty(n, (parts - 2 * cache.shape[3]) * size)
+
+
+@torch.library.custom_op("higgs::swiglu", mutates_args=())
+def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
+    """silu(gate) * up of [n, 2 * F], the gate first: [n, F]."""
+    n, width = gate_up.shape[0], gate_up.shape[1] // 2
+    out = gate_up.new_empty(n, width)
+    block = 1024
+    kernels.swiglu_kernel[(n, triton.cdiv(width, block))](gate_up, out, width, BLOCK=block)
+    return out
+
+
+@swiglu.register_fake
+def _(gate_up: torch.Tensor) -> torch.Tensor:
+    return gate_up.new_empty(gate_up.shape[0], gate_up.shape[1] // 2)
+
+
+def dequantised_matmul(
+    x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, residual: torch.Tensor | None
+) -> torch.Tensor:
+    """As of higgs.model.quantised.multiply_quantised, whose kernel this is."""
+    x = x.contiguous()
+    rows, (columns, inner) = len(x), weight.shape
+    out = torch.empty(rows, columns, device=x.device, dtype=x.dtype)
+    block_rows = min(64, max(SMALLEST_DOT, triton.next_power_of_2(rows)))
+    # Few rows are bound by the bytes of the weight: many programs, each with much of it under way.
+    few = rows <= SMALLEST_DOT
+    block_columns, block_inner = (32, 256) if few else (64, 128)
+    kernels.dequantised_matmul_kernel[(triton.cdiv(columns, block_columns), triton.cdiv(rows, block_rows))](
+        x,
+        weight,
+        scale,
+        out if residual is None else residual.contiguous(),
+        out,
+        rows,
+        N=columns,
+        K=inner,
+        BLOCK_M=block_rows,
+        BLOCK_N=block_columns,
+        BLOCK_K=block_inner,
+        ADDED=residual is not None,
+        num_stages=4,
+    )
+    return out

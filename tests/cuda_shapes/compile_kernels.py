@@ -1,0 +1,92 @@
+"""Compile every kernel to machine code for GPUs that aren't here, in the 3B's and v3's shapes.
+
+    python -m tests.cuda_shapes.compile_kernels 80 89 90
+
+Prints a line a kernel: its registers, and the bytes that it spills to memory, as ptxas says.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from higgs.cuda import kernels
+
+CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+ATTENTION = {
+    "3b": {"HEADS": 24, "KV_HEADS": 8, "D": 128},
+    "v3": {"HEADS": 32, "KV_HEADS": 8, "D": 128},
+}
+BF16, F32, I64 = "*bf16", "*fp32", "*i64"
+
+
+def cases() -> dict[str, tuple[Any, list[str], dict[str, Any], int]]:
+    """Name → kernel, types of its arguments, its constants, its warps."""
+    found: dict[str, tuple[Any, list[str], dict[str, Any], int]] = {}
+    for model, heads in ATTENTION.items():
+        turned = {"HALF": 64, "NORMED": model == "v3"}
+        found[f"turn_and_store {model}"] = (
+            kernels.turn_and_store_kernel,
+            [BF16, BF16, BF16, I64, BF16, "i64", "fp32"],
+            heads | turned,
+            1,
+        )
+        for splits in (1, 32):
+            found[f"attend {model} {splits}"] = (
+                kernels.attend_kernel,
+                [BF16, BF16, I64, F32, F32, BF16, "i64", "fp32"],
+                heads | {"WIDTH": 128, "QUERIES": 16, "BLOCK": 64, "SPLITS": splits},
+                4,
+            )
+    found["join"] = kernels.join_kernel, [F32, F32, BF16], {"D": 128, "WIDTH": 128, "SPLITS": 32}, 4
+    for narrow in ("*i8", "*fp8e4nv"):
+        for rows, columns, inner in ((16, 32, 256), (64, 64, 128)):
+            found[f"dequantised_matmul {narrow} {rows}"] = (
+                kernels.dequantised_matmul_kernel,
+                [BF16, narrow, F32, BF16, BF16, "i32"],
+                {"N": 5120, "K": 3072, "ADDED": True}
+                | {"BLOCK_M": rows, "BLOCK_N": columns, "BLOCK_K": inner},
+                4,
+            )
+    found["swiglu"] = kernels.swiglu_kernel, [BF16, BF16, "i32"], {"BLOCK": 1024}, 4
+    return found
+
+
+def compile_for(capability: int, name: str) -> None:
+    kernel, types, constants, warps = cases()[name]
+    if "*fp8e4nv" in types and capability < 89:
+        return  # see higgs.model.quantised.KINDS
+    # Pointers and strides are multiples of 16, as torch's are.
+    aligned = {(index,): [["tt.divisibility", 16]] for index, kind in enumerate(types) if kind != "fp32"}
+    names = kernel.arg_names
+    signature = dict(zip(names, types, strict=False)) | dict.fromkeys(constants, "constexpr")
+    source = ASTSource(kernel, signature, constants, aligned)
+    compiled = triton.compile(
+        source,
+        target=GPUTarget("cuda", capability, 32),
+        options={"num_warps": warps} | ({"num_stages": 4} if "matmul" in name else {}),
+    )
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(compiled.asm["cubin"])
+        file.flush()
+        usage = subprocess.run(
+            [CUOBJDUMP, "--dump-resource-usage", file.name], capture_output=True, text=True, check=True
+        ).stdout
+    registers, local = re.search(r"REG:(\d+)", usage), re.search(r"LOCAL:(\d+)", usage)
+    assert registers and local, usage
+    print(
+        f"sm_{capability} {name}: {registers[1]} registers, {local[1]} B spilled, "
+        f"{compiled.metadata.shared} B shared"
+    )
+
+
+if __name__ == "__main__":
+    for capability in sys.argv[1:]:
+        for name in cases():
+            compile_for(int(capability), name)
