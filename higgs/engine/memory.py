@@ -20,9 +20,9 @@ SMALLER_POSITIONS = (4096, 2048, 1024)
 MIN_PREFIX = 1024  # positions: a voice of 30 s
 
 CODEC_WEIGHTS = 810_000_000  # float32
-# A recording of 30 s: five activations of the first block, 64 channels at the full rate. Frames to decode
-# (WaveformCodec.MOST_TOGETHER): five of the last block, 32 channels.
-CODEC_WORK = 5 * 4 * 24_000 * (30 * 64 + 40 * 32)
+# One call at a time: a recording of 30 s takes five activations of the first block, 64 channels at the full
+# rate; the frames that are decoded at once (MAX_BATCH, 40 s) take less: five of the last block, 32 channels.
+CODEC_WORK = 5 * 4 * 24_000 * 30 * 64
 GRAPH = 8 * 2**20  # bytes of one CUDA graph of a step
 LIBRARIES = 700 * 2**20  # kernels that are loaded when first used, workspaces of cuBLAS and cuDNN
 FRAGMENTS = 0.02  # of all: what the allocator can't use

@@ -34,6 +34,7 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self.serving, self.capturing = serving, False
         self.convolutions = 0
+        self.tf32: set[bool] = set()  # whether convolutions may round to it
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -67,6 +68,7 @@ class Watch(TorchDispatchMode):
         if backend not in allowed:
             raise Forbidden(f"a convolution by {backend}")
         self.convolutions += 1
+        self.tf32.add(torch.backends.cudnn.allow_tf32)
 
 
 class Launches(TorchDispatchMode):

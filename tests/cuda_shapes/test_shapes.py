@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -192,8 +193,13 @@ def test_the_codec_encodes_and_decodes_by_cudnn(watch: Watch, tmp_path: Path) ->
         encoding = watch.convolutions
         assert network.decode(codes).shape == (1, 1, 10 * 960)
         assert encoding > 40 and watch.convolutions - encoding > 30
-        samples = codec._decode_row(torch.zeros(8, 25, dtype=torch.int64))
+    watch.tf32.clear()
+    assert codec.encode(np.zeros(9600, np.float32)).shape == (8, 10)
+    assert watch.tf32 == {False}, "codes are those of float32"
+    watch.tf32.clear()
+    samples = codec._decode_row(torch.zeros(8, 25, dtype=torch.int64))
     assert samples.shape == (25 * 960,) and samples.device.type == "cpu"
+    assert watch.tf32 == {True} and not torch.backends.cudnn.allow_tf32
 
 
 def test_what_the_benchmark_of_the_kernels_compares_is_computed(watch: Watch) -> None:

@@ -133,4 +133,5 @@ def test_the_codec_on_a_gpu_is_that_of_the_cpu() -> None:
     noise = np.random.default_rng(0).standard_normal(24_000).astype(np.float32) / 10
     codes = cpu.encode(noise)
     assert (gpu.encode(noise) == codes).float().mean() > 0.98
-    np.testing.assert_allclose(decode(gpu, codes), decode(cpu, codes), rtol=0, atol=1e-4)
+    # TF32 keeps 11 bits of each factor.
+    np.testing.assert_allclose(decode(gpu, codes), decode(cpu, codes), rtol=0, atol=5e-3)

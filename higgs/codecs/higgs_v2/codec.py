@@ -1,6 +1,8 @@
 """The published codec: encode a clip, decode a stream of codes."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +23,17 @@ class WaveformCodec:
     """See higgs.codecs.base.Codec. Weights and computation are float32, on the network's device.
 
     On a GPU, concurrent streams are decoded as one batch, on a separate CUDA stream, so that the language
-    model's steps don't wait. On a CPU, where batches are no faster and round differently, each stream is
-    decoded alone, and its result doesn't depend on the others.
+    model's steps don't wait. Calls are computed one after the other, so that memory holds the work of one.
+    Decoding uses TF32; encoding doesn't, since that would change codes. On a CPU, where batches are no faster
+    and round differently, each stream is decoded alone, and its result doesn't depend on the others.
     """
 
     def __init__(self, network: CodecNetwork) -> None:
         self.network = network.eval().requires_grad_(False)
         self._aside: torch.cuda.Stream | None = None
+        self._computing = threading.Lock()
         self._decode_row: Callable[[torch.Tensor], torch.Tensor] = self._decode_alone
         if self.device.type == "cuda":
-            # TF32 would change codes. Set once: torch.backends.cudnn.flags is process-wide too, disables
-            # cuDNN by default, and isn't thread-safe.
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
             self._aside = torch.cuda.Stream(self.device)
             self._decode_row = DynamicBatcher(self._decode, max_elements=CODEBOOKS * MAX_BATCH)
@@ -56,16 +58,31 @@ class WaveformCodec:
         if frames == 0:
             return torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
         samples = torch.from_numpy(np.ascontiguousarray(waveform[: frames * HOP], dtype=np.float32))
-        with on_stream(self._aside):
+        with self._on_device():
             return self.network.encode(upload(samples, self.device)[None, None])[0].cpu()
 
     def decoder(self) -> "WaveformDecoder":
         return WaveformDecoder(self._decode_row)
 
+    @contextmanager
+    def _on_device(self, tf32: bool = False) -> Iterator[None]:
+        """On a GPU, hold the codec's stream for one call."""
+        if self._aside is None:
+            yield
+            return
+        # torch.backends.cudnn.flags would disable cuDNN by default. Both are process-wide; the other models
+        # of this process work with either.
+        with self._computing, on_stream(self._aside):
+            torch.backends.cudnn.allow_tf32 = tf32
+            try:
+                yield
+            finally:
+                torch.backends.cudnn.allow_tf32 = False
+
     @torch.inference_mode()
     def _decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Decode codes [B, 8, T] to samples [B, 960·T] on the CPU."""
-        with on_stream(self._aside):
+        with self._on_device(tf32=True):
             return self.network.decode(upload(codes, self.device))[:, 0].cpu()
 
     def _decode_alone(self, codes: torch.Tensor) -> torch.Tensor:
