@@ -14,7 +14,8 @@ from higgs.cpu.cache import PanelCache, PanelRow
 from higgs.cpu.intrinsics import LANES, PANEL
 from higgs.cpu.kernels import TILE, forward_layers, logits_of
 from higgs.cpu.packing import Layers, Parts, Scratch, halves, pack
-from higgs.cuda.decode import decode_on_gpu
+from higgs.cuda.decode import KernelDecode, decode_on_gpu
+from higgs.cuda.prefill import prefill_on_gpu
 from higgs.engine.fused_decode import FusedDecode, Matrices
 from higgs.engine.kv_cache import KVCache, SlotCache
 from higgs.engine.model_runner import Path
@@ -60,6 +61,8 @@ def prefill_for(model: HiggsModel, path: Path, capacity: int, kept_positions: in
         return CompiledPrefill(model, path, kept_positions)
     weight = model.audio_lm_head.weight
     cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
+    if isinstance(path, KernelDecode):
+        return prefill_on_gpu(model, cache, kept_positions, path)
     return Prefill(model, cache, kept_positions)
 
 
@@ -162,7 +165,9 @@ def packed_layers(model: HiggsModel, halve: bool) -> Layers:
     config = model.config
     layers = [cast(Layer, layer) for layer in model.model.layers]
     audio = [Matrices.of(layer, config) for layer in layers]
-    text = [Matrices.text_of(layer, config) for layer in layers] if config.dual_ffn else audio
+    text = audio
+    if config.dual_ffn:
+        text = [matrices.text_of(layer) for matrices, layer in zip(audio, layers, strict=True)]
 
     def matrices(parts: list[Matrices], name: str) -> np.ndarray:
         return np.stack([pack(getattr(part, name).detach().numpy(), halve) for part in parts])

@@ -25,28 +25,30 @@ class KernelDecode:
     def __init__(self, eager: FusedDecode) -> None:
         from higgs.cuda import launches  # needs Triton, which comes with torch's CUDA build only
 
-        self.eager, self._kernels = eager, launches
+        self.eager, self.kernels = eager, launches
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         """As of FusedDecode, but whatever the length: those of the streams are read on the device."""
-        eager = self.eager
+        eager, epsilon = self.eager, self.eager.config.rms_norm_eps
         x = eager.embed(columns)
-        for index in range(eager.config.layers):
-            x = self._layer(index, x, positions)
+        for layer, weights in enumerate(eager.layers):
+            cache = eager.cache.data[layer]
+            normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, epsilon)
+            qkv = self.turned(layer, normed, positions, cache)
+            x = multiply_add(x, self.kernels.attend(qkv, cache, positions), weights.output)
+            normed = F.rms_norm(x, x.shape[-1:], weights.feed_norm, epsilon)
+            x = multiply_add(x, self.kernels.swiglu(multiply(normed, weights.gate_up)), weights.down)
         return eager.logits(x, len(columns))
 
-    def _layer(self, index: int, x: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """A layer's work on x [n, H], which may be overwritten."""
-        eager, config = self.eager, self.eager.config
-        weights, cache = eager.layers[index], eager.cache.data[index]
-        normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, config.rms_norm_eps)
-        qkv = multiply(normed, weights.query_key_value).view(len(x), -1, config.head_dim)
-        self._kernels.turn_and_store(
-            qkv, eager.turns, weights.query_key_norm, positions, cache, config.rms_norm_eps
-        )
-        x = multiply_add(x, self._kernels.attend(qkv, cache, positions), weights.output)
-        normed = F.rms_norm(x, x.shape[-1:], weights.feed_norm, config.rms_norm_eps)
-        return multiply_add(x, self._kernels.swiglu(multiply(normed, weights.gate_up)), weights.down)
+    def turned(
+        self, layer: int, normed: torch.Tensor, positions: torch.Tensor, cache: torch.Tensor
+    ) -> torch.Tensor:
+        """A layer's queries, turned, among [n, heads + 2 * kv_heads, D]; keys and values go to the cache."""
+        weights, config = self.eager.layers[layer], self.eager.config
+        qkv = multiply(normed, weights.query_key_value).view(len(normed), -1, config.head_dim)
+        norms = weights.query_key_norm
+        self.kernels.turn_and_store(qkv, self.eager.turns, norms, positions, cache, config.rms_norm_eps)
+        return qkv
 
 
 def decode_on_gpu(eager: FusedDecode) -> FusedDecode | KernelDecode:

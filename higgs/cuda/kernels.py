@@ -128,6 +128,54 @@ def join_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
+def attend_from_prompt_kernel(  # type: ignore[no-untyped-def]
+    qkv,  # [S, H + 2 * H / G, D], of one prompt
+    cache,  # [capacity, 2, H / G, D]
+    positions,  # [S]
+    out,  # [S, H, D]
+    count,  # S
+    scale,  # of scores, times log2 e
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    D: tl.constexpr,
+    WIDTH: tl.constexpr,
+    ROWS: tl.constexpr,
+    GROUPS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    kv_head = tl.program_id(1)
+    groups: tl.constexpr = HEADS // KV_HEADS
+    query, column, place = tl.arange(0, ROWS * GROUPS), tl.arange(0, WIDTH), tl.arange(0, BLOCK)
+    row, heads = tl.program_id(0) * ROWS + query // GROUPS, kv_head * groups + query % GROUPS
+    of_query, of_column = (row < count) & (query % GROUPS < groups), column < D
+    of_head = of_query[:, None] & of_column[None, :]
+    parts: tl.constexpr = HEADS + 2 * KV_HEADS
+    q = tl.load(qkv + (row * parts + heads)[:, None] * D + column[None, :], of_head, 0.0)
+    position = tl.load(positions + row, row < count, 0).to(tl.int32)
+    end = tl.max(position, 0) + 1
+    keys = cache + kv_head * D
+    largest = tl.full([ROWS * GROUPS], -float("inf"), tl.float32)
+    total = tl.zeros([ROWS * GROUPS], tl.float32)
+    mean = tl.zeros([ROWS * GROUPS, WIDTH], tl.float32)
+    for start in range(0, end, BLOCK):
+        here = start + place
+        offsets = here[:, None] * (2 * KV_HEADS * D) + column[None, :]
+        within = (here < end)[:, None] & of_column[None, :]
+        k = tl.load(keys + offsets, within, 0.0)
+        v = tl.load(keys + KV_HEADS * D + offsets, within, 0.0)
+        scores = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
+        scores = tl.where(here[None, :] <= position[:, None], scores, -float("inf"))
+        larger = tl.maximum(largest, tl.max(scores, 1))
+        weights = tl.exp2(scores - larger[:, None])
+        shrink = tl.exp2(largest - larger)
+        total = total * shrink + tl.sum(weights, 1)
+        mean = mean * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision="ieee")
+        largest = larger
+    target = out + (row * HEADS + heads)[:, None] * D + column[None, :]
+    tl.store(target, (mean / total[:, None]).to(out.dtype.element_ty), of_head)
+
+
+@triton.jit
 def swiglu_kernel(gate_up, out, width, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     row, column = tl.program_id(0), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < width

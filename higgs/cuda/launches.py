@@ -11,6 +11,7 @@ import triton
 from higgs.cuda import kernels
 
 BLOCK_BYTES = 128  # of each column of the keys that a program reads at once: 64 positions in bfloat16
+QUERY_BLOCK = 16  # positions of a prompt that a program reads for
 PROGRAMS = 512  # that keep a large GPU busy: four on each of an H100's 132 processors
 MAX_SPLITS = 32
 SMALLEST_DOT = 16  # rows of a matrix that tensor cores take
@@ -110,6 +111,43 @@ def attend(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> t
 def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     n, parts, size = qkv.shape
     return qkv.new_empty(n, (parts - 2 * cache.shape[3]) * size)
+
+
+@torch.library.custom_op("higgs::attend_from_prompt", mutates_args=())
+def attend_from_prompt(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """What S queries of one prompt attend to, each among the positions up to its own: [S, heads * D].
+
+    Args:
+        qkv: [S, heads + 2 * kv_heads, D], as turn_and_store left it.
+        cache: [1, capacity, 2, kv_heads, D].
+        positions: [S].
+    """
+    count, parts, size = qkv.shape
+    kv_heads = cache.shape[3]
+    heads = parts - 2 * kv_heads
+    out = torch.empty(count, heads * size, device=qkv.device, dtype=qkv.dtype)
+    kernels.attend_from_prompt_kernel[(triton.cdiv(count, QUERY_BLOCK), kv_heads)](
+        qkv,
+        cache,
+        positions,
+        out,
+        count,
+        size**-0.5 * math.log2(math.e),
+        HEADS=heads,
+        KV_HEADS=kv_heads,
+        D=size,
+        WIDTH=max(SMALLEST_DOT, triton.next_power_of_2(size)),
+        ROWS=QUERY_BLOCK,
+        GROUPS=triton.next_power_of_2(heads // kv_heads),
+        BLOCK=BLOCK_BYTES // cache.itemsize,
+    )
+    return out
+
+
+@attend_from_prompt.register_fake
+def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    count, parts, size = qkv.shape
+    return qkv.new_empty(count, (parts - 2 * cache.shape[3]) * size)
 
 
 @torch.library.custom_op("higgs::swiglu", mutates_args=())

@@ -18,7 +18,7 @@ from torch import nn
 from higgs.engine.kv_cache import SlotCache
 from higgs.model.config import HiggsConfig
 from higgs.model.quantised import Matrix, QuantisedLinear, QuantisedMatrix, multiply, multiply_add
-from higgs.model.transformer import Attention, AudioParts, HiggsModel, Layer, rotate
+from higgs.model.transformer import Attention, HiggsModel, Layer, rotate
 
 
 class Matrices(NamedTuple):
@@ -34,17 +34,7 @@ class Matrices(NamedTuple):
 
     @classmethod
     def of(cls, layer: Layer, config: HiggsConfig) -> "Matrices":
-        return cls._of(layer, layer.audio_path, config)
-
-    @classmethod
-    def text_of(cls, layer: Layer, config: HiggsConfig) -> "Matrices":
-        """Those of the layer's text path."""
-        parts = AudioParts(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp)
-        return cls._of(layer, parts, config)
-
-    @classmethod
-    def _of(cls, layer: Layer, parts: AudioParts, config: HiggsConfig) -> "Matrices":
-        attention = layer.self_attn
+        attention, parts = layer.self_attn, layer.audio_path
         return cls(
             parts.input_norm.weight,
             _joined(attention.q_proj, attention.k_proj, attention.v_proj),
@@ -53,6 +43,15 @@ class Matrices(NamedTuple):
             parts.feed_norm.weight,
             _joined(parts.feed.gate_proj, parts.feed.up_proj),
             _joined(parts.feed.down_proj),
+        )
+
+    def text_of(self, layer: Layer) -> "Matrices":
+        """Those of the layer's text path, which has the attention's in common."""
+        return self._replace(
+            input_norm=layer.input_layernorm.weight,
+            feed_norm=layer.post_attention_layernorm.weight,
+            gate_up=_joined(layer.mlp.gate_proj, layer.mlp.up_proj),
+            down=_joined(layer.mlp.down_proj),
         )
 
 

@@ -44,6 +44,12 @@ def cases() -> dict[str, tuple[Any, list[str], dict[str, Any], int]]:
                 heads | {"WIDTH": 128, "QUERIES": 16, "BLOCK": 64, "SPLITS": splits},
                 4,
             )
+        found[f"attend_from_prompt {model}"] = (
+            kernels.attend_from_prompt_kernel,
+            [BF16, BF16, I64, BF16, "i32", "fp32"],
+            heads | {"WIDTH": 128, "ROWS": 16, "GROUPS": 4, "BLOCK": 64},
+            4,
+        )
     found["join"] = kernels.join_kernel, [F32, F32, BF16], {"D": 128, "WIDTH": 128, "SPLITS": 32}, 4
     for narrow in ("*i8", "*fp8e4nv"):
         for rows, columns, inner in ((16, 32, 256), (64, 64, 128)):

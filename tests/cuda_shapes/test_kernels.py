@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from higgs.engine.fused_decode import FusedDecode
-from higgs.engine.kv_cache import SlotCache
+from higgs.engine.kv_cache import KVCache, SlotCache
 from higgs.model.quantised import KINDS, multiply_quantised, quantise
 from higgs.model.transformer import HiggsModel, rotate
 from tests.tiny import CONFIG, random_weights
@@ -22,6 +22,7 @@ from tests.tiny import CONFIG, random_weights
 pytest.importorskip("triton")
 from higgs.cuda import launches
 from higgs.cuda.decode import KernelDecode, disagreement
+from higgs.cuda.prefill import KernelPrefill
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -61,6 +62,25 @@ def test_attention_is_that_of_torch_over_each_streams_own_positions(
         exact = F.scaled_dot_product_attention(queries, keys, values, enable_gqa=True).flatten()
         tolerance = 2e-6 if dtype == torch.float32 else 2e-2
         torch.testing.assert_close(attended[row].float(), exact, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "size", "start", "count", "dtype"),
+    [(6, 2, 32, 0, 33, torch.float32), (4, 4, 20, 100, 17, torch.float32), (8, 2, 64, 130, 40, HALF)],
+)
+def test_a_prompts_queries_attend_up_to_their_own_positions(
+    heads: int, kv_heads: int, size: int, start: int, count: int, dtype: torch.dtype
+) -> None:
+    qkv, cache = qkv_and_cache(count, heads, kv_heads, size, dtype)
+    positions = start + torch.arange(count, device=DEVICE)
+    attended = launches.attend_from_prompt(qkv, cache[:1], positions)
+    keys, values = cache[0, : start + count].float().permute(1, 2, 0, 3)
+    mask = torch.arange(start + count, device=DEVICE) <= positions[:, None]
+    queries = qkv[:, :heads].float().transpose(0, 1)
+    exact = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, enable_gqa=True)
+    tolerance = 2e-6 if dtype == torch.float32 else 2e-2
+    expected = exact.transpose(0, 1).flatten(1)
+    torch.testing.assert_close(attended.float(), expected, rtol=tolerance, atol=tolerance)
 
 
 def test_few_streams_are_split_and_many_are_not() -> None:
@@ -133,6 +153,25 @@ def test_a_step_is_that_of_the_eager_path(qk_norm: bool) -> None:
     eager = FusedDecode(model, SlotCache(config, 2, 80, DEVICE))
     assert disagreement(eager, KernelDecode(eager)) < 1e-4
     assert not eager.cache.data.any(), "the check leaves nothing behind"
+
+
+@pytest.mark.parametrize("dual_ffn", [True, False])
+@torch.inference_mode()
+def test_prompts_are_read_as_the_eager_path_reads_them(dual_ffn: bool) -> None:
+    config = replace(CONFIG, dual_ffn=dual_ffn, qk_norm=not dual_ffn, layers=2)
+    with torch.inference_mode(False):
+        model = HiggsModel(config)
+        model.load_state_dict(random_weights(config))
+    model.to(DEVICE).eval()
+    decode_fn = KernelDecode(FusedDecode(model, SlotCache(config, 1, CAPACITY, DEVICE)))
+    prefill = KernelPrefill(model, KVCache(config, CAPACITY, device=DEVICE), 0, decode_fn)
+    assert prefill.disagreement() < 1e-4
+    near_the_end = CAPACITY - 20
+    prefill.cache.length = near_the_end
+    prefill._compute(
+        torch.zeros(1, 20, config.hidden_size, device=DEVICE), torch.zeros(1, 20) > 0, near_the_end
+    )
+    assert prefill.cache.length == CAPACITY, "a chunk whose graph would write beyond the end is read eagerly"
 
 
 def test_the_kernels_are_machine_code_for_gpus_that_are_not_here() -> None:
