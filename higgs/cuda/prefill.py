@@ -26,7 +26,7 @@ SIZES = (
     64,
     128,
     PREFILL_CHUNK,
-)  # positions of a graph's chunk; what is behind the prompt's own counts not
+)  # positions of a graph's chunk; what is behind the prompt is overwritten
 CHECKED = ((40, 40), (30, 0), (50, 20))  # chunks of the check: positions, and from where on they are audio
 TEXT, AUDIO, BOTH = range(3)  # what the positions of a chunk are; for both, both paths are computed
 

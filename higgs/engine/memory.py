@@ -24,6 +24,7 @@ CODEC_WEIGHTS = 810_000_000  # float32
 # rate; the frames that are decoded at once (MAX_BATCH, 40 s) take less: five of the last block, 32 channels.
 CODEC_WORK = 5 * 4 * 24_000 * 30 * 64
 GRAPH = 8 * 2**20  # bytes of one CUDA graph of a step
+PROMPT_GRAPHS = 160 * 2**20  # the graphs that read prompts, and the activations of their largest
 LIBRARIES = 700 * 2**20  # kernels that are loaded when first used, workspaces of cuBLAS and cuDNN
 FRAGMENTS = 0.02  # of all: what the allocator can't use
 
@@ -125,9 +126,9 @@ def _fit(
     slot = positions * (one + _sampler_bytes(config))
     rest = free - sum(fixed.values()) - positions * one
     if slots is None:
-        room = rest - GRAPH * _graphs(MAX_SLOTS) - 2 * positions * one
+        room = rest - _graphs(MAX_SLOTS) - 2 * positions * one
         slots = max(1, min(MAX_SLOTS, room // slot))
-    graphs = GRAPH * _graphs(slots)
+    graphs = _graphs(slots)
     prefix = min(2 * positions, (rest - graphs - slots * slot) // one)
     if prefix < min(MIN_PREFIX, positions):
         return None
@@ -141,8 +142,8 @@ def _sampler_bytes(config: HiggsConfig) -> int:
 
 
 def _graphs(slots: int) -> int:
-    """How many graphs a step has: one for each power of two of rows."""
-    return 1 + (slots - 1).bit_length()
+    """Return the bytes of all graphs; a step has one for each power of two of rows."""
+    return PROMPT_GRAPHS + GRAPH * (1 + (slots - 1).bit_length())
 
 
 def _message(

@@ -137,8 +137,10 @@ def test_products_of_8_bits(rows: int, inner: int, columns: int, kind: str, adde
     residual = torch.randn(rows, columns).to(HALF) if added else None
     matrix = quantise(weight, KINDS[kind])
     exact = multiply_quantised(x, *matrix, residual)
-    on_device = [None if part is None else part.to(DEVICE) for part in (x, *matrix, residual)]
-    found = launches.dequantised_matmul(*on_device).cpu()
+    if residual is not None:
+        residual = residual.to(DEVICE)
+    given = (part.to(DEVICE) for part in (x, *matrix))
+    found = launches.dequantised_matmul(*given, residual).cpu()
     torch.testing.assert_close(found, exact, rtol=1e-2, atol=1e-2)
 
 

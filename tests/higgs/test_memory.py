@@ -16,6 +16,7 @@ from higgs.engine.memory import (
     ENOUGH_SLOTS,
     MAX_SLOTS,
     MIN_PREFIX,
+    PROMPT_GRAPHS,
     MemoryPlan,
     plan_memory,
     position_bytes,
@@ -80,7 +81,7 @@ def test_a_card_that_is_too_small_is_told_so_with_numbers_and_a_remedy(gibibytes
 def test_graphs_are_counted_as_the_decoder_makes_them() -> None:
     made = plan(HiggsConfig(), 80)
     graphs = Buckets(made.slots, made.positions, exact=False, any_length=True).all()
-    assert made.parts["graphs"] == len(graphs) * 8 * 2**20
+    assert made.parts["graphs"] == PROMPT_GRAPHS + len(graphs) * 8 * 2**20
 
 
 def test_on_a_cpu_nothing_is_planned() -> None:
