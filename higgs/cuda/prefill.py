@@ -100,7 +100,10 @@ class KernelPrefill(Prefill):
 
     def _chosen(self, paths: list[torch.Tensor]) -> torch.Tensor:
         """What a text position takes and what an audio position takes, one of the two where all are one."""
-        return paths[0] if len(paths) == 1 else torch.where(self._is_audio[: len(paths[0])], *paths[::-1])
+        if len(paths) == 1:
+            return paths[0]
+        text, audio = paths
+        return torch.where(self._is_audio[: len(text)], audio, text)
 
     def disagreement(self) -> float:
         """How far the keys and values of some chunks are from those that Prefill computes, relative to these,

@@ -155,7 +155,8 @@ def _message(
     positions: int,
     codec: bool,
 ) -> str:
-    least = weights + LIBRARIES + FRAGMENTS * free + (CODEC_WEIGHTS + CODEC_WORK if codec else 0)
+    least = weights + LIBRARIES + FRAGMENTS * free + _graphs(slots or 1)
+    least += CODEC_WEIGHTS + CODEC_WORK if codec else 0
     of_kv = (2 * SMALLER_POSITIONS[-1] + MIN_PREFIX) * position_bytes(config, dtype)
     return (
         f"The model does not fit: {gigabytes(free)} of the device are free, but its weights take "

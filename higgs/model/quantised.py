@@ -110,7 +110,8 @@ def check_weights(weights: str, device: torch.device) -> None:
             f"this one has {found[0]}.{found[1]}. Set it to {'int8 or bf16' if found >= (8, 0) else 'bf16'}."
         )
     try:
-        error = product_error(KINDS[weights], device)
+        with torch.cuda.device(device):  # Triton launches there
+            error = product_error(KINDS[weights], device)
     except Exception as failure:  # of a compiler, a driver or a package that isn't there: whatever it raises
         raise StartError(
             f"HIGGS_WEIGHTS={weights} needs a kernel that can't be compiled here ({failure}). Install gcc "

@@ -139,8 +139,8 @@ def test_products_of_8_bits(rows: int, inner: int, columns: int, kind: str, adde
     exact = multiply_quantised(x, *matrix, residual)
     if residual is not None:
         residual = residual.to(DEVICE)
-    given = (part.to(DEVICE) for part in (x, *matrix))
-    found = launches.dequantised_matmul(*given, residual).cpu()
+    x, narrow, scale = (part.to(DEVICE) for part in (x, *matrix))
+    found = launches.dequantised_matmul(x, narrow, scale, residual).cpu()
     torch.testing.assert_close(found, exact, rtol=1e-2, atol=1e-2)
 
 

@@ -13,9 +13,10 @@ import torch
 from errors import StartError
 from higgs.codecs.base import decode
 from higgs.codecs.higgs_v2.codec import WaveformCodec
-from higgs.cpu.decode import cache_for, decode_fn_for
+from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
 from higgs.cuda.decode import KernelDecode, disagreement
+from higgs.cuda.prefill import KernelPrefill
 from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import KVCache
 from higgs.engine.sampler import SamplingOptions
@@ -76,8 +77,11 @@ def test_the_kernels_serve_and_compute_what_the_eager_path_does(qk_norm: bool, d
     """Where Triton finds a C compiler; tests/cuda_shapes/test_kernels.py compares them one by one."""
     model = model_on_gpu(dtype, replace(CONFIG, qk_norm=qk_norm))
     decode_fn = decode_fn_for(model, cache_for(model, 8, 512))
-    assert isinstance(decode_fn, KernelDecode)
-    assert disagreement(decode_fn.eager, decode_fn) < (1e-4 if dtype == torch.float32 else 0.05)
+    prefill = prefill_for(model, decode_fn, 512, kept_positions=0)
+    assert isinstance(decode_fn, KernelDecode) and isinstance(prefill, KernelPrefill)
+    tolerance = 1e-4 if dtype == torch.float32 else 0.05
+    assert disagreement(decode_fn.eager, decode_fn) < tolerance
+    assert len(prefill._graphs._captured) == 12 and prefill.disagreement() < tolerance
 
 
 @pytest.mark.parametrize("weights", list(KINDS))
