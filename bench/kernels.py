@@ -19,7 +19,7 @@ from bench.step import seconds_of
 from bench.subject import SHAPES
 from higgs.cuda import launches
 from higgs.model.config import HiggsConfig
-from higgs.model.quantised import KINDS, multiply_quantised, quantise
+from higgs.model.quantised import KINDS, quantise, quantised_matmul
 from higgs.model.transformer import rotate
 
 CALLS = 50
@@ -49,7 +49,7 @@ def attention(config: HiggsConfig, streams: int, length: int) -> dict[str, Calla
     keys, values = cache.permute(2, 0, 3, 1, 4).unbind()
     queries = qkv[:, :heads].reshape(streams, kv_heads, -1, size)
     return {
-        "kernel": lambda: launches.attend(qkv, cache, positions),
+        "kernel": lambda: launches.decode_attention(qkv, cache, positions),
         "torch": lambda: F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask[:, None, None]),
     }
 
@@ -69,7 +69,7 @@ def turning(config: HiggsConfig, streams: int, length: int) -> dict[str, Callabl
         flat.index_copy_(0, places, qkv[:, heads:].flatten(1))
 
     return {
-        "kernel": lambda: launches.turn_and_store(qkv, turns, norms, positions, cache, 1e-5),
+        "kernel": lambda: launches.rope_and_write_kv(qkv, turns, norms, positions, cache, 1e-5),
         "torch": by_torch,
     }
 
@@ -94,7 +94,7 @@ def product(config: HiggsConfig, streams: int, length: int) -> dict[str, Callabl
         if torch.cuda.get_device_capability(DEVICE) >= kind.capability:
             matrices = [quantise(weight, kind) for weight in weights]
             found[name] = lambda matrices=matrices: [  # type: ignore[misc]
-                multiply_quantised(x, *matrix, None) for matrix in matrices
+                quantised_matmul(x, *matrix, None) for matrix in matrices
             ]
     return found
 

@@ -1,6 +1,6 @@
-"""FusedDecode's work with kernels of our own: fewer launches, and each stream's own positions only.
+"""The decode step with Triton kernels: fewer launches, and attention over each stream's own positions only.
 
-FusedDecode stays the reference: where the kernels can't be compiled, or compute something else, it serves.
+FusedDecode is the reference, and serves if the kernels can't be compiled or give other results.
 """
 
 import logging
@@ -9,18 +9,16 @@ import torch
 import torch.nn.functional as F
 
 from higgs.engine.fused_decode import FusedDecode
-from higgs.model.quantised import multiply, multiply_add
+from higgs.model.quantised import addmm, matmul
 
 log = logging.getLogger(__name__)
 
-CHECKED = (
-    300  # positions of the longest stream of the check: several of the kernels' blocks, and a part of one
-)
+CHECKED = 300  # positions of the check's longest stream: several blocks of the kernels, and part of one
 MAX_ERROR = 0.1  # relative; bfloat16 rounds to 0.02, and what is wrong differs by more than 1
 
 
 class KernelDecode:
-    """As of FusedDecode, whose weights it shares; see there."""
+    """Compute what FusedDecode computes, with its weights and its KV cache."""
 
     def __init__(self, eager: FusedDecode) -> None:
         from higgs.cuda import launches  # needs Triton, which comes with torch's CUDA build only
@@ -28,47 +26,49 @@ class KernelDecode:
         self.eager, self.kernels = eager, launches
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
-        """As of FusedDecode, but whatever the length: those of the streams are read on the device."""
+        """See FusedDecode; `length` is ignored, since each stream's own is read on the device."""
         eager, epsilon = self.eager, self.eager.config.rms_norm_eps
         x = eager.embed(columns)
         for layer, weights in enumerate(eager.layers):
             cache = eager.cache.data[layer]
             normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, epsilon)
             qkv = self.turned(layer, normed, positions, cache)
-            x = multiply_add(x, self.kernels.attend(qkv, cache, positions), weights.output)
+            x = addmm(x, self.kernels.decode_attention(qkv, cache, positions), weights.output)
             normed = F.rms_norm(x, x.shape[-1:], weights.feed_norm, epsilon)
-            x = multiply_add(x, self.kernels.swiglu(multiply(normed, weights.gate_up)), weights.down)
+            x = addmm(x, self.kernels.swiglu(matmul(normed, weights.gate_up)), weights.down)
         return eager.logits(x, len(columns))
 
     def turned(
         self, layer: int, normed: torch.Tensor, positions: torch.Tensor, cache: torch.Tensor
     ) -> torch.Tensor:
-        """A layer's queries, turned, among [n, heads + 2 * kv_heads, D]; keys and values go to the cache."""
+        """Compute a layer's qkv [n, heads + 2 * kv_heads, D], rotated; keys and values go to the KV cache."""
         weights, config = self.eager.layers[layer], self.eager.config
-        qkv = multiply(normed, weights.query_key_value).view(len(normed), -1, config.head_dim)
+        qkv = matmul(normed, weights.query_key_value).view(len(normed), -1, config.head_dim)
         norms = weights.query_key_norm
-        self.kernels.turn_and_store(qkv, self.eager.turns, norms, positions, cache, config.rms_norm_eps)
+        self.kernels.rope_and_write_kv(qkv, self.eager.turns, norms, positions, cache, config.rms_norm_eps)
         return qkv
 
 
 def decode_on_gpu(eager: FusedDecode) -> FusedDecode | KernelDecode:
-    """The kernels where they work here; where they don't, the eager path, and the log says why."""
+    """Return a KernelDecode if its kernels work here, else the eager path; the log says why."""
     try:
         kernels = KernelDecode(eager)
-        error = disagreement(eager, kernels)
-    except Exception as failure:  # of a compiler, a driver or a package that isn't there: whatever it raises
-        log.warning("no kernels of our own, so that speech is slower: %s", failure)
+        error = relative_error(eager, kernels)
+    except Exception as failure:  # whatever a missing package, a compiler or a driver raises
+        log.warning("the Triton kernels can't be used, so generation is slower: %s", failure)
         return eager
     if not error < MAX_ERROR:
-        log.warning("our kernels compute something else (%.3f) and stay unused; speech is slower", error)
+        log.warning(
+            "the Triton kernels give other results (error %.3f) and stay unused; generation is slower", error
+        )
         return eager
     return kernels
 
 
-def disagreement(eager: FusedDecode, kernels: KernelDecode) -> float:
-    """How far the kernels' logits are from the eager ones, relative to these, at the worst batch size.
+def relative_error(eager: FusedDecode, kernels: KernelDecode) -> float:
+    """Return the relative error of the kernels' logits against the eager ones, at the worst batch size.
 
-    Streams of all lengths up to CHECKED among random keys and values, which are gone afterwards.
+    The streams have lengths up to CHECKED and random keys and values, which are cleared afterwards.
     """
     cache, codebooks = eager.cache, eager.config.num_codebooks
     length = min(CHECKED, cache.capacity)
@@ -85,5 +85,5 @@ def disagreement(eager: FusedDecode, kernels: KernelDecode) -> float:
 
 
 def largest(numbers: torch.Tensor) -> float:
-    """Waits for the device."""
+    """Return the largest of some numbers; waits for the device."""
     return numbers.max().item()

@@ -8,7 +8,7 @@ import triton.language as tl
 
 
 @triton.jit
-def turn_and_store_kernel(  # type: ignore[no-untyped-def]
+def rope_and_write_kv_kernel(  # type: ignore[no-untyped-def]
     qkv,  # [n, H + 2 * H / G, D]
     turns,  # [capacity, 2, D]
     norms,  # [H + H / G, D]
@@ -48,7 +48,7 @@ def turn_and_store_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def attend_kernel(  # type: ignore[no-untyped-def]
+def decode_attention_kernel(  # type: ignore[no-untyped-def]
     qkv,  # [n, H + 2 * H / G, D]
     cache,  # [rows, capacity, 2, H / G, D]
     positions,  # [n]
@@ -108,7 +108,7 @@ def attend_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def join_kernel(  # type: ignore[no-untyped-def]
+def combine_splits_kernel(  # type: ignore[no-untyped-def]
     means,  # [n, H, SPLITS, D]
     sums,  # [n, H, SPLITS]
     out,  # [n, H, D]
@@ -128,7 +128,7 @@ def join_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def attend_from_prompt_kernel(  # type: ignore[no-untyped-def]
+def prefill_attention_kernel(  # type: ignore[no-untyped-def]
     qkv,  # [S, H + 2 * H / G, D], of one prompt
     cache,  # [capacity, 2, H / G, D]
     positions,  # [S]
@@ -186,7 +186,7 @@ def swiglu_kernel(gate_up, out, width, BLOCK: tl.constexpr):  # type: ignore[no-
 
 
 @triton.jit
-def dequantised_matmul_kernel(  # type: ignore[no-untyped-def]
+def quantised_matmul_kernel(  # type: ignore[no-untyped-def]
     x,  # [M, K]
     weight,  # [N, K], int8 or float8
     scale,  # [N] float32

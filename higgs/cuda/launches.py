@@ -1,6 +1,6 @@
-"""The doors of the kernels: operators of torch, so that graphs, fake tensors and profilers know them.
+"""Launch the Triton kernels, as torch operators that graphs, fake tensors and profilers know.
 
-Nothing here waits for the device or depends on what its tensors hold, so that all can be captured.
+Nothing here waits for the device or depends on values of tensors, so that everything can be captured.
 """
 
 import math
@@ -17,14 +17,14 @@ MAX_SPLITS = 32
 SMALLEST_DOT = 16  # rows of a matrix that tensor cores take
 
 
-def splits_of(streams: int, kv_heads: int) -> int:
-    """Into how many parts a stream's positions are cut, so that few streams keep the device busy, too."""
+def num_splits(streams: int, kv_heads: int) -> int:
+    """Return into how many parts each stream's positions are split, so that few streams keep the GPU busy."""
     wanted = triton.cdiv(PROGRAMS, streams * kv_heads)
     return min(MAX_SPLITS, triton.next_power_of_2(wanted))
 
 
-@torch.library.custom_op("higgs::turn_and_store", mutates_args=("qkv", "cache"))
-def turn_and_store(
+@torch.library.custom_op("higgs::rope_and_write_kv", mutates_args=("qkv", "cache"))
+def rope_and_write_kv(
     qkv: torch.Tensor,
     turns: torch.Tensor,
     norms: torch.Tensor | None,
@@ -32,18 +32,18 @@ def turn_and_store(
     cache: torch.Tensor,
     epsilon: float,
 ) -> None:
-    """Norm and turn each stream's queries in place, and write its keys and values to its position.
+    """Apply norms and rope to each row's queries in place, and write its key and value to the KV cache.
 
     Args:
         qkv: [n, heads + 2 * kv_heads, D]; its keys and values stay as they are.
-        turns: [capacity, 2, D], cosine and signed sine, as of Rotary.
-        norms: [heads + kv_heads, D], weights of the heads' norms; None: they have none.
+        turns: [capacity, 2, D], cosine and signed sine, as Rotary computes them.
+        norms: [heads + kv_heads, D], the norms' weights; None for no norms.
         positions: [n].
         cache: [rows, capacity, 2, kv_heads, D], a layer of SlotCache.data.
     """
     n, parts, size = qkv.shape
     kv_heads = cache.shape[3]
-    kernels.turn_and_store_kernel[(n, parts)](
+    kernels.rope_and_write_kv_kernel[(n, parts)](
         qkv,
         turns,
         qkv if norms is None else norms,
@@ -60,7 +60,7 @@ def turn_and_store(
     )
 
 
-@turn_and_store.register_fake
+@rope_and_write_kv.register_fake
 def _(
     qkv: torch.Tensor,
     turns: torch.Tensor,
@@ -72,20 +72,20 @@ def _(
     return None
 
 
-@torch.library.custom_op("higgs::attend", mutates_args=())
-def attend(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """What each stream's queries attend to among its own positions, 0 to positions[i]: [n, heads * D].
+@torch.library.custom_op("higgs::decode_attention", mutates_args=())
+def decode_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Attend each stream's queries to its own positions, 0 to positions[i]; returns [n, heads * D].
 
-    Args as of turn_and_store, by which the queries were turned and the newest keys and values written.
+    Args as of rope_and_write_kv, by which the queries were turned and the newest keys and values written.
     """
     n, parts, size = qkv.shape
     kv_heads = cache.shape[3]
-    heads, splits = parts - 2 * kv_heads, splits_of(n, kv_heads)
+    heads, splits = parts - 2 * kv_heads, num_splits(n, kv_heads)
     width = max(SMALLEST_DOT, triton.next_power_of_2(size))
     out = torch.empty(n, heads * size, device=qkv.device, dtype=qkv.dtype)
     means = torch.empty(n, heads, splits, size if splits > 1 else 0, device=qkv.device)
     sums = torch.empty(n, heads, splits, device=qkv.device)
-    kernels.attend_kernel[(n, kv_heads, splits)](
+    kernels.decode_attention_kernel[(n, kv_heads, splits)](
         qkv,
         cache,
         positions,
@@ -103,22 +103,22 @@ def attend(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> t
         SPLITS=splits,
     )
     if splits > 1:
-        kernels.join_kernel[(n * heads,)](means, sums, out, D=size, WIDTH=width, SPLITS=splits)
+        kernels.combine_splits_kernel[(n * heads,)](means, sums, out, D=size, WIDTH=width, SPLITS=splits)
     return out
 
 
-@attend.register_fake
+@decode_attention.register_fake
 def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     n, parts, size = qkv.shape
     return qkv.new_empty(n, (parts - 2 * cache.shape[3]) * size)
 
 
-@torch.library.custom_op("higgs::attend_from_prompt", mutates_args=())
-def attend_from_prompt(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """What S queries of one prompt attend to, each among the positions up to its own: [S, heads * D].
+@torch.library.custom_op("higgs::prefill_attention", mutates_args=())
+def prefill_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Attend S queries of one prompt, each to the positions up to its own; returns [S, heads * D].
 
     Args:
-        qkv: [S, heads + 2 * kv_heads, D], as turn_and_store left it.
+        qkv: [S, heads + 2 * kv_heads, D], as rope_and_write_kv left it.
         cache: [1, capacity, 2, kv_heads, D].
         positions: [S].
     """
@@ -126,7 +126,7 @@ def attend_from_prompt(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.
     kv_heads = cache.shape[3]
     heads = parts - 2 * kv_heads
     out = torch.empty(count, heads * size, device=qkv.device, dtype=qkv.dtype)
-    kernels.attend_from_prompt_kernel[(triton.cdiv(count, QUERY_BLOCK), kv_heads)](
+    kernels.prefill_attention_kernel[(triton.cdiv(count, QUERY_BLOCK), kv_heads)](
         qkv,
         cache,
         positions,
@@ -144,7 +144,7 @@ def attend_from_prompt(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.
     return out
 
 
-@attend_from_prompt.register_fake
+@prefill_attention.register_fake
 def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     count, parts, size = qkv.shape
     return qkv.new_empty(count, (parts - 2 * cache.shape[3]) * size)
@@ -152,7 +152,7 @@ def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.
 
 @torch.library.custom_op("higgs::swiglu", mutates_args=())
 def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
-    """silu(gate) * up of [n, 2 * F], the gate first: [n, F]."""
+    """Compute silu(gate) * up of [n, 2 * F], the gate first; returns [n, F]."""
     n, width = gate_up.shape[0], gate_up.shape[1] // 2
     out = gate_up.new_empty(n, width)
     block = 1024
@@ -165,10 +165,10 @@ def _(gate_up: torch.Tensor) -> torch.Tensor:
     return gate_up.new_empty(gate_up.shape[0], gate_up.shape[1] // 2)
 
 
-def dequantised_matmul(
+def quantised_matmul(
     x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, residual: torch.Tensor | None
 ) -> torch.Tensor:
-    """As of higgs.model.quantised.multiply_quantised, whose kernel this is."""
+    """Launch the kernel of higgs.model.quantised.quantised_matmul."""
     x = x.contiguous()
     rows, (columns, inner) = len(x), weight.shape
     out = torch.empty(rows, columns, device=x.device, dtype=x.dtype)
@@ -176,7 +176,7 @@ def dequantised_matmul(
     # Few rows are bound by the bytes of the weight: many programs, each with much of it under way.
     few = rows <= SMALLEST_DOT
     block_columns, block_inner = (32, 256) if few else (64, 128)
-    kernels.dequantised_matmul_kernel[(triton.cdiv(columns, block_columns), triton.cdiv(rows, block_rows))](
+    kernels.quantised_matmul_kernel[(triton.cdiv(columns, block_columns), triton.cdiv(rows, block_rows))](
         x,
         weight,
         scale,

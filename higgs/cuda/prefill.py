@@ -1,6 +1,6 @@
-"""Reading prompts on a GPU: a chunk is one graph, by its length rounded up and by what its positions are.
+"""Prefill on a GPU: a chunk is one CUDA graph, by its length rounded up and by what its positions are.
 
-Prefill stays the reference, as FusedDecode does for the step.
+Prefill is the reference, as FusedDecode is for the step.
 """
 
 import logging
@@ -16,7 +16,7 @@ from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.fused_decode import Matrices
 from higgs.engine.kv_cache import KVCache
 from higgs.engine.prefill import PREFILL_CHUNK, Prefill
-from higgs.model.quantised import multiply, multiply_add
+from higgs.model.quantised import addmm, matmul
 from higgs.model.transformer import HiggsModel, Layer
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ TEXT, AUDIO, BOTH = range(3)  # what the positions of a chunk are; for both, bot
 
 
 class KernelPrefill(Prefill):
-    """A Prefill into a KVCache, with the matrices and kernels of a KernelDecode."""
+    """Prefill into a KVCache, with the matrices and kernels of a KernelDecode."""
 
     def __init__(
         self, model: HiggsModel, cache: KVCache, kept_positions: int, decode_fn: KernelDecode
@@ -52,7 +52,7 @@ class KernelPrefill(Prefill):
         self._graphs = Graphs(self._read)
 
     def capture(self) -> None:
-        """Capture all graphs, each for a chunk of random embeddings."""
+        """Capture all graphs, on random embeddings."""
         self._x.normal_()
         kinds = (TEXT, AUDIO, BOTH) if self._dual else (AUDIO,)
         sizes = [size for size in SIZES if size <= self.cache.capacity]
@@ -74,40 +74,39 @@ class KernelPrefill(Prefill):
         self.cache.advance(count)
 
     def _read(self, size: int, kind: int) -> torch.Tensor:
-        """What the last layer leaves of the first `size` embeddings; keys and values go to the cache."""
+        """Compute the first `size` embeddings through all layers; keys and values go to the KV cache."""
         x, positions = self._x[:size].clone(), self._start + self._steps[:size]
         for layer in range(len(self._audio)):
             x = self._layer(layer, x, positions, kind)
         return x
 
     def _layer(self, layer: int, x: torch.Tensor, positions: torch.Tensor, kind: int) -> torch.Tensor:
-        """A layer's work on x [size, H], which may be overwritten."""
+        """Compute one layer of x [size, H], which may be overwritten."""
         decode_fn, cache = self._decode_fn, self.cache.data[layer]
         paths = {TEXT: [self._text], AUDIO: [self._audio], BOTH: [self._text, self._audio]}[kind]
         weights = [path[layer] for path in paths]
         rows = cache.expand(len(x), *cache.shape[1:])  # each position of the chunk is in the same row
         normed = self._chosen([self._norm(x, each.input_norm) for each in weights])
         qkv = decode_fn.turned(layer, normed, positions, rows)
-        x = multiply_add(x, decode_fn.kernels.attend_from_prompt(qkv, cache, positions), weights[0].output)
+        x = addmm(x, decode_fn.kernels.prefill_attention(qkv, cache, positions), weights[0].output)
         return self._chosen([self._fed(x, each) for each in weights])
 
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, x.shape[-1:], weight, self._decode_fn.eager.config.rms_norm_eps)
 
     def _fed(self, x: torch.Tensor, weights: Matrices) -> torch.Tensor:
-        gate_up = multiply(self._norm(x, weights.feed_norm), weights.gate_up)
-        return multiply_add(x.clone(), self._decode_fn.kernels.swiglu(gate_up), weights.down)
+        gate_up = matmul(self._norm(x, weights.feed_norm), weights.gate_up)
+        return addmm(x.clone(), self._decode_fn.kernels.swiglu(gate_up), weights.down)
 
     def _chosen(self, paths: list[torch.Tensor]) -> torch.Tensor:
-        """What a text position takes and what an audio position takes, one of the two where all are one."""
+        """Select the text path or the audio path for each position; one path if all are the same."""
         if len(paths) == 1:
             return paths[0]
         text, audio = paths
         return torch.where(self._is_audio[: len(text)], audio, text)
 
-    def disagreement(self) -> float:
-        """How far the keys and values of some chunks are from those that Prefill computes, relative to these,
-        in the layer where they are farthest."""
+    def relative_error(self) -> float:
+        """Return the relative error of keys and values of some chunks against Prefill's, at worst."""
         config, device = self._model.config, self._x.device
         chunks = []
         for count, audio_behind in CHECKED:
@@ -135,11 +134,13 @@ class KernelPrefill(Prefill):
 def prefill_on_gpu(
     model: HiggsModel, cache: KVCache, kept_positions: int, decode_fn: KernelDecode
 ) -> Prefill:
-    """The kernels where they read prompts as Prefill does; else Prefill, and the log says so."""
+    """Return a KernelPrefill if it computes what Prefill does, else a Prefill; the log says so."""
     prefill = KernelPrefill(model, cache, kept_positions, decode_fn)
-    error = prefill.disagreement()
+    error = prefill.relative_error()
     if not error < MAX_ERROR:
-        log.warning("our kernels read prompts otherwise (%.3f); they are read slowly", error)
+        log.warning(
+            "the prefill kernels give other results (error %.3f) and stay unused; prefill is slower", error
+        )
         return Prefill(model, cache, kept_positions)
     prefill.capture()
     return prefill

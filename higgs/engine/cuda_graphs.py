@@ -73,5 +73,5 @@ class Graphs:
 
 
 def share_equal(result: torch.Tensor, expected: torch.Tensor) -> float:
-    """Waits for the device."""
+    """Return the share of equal elements; waits for the device."""
     return (result == expected).float().mean().item()

@@ -17,7 +17,7 @@ from torch import nn
 
 from higgs.engine.kv_cache import SlotCache
 from higgs.model.config import HiggsConfig
-from higgs.model.quantised import Matrix, QuantisedLinear, QuantisedMatrix, multiply, multiply_add
+from higgs.model.quantised import Matrix, QuantisedLinear, QuantisedMatrix, addmm, matmul
 from higgs.model.transformer import Attention, HiggsModel, Layer, rotate
 
 
@@ -46,7 +46,7 @@ class Matrices(NamedTuple):
         )
 
     def text_of(self, layer: Layer) -> "Matrices":
-        """Those of the layer's text path, which has the attention's in common."""
+        """Return those of the layer's text path, with the same attention."""
         return self._replace(
             input_norm=layer.input_layernorm.weight,
             feed_norm=layer.post_attention_layernorm.weight,
@@ -115,7 +115,7 @@ class FusedDecode:
         return self.logits(x, n)
 
     def logits(self, x: torch.Tensor, n: int) -> torch.Tensor:
-        """What the last layer left, [n or more, H], to logits [n, K, V], float32."""
+        """Compute logits [n, K, V], float32, of the last layer's output [n or more, H]."""
         x = F.rms_norm(x, x.shape[-1:], self._norm, self.config.rms_norm_eps)
         logits = (x @ self._head)[:n].float()
         return logits.view(n, self.config.num_codebooks, self.config.codebook_size)
@@ -134,7 +134,7 @@ class FusedDecode:
         config, weights = self.config, self.layers[index]
         n, heads, size = len(places), config.heads, config.head_dim
         normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, config.rms_norm_eps)
-        qkv = multiply(normed, weights.query_key_value)[:n].view(n, -1, size)
+        qkv = matmul(normed, weights.query_key_value)[:n].view(n, -1, size)
         turning = qkv[:, : heads + config.kv_heads]
         heads_normed = turning
         if weights.query_key_norm is not None:
@@ -144,10 +144,10 @@ class FusedDecode:
         # The heads that share a key stand as queries of one head, so that nothing is repeated.
         queries = qkv[:, :heads].view(n, config.kv_heads, -1, size)
         attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask).reshape(n, -1)
-        x = multiply_add(x, attended.expand(len(x), -1), weights.output)
+        x = addmm(x, attended.expand(len(x), -1), weights.output)
         normed = F.rms_norm(x, x.shape[-1:], weights.feed_norm, config.rms_norm_eps)
-        gate, up = multiply(normed, weights.gate_up).chunk(2, dim=-1)
-        return multiply_add(x, F.silu(gate).mul_(up), weights.down)
+        gate, up = matmul(normed, weights.gate_up).chunk(2, dim=-1)
+        return addmm(x, F.silu(gate).mul_(up), weights.down)
 
     def _cache_views(self, n: int, length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         keys, _ = self._views[0]

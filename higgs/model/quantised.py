@@ -1,7 +1,7 @@
-"""Matrices of 8 bits: each output channel's numbers as int8 or float8, beside one scale of the channel.
+"""Weight-only quantisation: matrices as int8 or float8 with one scale per output channel.
 
-Half the bytes of bfloat16, and so about half the time of a step that is bound by them. What multiplies reads
-the 8 bits and computes in the type of its input; the embeddings, the norms and the head stay as they are.
+A memory-bound step reads half the bytes of bfloat16. Products are computed in the dtype of their input. The
+embeddings, the norms and the head aren't quantised.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from errors import StartError
 
 
 class Kind(NamedTuple):
-    """A type of 8 bits, its largest number, and the least compute capability of a GPU that reads it."""
+    """An 8-bit dtype, its largest value, and the compute capability that its kernel needs."""
 
     dtype: torch.dtype
     largest: float
@@ -24,7 +24,7 @@ KINDS = {"int8": Kind(torch.int8, 127.0, (8, 0)), "fp8": Kind(torch.float8_e4m3f
 
 
 class QuantisedMatrix(NamedTuple):
-    """weight [out, in] of 8 bits, scale [out] float32."""
+    """weight [out, in], 8 bits; scale [out], float32."""
 
     weight: torch.Tensor
     scale: torch.Tensor
@@ -34,50 +34,50 @@ Matrix = torch.Tensor | QuantisedMatrix  # a plain one is [in, out]
 
 
 def quantise(weight: torch.Tensor, kind: Kind) -> QuantisedMatrix:
-    """The nearest numbers of 8 bits to a weight [out, in], each channel scaled by its largest number."""
+    """Quantise a weight [out, in], each channel scaled by its largest value."""
     exact = weight.float()
     scale = exact.abs().amax(1).clamp(min=torch.finfo(torch.float32).tiny) / kind.largest
     scaled = (exact / scale[:, None]).clamp(-kind.largest, kind.largest)
     return QuantisedMatrix((scaled.round() if kind.dtype == torch.int8 else scaled).to(kind.dtype), scale)
 
 
-@torch.library.custom_op("higgs::multiply_quantised", mutates_args=())
-def multiply_quantised(
+@torch.library.custom_op("higgs::quantised_matmul", mutates_args=())
+def quantised_matmul(
     x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, residual: torch.Tensor | None
 ) -> torch.Tensor:
-    """x [n, in] by a QuantisedMatrix, and the residual [n, out] added: [n, out]. On a GPU it is a kernel."""
+    """Multiply x [n, in] by a QuantisedMatrix and add the residual [n, out]; a Triton kernel on a GPU."""
     product = (x.float() @ weight.float().T) * scale
     return (product if residual is None else product + residual).to(x.dtype)
 
 
-@multiply_quantised.register_kernel("cuda")
+@quantised_matmul.register_kernel("cuda")
 def _(
     x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, residual: torch.Tensor | None
 ) -> torch.Tensor:
-    from higgs.cuda.launches import dequantised_matmul  # needs Triton
+    from higgs.cuda.launches import quantised_matmul  # needs Triton
 
-    return dequantised_matmul(x, weight, scale, residual)
+    return quantised_matmul(x, weight, scale, residual)
 
 
-@multiply_quantised.register_fake
+@quantised_matmul.register_fake
 def _(
     x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, residual: torch.Tensor | None
 ) -> torch.Tensor:
     return x.new_empty(len(x), len(weight))
 
 
-def multiply(x: torch.Tensor, matrix: Matrix) -> torch.Tensor:
-    """x [n, in] by a matrix: [n, out]."""
-    return x @ matrix if isinstance(matrix, torch.Tensor) else multiply_quantised(x, *matrix, None)
+def matmul(x: torch.Tensor, matrix: Matrix) -> torch.Tensor:
+    """Multiply x [n, in] by a matrix; returns [n, out]."""
+    return x @ matrix if isinstance(matrix, torch.Tensor) else quantised_matmul(x, *matrix, None)
 
 
-def multiply_add(x: torch.Tensor, y: torch.Tensor, matrix: Matrix) -> torch.Tensor:
-    """x [n, out] + y [n, in] by a matrix; x may be overwritten."""
-    return x.addmm_(y, matrix) if isinstance(matrix, torch.Tensor) else multiply_quantised(y, *matrix, x)
+def addmm(x: torch.Tensor, y: torch.Tensor, matrix: Matrix) -> torch.Tensor:
+    """Compute x [n, out] + y [n, in] @ matrix; x may be overwritten."""
+    return x.addmm_(y, matrix) if isinstance(matrix, torch.Tensor) else quantised_matmul(y, *matrix, x)
 
 
 class QuantisedLinear(nn.Module):
-    """An nn.Linear without bias, with the weight of a QuantisedMatrix."""
+    """nn.Linear without bias, of a QuantisedMatrix."""
 
     def __init__(self, matrix: QuantisedMatrix) -> None:
         super().__init__()
@@ -85,11 +85,11 @@ class QuantisedLinear(nn.Module):
         self.weight, self.scale = (nn.Parameter(part, requires_grad=False) for part in matrix)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return multiply_quantised(x.flatten(0, -2), self.weight, self.scale, None).unflatten(0, x.shape[:-1])
+        return quantised_matmul(x.flatten(0, -2), self.weight, self.scale, None).unflatten(0, x.shape[:-1])
 
 
 def quantise_linears(module: nn.Module, kind: Kind) -> None:
-    """Put a QuantisedLinear in the place of each nn.Linear below a module, on whatever device."""
+    """Replace each nn.Linear of a module by a QuantisedLinear, on any device, meta included."""
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, QuantisedLinear(quantise(child.weight.detach(), kind)))
@@ -98,7 +98,11 @@ def quantise_linears(module: nn.Module, kind: Kind) -> None:
 
 
 def check_weights(weights: str, device: torch.device) -> None:
-    """StartError if a device can't compute with weights of a kind of KINDS, or isn't known to be right."""
+    """Check that a device computes with HIGGS_WEIGHTS, one of KINDS or bf16, and computes right.
+
+    Raises:
+        StartError: It can't, with a remedy.
+    """
     if weights not in KINDS:
         return
     if device.type != "cuda":
@@ -112,22 +116,22 @@ def check_weights(weights: str, device: torch.device) -> None:
     try:
         with torch.cuda.device(device):  # Triton launches there
             error = product_error(KINDS[weights], device)
-    except Exception as failure:  # of a compiler, a driver or a package that isn't there: whatever it raises
+    except Exception as failure:  # whatever a missing package, a compiler or a driver raises
         raise StartError(
             f"HIGGS_WEIGHTS={weights} needs a kernel that can't be compiled here ({failure}). Install gcc "
             "and Python's headers, or set HIGGS_WEIGHTS=bf16."
         ) from failure
     if not error < 0.02:
         raise StartError(
-            f"HIGGS_WEIGHTS={weights} is computed wrongly on this GPU ({error:.3f}); set it to bf16."
+            f"HIGGS_WEIGHTS={weights} gives wrong results on this GPU (error {error:.3f}). Set it to bf16."
         )
 
 
 def product_error(kind: Kind, device: torch.device) -> float:
-    """How far a product on the device is from the CPU's, relative to this."""
+    """Return the relative error of a product on the device against the CPU's."""
     generator = torch.Generator().manual_seed(0)
     x, weight = (torch.randn(rows, 256, generator=generator) for rows in (3, 96))
     matrix = quantise(weight, kind)
-    exact = multiply_quantised(x, *matrix, None)
-    found = multiply_quantised(x.to(device), *(part.to(device) for part in matrix), None)
+    exact = quantised_matmul(x, *matrix, None)
+    found = quantised_matmul(x.to(device), *(part.to(device) for part in matrix), None)
     return ((found.cpu() - exact).norm() / exact.norm()).item()

@@ -31,30 +31,30 @@ def cases() -> dict[str, tuple[Any, list[str], dict[str, Any], int]]:
     found: dict[str, tuple[Any, list[str], dict[str, Any], int]] = {}
     for model, heads in ATTENTION.items():
         turned = {"HALF": 64, "NORMED": model == "v3"}
-        found[f"turn_and_store {model}"] = (
-            kernels.turn_and_store_kernel,
+        found[f"rope_and_write_kv {model}"] = (
+            kernels.rope_and_write_kv_kernel,
             [BF16, BF16, BF16, I64, BF16, "i64", "fp32"],
             heads | turned,
             1,
         )
         for splits in (1, 32):
             found[f"attend {model} {splits}"] = (
-                kernels.attend_kernel,
+                kernels.decode_attention_kernel,
                 [BF16, BF16, I64, F32, F32, BF16, "i64", "fp32"],
                 heads | {"WIDTH": 128, "QUERIES": 16, "BLOCK": 64, "SPLITS": splits},
                 4,
             )
-        found[f"attend_from_prompt {model}"] = (
-            kernels.attend_from_prompt_kernel,
+        found[f"prefill_attention {model}"] = (
+            kernels.prefill_attention_kernel,
             [BF16, BF16, I64, BF16, "i32", "fp32"],
             heads | {"WIDTH": 128, "ROWS": 16, "GROUPS": 4, "BLOCK": 64},
             4,
         )
-    found["join"] = kernels.join_kernel, [F32, F32, BF16], {"D": 128, "WIDTH": 128, "SPLITS": 32}, 4
+    found["join"] = kernels.combine_splits_kernel, [F32, F32, BF16], {"D": 128, "WIDTH": 128, "SPLITS": 32}, 4
     for narrow in ("*i8", "*fp8e4nv"):
         for rows, columns, inner in ((16, 32, 256), (64, 64, 128)):
-            found[f"dequantised_matmul {narrow} {rows}"] = (
-                kernels.dequantised_matmul_kernel,
+            found[f"quantised_matmul {narrow} {rows}"] = (
+                kernels.quantised_matmul_kernel,
                 [BF16, narrow, F32, BF16, BF16, "i32"],
                 {"N": 5120, "K": 3072, "ADDED": True}
                 | {"BLOCK_M": rows, "BLOCK_N": columns, "BLOCK_K": inner},

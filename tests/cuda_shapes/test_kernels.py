@@ -15,13 +15,13 @@ import torch.nn.functional as F
 
 from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.kv_cache import KVCache, SlotCache
-from higgs.model.quantised import KINDS, multiply_quantised, quantise
+from higgs.model.quantised import KINDS, quantise, quantised_matmul
 from higgs.model.transformer import HiggsModel, rotate
 from tests.tiny import CONFIG, random_weights
 
 pytest.importorskip("triton")
 from higgs.cuda import launches
-from higgs.cuda.decode import KernelDecode, disagreement
+from higgs.cuda.decode import KernelDecode, relative_error
 from higgs.cuda.prefill import KernelPrefill
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -55,7 +55,7 @@ def test_attention_is_that_of_torch_over_each_streams_own_positions(
 ) -> None:
     qkv, cache = qkv_and_cache(len(lengths), heads, kv_heads, size, dtype)
     positions = torch.tensor(lengths, device=DEVICE) - 1
-    attended = launches.attend(qkv, cache, positions)
+    attended = launches.decode_attention(qkv, cache, positions)
     for row, length in enumerate(lengths):
         keys, values = cache[row, :length].float().permute(1, 2, 0, 3)
         queries = qkv[row, :heads].float()[:, None]
@@ -73,7 +73,7 @@ def test_a_prompts_queries_attend_up_to_their_own_positions(
 ) -> None:
     qkv, cache = qkv_and_cache(count, heads, kv_heads, size, dtype)
     positions = start + torch.arange(count, device=DEVICE)
-    attended = launches.attend_from_prompt(qkv, cache[:1], positions)
+    attended = launches.prefill_attention(qkv, cache[:1], positions)
     keys, values = cache[0, : start + count].float().permute(1, 2, 0, 3)
     mask = torch.arange(start + count, device=DEVICE) <= positions[:, None]
     queries = qkv[:, :heads].float().transpose(0, 1)
@@ -84,14 +84,14 @@ def test_a_prompts_queries_attend_up_to_their_own_positions(
 
 
 def test_few_streams_are_split_and_many_are_not() -> None:
-    assert [launches.splits_of(streams, 8) for streams in (1, 2, 4, 16, 64)] == [32, 32, 16, 4, 1]
+    assert [launches.num_splits(streams, 8) for streams in (1, 2, 4, 16, 64)] == [32, 32, 16, 4, 1]
 
 
 @pytest.mark.parametrize("streams", [2, 20, 64])
-def test_the_splits_of_all_batch_sizes_are_the_same_attention(streams: int) -> None:
+def test_the_num_splits_all_batch_sizes_are_the_same_attention(streams: int) -> None:
     qkv, cache = qkv_and_cache(streams, 8, 8, 16, torch.float32)
     positions = torch.arange(streams, device=DEVICE) * 7 % CAPACITY
-    attended = launches.attend(qkv, cache, positions).view(streams, 8, 16)
+    attended = launches.decode_attention(qkv, cache, positions).view(streams, 8, 16)
     beyond = torch.arange(CAPACITY, device=DEVICE) > positions[:, None]
     keys, values = cache[:streams].permute(2, 0, 3, 1, 4)
     exact = F.scaled_dot_product_attention(qkv[:, :8, None], keys, values, attn_mask=~beyond[:, None, None])
@@ -116,7 +116,7 @@ def test_queries_are_turned_and_keys_and_values_stored(size: int, normed: bool) 
     expected, values = cache.clone(), qkv[:, heads + kv_heads :].clone()
     for row, position in enumerate(positions.tolist()):
         expected[row, position] = torch.stack((turned[row, heads:], values[row]))
-    launches.turn_and_store(qkv, turns, norms, positions, cache, 1e-5)
+    launches.rope_and_write_kv(qkv, turns, norms, positions, cache, 1e-5)
     torch.testing.assert_close(qkv[:, :heads], turned[:, :heads], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(cache, expected, rtol=1e-5, atol=1e-5)
 
@@ -136,11 +136,11 @@ def test_products_of_8_bits(rows: int, inner: int, columns: int, kind: str, adde
     x, weight = torch.randn(rows, inner).to(HALF), torch.randn(columns, inner)
     residual = torch.randn(rows, columns).to(HALF) if added else None
     matrix = quantise(weight, KINDS[kind])
-    exact = multiply_quantised(x, *matrix, residual)
+    exact = quantised_matmul(x, *matrix, residual)
     if residual is not None:
         residual = residual.to(DEVICE)
     x, narrow, scale = (part.to(DEVICE) for part in (x, *matrix))
-    found = launches.dequantised_matmul(x, narrow, scale, residual).cpu()
+    found = launches.quantised_matmul(x, narrow, scale, residual).cpu()
     torch.testing.assert_close(found, exact, rtol=1e-2, atol=1e-2)
 
 
@@ -153,7 +153,7 @@ def test_a_step_is_that_of_the_eager_path(qk_norm: bool) -> None:
         model.load_state_dict(random_weights(config))
     model.to(DEVICE).eval()
     eager = FusedDecode(model, SlotCache(config, 2, 80, DEVICE))
-    assert disagreement(eager, KernelDecode(eager)) < 1e-4
+    assert relative_error(eager, KernelDecode(eager)) < 1e-4
     assert not eager.cache.data.any(), "the check leaves nothing behind"
 
 
@@ -167,7 +167,7 @@ def test_prompts_are_read_as_the_eager_path_reads_them(dual_ffn: bool) -> None:
     model.to(DEVICE).eval()
     decode_fn = KernelDecode(FusedDecode(model, SlotCache(config, 1, CAPACITY, DEVICE)))
     prefill = KernelPrefill(model, KVCache(config, CAPACITY, device=DEVICE), 0, decode_fn)
-    assert prefill.disagreement() < 1e-4
+    assert prefill.relative_error() < 1e-4
     near_the_end = CAPACITY - 20
     prefill.cache.length = near_the_end
     prefill._compute(

@@ -19,7 +19,7 @@ from higgs.codecs.higgs_v2.checkpoint import load_network
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.cpu.decode import cache_for, decode_fn_for
 from higgs.cpu.sampler import model_runner_for
-from higgs.cuda import decode
+from higgs.cuda import decode, prefill
 from higgs.engine import cuda_graphs
 from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.engine import Engine
@@ -53,7 +53,8 @@ END = 12  # the frame at which a stream ends, and no code is one
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    monkeypatch.setattr(decode, "largest", lambda errors: 0.0)
+    for module in (decode, prefill):
+        monkeypatch.setattr(module, "largest", lambda errors: 0.0)
     monkeypatch.setattr(cuda_graphs, "share_equal", lambda result, expected: 1.0)
     with fake_cuda(monkeypatch) as watch:
         yield watch

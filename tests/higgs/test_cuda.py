@@ -15,7 +15,7 @@ from higgs.codecs.base import decode
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
-from higgs.cuda.decode import KernelDecode, disagreement
+from higgs.cuda.decode import KernelDecode, relative_error
 from higgs.cuda.prefill import KernelPrefill
 from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import KVCache
@@ -80,8 +80,8 @@ def test_the_kernels_serve_and_compute_what_the_eager_path_does(qk_norm: bool, d
     prefill = prefill_for(model, decode_fn, 512, kept_positions=0)
     assert isinstance(decode_fn, KernelDecode) and isinstance(prefill, KernelPrefill)
     tolerance = 1e-4 if dtype == torch.float32 else 0.05
-    assert disagreement(decode_fn.eager, decode_fn) < tolerance
-    assert len(prefill._graphs._captured) == 12 and prefill.disagreement() < tolerance
+    assert relative_error(decode_fn.eager, decode_fn) < tolerance
+    assert len(prefill._graphs._captured) == 12 and prefill.relative_error() < tolerance
 
 
 @pytest.mark.parametrize("weights", list(KINDS))
