@@ -288,8 +288,7 @@ class Engine:
     def _release(self, generation: Generation) -> None:
         """Free the row of an ended stream, and fill the gap."""
         row = self._scheduler.rows.index(generation)
-        source = self._scheduler.leave(row)
-        if source is not None:
+        if (source := self._scheduler.leave(row)) is not None:
             moved = self._scheduler.rows[row]
             self._runner.move(source, row, len(moved.prompt) + moved.columns + LOOKAHEAD)
         self._runner.stop(len(self._scheduler.rows))
