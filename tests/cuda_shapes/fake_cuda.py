@@ -57,6 +57,8 @@ class Watch(TorchDispatchMode):
         non_blocking = kwargs.get("non_blocking") or any(arg is True for arg in args[2:3])  # copy_'s third
         if self.serving and len(devices) > 1 and func in COPIES and not non_blocking:
             raise Forbidden(f"{func} between CPU and GPU waits")
+        if "conv" in func.name() and "cuda" in devices:
+            self.tf32.add(torch.backends.cudnn.allow_tf32)
         if func is torch.ops.aten.convolution.default and "cuda" in devices:
             self._check_backend(args)
 
@@ -68,7 +70,6 @@ class Watch(TorchDispatchMode):
         if backend not in allowed:
             raise Forbidden(f"a convolution by {backend}")
         self.convolutions += 1
-        self.tf32.add(torch.backends.cudnn.allow_tf32)
 
 
 class Launches(TorchDispatchMode):
