@@ -90,7 +90,8 @@ def fleet(folder: Path, model: Path, **settings: str) -> Iterator[Fleet]:
                 process.wait(timeout=300)
 
 
-# Where other work shares the cores, Ray's own patience ends before its processes are up.
+# Where other work shares the cores, Ray's own patience ends before its processes are up. For its agents it
+# waits 15 s and no more, so a very busy machine fails at the start.
 PATIENT = {
     "RAY_raylet_start_wait_time_s": "600",
     "RAY_worker_register_timeout_seconds": "900",
