@@ -1,4 +1,4 @@
-"""What settings are called in the environment and on the command line, and were called before."""
+"""Names of settings as environment variables and flags, and their former names."""
 
 import logging
 import re
@@ -8,27 +8,27 @@ from difflib import get_close_matches
 from errors import StartError
 
 PREFIX = "HIGGS_"
-# What Kubernetes sets in every container beside a service named higgs, or higgs-something.
+# Set by Kubernetes in every container if there is a service named higgs, or higgs-something.
 SERVICE_VARIABLE = re.compile(
     r"HIGGS(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
 )
-# Settings under their former names, which keep working.
+# Former names of settings, still accepted.
 RENAMED = {"most_takes": "max_attempts", "columns_per_byte": "max_frames_per_byte"}
 log = logging.getLogger(__name__)
 
 
 def variable(name: str) -> str:
-    """The environment variable of a setting: max_upload_bytes → HIGGS_MAX_UPLOAD_BYTES."""
+    """Return the environment variable of a setting: max_upload_bytes → HIGGS_MAX_UPLOAD_BYTES."""
     return PREFIX + name.upper()
 
 
 def flag(name: str) -> str:
-    """The flag of a setting: max_upload_bytes → --max-upload-bytes."""
+    """Return the flag of a setting: max_upload_bytes → --max-upload-bytes."""
     return "--" + name.replace("_", "-")
 
 
 def rename_variables(environment: MutableMapping[str, str]) -> None:
-    """Move a variable of a former name to its present one, which wins where both are set."""
+    """Rename variables with former names; a variable with the current name wins."""
     for old, new in RENAMED.items():
         if variable(old) in environment:
             log.warning("%s is deprecated: use %s", variable(old), variable(new))
@@ -36,7 +36,7 @@ def rename_variables(environment: MutableMapping[str, str]) -> None:
 
 
 def rename_flags(arguments: Sequence[str]) -> list[str]:
-    """The arguments with present names for the flags of former ones."""
+    """Return the arguments with former flags renamed."""
     present = []
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -49,7 +49,7 @@ def rename_flags(arguments: Sequence[str]) -> list[str]:
 
 
 def refuse_unknown_variables(environment: Mapping[str, str], settings: Iterable[str]) -> None:
-    """Raise StartError for a HIGGS_* variable that is none of these settings'."""
+    """Raise StartError for a HIGGS_* variable that isn't a setting."""
     valid = [variable(name) for name in settings]
     for name in environment:
         if SERVICE_VARIABLE.fullmatch(name):

@@ -1,4 +1,4 @@
-"""Every setting of the server, as HIGGS_* variables and as flags: the one reader of the environment."""
+"""Every setting of the server, as HIGGS_* variables and flags. Only this module reads the environment."""
 
 import os
 import re
@@ -17,12 +17,12 @@ SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-# Of a web page, or of an app or extension that shows one: app://obsidian.md.
+# Of a web page, or of an app or extension: app://obsidian.md.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 
 
 class Settings(BaseSettings):
-    """The settings, frozen; a flag outranks a variable, a variable outranks the default."""
+    """The settings, frozen. Flags override variables, variables override defaults."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     model: str = Field(
         default="auto",
         min_length=1,
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="Where the model runs: auto (CUDA if there is a GPU), cpu, cuda, or one of them: cuda:1.",
+        description="Device of the model: auto (CUDA if there is a GPU), cpu, cuda, or one GPU: cuda:1.",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
@@ -58,13 +58,13 @@ class Settings(BaseSettings):
     )
     weights: Literal["bf16", "int8", "fp8"] = Field(
         default="bf16",
-        description="The model's matrices: bf16 (as HIGGS_DTYPE says), or in 8 bits: int8, fp8. CUDA only.",
+        description="Format of the model's matrices: bf16 (HIGGS_DTYPE), or quantised: int8, fp8 (CUDA only).",
     )
-    threads: int | None = Field(default=None, ge=1, description="CPU threads. Default: PyTorch's own choice.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads. Default: PyTorch's.")
     slots: int | None = Field(
         default=None,
         ge=1,
-        description="Requests that generate at once. Default: 8 on a CPU; on CUDA what fits, up to 64.",
+        description="Maximum concurrent requests. Default: 8 on a CPU; on CUDA as many as fit, up to 64.",
     )
     queue_limit: int = Field(
         default=32, ge=1, description="Maximum queue length; further requests get 429 with Retry-After."
@@ -72,10 +72,10 @@ class Settings(BaseSettings):
     max_positions: int = Field(
         default=8192,
         ge=256,
-        description="Maximum context length, prompt and speech together; sizes the KV cache. Default:"
-        " less where a GPU's memory is small.",
+        description="Maximum context length, prompt and speech together; sizes the KV cache. The default is"
+        " reduced if a GPU's memory is too small.",
     )
-    reference_cache: int = Field(default=64, ge=1, description="Encoded reference recordings in the cache.")
+    reference_cache: int = Field(default=64, ge=1, description="Maximum encoded references in the cache.")
     max_upload_bytes: int = Field(
         default=25 * 2**20,
         ge=1,
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     )
     unknown_tags: Literal["refuse", "read"] = Field(
         default="refuse",
-        description="Inline tags that the model doesn't know: refuse the request, or read their words.",
+        description="Inline tags that the model doesn't support: refuse the request, or read them aloud.",
     )
     max_frames_per_byte: float = Field(
         default=4.0,
@@ -109,11 +109,11 @@ class Settings(BaseSettings):
     )
     verify: bool = Field(
         default=False,
-        description="Check speech with the recogniser before sending it; retry bad attempts.",
+        description="Check speech with the recogniser before sending it; repeat bad attempts.",
     )
     max_attempts: int = Field(default=3, ge=1, description="Maximum attempts per text when verifying.")
     verify_consents: bool = Field(
-        default=False, description="Require a consent recording of the same speaker for each kept voice."
+        default=False, description="Require a consent recording of the same speaker for each saved voice."
     )
     keep_alive: str = Field(
         default="0",
@@ -123,7 +123,8 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path("data"), description="Folder where voices are stored.")
     database_url: str | None = Field(
         default=None,
-        description="sqlite, postgresql, mysql or mariadb URL of the voices. Default: SQLite in data_dir.",
+        description="sqlite, postgresql, mysql or mariadb URL of the voice database. Default: SQLite in"
+        " data_dir.",
     )
     redis_url: SecretStr | None = Field(
         default=None,
@@ -133,12 +134,12 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=30.0,
         ge=0,
-        description="Seconds that answers under way may still take when the server is asked to stop.",
+        description="Seconds that running requests get to finish when the server is asked to stop.",
     )
     max_speech_seconds: float | None = Field(
         default=None,
         gt=0,
-        description="Longest speech of one request; unset: 0.2 s per character that may be sent.",
+        description="Maximum seconds of speech per request. Default: 0.2 s per allowed character.",
     )
     max_voice_bytes: int = Field(
         default=50 * 2**20, ge=1, description="Maximum size of a voice upload, in bytes (413 beyond)."
@@ -149,15 +150,15 @@ class Settings(BaseSettings):
     )
     allowed_hosts: str | None = Field(
         default=None,
-        description="Names by which a server without keys is asked for, beside addresses and names without a"
-        " dot: voice.example.org, *.example.org, several, or *.",
+        description="Allowed Host names of a server without API keys, comma-separated, or *:"
+        " voice.example.org, *.example.org. IP addresses and names without a dot are always allowed.",
     )
     trusted_proxies: str | None = Field(
         default=None,
-        description="Addresses of proxies whose x-forwarded-for is believed: 127.0.0.1, several, or *.",
+        description="Addresses of proxies whose x-forwarded-for is trusted, comma-separated, or *.",
     )
     max_voices: int = Field(
-        default=1000, ge=1, description="Voices that one key may keep, and as many consents (400 beyond)."
+        default=1000, ge=1, description="Maximum saved voices per API key, and maximum consents (400 beyond)."
     )
     max_jobs: int = Field(
         default=20, ge=1, description="Speech jobs that one key may keep, finished ones too (400 beyond)."
@@ -167,7 +168,7 @@ class Settings(BaseSettings):
     )
     voice_aliases: str | None = Field(
         default=None,
-        description="Kept voices that speak for OpenAI's: alloy=Anna, nova=voice_0123. Default: none.",
+        description="Saved voices to use for OpenAI's names: alloy=Anna, nova=voice_0123. Default: none.",
     )
     rate_limit: str | None = Field(
         default=None,
@@ -189,7 +190,7 @@ class Settings(BaseSettings):
     @field_validator("port", mode="before")
     @classmethod
     def _is_no_service(cls, value: Any) -> Any:
-        """HIGGS_PORT=tcp://10.0.0.1:8000 is Kubernetes', of a service named higgs, and none of ours."""
+        """Ignore HIGGS_PORT=tcp://10.0.0.1:8000, which Kubernetes sets for a service named higgs."""
         service = isinstance(value, str) and SERVICE_ADDRESS.fullmatch(value)
         return cls.model_fields["port"].default if service else value
 
@@ -230,14 +231,18 @@ class Settings(BaseSettings):
     def _are_origins(cls, value: str | None) -> str | None:
         for origin in listed(value):
             if origin != "*" and not ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin such as https://example.org:8443")
+                raise ValueError(f"{origin!r} is not an origin such as https://example.org:8443")
         return value
 
 
 def load_settings(arguments: Sequence[str] = ()) -> Settings:
-    """Read the settings from flags and HIGGS_* variables.
+    """Read the settings from flags and HIGGS_* variables; `--help` prints them and exits.
 
-    Raises StartError for an unknown name (listing the valid ones) or a bad value. `--help` prints and exits.
+    Args:
+        arguments: command-line flags.
+
+    Raises:
+        StartError: an unknown name (the message lists the valid ones) or an invalid value.
     """
     rename_variables(os.environ)
     refuse_unknown_variables(os.environ, Settings.model_fields)
@@ -251,14 +256,14 @@ def load_settings(arguments: Sequence[str] = ()) -> Settings:
 
 
 def database_url(settings: Settings) -> str:
-    """Where voices are kept; the data folder is made if it isn't there. StartError if it can't be."""
+    """Return the URL of the voice database, creating the data folder if needed. Raises StartError."""
     if settings.database_url is not None:
         return settings.database_url
     folder = settings.data_dir.expanduser().resolve()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StartError(f"HIGGS_DATA_DIR {folder} can't be made: {error.strerror}; name another.") from error
+        raise StartError(f"Can't create HIGGS_DATA_DIR {folder}: {error.strerror}. Set another.") from error
     return f"sqlite:///{folder / 'voices.db'}"
 
 
@@ -273,18 +278,18 @@ def seconds_in(value: str) -> float:
 
 
 def pairs(value: str | None) -> dict[str, str]:
-    """The pairs of a comma-separated setting: a=b, c=d. ValueError for one that is none."""
+    """Parse a comma-separated list of pairs: a=b, c=d. Raises ValueError."""
     found = {}
     for item in listed(value):
         name, sign, meaning = (part.strip() for part in item.partition("="))
         if not (name and sign and meaning):
-            raise ValueError(f"{item!r} is no pair such as alloy=Anna")
+            raise ValueError(f"{item!r} is not a pair such as alloy=Anna")
         found[name] = meaning
     return found
 
 
 def listed(value: str | None) -> list[str]:
-    """The items of a comma-separated setting."""
+    """Parse a comma-separated list."""
     return [each.strip() for each in (value or "").split(",") if each.strip()]
 
 
@@ -293,4 +298,4 @@ def _bad_values(error: ValidationError) -> str:
     for issue in error.errors():
         name = str(issue["loc"][0])
         lines.append(f"{variable(name)} (or {flag(name)}): {issue['msg']}, got {issue['input']!r}")
-    return "Bad setting. " + "; ".join(lines)
+    return "Invalid setting. " + "; ".join(lines)
