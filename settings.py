@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     )
     weights: Literal["bf16", "int8", "fp8"] = Field(
         default="bf16",
-        description="Format of the model's matrices: bf16 (HIGGS_DTYPE), or quantised: int8, fp8 (CUDA only).",
+        description="Format of the matrices: bf16 (HIGGS_DTYPE), or quantised: int8, fp8 (CUDA only).",
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads. Default: PyTorch's.")
     slots: int | None = Field(
@@ -238,11 +238,7 @@ class Settings(BaseSettings):
 def load_settings(arguments: Sequence[str] = ()) -> Settings:
     """Read the settings from flags and HIGGS_* variables; `--help` prints them and exits.
 
-    Args:
-        arguments: command-line flags.
-
-    Raises:
-        StartError: an unknown name (the message lists the valid ones) or an invalid value.
+    Raises StartError for an unknown name (listing the valid ones) or an invalid value.
     """
     rename_variables(os.environ)
     refuse_unknown_variables(os.environ, Settings.model_fields)
