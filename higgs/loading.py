@@ -1,4 +1,4 @@
-"""A model that is ready to serve: found, checked against the device's memory, and only then downloaded."""
+"""Load the configured model: find it, check that it fits the device's memory, then download it."""
 
 import logging
 from collections.abc import Callable
@@ -21,15 +21,15 @@ PUBLISHED_MODEL = "bosonai/higgs-audio-v2-generation-3B-base"
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """What is to be loaded.
+    """The model to load.
 
     Attributes:
-        name: A folder or hub id; for load_chosen also auto or bundled.
-        codec: Likewise; None: the model's own, else the published one.
-        device: Where the model computes.
-        dtype: Of its weights; None: bfloat16 on CUDA and float32 elsewhere.
-        slots, positions, exact_positions: As of plan_memory.
-        weights: Of the layers' matrices: bf16 (as dtype says), or one of higgs.model.quantised.KINDS.
+        name: a folder or hub id; for load_chosen also auto or bundled.
+        codec: likewise; None for the model's own, else the published one.
+        device: where the model runs.
+        dtype: of the weights; None for bfloat16 on CUDA and float32 elsewhere.
+        slots, positions, exact_positions: see plan_memory.
+        weights: of the layers' matrices: bf16 (see dtype), or one of higgs.model.quantised.KINDS.
     """
 
     name: str
@@ -57,9 +57,9 @@ def load(request: ModelRequest) -> LoadedModel:
     """Load a model and its codec.
 
     Raises:
-        StartError: The model, the codec or this kind of weights can't be used.
-        HubError: One of the two can't be had from the hub.
-        DoesNotFit: The device is too small; nothing but config.json was downloaded then.
+        StartError: the model, the codec or this kind of weights can't be used.
+        HubError: one of them can't be downloaded.
+        DoesNotFit: the device is too small; only config.json was downloaded.
     """
     device, dtype = request.device, request.dtype or default_dtype(request.device)
     check_weights(request.weights, device)
@@ -89,7 +89,7 @@ def load(request: ModelRequest) -> LoadedModel:
         log.info("memory: %s", plan)
     model_id = folder.resolve().name if folder.is_dir() else request.name
     if checkpoint.licence:
-        log.info("%s stands under this licence: %s", model_id, checkpoint.licence.name)
+        log.info("licence of %s: %s", model_id, checkpoint.licence.name)
     again = replace(request, slots=plan.slots, positions=plan.positions, exact_positions=True)
     return LoadedModel(model_id, checkpoint, codec, plan, again)
 
@@ -99,13 +99,14 @@ def default_dtype(device: torch.device) -> torch.dtype:
 
 
 def load_chosen(request: ModelRequest, bundled: Path) -> tuple[LoadedModel, str | None]:
-    """Load the model of a setting: auto, bundled, a folder or a hub id.
+    """Load the model of the setting: auto, bundled, a folder or a hub id.
 
     Args:
-        bundled: The folder of the bundled model.
+        request: the model to load.
+        bundled: folder of the bundled model.
 
     Returns:
-        The model, and for auto why it is the bundled one, if it is.
+        The model and, for auto, why it is the bundled one, if it is.
     """
 
     def load_named(name: str) -> LoadedModel:
@@ -117,10 +118,11 @@ def load_chosen(request: ModelRequest, bundled: Path) -> tuple[LoadedModel, str 
 
 
 def load_auto(device: torch.device, load: Callable[[str], LoadedModel]) -> tuple[LoadedModel, str | None]:
-    """What HIGGS_MODEL=auto serves: the published model on CUDA, else the bundled one, with why it is that.
+    """Load the published model on CUDA, else the bundled one; return it with the reason for the latter.
 
     Args:
-        load: Loads a model by its name, "bundled" among them.
+        device: where the model runs.
+        load: loads a model by name, including "bundled".
     """
     if device.type == "cpu":
         return load("bundled"), f"{PUBLISHED_MODEL} needs a CUDA device, and none is used here."

@@ -1,7 +1,7 @@
-"""The path that positions take through a small model on a CPU: FusedDecode's work and the reading of prompts.
+"""The compiled CPU path for small models: decode steps and prefill.
 
-A torch operation takes some µs however small it is, and a step of the bundled model has two hundred of them.
-A large model's time goes into its bytes, which torch reads with all cores.
+A torch operation costs some µs however small it is, and a step of the bundled model has two hundred of them.
+A large model's time goes into reading its weights, which torch does with all cores.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +22,11 @@ from higgs.engine.model_runner import Path
 from higgs.engine.prefill import PREFILL_CHUNK, Prefill
 from higgs.model.transformer import HiggsModel, Layer
 
-SMALL = 64_000_000  # numbers that a column reads
+SMALL = 64_000_000  # weights read per column
 
 
 def serves(model: HiggsModel) -> bool:
-    """Whether CompiledDecode suits a model: a small one in float32 on a CPU, with heads of whole vectors."""
+    """Return whether CompiledDecode supports a model: small, float32, on a CPU, with suitable head sizes."""
     weight, config = model.audio_lm_head.weight, model.config
     attention = 2 * (config.heads + config.kv_heads) * config.head_dim
     layer = config.hidden_size * (attention + 3 * config.intermediate_size)
@@ -39,7 +39,7 @@ def serves(model: HiggsModel) -> bool:
 
 
 def cache_for(model: HiggsModel, rows: int, capacity: int) -> SlotCache | PanelCache:
-    """What keeps the keys and values of a model's streams, for decode_fn_for."""
+    """Return the cache for a model's streams, as decode_fn_for needs it."""
     if serves(model):
         half = all(halves(weight.detach().numpy()) for weight in model.parameters())
         return PanelCache(model.config, rows, capacity, half)
@@ -48,7 +48,7 @@ def cache_for(model: HiggsModel, rows: int, capacity: int) -> SlotCache | PanelC
 
 
 def decode_fn_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
-    """What computes a column of a model's streams."""
+    """Return the decode function of a model and its cache."""
     if isinstance(cache, PanelCache):
         return CompiledDecode(model, cache)
     eager = FusedDecode(model, cache)
@@ -56,7 +56,7 @@ def decode_fn_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
 
 
 def prefill_for(model: HiggsModel, path: Path, capacity: int, kept_positions: int) -> Prefill:
-    """What reads the prompts of a model's streams."""
+    """Return the prefill of a model."""
     if isinstance(path, CompiledDecode):
         return CompiledPrefill(model, path, kept_positions)
     weight = model.audio_lm_head.weight
@@ -67,10 +67,10 @@ def prefill_for(model: HiggsModel, path: Path, capacity: int, kept_positions: in
 
 
 class CompiledDecode:
-    """Reads and writes the keys and values of `cache`, whose rows are the streams.
+    """Decodes with the keys and values of `cache`, whose rows are the streams.
 
-    Where the weights are bfloat16 in truth, as published ones are, they are kept so, and keys and values in
-    float16: half the bytes. The weights are the same numbers then; keys and values are rounded to 11 bits.
+    If the weights are exactly representable in bfloat16, as published ones are, they are stored so, and keys
+    and values in float16: half the bytes. The weights stay the same; keys and values are rounded to 11 bits.
     """
 
     def __init__(self, model: HiggsModel, cache: PanelCache) -> None:
@@ -100,9 +100,9 @@ class CompiledDecode:
         return Scratch(rms_norm, heads_out, fed, wide, scores, mean)
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
-        """As of FusedDecode; the logits are overwritten by the next call.
+        """See FusedDecode; the logits are overwritten by the next call.
 
-        The streams are shared out to as many threads as torch has, TILE rows or more to each.
+        The streams are split among torch's number of threads, TILE rows or more each.
         """
         n, config = len(columns), self._config
         x, at = self._embed(columns).numpy(), positions.numpy()
@@ -119,16 +119,18 @@ class CompiledDecode:
         return logits.unflatten(1, (config.num_codebooks, config.codebook_size))
 
     def _write(self, x: np.ndarray, positions: np.ndarray, part: slice, room: Scratch) -> None:
-        """The logits of a part of the streams."""
+        """Compute the logits of a part of the streams."""
         self._pass(x, 0, self._streams[part], positions, self.cache, room)
         logits_of(x, self._norm, self._head, self._epsilon, room, self._logits.numpy()[part])
 
     def read(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int, cache: PanelCache) -> None:
-        """Write the keys and values of up to PREFILL_CHUNK positions to the only row of a cache.
+        """Compute keys and values of up to PREFILL_CHUNK positions into the only row of a cache.
 
         Args:
             embeddings: [S, H], at positions from `start` on.
-            mask: [S], true where a position is audio.
+            mask: [S], true for audio positions.
+            start: the first position.
+            cache: the cache to fill.
         """
         order = mask.int().argsort(stable=True)
         x, positions = embeddings[order].numpy(), (order + start).numpy()
@@ -149,7 +151,7 @@ class CompiledDecode:
 
 
 class CompiledPrefill(Prefill):
-    """A Reader that goes the compiled path."""
+    """Prefill by the compiled path."""
 
     def __init__(self, model: HiggsModel, path: CompiledDecode, kept_positions: int) -> None:
         self._decode_fn = path
@@ -161,7 +163,7 @@ class CompiledPrefill(Prefill):
 
 
 def packed_layers(model: HiggsModel, halve: bool) -> Layers:
-    """The weights of all layers; halve: as bfloat16."""
+    """Pack the weights of all layers; `halve`: as bfloat16."""
     config = model.config
     layers = [cast(Layer, layer) for layer in model.model.layers]
     audio = [Matrices.of(layer, config) for layer in layers]

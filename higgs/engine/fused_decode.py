@@ -1,12 +1,12 @@
-"""The path that a column takes through the model while it speaks: one position of each of n streams.
+"""The decode path: one audio position of each of n streams through the model.
 
-It computes what HiggsModel.forward does for audio positions with fewer, larger kernels: one matrix for query,
-key and value, one for gate and up, one write for key and value. In shapes n is the number of streams, H the
+Computes what HiggsModel.forward does for audio positions, with fewer, larger kernels: one matrix for query,
+key and value, one for gate and up, one write of key and value. In shapes, n is the number of streams, H the
 hidden size, D the head size, K the codebooks and V the codebook size.
 
-On a CPU a stream's numbers don't depend, to the bit, on how many others share the batch: matrices stand as
-[in, out], for which MKL adds up the products of a row in the same order from two rows on, so that a single
-stream is computed as two equal rows; masked positions add exact zeros.
+On a CPU, a stream's result is bit-identical for any batch: matrices are stored as [in, out], for which MKL
+sums a row's products in the same order from two rows on, so a single stream is computed as two equal rows;
+masked positions add exact zeros.
 """
 
 from typing import NamedTuple, cast
@@ -46,7 +46,7 @@ class Matrices(NamedTuple):
         )
 
     def text_of(self, layer: Layer) -> "Matrices":
-        """Return those of the layer's text path, with the same attention."""
+        """Return those of the layer's text path, which shares the attention."""
         return self._replace(
             input_norm=layer.input_layernorm.weight,
             feed_norm=layer.post_attention_layernorm.weight,
@@ -56,7 +56,7 @@ class Matrices(NamedTuple):
 
 
 def _joined(*linears: nn.Linear | QuantisedLinear) -> Matrix:
-    """The matrices as one; each goes on as a view of it, so that memory holds them once."""
+    """Concatenate the matrices; the modules keep views of the result, so that memory has them once."""
     if isinstance(linears[0], QuantisedLinear):
         return _joined_quantised(cast(tuple[QuantisedLinear, ...], linears))
     matrix = torch.cat([linear.weight for linear in linears]).T.contiguous()
@@ -76,13 +76,13 @@ def _joined_quantised(linears: tuple[QuantisedLinear, ...]) -> QuantisedMatrix:
 
 
 def _head_norms(attention: Attention, config: HiggsConfig) -> torch.Tensor:
-    """The norms' weights of each head, the queries' before the keys'."""
+    """Return the norm weights of each head, queries before keys."""
     norms = ((attention.q_norm, config.heads), (attention.k_norm, config.kv_heads))
     return torch.cat([cast(torch.Tensor, norm.weight).expand(heads, -1) for norm, heads in norms])
 
 
 class FusedDecode:
-    """Reads and writes the keys and values of `cache`, whose rows are the streams."""
+    """Decodes with the keys and values of `cache`, whose rows are the streams."""
 
     def __init__(self, model: HiggsModel, cache: SlotCache) -> None:
         self.config, self.cache = model.config, cache
@@ -98,9 +98,9 @@ class FusedDecode:
         self._views = cache.views(0, 0)
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
-        """Columns [n, K] at positions [n] of the first n rows to the logits [n, K, V], float32, of the next.
+        """Compute columns [n, K] at positions [n] of the first n rows; return logits [n, K, V], float32.
 
-        length: so many positions, the new one included, are attended to at most.
+        `length` is the maximum number of positions attended to, including the new one.
         """
         n = len(columns)
         x = self.embed(columns)

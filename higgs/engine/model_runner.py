@@ -1,6 +1,6 @@
-"""The step: every stream of the batch writes its next column.
+"""The decode step: every stream of the batch generates its next column.
 
-All that a stream is stands in one row of tensors on the model's device; nothing here waits for the device.
+A stream's whole state is one row of tensors on the model's device; nothing here waits for the device.
 """
 
 from collections.abc import Callable
@@ -22,29 +22,29 @@ MIN_LENGTH = 64  # positions; attention runs over a multiple of it, behind a mas
 
 
 class Buckets:
-    """How many rows and positions a step computes: what is needed, or (for graphs) the next power of two.
+    """Sizes of a step: as many rows and positions as needed or, for CUDA graphs, the next power of two.
 
-    any_length: the path reads each stream's own positions, so that all lengths are one bucket.
+    any_length: the decode function reads each stream's own positions, so all lengths are one bucket.
     """
 
     def __init__(self, rows: int, capacity: int, exact: bool, any_length: bool = False) -> None:
         self.rows, self.capacity, self.exact, self.any_length = rows, capacity, exact, any_length
 
     def around(self, rows: int, length: int) -> tuple[int, int]:
-        """The smallest bucket that holds so many rows and positions."""
+        """Return the smallest bucket with at least these rows and positions."""
         blocks = -(-(self.capacity if self.any_length else length) // MIN_LENGTH)
         if not self.exact:
             rows, blocks = (1 << (count - 1).bit_length() for count in (rows, blocks))
         return min(rows, self.rows), min(blocks * MIN_LENGTH, self.capacity)
 
     def all(self) -> set[tuple[int, int]]:
-        """Every bucket of a power of two."""
+        """Return every bucket of powers of two."""
         rows, lengths = range(self.rows.bit_length() + 1), range(self.capacity.bit_length() + 1)
         return {self.around(1 << row, 1 << length) for row in rows for length in lengths}
 
 
 class StepOutput:
-    """What a step has written, on its way to the host."""
+    """The output of a step, being copied to the host."""
 
     def __init__(self, written: torch.Tensor, host: torch.Tensor | None = None) -> None:
         self._written = written
@@ -56,18 +56,17 @@ class StepOutput:
             self._copied.record()
 
     def wait(self) -> list[list[int]]:
-        """The frame that each stream's column completes, and the number of the frame that ends the stream
-        (see DelayRule), [n][K + 1]. Only frames from 1 up to the end are audio. Waits for the step."""
+        """Wait for the step; return [n][K + 1]: the frame that each column completes, and the end frame.
+
+        For the end see DelayRule. Only frames from 1 up to the end are audio.
+        """
         if self._copied is not None:
             self._copied.synchronize()
         return self._written.tolist()
 
 
 class ModelRunner:
-    """Up to `rows` streams, the first of which speak. `path` reads and writes `cache`, row by row.
-
-    any_length: as of Buckets.
-    """
+    """Runs up to `rows` streams; `path` reads and writes `cache`, row by row. any_length: see Buckets."""
 
     SAMPLER = Sampler
 
@@ -93,9 +92,9 @@ class ModelRunner:
             self._hosts = [torch.empty(shape, dtype=torch.int64, pin_memory=True) for _ in range(2)]
 
     def start(self, row: int, filled: Any, options: SamplingOptions, seed: int, max_steps: int) -> None:
-        """Begin a stream behind a prompt whose keys and values are `filled` (see KVCache and PanelRow).
+        """Start a stream after a prompt with keys and values `filled` (see KVCache and PanelRow).
 
-        Its opening column is the first that the next step reads.
+        The next step reads its opening column.
         """
         self._cache.load(row, filled)
         self._sampler.start(row, options, seed, max_steps)
@@ -108,22 +107,21 @@ class ModelRunner:
         self._recent[row, -1] = self._config.opening_code
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Let the stream of one row, which fills `length` positions, go on in another."""
+        """Move a stream with `length` positions to another row."""
         self._cache.move(source, target, length)
         self._sampler.move(source, target)
         for tensor in (self._rule.end, self._position, self._column, self._recent):
             tensor[target] = tensor[source]
 
     def stop(self, row: int) -> None:
-        """Let a row whose stream has ended cost little, where a batch computes it beside others."""
+        """Make a row whose stream has ended cheap to compute."""
         self._position[row].zero_()
         self._speaking[row].zero_()
 
     def step(self, n: int, length: int) -> StepOutput:
-        """Write a column of each of the first n streams, the longest of which then fills at most `length`
-        positions.
+        """Generate a column for the first n streams; the longest then has at most `length` positions.
 
-        Doesn't wait for the device. Of the results two may be waited for at a time.
+        Doesn't wait for the device. At most two outputs may be outstanding.
         """
         rows, length = self._buckets.around(n, length)
         written = self._graphs(rows, length)[:n]
@@ -131,7 +129,7 @@ class ModelRunner:
         return StepOutput(written, self._hosts[0])
 
     def _write_step(self, rows: int, length: int) -> torch.Tensor:
-        """The work of `step`; rows beyond those that speak compute what nobody reads."""
+        """The computation of `step`; the output of unused rows is discarded."""
         codebooks, last = self._config.num_codebooks, self._cache.capacity - 1
         position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
         logits = self._rule.bar(self._decode_fn(recent[:, -1], position, length))
