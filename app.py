@@ -77,7 +77,7 @@ PLAIN_BODY_BYTES, BYTES_PER_CHARACTER = 2**18, 12
 READABLE_HEADERS = (
     *("x-request-id", "x-should-retry", "retry-after", "x-voice-used", "x-seed", "x-takes", "x-faults"),
     *("x-word-error-rate", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
-    *("x-ratelimit-reset-requests", "x-instructions-followed", "x-model-used"),
+    *("x-ratelimit-reset-requests", "x-instructions-followed", "x-model-used", "x-word-timestamps"),
 )
 
 

@@ -89,6 +89,9 @@ class Settings(BaseSettings):
         description="Text normalisation. plain: strip Markdown and emoji; english: also spell out numbers, "
         "links and abbreviations; auto: english for the bundled model, else plain.",
     )
+    pronunciations: Path | None = Field(
+        default=None, description='JSON file of how words are said, {"Nguyen": "win"}. Default: none.'
+    )
     unknown_tags: Literal["refuse", "read"] = Field(
         default="refuse",
         description="Inline tags that the model doesn't support: refuse the request, or read them aloud.",

@@ -45,6 +45,7 @@ from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReferenc
 from synthesis.warm_up import warm_up
 from text.chunking import Chunking
 from text.normalise import SUSTAINED_SOUNDS, Part, ReadText, chosen_reading
+from text.pronunciations import of_file
 
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
@@ -79,7 +80,9 @@ class VoiceCloner:
             positions=loaded.plan.positions,
             max_frames_per_byte=settings.max_frames_per_byte,
             max_spoken_characters=SPOKEN_FACTOR * settings.max_text_characters,
+            pronunciations=of_file(settings.pronunciations),
         )
+        self.check_pronunciations = self._planner.check_pronunciations
         self._ended: Ended = ignored
         self.resident = ResidentModel(loaded, settings.queue_limit, self._loaded_again)
         seconds = settings.max_speech_seconds or SECONDS_PER_CHARACTER * settings.max_text_characters
@@ -147,7 +150,7 @@ class VoiceCloner:
     def read(self, text: str, voices: int = 1) -> ReadText:
         """A text as so many voices read it out, for `stream`. InvalidRequest: nothing to speak, a bad pause,
         an unknown speaker; PayloadTooLarge: too long as it is spoken, numbers in words."""
-        return self._planner.read(self._prompts.tags.with_pauses(text), voices)
+        return self._planner.read(text, voices)
 
     def stream(
         self,
@@ -163,14 +166,12 @@ class VoiceCloner:
         """
         voices = self._speaking(voice if isinstance(voice, list) else [voice])
         read = self.read(text, len(voices)) if isinstance(text, str) else text
-        segments = self._planner.segments(read, voices, options)
-        return self._stream(segments, read.written, options, place)
+        return self._stream(self._planner.segments(read, voices, options), read.written, options, place)
 
     def parts(self, text: str, voices: int = 1) -> list[Part]:
         """A text of any length as it is spoken by so many voices: texts, each with the number of its voice,
         and pauses in seconds. InvalidRequest as of `read`."""
-        read = self._planner.read_any(self._prompts.tags.with_pauses(text), voices)
-        return self._planner.parts(read, self._speaking([None] * voices))
+        return self._planner.parts(self._planner.read_any(text, voices), self._speaking([None] * voices))
 
     def stream_parts(
         self, parts: Sequence[Part], voices: list[VoiceReference | None], options: SpeechOptions

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -23,10 +23,13 @@ from api.schemas.chat import (
     Usage,
     VoiceUsed,
 )
+from api.schemas.timestamps import Timed, Timestamps
 from api.streaming import base64_pieces, sse
+from api.word_times import SpokenWords, spoken_words, timed
 from audio.encode import FlacRecorder, encode_audio, encode_pieces
 from audio.speech_track import SpeechTrack
 from higgs.speech import Speech, SpeechReport, SpeechStream
+from synthesis.word_times import WordTime
 from text.pauses import without_pauses
 
 DONE = b"data: [DONE]\n\n"
@@ -47,20 +50,32 @@ class Answer:
 
 
 class WatchedStream:
-    """A speech stream, with a record of its sound for the end of the answer; samples are not kept."""
+    """A speech stream, with a record of its sound for the end of the answer; samples are not kept.
 
-    def __init__(self, stream: SpeechStream) -> None:
-        self.stream, self.track, self.flac = stream, SpeechTrack(), FlacRecorder()
+
+    words: where their times are asked for.
+    """
+
+    def __init__(self, stream: SpeechStream, words: SpokenWords | None = None) -> None:
+        self.stream, self.track, self.flac, self.words = stream, SpeechTrack(), FlacRecorder(), words
         stream.watch(self.track.push)
         stream.watch(self.flac.write)
 
 
-def whole_answer(answer: Answer, speech: Speech, quality: SpeechQuality, kept: KeptAudio) -> ChatResponse:
+def whole_answer(
+    answer: Answer, speech: Speech, quality: SpeechQuality, times: Timed, kept: KeptAudio
+) -> ChatResponse:
     """Return the answer as one chat completion."""
     data = base64.b64encode(encode_audio(speech.samples, answer.format).data).decode("ascii")
     flac = encode_audio(speech.as_spoken, "flac").data
     expires_at = kept.keep(answer.owner, answer.audio_id, flac, without_pauses(answer.text))
-    audio = MessageAudio(id=answer.audio_id, data=data, expires_at=expires_at, transcript=answer.text)
+    audio = MessageAudio(
+        id=answer.audio_id,
+        data=data,
+        expires_at=expires_at,
+        transcript=answer.text,
+        **times.model_dump(),
+    )
     return ChatResponse(
         id=answer.id,
         created=answer.created,
@@ -79,6 +94,7 @@ def answer_events(
     samples: Iterable[np.ndarray],
     kept: KeptAudio,
     include_usage: bool,
+    wanted: Timestamps,
 ) -> Iterator[bytes]:
     """Yield the answer as server-sent chat completion chunks, then [DONE].
 
@@ -92,10 +108,24 @@ def answer_events(
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return sse({**base, "choices": [choice], **extensions})
 
+    count = 0
+
+    def told(words: Sequence[WordTime]) -> Iterator[bytes]:
+        """The chunk of words whose times have become certain; clients join them by their numbers."""
+        nonlocal count
+        if words and wanted.wants_words:
+            numbered = enumerate(spoken_words(words), count)
+            count += len(words)
+            yield chunk({"audio": {"words": [{"index": n, **word.model_dump()} for n, word in numbered]}})
+
     yield chunk({"role": "assistant", "content": None, "refusal": None}, voice=answer.voice.model_dump())
     yield chunk({"audio": {"id": answer.audio_id, "transcript": answer.text}})
     for data in base64_pieces(encode_pieces(samples, answer.format)):
         yield chunk({"audio": {"data": data}})
+        yield from told(watched.words.ready() if watched.words else [])
+    yield from told(watched.words.rest() if watched.words else [])
+    if watched.words and wanted.caption_format:
+        yield chunk({"audio": {"captions": timed(wanted, watched.words.words).captions}})
     speech = watched.stream.finished()
     expires_at = kept.keep(answer.owner, answer.audio_id, watched.flac.close(), without_pauses(answer.text))
     yield chunk({"audio": {"expires_at": expires_at}})

@@ -34,6 +34,13 @@ def check_supported(request: ChatRequest) -> AudioRequest:
     return request.audio or AudioRequest()
 
 
+def check_untimed(request: ChatRequest) -> None:
+    """Refuse times of words where nothing is spoken."""
+    if request.wants_times:
+        name = "timestamp_granularities" if request.wants_words else "caption_format"
+        raise _unsupported(name, "Ask /v1/audio/transcriptions for the times of a recording's words.")
+
+
 def spoken_text(request: ChatRequest, longest: int) -> ChatText:
     """Return the last user message's text, without a leading instruction if strip_instruction is set."""
     index = max((i for i, message in enumerate(request.messages) if message.role == "user"), default=None)
@@ -56,7 +63,10 @@ def speech_options(request: ChatRequest, longest: int) -> SpeechOptions:
                 raise PayloadTooLarge(wrong, code="text_too_long", param=f"messages[{index}].content")
             scenes += SCENE.findall(text) or [text.removeprefix(INSTRUCTION)]
     delivery = (request.audio or AudioRequest()).delivery(request.instructions)
-    return replace(request.sampling(), delivery=delivery, scene="\n".join(scenes).strip() or None)
+    scene = "\n".join(scenes).strip() or None
+    return replace(
+        request.sampling(), delivery=delivery, scene=scene, pronunciations=request.pronunciations or {}
+    )
 
 
 def text_of(message: Message) -> str:

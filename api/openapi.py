@@ -11,6 +11,7 @@ from api.schemas.events import (
     ChatChunk,
     SpeechDelta,
     SpeechDone,
+    SpeechWords,
     TranscriptDelta,
     TranscriptDone,
     VoiceDone,
@@ -22,7 +23,7 @@ from api.streaming import EVENT_STREAM
 
 EventModel = type[BaseModel]
 EVENT_MODELS: tuple[EventModel, ...] = (
-    *(ChatChunk, SpeechDelta, SpeechDone, TranscriptDelta, TranscriptDone),
+    *(ChatChunk, SpeechDelta, SpeechDone, SpeechWords, TranscriptDelta, TranscriptDone),
     *(VoiceStep, VoiceDone, OnboardingStatus, SpeechJobEvent, ErrorResponse),
 )
 REFERENCE = "#/components/schemas/{model}"

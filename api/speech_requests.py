@@ -19,7 +19,11 @@ def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, o
     check_model(body.model, [cloner.model_id])
     check_language(body.language, cloner)
     check_text(body.input, "input", state.limits.text_characters)
-    options = replace(body.sampling(), delivery=body.delivery(body.instructions))
+    options = replace(
+        body.sampling(),
+        delivery=body.delivery(body.instructions),
+        pronunciations=body.pronunciations or {},
+    )
     order = SpeechOrder(body.input, "input", voice_requests(body), options, body.verify)
     return begin(order, cloner, state, owner)
 

@@ -1,12 +1,18 @@
 """Validation of the fields of saved voices."""
 
+import json
 import unicodedata
+from collections.abc import Mapping
 
+from api.errors import blamed_on
 from api.schemas.chat import MAX_INSTRUCTIONS_LENGTH, SoundOfVoice
+from api.schemas.voices import VoiceChange
 from api.text_validation import MAX_REFERENCE_TEXT
 from api.voice_resolution import MODEL_VOICES
 from audio.delivery import Delivery
 from errors import InvalidRequest, quoted
+from text.pronunciations import checked
+from voice_cloning import VoiceCloner
 
 MAX_NAME_LENGTH = 100
 MAX_USER_LENGTH = 128
@@ -66,6 +72,33 @@ def delivery(sound: SoundOfVoice, instructions: str | None, param: str) -> Deliv
     """Return a voice's default delivery; empty instructions are None."""
     told = plain_text(" ".join((instructions or "").split()), param, MAX_INSTRUCTIONS_LENGTH)
     return sound.delivery(told or None)
+
+
+def dictionary(value: str, cloner: VoiceCloner, param: str = "pronunciations") -> dict[str, str]:
+    """A dictionary of pronunciations in JSON; empty for no text. InvalidRequest: it can't be applied."""
+    try:
+        entries = json.loads(value) if value.strip() else {}
+        if not isinstance(entries, dict) or not all(isinstance(said, str) for said in entries.values()):
+            raise ValueError("it is no object of texts")
+    except (ValueError, RecursionError) as error:
+        message = f'{param} is not JSON such as {{"Nguyen": "win"}}: {error}.'
+        raise InvalidRequest(message, code="invalid_value", param=param) from error
+    return readable(entries, cloner, param)
+
+
+def pronunciations_of(change: VoiceChange, cloner: VoiceCloner) -> dict[str, str] | None:
+    """The dictionary that a voice is to have, empty where it is to have none; None leaves it as it is."""
+    if "pronunciations" not in change.model_fields_set:
+        return None
+    return readable(change.pronunciations or {}, cloner, "pronunciations")
+
+
+def readable(entries: Mapping[str, str], cloner: VoiceCloner, param: str) -> dict[str, str]:
+    """A dictionary that this server's model can read. InvalidRequest says which entry it can't."""
+    with blamed_on(param):
+        found = checked(entries)
+        cloner.check_pronunciations(found)
+    return found
 
 
 def plain_text(value: str, param: str, longest: int) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from asr.sphinx_worker import LENGTH, decode, load_decoder
-from asr.transcript import Heard, Segment, Task, Word
+from asr.sphinx_worker import LENGTHS, load_decoder, recognised
+from asr.transcript import Heard, Segment, Span, Task, Word
 from errors import ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,10 +38,27 @@ class Sphinx:
 
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
         """See Recogniser. Raises ModelError if the process has died."""
+        return Heard("en", segments(words(self._ask(samples))))
+
+    def align(self, samples: np.ndarray, words: Sequence[str]) -> list[Span | None]:
+        """See Recogniser. Raises ModelError if the process has died."""
+        found = self._ask(samples, [word.lower().replace("’", "'") for word in words])  # noqa: RUF001
+        return [
+            None if frames is None else (frames[0] / FRAMES_PER_SECOND, (frames[1] + 1) / FRAMES_PER_SECOND)
+            for frames in found
+        ]
+
+    def close(self) -> None:
+        with self._process:
+            self._process.terminate()
+
+    def _ask(self, samples: np.ndarray, words: Sequence[str] = ()) -> Any:
+        """Return the process's answer to samples, and words to find in them."""
         utterance = utterance_of(samples)
+        wanted = json.dumps(words).encode() if words else b""
         assert self._process.stdin and self._process.stdout
         try:
-            self._process.stdin.write(LENGTH.pack(len(utterance)) + utterance)
+            self._process.stdin.write(LENGTHS.pack(len(wanted), len(utterance)) + wanted + utterance)
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
         except BrokenPipeError:
@@ -50,16 +67,12 @@ class Sphinx:
             raise ModelError(
                 "The recogniser's process ended; send the request again.", code="recogniser_unavailable"
             )
-        return Heard("en", segments(words(json.loads(answer))))
-
-    def close(self) -> None:
-        with self._process:
-            self._process.terminate()
+        return json.loads(answer)
 
 
 def recognise(samples: np.ndarray) -> list[Word]:
     """Return the words of mono float32 samples (N,) at 16 kHz, recognised in this process."""
-    return words(decode(load_decoder(), utterance_of(samples)))
+    return words(recognised(load_decoder(), utterance_of(samples)))
 
 
 def utterance_of(samples: np.ndarray) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import soxr
@@ -14,12 +15,13 @@ import torch
 
 from asr.memory import Decode, RecordingMemory, as_float
 from asr.sphinx import Sphinx
-from asr.transcript import SAMPLE_RATE, Heard, Recogniser, Task, Transcript
+from asr.transcript import SAMPLE_RATE, Heard, Recogniser, Span, Task, Transcript
 from asr.windows import windows
 from concurrency import acquired
 from errors import Cancelled, InvalidRequest, ModelError, Overloaded, quoted
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Fits beside the 3B on one GPU, and can translate, which the turbo models can't.
 PUBLISHED = "openai/whisper-small"
@@ -99,10 +101,24 @@ class Transcriber:
             task = self._checked(task)
             for start, end in windows(samples, sample_rate):
                 window = soxr.resample(as_float(samples[start:end]), sample_rate, SAMPLE_RATE)
-                heard = self._hear(window, task)
+                heard = self._heard(window, task)
                 task = replace(task, language=heard.language)
                 later = start / sample_rate
                 yield Heard(heard.language, tuple(segment.later(later) for segment in heard.segments))
+
+    def align(self, samples: np.ndarray, sample_rate: int, words: Sequence[str]) -> Sequence[Span | None]:
+        """When each of these words is said, which are known to be said in a recording of up to 30 s.
+
+        Returns:
+            From when to when, in seconds; None for words that are not found.
+
+        Raises:
+            Overloaded: too many recordings are waiting.
+            ModelError: the recogniser can't be loaded, or failed.
+        """
+        with self._place():
+            narrow = soxr.resample(samples, sample_rate, SAMPLE_RATE)
+            return self._asked(lambda recogniser: recogniser.align(narrow, words))
 
     def transcribe(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> Transcript:
         """Return the whole transcript of a recording. For arguments and errors see `listen`."""
@@ -134,13 +150,17 @@ class Transcriber:
         if waited:
             self._hearing.release()
 
-    def _hear(self, samples: np.ndarray, task: Task) -> Heard:
+    def _asked(self, question: Callable[[Recogniser], T]) -> T:
+        """Return the recogniser's answer, when its turn has come; one that failed is let go."""
         with acquired(self._hearing):
             try:
-                return self._loaded().hear(samples, task)
+                return question(self._loaded())
             except ModelError:
                 self._let_go()
                 raise
+
+    def _heard(self, samples: np.ndarray, task: Task) -> Heard:
+        return self._asked(lambda recogniser: recogniser.hear(samples, task))
 
     def _loaded(self) -> Recogniser:
         """Return the recogniser, loading it if needed. The caller holds `_hearing`."""

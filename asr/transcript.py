@@ -1,12 +1,13 @@
 """Words, segments and transcripts: the results of every recogniser."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 SAMPLE_RATE = 16_000  # Hz, the input of every recogniser
+Span = tuple[float, float]  # from when to when, in seconds
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,12 @@ class Recogniser(Protocol):
 
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
         """Transcribe mono float32 samples (N,) at 16 kHz, 30 s at most."""
+
+    def align(self, samples: np.ndarray, words: Sequence[str]) -> Sequence[Span | None]:
+        """When each of the words is said that are known to be said in samples as of `hear`, in this order.
+
+        None for words that are not found; all of them where the sound isn't like these words.
+        """
 
     def close(self) -> None:
         """Free its resources."""

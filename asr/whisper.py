@@ -5,7 +5,7 @@ thresholds for decoding a window again at a higher temperature, and for silence.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from transformers import WhisperForConditionalGeneration, WhisperProcessor
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 from asr.token_words import token_words
-from asr.transcript import SAMPLE_RATE, Heard, Segment, Task, Word
+from asr.transcript import SAMPLE_RATE, Heard, Segment, Span, Task, Word
+from asr.word_places import places
 from errors import InvalidRequest
 
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -58,6 +59,11 @@ class Whisper:
         surest = max((segment.mean_log_probability for segment in spoken), default=-math.inf)
         silent = no_speech > NO_SPEECH and surest < MIN_LOG_PROBABILITY
         return Heard(language, () if silent else tuple(spoken))
+
+    def align(self, samples: np.ndarray, words: Sequence[str]) -> list[Span | None]:
+        """See Recogniser. The words are looked for in those that are heard."""
+        heard = self.hear(samples, Task(words=True))
+        return places([word for segment in heard.segments for word in segment.words], words)
 
     def close(self) -> None:
         self._model.cpu()

@@ -37,8 +37,10 @@ class SpeechSegment:
     """Chunks that are decoded as one run of sound, followed by `silence` samples.
 
     filter: turns the decoded samples, block by block, into those that are heard.
+    tempo: times as fast as they are decoded.
     """
 
     pieces: Sequence[TextChunk]
     silence: int = 0
     filter: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter
+    tempo: float = 1.0

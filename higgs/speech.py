@@ -4,7 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Literal
 
 import numpy as np
@@ -88,6 +88,9 @@ class SpeechStream:
         self._cancelled = False
         self._spoken: list[Generation] = []
         self._codes: list[torch.Tensor] = []
+        self._coming: list[torch.Tensor] = []  # the codes so far of the piece under way
+        self._heard = 0  # samples given out
+        self._begun: list[int] = []  # those before each segment
         self._last_begun = 0  # samples of the segment before those of its last piece
         self._dead: dict[int, Literal["stop", "length"]] = {}  # pieces that were stopped in dead sound
         self._watchers: list[Callable[[np.ndarray], None]] = []
@@ -137,13 +140,14 @@ class SpeechStream:
                 pauses.note(begun, self._pieces[index - 1].pause)
             if index == pieces[-1]:
                 self._last_begun = begun
-            codes = [NO_CODES]
+            self._coming = [NO_CODES]
             try:
                 for frames in self._frames_of(index):
-                    codes.append(frames)
+                    self._coming.append(frames)
                     yield frames
             finally:
-                self._codes.append(torch.cat(codes, dim=1))
+                self._codes.append(torch.cat(self._coming, dim=1))
+                self._coming = []
 
     def _frames_of(self, index: int) -> Iterator[torch.Tensor]:
         """The codes of a piece that was given to the engine, by another seed if the model ends at once."""
@@ -201,24 +205,27 @@ class SpeechStream:
         for segment in self._segments:
             pieces = range(begun, begun + len(segment.pieces))
             begun = pieces.stop
-            yield from segment.filter(without_quiet_end(self._samples(pieces, at_once)))
+            self._begun.append(self._heard)
+            for samples in segment.filter(without_quiet_end(self._samples(pieces, at_once))):
+                self._heard += len(samples)
+                yield samples
             if len(self._codes) < begun:
                 return
+            self._heard += segment.silence
             yield np.zeros(segment.silence, np.float32)
 
     def speech(self) -> Speech:
         """Wait for the whole. Cancelled, or ModelError if the model failed or ended without a frame."""
-        as_spoken, heard, count = SampleBuffer(), SampleBuffer(), 0
+        as_spoken, heard = SampleBuffer(), SampleBuffer()
         changed = any(segment.silence or segment.filter is not iter for segment in self._segments)
         changed = changed or any(piece.pause for piece in self._pieces)
         self.watch(as_spoken.append)
         for samples in self._sound(at_once=True):
-            count += len(samples)
             if changed:
                 heard.append(samples)
         if not self._samples_spoken:
             raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
-        samples = heard.samples if changed else as_spoken.samples[:count]
+        samples = heard.samples if changed else as_spoken.samples[: self._heard]
         return Speech(samples=samples, as_spoken=as_spoken.samples, **vars(self.finished()))
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -240,15 +247,36 @@ class SpeechStream:
             prompt_audio_tokens=sum(prompt.audio_tokens for prompt in prompts),
             completion_audio_tokens=self._samples_spoken // HOP,
             seed=self.seed,
-            texts=tuple(self._texts()),
+            texts=tuple(self.texts()),
         )
 
-    def _texts(self) -> Iterator[SpokenText]:
-        """Where each piece's text was spoken; one that there were no columns for begins and ends at once."""
-        end = 0
-        for number, piece in enumerate(self._pieces):
-            start, end = end, end + (self._codes[number].shape[1] if number < len(self._codes) else 0)
-            yield SpokenText(piece.text, start * HOP / SAMPLE_RATE, end * HOP / SAMPLE_RATE)
+    def texts(self) -> Iterator[SpokenText]:
+        """Where each piece's text was spoken so far; one that isn't yet begins and ends at once.
+
+        To be called between two chunks of samples, or at the end.
+        """
+        end, pieces = 0, enumerate(self._pieces)
+        begins = [*self._begun, *[self._heard] * (len(self._segments) - len(self._begun))]
+        for segment, begun in zip(self._segments, begins, strict=True):
+            within = 0  # samples of the segment before a piece
+            for number, piece in islice(pieces, len(segment.pieces)):
+                codes, whole = self._codes_of(number), number < len(self._codes)
+                start, end = end, end + codes.shape[1] * HOP
+                heard = (begun + within / segment.tempo) / SAMPLE_RATE
+                within += end - start + piece.pause
+                times = start / SAMPLE_RATE, end / SAMPLE_RATE, heard
+                yield SpokenText(piece.text, *times, segment.tempo, codes, whole)
+
+    def _codes_of(self, number: int) -> torch.Tensor:
+        """The codes of a piece, as far as they are there."""
+        if number < len(self._codes):
+            return self._codes[number]
+        return torch.cat(self._coming, dim=1) if number == len(self._codes) and self._coming else NO_CODES
+
+    @property
+    def seconds_heard(self) -> float:
+        """Of the samples given out so far."""
+        return self._heard / SAMPLE_RATE
 
     @property
     def seed(self) -> int:

@@ -3,17 +3,26 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from audio.frames import SAMPLE_RATE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpokenText:
-    """A text that was spoken in one go, and where it stands in Speech.as_spoken, in seconds."""
+    """A text that was spoken in one go, and where it stands in Speech.as_spoken, in seconds.
+
+    codes: (8, T) of it, as far as they are there; None where they aren't known. whole: all of them are.
+    heard: where it begins in what is heard, pauses and tempo counted, in seconds; tempo: times as fast.
+    """
 
     text: str
     start: float
     end: float
+    heard: float = 0.0
+    tempo: float = 1.0
+    codes: torch.Tensor | None = None
+    whole: bool = True
 
 
 class SampleBuffer:

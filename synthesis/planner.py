@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import Protocol
@@ -11,12 +11,15 @@ import torch
 
 from audio.delivery import Delivery, delivered, filters
 from audio.frames import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
-from errors import InvalidRequest, PayloadTooLarge
-from higgs.prompts.tags import Tags
+from errors import InvalidRequest, PayloadTooLarge, quoted
+from higgs.prompts.phonetic import spelled
+from higgs.prompts.tags import BARE_PAUSE, PAUSE, Tags
 from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.segments import SpeechSegment, TextChunk
 from text.chunking import SPEAKER, Chunking
 from text.normalise import Part, Reading, ReadText, plain_scene, read_out, spoken_parts, without_tags
+from text.pronunciations import Entries, Lexicon
+from text.traced import Traced
 
 MIN_BUDGET = 8 * FRAME_RATE
 MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
@@ -34,7 +37,7 @@ class VoiceReference:
 
     Of the recording's source_seconds, start_seconds to end_seconds were used; trimmed: it was too long.
     delivery: how the voice speaks where a request doesn't say. more: other recordings of it, with their
-    words, for models that read several.
+    words, for models that read several. pronunciations: how it says words, as of text.pronunciations.
     """
 
     codes: torch.Tensor
@@ -45,6 +48,7 @@ class VoiceReference:
     trimmed: bool
     delivery: Delivery = Delivery()
     more: tuple[Reference, ...] = ()
+    pronunciations: Entries = field(default_factory=dict)
 
     @classmethod
     def of_codes(cls, codes: torch.Tensor) -> "VoiceReference":
@@ -61,8 +65,8 @@ class VoiceReference:
 class SpeechOptions:
     """How to speak; None takes the model's own default. max_steps: longest speech, in columns of 40 ms.
 
-    delivery: outranks that of the voices. scene: where and how it is spoken, for models that follow it; None
-    for a quiet room.
+    delivery, pronunciations: outrank those of the voices. scene: where and how it is spoken, for models that
+    follow it; None for a quiet room.
     """
 
     temperature: float | None = None
@@ -72,6 +76,7 @@ class SpeechOptions:
     max_steps: int | None = None
     delivery: Delivery = Delivery()
     scene: str | None = None
+    pronunciations: Entries = field(default_factory=dict)
 
 
 class Prompts(Protocol):
@@ -79,6 +84,7 @@ class Prompts(Protocol):
 
     normalised: bool
     tags: Tags
+    reads_phones: bool
 
     def speech(
         self,
@@ -103,6 +109,7 @@ class Planner:
     from what was said before, as far as its prompts have a place for them.
     positions: of a prompt and its speech together; max_frames_per_byte: see Settings.
     max_spoken_characters: of a text as it is read out, where "9999" has 41; each takes time to be spoken.
+    pronunciations: the server's own, which those of voices and requests outrank.
     """
 
     prompts: Prompts
@@ -112,25 +119,40 @@ class Planner:
     positions: int
     max_frames_per_byte: float
     max_spoken_characters: int
+    pronunciations: Entries = field(default_factory=dict)
 
-    def read(self, text: str, voices: int) -> ReadText:
+    def read(self, text: str, voices: int, dictionaries: Sequence[Sequence[Entries]] = ()) -> ReadText:
         """A text for so many voices as it is read out, and nothing of it planned yet. InvalidRequest as of
-        read_out, PayloadTooLarge where that is too long."""
-        read = self.read_any(text, voices)
+        read_out, PayloadTooLarge where that is too long.
+
+        dictionaries: for each voice, how it says words, those first that outrank the others.
+        """
+        read = self.read_any(text, voices, dictionaries)
         if read.length > self.max_spoken_characters:
             message = f"The text has {read.length} characters when it is read out, numbers in words;"
             message += f" at most {self.max_spoken_characters} are spoken in one request. Send it in parts."
             raise PayloadTooLarge(message, code="text_too_long")
         return read
 
-    def read_any(self, text: str, voices: int) -> ReadText:
+    def read_any(self, text: str, voices: int, dictionaries: Sequence[Sequence[Entries]] = ()) -> ReadText:
         """As `read`, of any length."""
-        return read_out(text, self.reading, voices, normalised=self.prompts.normalised)
+        each = dictionaries or [()] * voices
+        lexicons = [Lexicon(*own, self.pronunciations, phones=self.phones) for own in each]
+        own_pause = PAUSE in self.prompts.tags.known
+        traced = Traced.of(text)
+        written = traced.sub(BARE_PAUSE, PAUSE, silent=True) if own_pause else traced
+        return read_out(written, self.reading, voices, normalised=self.prompts.normalised, lexicons=lexicons)
 
     def segments(
         self, text: ReadText, voices: Sequence[VoiceReference | None], options: SpeechOptions
     ) -> list[SpeechSegment]:
-        """What is spoken one after the other. InvalidRequest as of PromptBuilder.build."""
+        """What is spoken one after the other. InvalidRequest as of PromptBuilder.build.
+
+        The text is read again where the request or a voice tells how words are said.
+        """
+        own = [(options.pronunciations, voice.pronunciations if voice else {}) for voice in voices]
+        if any(map(any, own)):
+            text = self.read(text.written, len(voices), own)
         return self.segments_of(self.parts(text, voices), voices, options)
 
     def parts(self, text: ReadText, voices: Sequence[VoiceReference | None]) -> list[Part]:
@@ -156,8 +178,20 @@ class Planner:
                 found.append(SpeechSegment([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
             else:
                 filter = partial(delivered, sound=sound) if filters(*sound) else iter
-                found.append(SpeechSegment([next(pieces) for _ in group], filter=filter))
+                found.append(SpeechSegment([next(pieces) for _ in group], filter=filter, tempo=sound[0]))
         return found
+
+    def check_pronunciations(self, entries: Entries) -> None:
+        """Raise InvalidRequest where a dictionary tells phones that this model can't read."""
+        Lexicon(entries, phones=self.phones)
+
+    def phones(self, phonetic: str) -> str:
+        """What stands for a phonetic pronunciation in the model's text. InvalidRequest for one of letters."""
+        if not self.prompts.reads_phones:
+            message = f"This model reads letters, no phones such as {quoted(phonetic)}; respell the word"
+            message += ' in letters: {"Nguyen": "win"}.'
+            raise InvalidRequest(message, code="unsupported", param="pronunciations")
+        return spelled(phonetic)
 
     def _speakers(self, text: str, voices: Sequence[VoiceReference | None]) -> list[str]:
         """The speakers of a dialogue that the model gives voices of its own; none, where voices are given."""
@@ -167,7 +201,7 @@ class Planner:
 
     def _pieces(
         self,
-        spoken: list[tuple[int, str]],
+        spoken: Sequence[tuple[int, str]],
         voices: Sequence[VoiceReference | None],
         options: SpeechOptions,
         speakers: Sequence[str],

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from text.traced import Traced
+
 WIDE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # letters that are written without spaces
 WIDE_LETTER = re.compile(f"[{WIDE}\\uac00-\\ud7af]")
 WIDE_LETTERS_WORTH = 3  # a Chinese or Japanese letter is a syllable or two, spoken as long as three of these
@@ -37,7 +39,7 @@ def length_of(text: str) -> int:
     return len(text) + (WIDE_LETTERS_WORTH - 1) * len(WIDE_LETTER.findall(text))
 
 
-def chunks(text: str, chunking: Chunking) -> list[str]:
+def chunks(text: str, chunking: Chunking) -> list[Traced]:
     """Cut a text into chunks, to be spoken one after the other.
 
     Cuts fall before a [SPEAKERn], else behind sentences; within a longer sentence behind a comma or the like,
@@ -45,22 +47,23 @@ def chunks(text: str, chunking: Chunking) -> list[str]:
     order, and the line breaks between its sentences. A turn of a speaker that is longer than a chunk calls
     its speaker in each.
     """
-    found: list[str] = []
-    for turn in _turns(text):
+    found: list[Traced] = []
+    for turn in _turns(Traced.of(text)):
         if found and chunking.sentences is None and length_of(f"{found[-1]}\n{turn}") <= chunking.characters:
             found[-1] += turn
         else:
             found += _within_turn(turn, chunking)
-    return [chunk for chunk in map(str.strip, found) if has_words(SPEAKER.sub("", chunk))]
+    stripped = (chunk.strip() for chunk in found)
+    return [chunk for chunk in stripped if has_words(SPEAKER.sub("", chunk))]
 
 
-def _turns(text: str) -> list[str]:
+def _turns(text: Traced) -> list[Traced]:
     """A text before each [SPEAKERn]; the marks stay at the heads."""
     starts = [0, *(found.start() for found in SPEAKER.finditer(text)), len(text)]
     return [text[start:end] for start, end in pairwise(starts) if text[start:end].strip()]
 
 
-def _within_turn(turn: str, chunking: Chunking) -> Iterator[str]:
+def _within_turn(turn: Traced, chunking: Chunking) -> Iterator[Traced]:
     """The chunks of one speaker's text."""
     tag = found[0] + " " if (found := SPEAKER.match(turn)) else ""
     room = Chunking(max(chunking.characters - len(tag), 1), chunking.sentences)
@@ -70,28 +73,28 @@ def _within_turn(turn: str, chunking: Chunking) -> Iterator[str]:
         yield tag + chunk.lstrip() if number or tag else chunk
 
 
-def _packed(text: str, chunking: Chunking) -> Iterator[str]:
+def _packed(text: Traced, chunking: Chunking) -> Iterator[Traced]:
     """As many sentences together as a chunk holds."""
-    held, sentences = "", 0
+    held, sentences = text[:0], 0
     for part, ends in _parts(text, chunking.characters):
         full = chunking.sentences is not None and sentences >= chunking.sentences
         if held and (full or length_of(held + part.rstrip()) > chunking.characters):
             yield held
-            held, sentences = "", 0
+            held, sentences = text[:0], 0
         held += part
         sentences += ends and has_words(held)
     yield held
 
 
-def _parts(text: str, longest: int) -> Iterator[tuple[str, bool]]:
+def _parts(text: Traced, longest: int) -> Iterator[tuple[Traced, bool]]:
     """The sentences of a text, or the parts of those that are too long; each whether it ends a sentence."""
-    for sentence in SENTENCE.findall(text):
-        *parts, last = _within(sentence, longest)
+    for found in SENTENCE.finditer(text):
+        *parts, last = _within(text[found.start() : found.end()], longest)
         yield from ((part, False) for part in parts)
         yield last, True
 
 
-def _within(sentence: str, longest: int) -> Iterator[str]:
+def _within(sentence: Traced, longest: int) -> Iterator[Traced]:
     """A sentence in parts of at most `longest` characters, cut at the last good place of each."""
     while length_of(sentence.strip()) > longest:
         head = _head(sentence.lstrip(), longest)
@@ -114,4 +117,9 @@ def _head(text: str, longest: int) -> str:
 
 
 def has_words(text: str) -> bool:
-    return any(character.isalnum() for character in text)
+    return any(map(is_spoken, text))
+
+
+def is_spoken(character: str) -> bool:
+    """Whether a character is said: a letter, a digit, or a phone, which is in Unicode's private use area."""
+    return character.isalnum() or "\ue000" <= character <= "\uf8ff"

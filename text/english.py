@@ -10,6 +10,7 @@ from text.numbers import DECADES, NUMBERS
 from text.roman import ROMAN
 from text.rules import applied, rule
 from text.signs import FRACTIONS, MATHEMATICS, signs_as_words
+from text.traced import Traced
 
 # With the full stop that belongs to them; those in ENDING may stand at the end of a sentence.
 ABBREVIATIONS = {
@@ -111,11 +112,13 @@ RULES = (
 )
 
 
-def english_words(text: str) -> str:
+def english_words(text: str) -> Traced:
     """Everything in a text as English words; the tags of speakers and sounds stay."""
-    parts = TAG.split(text)
-    return "".join(part if TAG.fullmatch(part) else _words(part) for part in parts)
+    said: list[str] = []
+    for part, tag in Traced.of(text).parts(TAG):
+        said += [_words(part), tag[0] if tag else ""]
+    return Traced.joined(said)
 
 
-def _words(text: str) -> str:
+def _words(text: Traced) -> Traced:
     return applied(signs_as_words(applied(text, RULES)), LETTERS)

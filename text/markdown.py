@@ -7,9 +7,15 @@ import emoji
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from text.traced import Traced
+
 # Tables and links' definitions are read here: markdown-it drops cells that no header stands above, and takes
 # "[Anna]: Yes" for a definition. Indented lines are text, whatever the indentation.
-READER = MarkdownIt("commonmark", {"html": False}).enable("strikethrough").disable(["code", "reference"])
+# Without text_join each piece of text stands as it is in the source, and entities by themselves.
+READER = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
+READER.disable(["code", "reference", "text_join"])
+LINE_END = re.compile(r"\r\n?|\n")
+WORD = re.compile(r"\S+")
 PRODUCT = re.compile(r"(?<=\d)\*(?=\d)|(?<=\b\w)\*(?=\w\b)")  # 2*3*4 and a*b emphasise nothing
 KEYCAP = re.compile("([0-9#*])\ufe0f?\u20e3")
 PRINTED_SIGNS = "©®™"  # what Unicode counts as emoji, and readers as print
@@ -22,27 +28,38 @@ DEFINITION = re.compile(
 )
 REFERENCE = re.compile(r"\[(?P<text>[^\[\]\n]{1,500})\](?:\[(?P<label>[^\[\]\n]{0,200})\])?")
 RULE_OF_TABLE = re.compile(r"^\s*(?=[^\n]*\|)\|?(?:\s*:?-+:?\s*\|)*\s*(?::?-+:?)?\s*$")
-CELL = re.compile(r"(?<!\\)\|")
+CELL, ESCAPED_CELL, NEW_LINE = re.compile(r"(?<!\\)\|"), re.compile(r"\\\|"), re.compile(r"\n")
 LANGUAGE = re.compile(r"[\w+#.-]{0,20}")  # what may stand behind ``` and is no text
 
 
-def plain_text(text: str, full_stops: bool = True) -> str:
+def plain_text(text: str, full_stops: bool = True) -> Traced:
     """What of a Markdown text is to be read aloud.
 
     The marks of emphasis, headings, quotes and lists go; the number of a list's item stays. A link is its
     text, code is read as it stands, and the cells of a table's row are parted by commas. A block that ends
     in a letter or a digit gets a full stop, unless full_stops is False.
     """
-    text = emoji.replace_emoji(
-        KEYCAP.sub(r"\1 ", text), lambda found, _: found if found[0] in PRINTED_SIGNS else " "
+    traced = _without_emoji(Traced.of(text).sub(KEYCAP, lambda found: f"{found[1]} "))
+    traced = _without_definitions(traced.sub(FOOTNOTE, "").sub(TASK, lambda found: found[1]))
+    source = _without_tables(traced).sub(PRODUCT, r"\*").sub(LINE_END, "\n")
+    lines = (block.strip() for block in Blocks(source))
+    return Traced.joined(
+        (line + "." if full_stops and line[-1].isalnum() else line for line in lines if line), "\n"
     )
-    text = _without_definitions(TASK.sub(r"\1", FOOTNOTE.sub("", text)))
-    source = PRODUCT.sub(r"\\*", _without_tables(text))
-    lines = (line.strip() for line in _blocks(READER.parse(source)))
-    return "\n".join(line + "." if full_stops and line[-1].isalnum() else line for line in lines if line)
 
 
-def _without_definitions(text: str) -> str:
+def _without_emoji(text: Traced) -> Traced:
+    if text.isascii():
+        return text
+    said, end = [], 0
+    for found in emoji.emoji_list(text):
+        if found["emoji"][0] not in PRINTED_SIGNS:
+            said += [text[end : found["match_start"]], " "]
+            end = found["match_end"]
+    return Traced.joined([*said, text[end:]]) if end else text
+
+
+def _without_definitions(text: Traced) -> Traced:
     """A text whose links stand without their addresses: [words][1] is words, and the line [1]: http://… goes.
 
     A definition that nothing refers to is text.
@@ -56,13 +73,15 @@ def _without_definitions(text: str) -> str:
     def linked(found: re.Match[str]) -> str:
         return found["text"] if (found["label"] or found["text"]).strip().lower() in used else found[0]
 
-    kept = DEFINITION.sub(lambda found: "" if found["label"].strip().lower() in used else found[0], text)
-    return REFERENCE.sub(linked, kept)
+    kept = text.sub(DEFINITION, lambda found: "" if found["label"].strip().lower() in used else found[0])
+    return kept.sub(REFERENCE, linked)
 
 
-def _without_tables(text: str) -> str:
+def _without_tables(text: Traced) -> Traced:
     """A text whose tables are a paragraph to a row, the cells parted by commas."""
-    lines = text.split("\n")
+    if "|" not in text:
+        return text
+    lines = [line for line, _ in text.parts(NEW_LINE)]
     rows: set[int] = set()
     for number, line in enumerate(lines):
         if number and "|" in lines[number - 1] and RULE_OF_TABLE.match(line) and "-" in line:
@@ -71,29 +90,60 @@ def _without_tables(text: str) -> str:
             while following < len(lines) and "|" in lines[following]:
                 rows.add(following)
                 following += 1
-    return "\n".join(_row(line) if number in rows else line for number, line in enumerate(lines))
+    return Traced.joined((_row(line) if number in rows else line for number, line in enumerate(lines)), "\n")
 
 
-def _row(line: str) -> str:
-    cells = (cell.strip().replace("\\|", "|") for cell in CELL.split(line))
-    return f"\n{', '.join(cell for cell in cells if cell and not RULE_OF_TABLE.match(line))}\n"
+def _row(line: Traced) -> Traced:
+    if RULE_OF_TABLE.match(line):
+        return Traced.joined(["\n\n"])
+    cells = (cell.strip().sub(ESCAPED_CELL, "|") for cell, _ in line.parts(CELL))
+    return "\n" + Traced.joined(filter(None, cells), ", ") + "\n"
 
 
-def _blocks(tokens: Sequence[Token]) -> Iterator[str]:
-    """The text of each paragraph, heading, item, and stretch of code."""
-    number = ""
-    for token in tokens:
-        if token.type == "list_item_open" and token.info:
-            number += f"{token.info}{token.markup} "
-        elif token.type == "list_item_close" and number:
-            yield number  # of an empty item
-            number = ""
-        elif token.type == "fence":
-            yield "" if LANGUAGE.fullmatch(token.info.strip()) and token.markup[0] == "`" else token.info
-            yield token.content
-        elif token.type == "inline":
-            yield number + "".join(_words(token.children or []))
-            number = ""
+class Blocks:
+    """The text of each paragraph, heading, item, and stretch of code, found again in the source."""
+
+    def __init__(self, source: Traced) -> None:
+        self._source, self._at, self._end = source, 0, len(source)
+        self._lines = [0, *(found.end() for found in NEW_LINE.finditer(source)), len(source)]
+
+    def __iter__(self) -> Iterator[Traced]:
+        number: list[str] = []
+        for token in READER.parse(str(self._source)):
+            self._look_within(token)
+            if token.type == "list_item_open" and token.info:
+                number += [self._found(token.info + token.markup), " "]
+            elif token.type == "list_item_close" and number:
+                yield Traced.joined(number)  # of an empty item
+                number = []
+            elif token.type == "fence":
+                named = LANGUAGE.fullmatch(token.info.strip()) and token.markup[0] == "`"
+                yield self._found("" if named else token.info)
+                yield Traced.joined(map(self._found, token.content.split("\n")), "\n")
+            elif token.type == "inline":
+                yield Traced.joined([*number, *map(self._found, _words(token.children or []))])
+                number = []
+
+    def _look_within(self, token: Token) -> None:
+        """Look for what follows in the lines of this block, from where the last text was found."""
+        if token.map:
+            first, last = (min(line, len(self._lines) - 1) for line in token.map)
+            self._at, self._end = max(self._at, self._lines[first]), self._lines[last]
+
+    def _found(self, text: str) -> Traced:
+        """A piece of a block's text where it stands; word by word where it isn't written so."""
+        at = self._source.find(text, self._at, self._end)
+        if at >= 0:
+            self._at = at + len(text)
+            return self._source[at : self._at]
+        words = list(WORD.finditer(text))
+        if [word[0] for word in words] == [text]:  # an address that is written otherwise
+            return Traced.joined([text])
+        found, end = [], 0
+        for word in words:
+            found += [text[end : word.start()], self._found(word[0])]
+            end = word.end()
+        return Traced.joined([*found, text[end:]])
 
 
 def _words(tokens: Sequence[Token]) -> Iterator[str]:

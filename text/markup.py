@@ -8,6 +8,8 @@ is no element of either, such as <name>, is a word in angle brackets and stays.
 import html
 import re
 
+from text.traced import Traced
+
 CODE_SPAN = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
 ATTRIBUTE = r"""\s+[\w:-]{1,40}\s{0,3}=\s{0,3}(?:"[^"<>]{0,400}"|'[^'<>]{0,400}'|[^\s"'<>=`]{1,200})"""
 ELEMENTS = (
@@ -40,6 +42,10 @@ SUB = re.compile(rf"<sub\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>.*?</sub\s*>", re.
 SAY_AS = re.compile(
     rf"<say-as\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>(?P<words>.*?)</say-as\s*>", re.DOTALL | re.IGNORECASE
 )
+ENTITY = re.compile(r"&#?\w{1,32};?")
+ANY_TAG = re.compile(r"<[^>]*>")
+SPACE = re.compile(r"\s+")
+BETWEEN_DIGITS = re.compile(r"(?<=\d)(?=\d)")
 BLOCKS = frozenset(
     [
         "speak",
@@ -87,20 +93,23 @@ BLOCKS = frozenset(
 )
 
 
-def text_of(text: str) -> str:
+def text_of(text: str) -> Traced:
     """A text without its HTML and SSML; what stands in Markdown's code is not looked at."""
-    if "<" not in text:
-        return text
-    parts = CODE_SPAN.split(text)
-    return "".join(part if number % 2 else _without_tags(part) for number, part in enumerate(parts))
+    traced = Traced.of(text)
+    if "<" not in traced:
+        return traced
+    said: list[str] = []
+    for part, code in traced.parts(CODE_SPAN):
+        said += [_without_tags(part), traced[code.start() : code.end()] if code else ""]
+    return Traced.joined(said)
 
 
-def _without_tags(text: str) -> str:
-    text = UNSEEN.sub(" ", text)
-    text = SUB.sub(lambda found: _attribute(found, "alias") or found[0], text)
-    text = SAY_AS.sub(_say_as, text)
-    text = TAG.sub(_spoken, text)
-    return OTHER_TAG.sub(lambda found: found[0] if OURS.fullmatch(found[0]) else "", text)
+def _without_tags(text: Traced) -> Traced:
+    text = text.sub(UNSEEN, " ", silent=True)
+    text = text.sub(SUB, lambda found: _attribute(found, "alias") or found[0])
+    text = text.sub(SAY_AS, _say_as)
+    text = text.sub(TAG, _spoken, silent=True)
+    return text.sub(OTHER_TAG, lambda found: found[0] if OURS.fullmatch(found[0]) else "")
 
 
 def _spoken(found: re.Match[str]) -> str:
@@ -117,24 +126,35 @@ def _spoken(found: re.Match[str]) -> str:
     return "\n\n" if name in BLOCKS else ""
 
 
-def _attribute(found: re.Match[str], name: str) -> str:
+def _attribute(found: re.Match[str], name: str) -> Traced:
+    """The value of an attribute of an element; empty without one."""
+    start = found.start("attributes")
     value = re.search(
         rf"""\b{name}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", found["attributes"], re.IGNORECASE
     )
-    return html.unescape(value[1] or value[2] or value[3] or "") if value else ""
+    which = value.lastindex if value else None
+    if value is None or which is None:
+        return Traced.of("")[:0]
+    written = Traced.of(found.string)[start + value.start(which) : start + value.end(which)]
+    return written.sub(ENTITY, lambda entity: html.unescape(entity[0]))
 
 
-def _say_as(found: re.Match[str]) -> str:
+def _say_as(found: re.Match[str]) -> Traced:
     """Letters and digits one by one where asked; dates, amounts and the like read themselves."""
-    words, kind = re.sub(r"<[^>]*>", "", found["words"]), _attribute(found, "interpret-as").lower()
+    kind = _attribute(found, "interpret-as").lower()
+    inner = Traced.of(found.string)[found.start("words") : found.end("words")]
+    words = inner.sub(ANY_TAG, "")
     if kind in ("characters", "spell-out", "verbatim", "letters"):
-        return " ".join(letter.upper() for letter in words if not letter.isspace())
+        letters = words.sub(SPACE, "").mapped(str.upper)
+        return Traced.joined([letters[place] for place in range(len(letters))], " ")
     if kind in ("digits", "telephone"):
-        return re.sub(r"(?<=\d)(?=\d)", " ", words)
-    return _ordinal(words) if kind == "ordinal" and words.strip().isdecimal() else found["words"]
+        return words.sub(BETWEEN_DIGITS, " ")
+    if kind == "ordinal" and words.strip().isdecimal():
+        number = words.strip()
+        return number + _ordinal_ending(number)
+    return inner
 
 
-def _ordinal(number: str) -> str:
-    number = number.strip()
+def _ordinal_ending(number: str) -> str:
     teen = number[-2:-1] == "1"
-    return number + ("th" if teen else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th"))
+    return "th" if teen else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th")

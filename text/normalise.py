@@ -2,7 +2,9 @@
 # ruff: noqa: RUF001 (the tables are made of look-alike characters)
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from errors import InvalidRequest
@@ -11,6 +13,8 @@ from text.english import english_words
 from text.markdown import plain_text
 from text.markup import text_of
 from text.pauses import parted
+from text.pronunciations import AS_WRITTEN, Lexicon
+from text.traced import Traced
 
 # What boson's examples/generation.py does to a text before it prompts the model. Parentheses become spaces.
 PUNCTUATION = str.maketrans(
@@ -30,10 +34,13 @@ SOUND_TAGS = {
     "[cheering]": "<SE>[Cheering]</SE>",
     "[cough]": "<SE>[Cough]</SE>",
 }
+SOUND_TAG, UNIT = (re.compile("|".join(map(re.escape, each))) for each in (SOUND_TAGS, UNITS))
+SPACE, LINE_BREAK = re.compile(r"[^\S\n]{2,}|[^\S \n]"), re.compile(r" ?\n[ \n]*")
 # While these go on, a sound repeats itself by its nature, and sampling must not hold that against it.
 SUSTAINED_SOUNDS = ("[music start]", "[humming start]", "<SE_s>[Music]", "<SE_s>[Humming]")
 ENDINGS = (".", "!", "?", ",", ";", '"', "'", "</SE_e>", "</SE>")
 
+PRIVATE_USE = re.compile("[\ue000-\uf8ff]")  # phones stand there; a text can't bring its own
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 SPECIAL_TOKEN = re.compile(r"<\|\w+\|>")
 
@@ -69,7 +76,9 @@ def chosen_reading(setting: Reading | Literal["auto"], *, english_only: bool) ->
     return "english" if english_only else "plain"
 
 
-def speakable(text: str, reading: Reading = "verbatim", *, normalised: bool = True) -> str:
+def speakable(
+    text: str, reading: Reading = "verbatim", *, normalised: bool = True, lexicon: Lexicon = AS_WRITTEN
+) -> Traced:
     """What a model is asked to speak for a text.
 
     The reading "plain" takes HTML, SSML, Markdown and emoji out, and "english" writes numbers, links, signs
@@ -82,25 +91,27 @@ def speakable(text: str, reading: Reading = "verbatim", *, normalised: bool = Tr
 
     Raises InvalidRequest (text_empty) where no letter or digit is left.
     """
+    spoken = Traced.of(text).sub(PRIVATE_USE, "")
     if reading != "verbatim":
-        text = plain_text(text_of(text), full_stops=normalised)
+        spoken = plain_text(text_of(spoken), full_stops=normalised)
+    spoken = lexicon.applied(spoken)
     if reading == "english":
-        text = english_words(text)
-    text = CONTROL.sub("", text)
-    text = SPECIAL_TOKEN.sub(" ", text.translate(PUNCTUATION) if normalised else text)
-    if not has_words(text):
+        spoken = english_words(spoken)
+    spoken = spoken.sub(CONTROL, "")
+    spoken = (spoken.translated(PUNCTUATION) if normalised else spoken).sub(SPECIAL_TOKEN, " ", silent=True)
+    if not has_words(spoken):
         raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
-    for written, spoken in (UNITS | SOUND_TAGS if normalised else SOUND_TAGS).items():
-        text = text.replace(written, spoken)
+    spoken = spoken.sub(SOUND_TAG, lambda found: SOUND_TAGS[found[0]], silent=True)
     if not normalised:
-        return text.strip()
-    text = "\n".join(" ".join(line.split()) for line in text.split("\n") if line.strip())
-    return text if text.endswith(ENDINGS) else text + "."
+        return spoken.strip()
+    spoken = spoken.sub(UNIT, lambda found: UNITS[found[0]])
+    spoken = spoken.sub(SPACE, " ").sub(LINE_BREAK, "\n").strip()
+    return spoken if spoken.endswith(ENDINGS) else spoken + "."
 
 
-def without_tags(text: str) -> str:
+def without_tags(text: str) -> Traced:
     """A spoken text without the tags of speakers, sounds and manners: what is said in words."""
-    return SPEAKER.sub(" ", MODEL_TAG.sub(" ", text))
+    return Traced.of(text).sub(MODEL_TAG, " ", silent=True).sub(SPEAKER, " ", silent=True)
 
 
 def plain_scene(text: str) -> str:
@@ -140,7 +151,7 @@ class ReadText:
     """
 
     written: str
-    turns: tuple[tuple[int, tuple[str | float, ...]], ...]
+    turns: tuple[tuple[int, tuple[Traced | float, ...]], ...]
 
     @property
     def length(self) -> int:
@@ -150,27 +161,29 @@ class ReadText:
         return sum(length_of(without_tags(text)) for text in texts)
 
 
-def read_out(text: str, reading: Reading, voices: int, *, normalised: bool = True) -> ReadText:
+def read_out(
+    text: str, reading: Reading, voices: int, *, normalised: bool = True, lexicons: Sequence[Lexicon] = ()
+) -> ReadText:
     """Read a text in one of the readings.
 
     With several voices, "[SPEAKER1] Hello." is spoken by the second, and what stands before any such tag by
     the first. With one voice the tags are left to the model, but for one that reads English words only.
-    Pauses are those of text.pauses; `normalised` as of speakable.
+    Pauses are those of text.pauses; `normalised` as of speakable. lexicons: how each voice says words.
 
     Raises InvalidRequest: unknown_speaker for a tag without a voice, invalid_pause, text_empty.
     """
-    plain = text if reading == "verbatim" else text_of(text)
-    turns = _turns(plain) if voices > 1 else [(0, SPEAKER.sub(" ", plain) if reading == "english" else plain)]
-    found: list[tuple[int, tuple[str | float, ...]]] = []
+    plain = Traced.of(text) if reading == "verbatim" else text_of(text)
+    if voices == 1 and reading == "english":
+        plain = plain.sub(SPEAKER, " ", silent=True)
+    turns = _turns(plain) if voices > 1 else [(0, plain)]
+    found: list[tuple[int, tuple[Traced | float, ...]]] = []
     for number, turn in turns:
         parts = [part for part in parted(turn) if isinstance(part, float) or has_words(part)]
         if any(isinstance(part, str) for part in parts):
             _check_speaker(number, voices)
-        spoken = (
-            part if isinstance(part, float) else speakable(part, reading, normalised=normalised)
-            for part in parts
-        )
-        found.append((number, tuple(spoken)))
+        lexicon = lexicons[number] if lexicons and parts else AS_WRITTEN
+        read = partial(speakable, reading=reading, normalised=normalised, lexicon=lexicon)
+        found.append((number, tuple(part if isinstance(part, float) else read(part) for part in parts)))
     if not any(isinstance(part, str) for _, parts in found for part in parts):
         raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
     return ReadText(text, tuple(found))
@@ -203,9 +216,12 @@ def _manner(chunk: str, manners: frozenset[str]) -> str:
     return "".join(tag for tag in re.findall(r"<\|[^|]*\|>", head[0]) if tag in manners) if head else ""
 
 
-def _turns(text: str) -> list[tuple[int, str]]:
-    first, *rest = SPEAKER.split(text)
-    return [(0, first), *((int(number), turn) for number, turn in zip(rest[::2], rest[1::2], strict=True))]
+def _turns(text: Traced) -> list[tuple[int, Traced]]:
+    found, speaker = [], 0
+    for turn, tag in text.parts(SPEAKER):
+        found.append((speaker, turn))
+        speaker = int(tag[1]) if tag else speaker
+    return found
 
 
 def _check_speaker(number: int, voices: int) -> None:

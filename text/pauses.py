@@ -6,6 +6,7 @@ Without a time, [pause] and <break/> are 0.5 s.
 import re
 
 from errors import InvalidRequest
+from text.traced import Traced
 
 MARK = re.compile(r"(\[pause\b[^\]\n]{0,80}\]|<break\b[^>\n]{0,80}>(?:</break>)?)", re.IGNORECASE)
 TIME = r"(?P<number>\d{1,6}(?:\.\d{1,6})?)\s*(?P<unit>ms|s)"
@@ -21,20 +22,20 @@ USUAL_SECONDS = 0.5
 MAX_PAUSE_SECONDS, MAX_TOTAL_SECONDS = 10.0, 60.0
 
 
-def parted(text: str) -> list[str | float]:
+def parted(text: str) -> list[Traced | float]:
     """A text as what stands around its pauses, and the seconds of these: texts and numbers alternate.
 
     InvalidRequest (invalid_pause): a mark that isn't written so, one of more than 10 s, or all of more
     than 60 s.
     """
-    texts, marks = MARK.split(text)[::2], MARK.findall(text)
-    seconds = [_seconds(mark) for mark in marks]
+    pieces = list(Traced.of(text).parts(MARK))
+    seconds = [_seconds(mark[0]) for _, mark in pieces if mark]
     if sum(seconds) > MAX_TOTAL_SECONDS:
         raise _invalid(
             f"The pauses last {sum(seconds):g} s together; at most {MAX_TOTAL_SECONDS:g} s are kept."
         )
-    parts: list[str | float] = [texts[0]]
-    for pause, following in zip(seconds, texts[1:], strict=True):
+    parts: list[Traced | float] = [pieces[0][0]]
+    for pause, (following, _) in zip(seconds, pieces[1:], strict=True):
         parts += [pause, following]
     return parts
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Iterable
 
+from text.traced import Traced
+
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
 
@@ -19,8 +21,9 @@ def words_in(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def applied(text: str, rules: Iterable[Rule]) -> str:
+def applied(text: str, rules: Iterable[Rule]) -> Traced:
     """The text after each rule in turn."""
+    traced = Traced.of(text)
     for pattern, spoken in rules:
-        text = pattern.sub(spoken, text)
-    return text
+        traced = traced.sub(pattern, spoken)
+    return traced

@@ -5,6 +5,7 @@ import re
 import unicodedata
 
 from text.rules import rule
+from text.traced import Traced
 
 PARTS = {sign: unicodedata.normalize("NFKC", sign).replace("\u2044", "/") for sign in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒"}
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "0123456789n", "⁺") | {ord("⁻"): "-"}
@@ -79,9 +80,9 @@ MATHEMATICS = (
 )
 
 
-def signs_as_words(text: str) -> str:
+def signs_as_words(text: Traced) -> Traced:
     """No sign is left that has a name, and no Latin or Greek letter outside a to z and its accents."""
-    return "".join(map(plain_letter, text.translate(TABLE).translate(LETTERS)))
+    return text.translated(TABLE).translated(LETTERS).mapped(plain_letter)
 
 
 def plain_letter(letter: str) -> str:

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from higgs.codecs.vocoder.reading import SOUNDS
 from higgs.model.transformer import Attention, HiggsModel, Layer, Rows, rotate, route
-from train.reading import SOUNDS
 
 LAYERS, HEAD = (2, 3), 0  # the first follows the reading, the second what is spoken of it
 PRONOUNCED = 2  # layers, after which the text knows its sounds

@@ -13,22 +13,13 @@ import numpy as np
 import torch
 
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
+from higgs.codecs.vocoder.letters import letter_class
 from higgs.codecs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES
-from train.letters import SPELLINGS, VOWELS, letter_of_each_phone
+from higgs.codecs.vocoder.reading import SAME_PHONE, SOUNDS
+from train.letters import letter_of_each_phone
 from train.speech import ODD, PHONES, Utterance
 
-SAME_PHONE = {"ax": "ah", "axr": "er", "dx": "d", "el": "l", "em": "m", "en": "n", "hv": "hh", "nx": "n"}
-SOUNDS = [phone for phone in PHONES if phone not in SAME_PHONE]
 SOUND_OF_PHONE = np.array([SOUNDS.index(SAME_PHONE.get(phone, phone)) for phone in PHONES])
-VOWEL_CLASSES, PAUSE_CLASSES = ("a", "e", "iy", "o"), (" ", ",", ".", "?!")
-
-
-def letter_class(phone: str, letter: str) -> int:
-    """0..4: which of the letters that a phone is written with; the last stands for all others."""
-    spelling = SPELLINGS[phone]
-    classes = VOWEL_CLASSES if spelling == VOWELS else PAUSE_CLASSES if phone == "pau" else spelling
-    found = (i for i, letters in enumerate(classes[: LETTER_CLASSES - 1]) if letter.lower() in letters)
-    return next(found, LETTER_CLASSES - 1)
 
 
 @cache

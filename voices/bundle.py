@@ -13,7 +13,7 @@ from voices.store.tables import MAX_FLAC_BYTES
 
 FORMAT = "voice/1"
 DESCRIPTION, RECORDING, SAMPLE = "voice.json", "reference.flac", "sample_{}.flac"
-MAX_DESCRIPTION = 2**16
+MAX_DESCRIPTION = 2**19
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Bundle:
         source_seconds, start_seconds, end_seconds: duration of the upload, and the part that was used.
         flac: the recording.
         delivery: the voice's default delivery as read from the file, unvalidated.
+        pronunciations: how it says words, likewise.
         samples: transcript and FLAC of further recordings.
     """
 
@@ -37,6 +38,7 @@ class Bundle:
     flac: bytes
     delivery: dict[str, Any] = field(default_factory=dict)
     samples: tuple[tuple[str, bytes], ...] = ()
+    pronunciations: dict[str, Any] = field(default_factory=dict)
 
     def packed(self) -> bytes:
         """Return the file's bytes."""
@@ -85,13 +87,14 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 def _checked(described: Any) -> dict[str, Any]:
     if described["format"] != FORMAT:
         raise ValueError(f"its format is {described['format']!r}, not {FORMAT!r}")
-    described = {"delivery": {}} | described  # older files have none
+    described = {"delivery": {}, "pronunciations": {}} | described  # older files have none
     names = [field.name for field in fields(Bundle) if field.name not in ("flac", "samples")]
     values = {name: described[name] for name in names}
     if not isinstance(values["name"], str) or not isinstance(values["transcript"], str | None):
         raise ValueError("its name or transcript is not a string")
-    if not isinstance(values["delivery"], dict):
-        raise ValueError("its delivery is not an object")
+    for name in ("delivery", "pronunciations"):
+        if not isinstance(values[name], dict):
+            raise ValueError(f"its {name} is not an object")
     times = [float(values[f"{kind}_seconds"]) for kind in ("source", "start", "end")]
     if not all(map(math.isfinite, times)) or not 0 <= times[1] < times[2] <= times[0]:
         raise ValueError("start_seconds and end_seconds are not within source_seconds")

@@ -98,6 +98,7 @@ class VoiceLibrary:
             trimmed,
             delivery=delivery_of(profile),
             more=tuple(map(self._known, profile.samples)),
+            pronunciations=profile.pronunciations or {},
         )
 
     def _known(self, sample: VoiceSample) -> Reference:
@@ -192,6 +193,7 @@ class VoiceLibrary:
             end_seconds=bundle.end_seconds,
             findings=[],
             **asdict(delivery),
+            pronunciations=dict(bundle.pronunciations) or None,
             codec=self._codec,
             flac=flac,
             codes=packed(self._cloner.reference(flac).codes.numpy()),

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from errors import Cancelled, Conflict, InvalidAudio, Overloaded, StoreUnavailab
 from higgs.speech import Speech, SpeechStream
 from speakers.verifier import SAME_SPEAKER, SpeakerVerifier
 from synthesis.planner import VoiceReference
+from text.pronunciations import Entries
 from voice_cloning import VoiceCloner
 from voices.store.profiles import packed
 from voices.store.sessions import Step
@@ -53,6 +54,7 @@ class VoiceOrder:
         file_name: of the upload.
         transcript: words of the recording, if known.
         delivery: the voice's default delivery.
+        pronunciations: how it says words, as of text.pronunciations.
         consent_id: the consent to link.
         verify_consent: require that the consent is of the same speaker.
         sample_text: text for a trial; None for no trial.
@@ -68,6 +70,7 @@ class VoiceOrder:
     file_name: str = ""
     transcript: str | None = None
     delivery: Delivery = Delivery()
+    pronunciations: Entries = field(default_factory=dict)
     consent_id: str | None = None
     verify_consent: bool = False
     sample_text: str | None = None
@@ -153,7 +156,7 @@ class Onboarding:
             words = yield from self._step("listen", lambda: listen(chosen.samples))
         flac = encode_audio(chosen.samples, "flac").data
         voice = yield from self._step("encode", lambda: self._cloner.reference(flac, words))
-        voice = replace(voice, delivery=order.delivery)
+        voice = replace(voice, delivery=order.delivery, pronunciations=order.pronunciations)
         text = order.sample_text
         if text is not None:
             self.sample = yield from self._step("speak", lambda: self._speak(text, voice, chosen.samples))
@@ -279,6 +282,7 @@ class Onboarding:
             findings=[asdict(finding) for finding in self._findings],
             similarity=self.similarity,
             **asdict(order.delivery),
+            pronunciations=dict(order.pronunciations) or None,
             samples=[],
             codec=self._codec,
             flac=flac,

@@ -8,17 +8,19 @@ from starlette.responses import Response
 
 from api.chat_responses import Answer, WatchedStream, answer_events, whole_answer
 from api.chat_transcripts import transcript_answer
-from api.chat_validation import check_supported, speech_options, spoken_text
+from api.chat_validation import check_supported, check_untimed, speech_options, spoken_text
 from api.chat_voices import voice_requests
 from api.middleware.auth import Owner
 from api.model_names import check_model
 from api.openapi import event_stream
 from api.schemas.chat import ChatRequest, ChatResponse
 from api.schemas.events import ChatChunk
+from api.schemas.timestamps import Timed
 from api.schemas.transcription import TextChatResponse
 from api.speaking import SpeechOrder, begin
 from api.state import Cloner, State
 from api.streaming import EVENT_STREAM, PiecewiseResponse, begun, while_connected, with_failure_told
+from api.word_times import SpokenWords, timed, words_of
 
 router = APIRouter()
 
@@ -37,6 +39,7 @@ async def create_chat_completion(
     """
     check_model(body.model, [cloner.model_id])
     if body.modalities == ["text"]:
+        check_untimed(body)
         return await transcript_answer(body, request, cloner.model_id, state)
     audio = check_supported(body)
     spoken = spoken_text(body, state.limits.text_characters)
@@ -47,9 +50,14 @@ async def create_chat_completion(
     answer = Answer(cloner.model_id, spoken.text, audio.format, speech.voice, owner)
     if body.stream:
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-        watched = WatchedStream(speech.stream)
+        timing = partial(SpokenWords, spoken.text, speech.stream, cloner.codec, state.transcriber)
+        watched = WatchedStream(speech.stream, timing() if body.wants_times else None)
         samples = await begun(speech.stream, request)
-        events = answer_events(answer, watched, samples, state.kept_audio, include_usage)
+        events = answer_events(answer, watched, samples, state.kept_audio, include_usage, body)
         return PiecewiseResponse(with_failure_told(events), speech.stream, EVENT_STREAM)
     best, quality = await while_connected(request, speech.takes, speech.takes.best)
-    return await run_in_threadpool(whole_answer, answer, best, quality, state.kept_audio)
+    times = Timed()
+    if body.wants_times:
+        found = partial(words_of, spoken.text, best, cloner.codec, state.transcriber)
+        times = timed(body, await while_connected(request, None, found))
+    return await run_in_threadpool(whole_answer, answer, best, quality, times, state.kept_audio)

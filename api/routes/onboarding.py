@@ -32,7 +32,7 @@ from api.streaming import EVENT_STREAM, failure_event, sse, while_connected
 from api.text_validation import check_text
 from api.trial import trial_listener
 from api.uploads import file_name, require_form, uploaded_bytes
-from api.voice_validation import TRIAL_TEXT, name_of_file, transcript, user_name, voice_name
+from api.voice_validation import TRIAL_TEXT, dictionary, name_of_file, transcript, user_name, voice_name
 from audio.encode import encode_audio
 from errors import InvalidRequest
 from higgs.speech import Speech
@@ -69,6 +69,7 @@ async def sample_body(request: Request) -> SampleBody:
 @router.post("/clone", dependencies=[Depends(require_form)], response_model=OnboardingAnswer, responses=STEPS)
 async def clone_voice(
     request: Request,
+    cloner: Cloner,
     voices: Voices,
     state: State,
     owner: Owner,
@@ -89,6 +90,7 @@ async def clone_voice(
     verify_consent: Annotated[
         bool | None, Form(description="Require that the consent is of the same speaker.")
     ] = None,
+    pronunciations: Annotated[str, Form(description="How it says words, as JSON.")] = "",
     stream: Annotated[bool, Form(description="Stream the steps as events.")] = False,
 ) -> OnboardingAnswer | Response:
     """Create a voice from the best part of a recording, and speak a trial text."""
@@ -106,6 +108,7 @@ async def clone_voice(
         consent_id=consent or None,
         verify_consent=consent_check(state, voices, consent, verify_consent),
         sample_text=sample_text,
+        pronunciations=dictionary(pronunciations, cloner),
         upload=await uploaded_bytes(audio_file, "audio_file", state.limits.voice_bytes),
     )
     onboarding = await ordered(voices, order, FIELDS)

@@ -1,7 +1,9 @@
 """POST /v1/audio/speech: speak a text; the file is sent while the model speaks."""
 
-from collections.abc import Iterable, Iterator
+import base64
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -13,10 +15,10 @@ from api.chat_responses import usage_of
 from api.middleware.auth import Owner
 from api.openapi import event_stream
 from api.schemas.chat import SpeechQuality, VoiceUsed
-from api.schemas.events import SpeechDelta, SpeechDone
-from api.schemas.speech import SpeechRequest
-from api.speech_requests import begin_speech
-from api.state import Cloner, State
+from api.schemas.events import SpeechDelta, SpeechDone, SpeechWords
+from api.schemas.speech import SpeechRequest, TimedSpeech
+from api.speech_requests import BegunSpeech, begin_speech
+from api.state import Cloner, ServerState, State
 from api.streaming import (
     EVENT_STREAM,
     PiecewiseResponse,
@@ -26,18 +28,23 @@ from api.streaming import (
     while_connected,
     with_failure_told,
 )
+from api.word_times import SpokenWords, spoken_words, timed, word_headers, words_of
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
 from audio.speech_track import SpeechTrack
 from errors import InvalidRequest
 from higgs.speech import SpeechStream
+from synthesis.word_times import WordTime
+from voice_cloning import VoiceCloner
 
 router = APIRouter()
 
 FILE = {"schema": {"type": "string", "format": "binary"}}
-CONTENT = {format.content_type: FILE for format in FORMATS.values()} | event_stream(SpeechDelta, SpeechDone)
+EVENTS = event_stream(SpeechDelta, SpeechWords, SpeechDone)
+CONTENT = {format.content_type: FILE for format in FORMATS.values()} | EVENTS
+ANSWERS: dict[int | str, dict[str, Any]] = {200: {"model": TimedSpeech, "content": CONTENT}}
 
 
-@router.post("/v1/audio/speech", response_class=Response, responses={200: {"content": CONTENT}})
+@router.post("/v1/audio/speech", response_class=Response, responses=ANSWERS)
 async def create_speech(
     body: SpeechRequest, request: Request, cloner: Cloner, state: State, owner: Owner
 ) -> Response:
@@ -52,24 +59,65 @@ async def create_speech(
     check_verifiable(body)
     ready = partial(begin_speech, body, cloner, state, owner)
     begun_speech = await while_connected(request, None, ready)
-    stream, takes = begun_speech.stream, begun_speech.takes
     headers = {"x-model-used": cloner.model_id} | voice_headers(begun_speech.voice)
-    media_type = format_named(body.response_format).content_type
-    if body.stream_format == "audio" and (body.stream is False or state.verifier(body.verify)):
-        speech, quality = await while_connected(request, takes, takes.best)
-        data = (await run_in_threadpool(encode_audio, speech.samples, body.response_format)).data
-        headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
-        return Response(data, media_type=media_type, headers=headers)
-    track = SpeechTrack()
     if body.stream_format == "sse":
-        stream.watch(track.push)
-    samples = await begun(stream, request)
-    headers["x-seed"] = str(stream.seed)
-    if body.stream_format == "sse":
-        events = with_failure_told(speech_events(stream, samples, track, body))
-        return PiecewiseResponse(events, stream, EVENT_STREAM, headers)
+        return await event_answer(body, request, begun_speech.stream, cloner, state, headers)
+    if body.stream is False or body.wants_times or body.word_timestamps or state.verifier(body.verify):
+        return await whole_answer(body, request, begun_speech, cloner, state, headers)
+    samples = await begun(begun_speech.stream, request)
+    headers["x-seed"] = str(begun_speech.stream.seed)
     pieces = encode_pieces(samples, body.response_format)
-    return PiecewiseResponse(pieces, stream, media_type, headers)
+    media_type = format_named(body.response_format).content_type
+    return PiecewiseResponse(pieces, begun_speech.stream, media_type, headers)
+
+
+async def event_answer(
+    body: SpeechRequest,
+    request: Request,
+    stream: SpeechStream,
+    cloner: VoiceCloner,
+    state: ServerState,
+    headers: dict[str, str],
+) -> Response:
+    """The speech as events, while the model speaks."""
+    track = SpeechTrack()
+    stream.watch(track.push)
+    wanted = body.wants_times
+    words = SpokenWords(body.input, stream, cloner.codec, state.transcriber) if wanted else None
+    samples = await begun(stream, request)
+    events = with_failure_told(speech_events(stream, samples, track, body, words))
+    return PiecewiseResponse(events, stream, EVENT_STREAM, headers | {"x-seed": str(stream.seed)})
+
+
+async def whole_answer(
+    body: SpeechRequest,
+    request: Request,
+    begun_speech: BegunSpeech,
+    cloner: VoiceCloner,
+    state: ServerState,
+    headers: dict[str, str],
+) -> Response:
+    """The file at once; in JSON with the times of its words, where these are asked for."""
+    takes = begun_speech.takes
+    speech, quality = await while_connected(request, takes, takes.best)
+    encoded = await run_in_threadpool(encode_audio, speech.samples, body.response_format)
+    headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
+    words: list[WordTime] = []
+    if body.wants_times or body.word_timestamps:
+        found = partial(words_of, body.input, speech, cloner.codec, state.transcriber)
+        words = await while_connected(request, None, found)
+    if not body.wants_times:
+        headers |= word_headers(words) if body.word_timestamps else {}
+        return Response(encoded.data, media_type=encoded.content_type, headers=headers)
+    answer = TimedSpeech(
+        audio=base64.b64encode(encoded.data).decode("ascii"),
+        media_type=encoded.content_type,
+        seed=speech.seed,
+        voice=begun_speech.voice,
+        quality=quality,
+        **timed(body, words).model_dump(),
+    )
+    return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
 
 
 def check_verifiable(body: SpeechRequest) -> None:
@@ -95,17 +143,31 @@ def quality_headers(quality: SpeechQuality) -> dict[str, str]:
 
 
 def speech_events(
-    stream: SpeechStream, samples: Iterable[np.ndarray], track: SpeechTrack, body: SpeechRequest
+    stream: SpeechStream,
+    samples: Iterable[np.ndarray],
+    track: SpeechTrack,
+    body: SpeechRequest,
+    words: SpokenWords | None = None,
 ) -> Iterator[bytes]:
     """Yield OpenAI's speech events: deltas of the file in base64, then the usage.
 
-    Extension: `quality` has the problems of the speech.
+    Extensions: `quality` has the problems of the speech; word times and captions, if they are asked for.
     """
     for data in base64_pieces(encode_pieces(samples, body.response_format)):
         yield sse({"type": "speech.audio.delta", "audio": data})
+        yield from word_events(body, words.ready() if words else ())
+    yield from word_events(body, words.rest() if words else ())
     speech = stream.finished()
     usage = usage_of(speech)
     counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
     quality = quality_of(track, body.input, speech.texts).model_dump()
     done = {"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}}
-    yield sse({**done, "quality": quality})
+    shown = {"captions": timed(body, words.words).captions} if words and body.caption_format else {}
+    yield sse({**done, "quality": quality, **shown})
+
+
+def word_events(body: SpeechRequest, words: Sequence[WordTime]) -> Iterator[bytes]:
+    """The event that tells of words, if there are any, and they are asked for."""
+    if words and body.wants_words:
+        told = [word.model_dump() for word in spoken_words(words)]
+        yield sse({"type": "speech.audio.words", "words": told})

@@ -20,9 +20,11 @@ from api.errors import error_detail, invalid_field
 from api.middleware.auth import Owner
 from api.middleware.rate_limits import charge
 from api.schemas.speech import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
+from api.schemas.timestamps import Timed
 from api.speech_requests import begin_speech
 from api.state import Cloner, State
 from api.streaming import while_connected
+from api.word_times import timed, words_of
 from audio.encode import encode_audio
 
 router = APIRouter()
@@ -52,6 +54,11 @@ async def create_speeches(
             begun = await while_connected(request, None, ready)
             speech, quality = await while_connected(request, begun.takes, begun.takes.best)
             encoded = await run_in_threadpool(encode_audio, speech.samples, item.response_format)
+            times = Timed()
+            if item.wants_times:
+                found = partial(words_of, item.input, speech, cloner.codec, state.transcriber)
+                words = await while_connected(request, None, found)
+                times = timed(item, words)
         except Exception as error:  # an item that fails must not affect the others
             return SpeechResult(index=index, status="error", error=error_detail(error))
         return SpeechResult(
@@ -62,6 +69,7 @@ async def create_speeches(
             voice_used=begun.voice.used,
             instructions_followed=begun.voice.instructions_followed,
             quality=quality,
+            **times.model_dump(),
         )
 
     results = in_order(speak, body.items)

@@ -14,11 +14,12 @@ from api.middleware.auth import Owner
 from api.middleware.rate_limits import charge
 from api.onboarding_progress import VOICE_FIELDS, consent_check, finished, ordered
 from api.schemas.voices import BatchAnswer, BatchResult, Voice, VoiceChange
-from api.state import State, Voices
+from api.state import Cloner, State, Voices
 from api.uploads import file_name, require_form, uploaded_bytes
-from api.voice_validation import delivery, transcript, user_name, voice_name
+from api.voice_validation import delivery, readable, transcript, user_name, voice_name
 from audio.delivery import Delivery
 from errors import Cancelled, InvalidRequest
+from voice_cloning import VoiceCloner
 from voices.bundle import Bundle
 from voices.library import VoiceLibrary, delivery_of
 from voices.onboarding import VoiceOrder
@@ -86,6 +87,7 @@ def export_voice(voice_id: str, voices: Voices, owner: Owner) -> Response:
         end_seconds=profile.end_seconds,
         flac=voices.store.profiles.sample(owner, voice_id).flac,
         delivery=asdict(delivery_of(profile)),
+        pronunciations=profile.pronunciations or {},
         samples=tuple((each.transcript, samples.recording(each)) for each in profile.samples),
     )
     headers = {"content-disposition": f'attachment; filename="{voice_id}.zip"'}
@@ -94,6 +96,7 @@ def export_voice(voice_id: str, voices: Voices, owner: Owner) -> Response:
 
 @router.post("/import", dependencies=[Depends(require_form)])
 async def import_voice(
+    cloner: Cloner,
     voices: Voices,
     state: State,
     owner: Owner,
@@ -110,9 +113,18 @@ async def import_voice(
         words, spoken = transcript(bundle.transcript, "file"), described_delivery(bundle)
         chosen = voice_name(bundle.name, "file") if name is None else voice_name(name, "name")
         samples = tuple((transcript(said, "file") or "", flac) for said, flac in bundle.samples)
-        worded = replace(bundle, transcript=words, samples=samples)
+        entries = described_pronunciations(bundle, cloner)
+        worded = replace(bundle, transcript=words, samples=samples, pronunciations=entries)
         kept = await run_in_threadpool(voices.restore, owner, user, chosen, worded, spoken)
     return Voice.of(kept)
+
+
+def described_pronunciations(bundle: Bundle, cloner: VoiceCloner) -> dict[str, str]:
+    """The pronunciations in a bundle. InvalidRequest: they can't be applied here."""
+    if not all(isinstance(said, str) for said in bundle.pronunciations.values()):
+        wrong = "The file is not an exported voice: invalid pronunciations in voice.json."
+        raise InvalidRequest(wrong, code="voice_file_invalid")
+    return readable(bundle.pronunciations, cloner, "file")
 
 
 def described_delivery(bundle: Bundle) -> Delivery:

@@ -21,7 +21,15 @@ from api.streaming import while_connected
 from api.text_validation import check_text
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_resolution import DEFAULT
-from api.voice_validation import TRIAL_TEXT, delivery, transcript, user_name, voice_name
+from api.voice_validation import (
+    TRIAL_TEXT,
+    delivery,
+    dictionary,
+    pronunciations_of,
+    transcript,
+    user_name,
+    voice_name,
+)
 from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB
 from audio.encode import encode_audio
 from errors import InvalidRequest
@@ -52,6 +60,7 @@ async def refuse_description(request: Request) -> None:
 @router.post("", dependencies=[Depends(refuse_description), Depends(require_form)])
 async def create_voice(
     request: Request,
+    cloner: Cloner,
     voices: Voices,
     state: State,
     owner: Owner,
@@ -77,6 +86,7 @@ async def create_voice(
         float | None, Form(ge=MIN_VOLUME_DB, le=MAX_VOLUME_DB, description=f"{UNSAID} gain in dB.")
     ] = None,
     instructions: Annotated[str | None, Form(description=f"{UNSAID} how to speak.")] = None,
+    pronunciations: Annotated[str, Form(description=f"{UNSAID} how to say words, as JSON.")] = "",
 ) -> Voice:
     """Create a voice from the best part of a recording."""
     sound = SoundOfVoice(speed=speed, pitch=pitch, volume=volume)
@@ -87,6 +97,7 @@ async def create_voice(
         file_name=file_name(audio_sample),
         transcript=transcript(ref_text, "ref_text"),
         delivery=delivery(sound, instructions, "instructions"),
+        pronunciations=dictionary(pronunciations, cloner),
         listen=listening(state, transcribe_reference),
         consent_id=consent or None,
         verify_consent=consent_check(state, voices, consent, verify_consent),
@@ -135,8 +146,11 @@ def change_voice(voice_id: str, body: VoiceChange, cloner: Cloner, voices: Voice
     changes = {column: value for column, value in asked.items() if column in body.model_fields_set}
     profiles = voices.store.profiles
     profiles.get(owner, voice_id)
+    entries = pronunciations_of(body, cloner)
     with blamed_on("name"):
-        changed = profiles.change(owner, voice_id, name=name, transcript=words, delivery=changes)
+        changed = profiles.change(
+            owner, voice_id, name=name, transcript=words, delivery=changes, pronunciations=entries
+        )
     return Voice.of(changed)
 
 

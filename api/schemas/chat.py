@@ -7,6 +7,8 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 from api.schemas.fields import RequestBody
 from api.schemas.foreign import ForeignChatFields, ForeignVoiceFields
 from api.schemas.messages import Message
+from api.schemas.pronunciations import Pronounced
+from api.schemas.timestamps import Timed, Timestamps
 from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB, Delivery
 from synthesis.planner import SpeechOptions
 
@@ -116,8 +118,9 @@ class StreamOptions(RequestBody):
     include_usage: bool | None = Field(default=None, description="Send a final chunk with the usage.")
 
 
-class ChatRequest(Sampling, ForeignChatFields):
-    """POST /v1/chat/completions. `top_k`, `instructions`, `strip_instruction` and `verify` are extensions."""
+class ChatRequest(Sampling, Pronounced, Timestamps, ForeignChatFields):
+    """POST /v1/chat/completions. Extensions: `top_k`, `instructions`, `strip_instruction`, `verify`,
+    `timestamp_granularities`, `caption_format`."""
 
     model: str
     messages: list[Message] = Field(min_length=1)
@@ -152,7 +155,9 @@ class ErrorResponse(BaseModel):
     error: ErrorDetail
 
 
-class MessageAudio(BaseModel):
+class MessageAudio(Timed):
+    """`words` and `captions` are extensions; null where they aren't asked for."""
+
     id: str
     data: str
     expires_at: int

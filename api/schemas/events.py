@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from api.schemas.chat import SpeechQuality, Usage, VoiceUsed
+from api.schemas.timestamps import SpokenWord
 from api.schemas.transcription import TokenUsage
 from api.schemas.voices import OnboardingAnswer
 
@@ -15,6 +16,12 @@ class Event(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class IndexedWord(SpokenWord):
+    """index: the word's number, by which OpenAI's clients merge lists that come in parts."""
+
+    index: int
+
+
 class AudioDelta(Event):
     """Each field is sent once, except data: base64 that can be decoded chunk by chunk or joined."""
 
@@ -22,6 +29,8 @@ class AudioDelta(Event):
     transcript: str | None = None
     data: str | None = None
     expires_at: int | None = None
+    words: list[IndexedWord] | None = None
+    captions: str | None = None
 
 
 class ChatDelta(Event):
@@ -60,6 +69,13 @@ class SpeechDelta(Event):
     audio: str
 
 
+class SpeechWords(Event):
+    """Extension: words whose times are certain, each of them once, in order."""
+
+    type: Literal["speech.audio.words"]
+    words: list[SpokenWord]
+
+
 class SpeechTokens(Event):
     input_tokens: int
     output_tokens: int
@@ -67,11 +83,12 @@ class SpeechTokens(Event):
 
 
 class SpeechDone(Event):
-    """Extension: `quality`, the problems of the speech."""
+    """Extensions: `quality`, the problems of the speech; `captions`, if they are asked for."""
 
     type: Literal["speech.audio.done"]
     usage: SpeechTokens
     quality: SpeechQuality
+    captions: str | None = None
 
 
 class TranscriptDelta(Event):

@@ -72,7 +72,6 @@ class ForeignSpeechFields(ForeignVoiceFields):
         None
     )
     sample_rate: Annotated[Any, Refused("The sample rate is 24000 Hz; resample the audio.", (24_000,))] = None
-    word_timestamps: Annotated[Any, Refused("Word timestamps are not supported.")] = None
     ambient_sound: Annotated[Any, Refused("This model generates speech only, no other sounds.")] = None
     duration_seconds: Annotated[Any, Refused("The duration can't be set; use `speed`.")] = None
     duration_tokens: Annotated[Any, Refused("The duration can't be set; use `speed`.")] = None

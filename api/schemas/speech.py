@@ -21,9 +21,12 @@ from api.schemas.chat import (
     SpeechFormat,
     SpeechQuality,
     VoiceName,
+    VoiceUsed,
 )
 from api.schemas.fields import UNSUPPORTED, Refused, RequestBody
 from api.schemas.foreign import ForeignSpeechFields
+from api.schemas.pronunciations import Pronounced
+from api.schemas.timestamps import Timed, Timestamps
 
 MAX_ITEMS = 64
 NO_DESIGN = "Voices can't be made from a description; send a recording as ref_audio, or name a voice."
@@ -123,8 +126,9 @@ class SpeechFields(Sampling, SoundOfVoice, ForeignSpeechFields):
         return None if self.ref_audio is None else (self.ref_audio, "ref_audio", self.ref_text)
 
 
-class SpeechRequest(SpeechFields):
-    """POST /v1/audio/speech. `stream` is an extension."""
+class SpeechRequest(SpeechFields, Pronounced, Timestamps):
+    """POST /v1/audio/speech. Extensions: `stream`, `pronunciations`, `timestamp_granularities`,
+    `caption_format`, `word_timestamps`."""
 
     input: str = Field(description="The text to speak.")
     response_format: SpeechFormat = "mp3"
@@ -132,6 +136,15 @@ class SpeechRequest(SpeechFields):
     stream: bool | None = Field(
         default=True, description="false: the file at once, its length in its headers; not with sse."
     )
+    word_timestamps: bool | None = Field(
+        default=None,
+        description="vLLM-Omni's: the complete file, word times in the header x-word-timestamps.",
+    )
+
+    @property
+    def wants_words(self) -> bool:
+        """Events have the words, however they are asked for."""
+        return bool(self.timestamp_granularities or (self.word_timestamps and self.stream_format == "sse"))
 
 
 def _merged(shared: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +182,17 @@ class SpeechBatch(RequestBody):
         return {"items": [_merged(shared, item) if isinstance(item, dict) else item for item in items]}
 
 
-class SpeechResult(BaseModel):
+class TimedSpeech(Timed):
+    """A file in base64, with the times of its words."""
+
+    audio: str
+    media_type: str
+    seed: int
+    voice: VoiceUsed
+    quality: SpeechQuality
+
+
+class SpeechResult(Timed):
     """The file of one item in base64, or its error."""
 
     index: int

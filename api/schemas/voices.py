@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas.chat import ErrorDetail, Instructions, SoundOfVoice
 from api.schemas.fields import RequestBody
+from api.schemas.pronunciations import Pronunciations
 from speakers.verifier import MODEL, SAME_SPEAKER
 from voices.library import delivery_of
 from voices.store.tables import SessionState, VoiceConsent, VoiceProfile, VoiceSample
@@ -140,6 +141,7 @@ class Voice(BaseModel):
     pitch: float | None = None
     volume: float | None = None
     instructions: str | None = None
+    pronunciations: dict[str, str] = {}
     consent: str | None = None
     used: PartUsed | None = None
     findings: list[RecordingIssue] = []
@@ -155,6 +157,7 @@ class Voice(BaseModel):
             user_id=profile.user_id or None,
             ref_text=profile.transcript,
             **asdict(delivery_of(profile)),
+            pronunciations=profile.pronunciations or {},
             consent=profile.consent_id,
             used=PartUsed.of(profile),
             findings=find_recording_issues(profile),
@@ -208,6 +211,7 @@ class VoiceChange(SoundOfVoice):
     name: str | None = None
     ref_text: str | None = None
     instructions: Instructions | None = None
+    pronunciations: Pronunciations | None = None
 
 
 class VoiceDeleted(BaseModel):

@@ -3,6 +3,7 @@
 Both codecs convert between 24 kHz mono audio and 8 codes (0 to 1023) per frame at 25 frames per second.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -10,12 +11,16 @@ import numpy as np
 import torch
 
 from higgs.codecs.higgs_v2.codec import WaveformCodec
+from higgs.codecs.reading import ReadSound
 from higgs.codecs.vocoder.codec import MODEL_TYPE as VOCODER_MODEL_TYPE
 from higgs.codecs.vocoder.codec import VocoderCodec
+from higgs.codecs.vocoder.reading import sounds_read
 from higgs.codecs.vocoder.v2.codec import MODEL_TYPE as VOCODER_2_MODEL_TYPE
 from higgs.codecs.vocoder.v2.codec import VocoderCodec2
 from higgs.model.weights import find, read_json
 
+# Codes (8, T), the text that they speak, and whether all of it is spoken → its sounds.
+SoundReader = Callable[[torch.Tensor, str, bool], list[ReadSound]]
 VOCODERS: dict[str, type[VocoderCodec | VocoderCodec2]] = {
     VOCODER_MODEL_TYPE: VocoderCodec,
     VOCODER_2_MODEL_TYPE: VocoderCodec2,
@@ -71,6 +76,11 @@ def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
     folder = find(name)
     vocoder = _vocoder(folder)
     return WaveformCodec.load(folder, device) if vocoder is None else vocoder.load(folder)
+
+
+def reader_of(codec: Codec) -> SoundReader | None:
+    """What tells when each letter of a text is spoken, where a codec's codes say so."""
+    return sounds_read if isinstance(codec, VocoderCodec) else None
 
 
 def is_vocoder(folder: Path) -> bool:

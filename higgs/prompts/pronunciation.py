@@ -28,7 +28,6 @@ SYMBOLS = (*PAUSES, *CONSONANTS, *(stress + vowel for vowel in VOWELS for stress
 NUMBER = {symbol: number for number, symbol in enumerate(SYMBOLS)}
 FIRST_CHARACTER = 0xE000
 WORD = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)*")
-PRIVATE = re.compile("[\ue000-\uf8ff]")
 TABLE_FILE = "pronunciations.json.gz"
 
 
@@ -97,4 +96,4 @@ class Pronunciations:
 
     def __call__(self, text: str) -> str:
         """Return the text with known words replaced by their symbols."""
-        return "".join(part.text for part in self.parts(PRIVATE.sub("", text)))
+        return "".join(part.text for part in self.parts(text))

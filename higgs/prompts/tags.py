@@ -99,10 +99,6 @@ class Tags:
         resolved = SHAPE.sub(self._resolve, text)
         return resolved if resolved == text else re.sub(r" +", " ", resolved).strip()
 
-    def with_pauses(self, text: str) -> str:
-        """Replace pauses without a duration ([pause], <break/>) by the model's pause tag, if it has one."""
-        return BARE_PAUSE.sub(PAUSE, text) if PAUSE in self.known else text
-
     def instruction_tags(self, instruction: str) -> str:
         """Return the tags for an English instruction; "" if none apply.
 

@@ -30,6 +30,7 @@ class TaskPromptBuilder:
     """
 
     normalised = False
+    reads_phones = False
 
     def __init__(self, tokenizer: Tokenizer, config: HiggsConfig, tags: Tags | None = None) -> None:
         self._tokens, self._config = Tokens(tokenizer, (*MARKS, *ENDINGS)), config

@@ -1,7 +1,7 @@
 """The listener around its recogniser: loaded late, one window at a time, cancelled, refused, mended."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 
 from asr.sphinx import Sphinx
 from asr.transcriber import Transcriber, load_recogniser
-from asr.transcript import Heard, Segment, Task
+from asr.transcript import Heard, Segment, Span, Task
 from errors import Cancelled, ModelError, Overloaded
 from tests.audio.media import recording
 
@@ -27,6 +27,9 @@ class Parrot:
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.closed = False
+
+    def align(self, samples: np.ndarray, words: Sequence[str]) -> list[Span | None]:
+        return [None] * len(words)
 
     def hear(self, samples: np.ndarray, task: Task) -> Heard:
         assert len(samples) <= 30 * 16_000

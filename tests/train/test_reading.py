@@ -3,11 +3,10 @@
 import numpy as np
 import torch
 
+from higgs.codecs.vocoder.letters import SPELLINGS, letter_class
 from higgs.codecs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES, SOUND_CLASSES, UNREAD
-from train.letters import SPELLINGS
+from higgs.codecs.vocoder.reading import SOUNDS
 from train.reading import (
-    SOUNDS,
-    letter_class,
     letter_spans,
     phone_times,
     phones_of_frames,

@@ -48,7 +48,7 @@ def test_a_voice_comes_back() -> None:
         (archive(voice_json=described(end_seconds="NaN"), reference_flac=b""), "not within source_seconds"),
         (archive(voice_json=described(start_seconds=[]), reference_flac=b""), "float"),
         (archive(voice_json=described(), reference_flac=bytes(2**24)), "too large"),
-        (archive(voice_json=bytes(2**17), reference_flac=b""), "too large"),
+        (archive(voice_json=bytes(2**20), reference_flac=b""), "too large"),
     ],
 )
 def test_what_is_no_exported_voice_is_refused(data: bytes, why: str) -> None:

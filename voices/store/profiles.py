@@ -118,6 +118,7 @@ class Profiles:
         name: str | None = None,
         transcript: str | None = None,
         delivery: Mapping[str, float | str | None] = MappingProxyType({}),
+        pronunciations: Mapping[str, str] | None = None,
     ) -> VoiceProfile:
         """Edit a voice; None leaves a field unchanged.
 
@@ -127,6 +128,7 @@ class Profiles:
             name: new name.
             transcript: new transcript; empty removes it.
             delivery: new values of the columns speed, pitch, volume, instructions.
+            pronunciations: new ones, empty for none; None keeps them.
 
         Raises:
             NotFound: there is no such voice.
@@ -141,6 +143,8 @@ class Profiles:
                     profile.transcript = transcript or None
                 for column, value in delivery.items():
                     setattr(profile, column, value)
+                if pronunciations is not None:
+                    profile.pronunciations = dict(pronunciations) or None
         except IntegrityError as error:
             raise name_taken(name or "") from error
         return profile

@@ -63,6 +63,7 @@ class VoiceProfile(Base):
         similarity: of the voice's first trial to the reference, 0 to 1; None if not compared.
         samples: further recordings of the voice, oldest first.
         speed, pitch, volume, instructions: the default delivery; None keeps the model's own.
+        pronunciations: how it says words, as of text.pronunciations; None says nothing of it.
     """
 
     __tablename__ = "voice_profiles"
@@ -83,6 +84,7 @@ class VoiceProfile(Base):
     pitch: Mapped[float | None] = mapped_column(Double)
     volume: Mapped[float | None] = mapped_column(Double)
     instructions: Mapped[str | None] = mapped_column(Text)
+    pronunciations: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     codec: Mapped[str] = mapped_column(String(ID_LENGTH))
     flac: Mapped[bytes] = mapped_column(LargeBinary(MAX_FLAC_BYTES), deferred=True, deferred_raiseload=True)
     codes: Mapped[bytes] = mapped_column(LargeBinary(2**16 - 1), deferred=True, deferred_raiseload=True)

@@ -4,6 +4,7 @@ import { $, attempt, el, fileName, saveFile, tell } from "./dom.js";
 import { wavOf } from "./clip.js";
 import { ClipView } from "./clip-view.js";
 import { post } from "./server.js";
+import { SpokenWords } from "./words.js";
 
 const MAX_RESULTS = 20;
 const FORMATS = { WAV: "wav", MP3: "mp3", FLAC: "flac", Opus: "opus", AAC: "aac" };
@@ -15,23 +16,25 @@ export class Result {
   #status = el("p", { role: "status" });
   #downloads = el("details", { className: "downloads", hidden: true }, el("summary", {}, "Download"));
   #view;
+  #text;
 
   /**
-   * body: of the request; said: its text, for people; voice: its name; clip: the speech, which may still grow; expected: seconds it is likely
+   * body: of the request; plain: gives what people see of a part of its text; voice: its name; clip: the speech, which may still grow; expected: seconds it is likely
    * to have. onReuse: called with the body that gives the same audio again.
    */
-  constructor({ body, said, voice, clip, expected, onReuse }) {
+  constructor({ body, plain, voice, clip, expected, onReuse }) {
     this.body = body;
     this.clip = clip;
     this.voice = voice;
     const name = `result ${++count}`;
     this.#view = new ClipView(name, { clip, expected });
+    this.#text = new SpokenWords({ name, text: body.input, plain, clip });
     const button = (words, onclick) =>
       el("button", { type: "button", className: "quiet", onclick, aria: { label: `${words}: ${name}` } }, words);
     this.element = el(
       "li",
       { className: "result" },
-      el("p", { className: "said", title: said }, said),
+      this.#text.element,
       this.#view.element,
       this.#details,
       el(
@@ -47,6 +50,11 @@ export class Result {
     $("results").prepend(this.element);
     while ($("results").children.length > MAX_RESULTS) $("results").lastElementChild.remove();
     $("results-title").hidden = false;
+  }
+
+  /** Add words whose times are known. */
+  addWords(words) {
+    this.#text.add(words);
   }
 
   /** Show the current state. problem: why it is incomplete; issues: problems of its sound. */
@@ -81,6 +89,7 @@ export class Result {
   #remove() {
     const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
     this.#view.remove();
+    this.#text.remove();
     this.element.remove();
     $("results-title").hidden = !$("results").children.length;
     (next?.querySelector(".play") ?? $("generate")).focus();

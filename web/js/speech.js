@@ -96,17 +96,17 @@ async function generate() {
   const clip = new Clip();
   const voice = (body.voices ?? [body.voice]).map(nameOf).join(", ");
   const expected = body.input.length / CHARACTERS_PER_SECOND / (body.speed ?? 1);
-  const said = body.input.replace(/\[SPEAKER(\d+)\]/g, (tag, speaker) => (body.voices ? `${nameOf(body.voices[speaker])}:` : tag));
+  const plain = (text) => text.replace(/\[SPEAKER(\d+)\]/g, (tag, speaker) => (body.voices ? `${nameOf(body.voices[speaker])}:` : tag));
   let result = null;
   tell($("speech-status"), "Waiting for the server …");
   showStop();
   try {
     const begun = performance.now();
     const { response, stream } = await open(body, mine.controller.signal);
-    result = new Result({ body, said, voice, clip, expected, onReuse: reuse });
+    result = new Result({ body, plain, voice, clip, expected, onReuse: reuse });
     showRequest({ title: "Generate speech", ...asFile(body) });
     player.play(clip);
-    const done = await receive(stream, clip, () => {
+    const done = await receive(stream, clip, result, () => {
       mine.heard = true;
       tell($("speech-status"), `First sound after ${Math.round(performance.now() - begun)} ms …`);
     });
@@ -126,15 +126,19 @@ async function generate() {
 
 async function open(body, signal) {
   const onBusy = (wait) => tell($("speech-status"), `The server is busy. Trying again in ${wait} s …`);
-  const asked = { ...body, response_format: "pcm", stream_format: "sse" };
+  const asked = { ...body, response_format: "pcm", stream_format: "sse", timestamp_granularities: ["word"] };
   const response = await post("/v1/audio/speech", asked, { signal, onBusy });
   return { response, stream: events(response) };
 }
 
-/** Fill the clip; return the last event. A stream without it is an error. */
-async function receive(stream, clip, onFirst) {
+/** Fill the clip, and time the words of the result; return the last event. A stream without it is an error. */
+async function receive(stream, clip, result, onFirst) {
   for await (const event of stream) {
     if (event.type === "speech.audio.done") return event;
+    if (event.type === "speech.audio.words") {
+      result.addWords(event.words);
+      continue;
+    }
     if (!clip.length) onFirst();
     clip.append(samplesOf(event.audio));
   }

@@ -1,0 +1,94 @@
+"""The times of a speech's words for an answer: of a whole speech, or of one that is still under way."""
+
+import json
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from api.captions import captions
+from api.schemas.timestamps import SpokenWord, Timed, Timestamps
+from asr.transcriber import Transcriber
+from audio.frames import SAMPLE_RATE
+from errors import Cancelled, VoiceServerError
+from higgs.codecs.base import Codec, reader_of
+from higgs.speech import Speech, SpeechStream
+from synthesis.word_times import Align, Span, WordTime, WordTimes
+
+log = logging.getLogger(__name__)
+
+DECIMALS = 3
+MAX_HEADER = 4_096  # bytes, as vLLM-Omni has it
+
+
+class SpokenWords:
+    """The words of a speech under way: made before its first samples are taken, and asked between them."""
+
+    def __init__(self, text: str, stream: SpeechStream, codec: Codec, transcriber: Transcriber) -> None:
+        """text: as it was given to VoiceCloner.stream."""
+        self._stream = stream
+        self._times = WordTimes(text, stream.texts(), reader_of(codec), aligner(transcriber))
+        stream.watch(self._times.hear)
+        self.words: list[WordTime] = []  # all that were told so far
+
+    def ready(self) -> list[WordTime]:
+        """The words whose times have become certain since the last call."""
+        found = self._times.ready(list(self._stream.texts()))
+        self.words += found
+        return found
+
+    def rest(self) -> list[WordTime]:
+        """The words that are left, once the stream has ended."""
+        found = self._times.rest(list(self._stream.texts()), self._stream.seconds_heard)
+        self.words += found
+        return found
+
+
+def words_of(text: str, speech: Speech, codec: Codec, transcriber: Transcriber) -> list[WordTime]:
+    """The words of a whole speech. Where an aligner has to hear it, this takes a tenth of its length."""
+    times = WordTimes(text, speech.texts, reader_of(codec), aligner(transcriber))
+    times.hear(speech.as_spoken)
+    return times.rest(speech.texts, len(speech.samples) / SAMPLE_RATE)
+
+
+def timed(wanted: Timestamps, words: Sequence[WordTime]) -> Timed:
+    """What a request asks for of the times of its words."""
+    return Timed(
+        words=spoken_words(words) if wanted.wants_words else None,
+        captions=captions(words, wanted.caption_format) if wanted.caption_format else None,
+    )
+
+
+def spoken_words(words: Sequence[WordTime]) -> list[SpokenWord]:
+    return [
+        SpokenWord(word=word.word, start=round(word.start, DECIMALS), end=round(word.end, DECIMALS))
+        for word in words
+    ]
+
+
+def word_headers(words: Sequence[WordTime]) -> dict[str, str]:
+    """vLLM-Omni's header for clients that get a mere file; too many words are told to be left out."""
+    told = [
+        {"word": word.word, "start_ms": round(1000 * word.start), "end_ms": round(1000 * word.end)}
+        for word in words
+    ]
+    value = json.dumps(told, separators=(",", ":"))
+    if len(value) > MAX_HEADER:
+        return {"x-word-timestamps-omitted": f"{len(words)} words; ask for timestamp_granularities"}
+    return {"x-word-timestamps": value}
+
+
+def aligner(transcriber: Transcriber) -> Align:
+    """Finds words by the recogniser. Where that can't be had, none is found: speech is worth more than its
+    times, which are then told from the length of the words."""
+
+    def align(samples: np.ndarray, words: Sequence[str]) -> Sequence[Span | None]:
+        try:
+            return transcriber.align(samples, SAMPLE_RATE, words)
+        except Cancelled:
+            raise
+        except VoiceServerError as error:
+            log.warning("the times of %d words are estimated: %s", len(words), error)
+            return [None] * len(words)
+
+    return align

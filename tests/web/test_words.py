@@ -1,0 +1,59 @@
+"""Words of a result on the page. Kinds of fault: a mark that lags or sticks, a click that plays elsewhere."""
+
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import generate
+
+TEXT = "Good morning! This costs $5.50, and the weather is lovely today."
+WORDS = ["Good", "morning", "This", "costs", "$5.50", "and", "the", "weather", "is", "lovely", "today"]
+
+
+def test_words_are_marked_as_they_are_spoken(page: Page) -> None:
+    page.evaluate(
+        """() => {
+            window.marked = [];
+            new MutationObserver((changes) => {
+                for (const { target } of changes) {
+                    if (target.getAttribute("aria-current")) window.marked.push(target.textContent);
+                }
+            }).observe(document.body, { attributeFilter: ["aria-current"], subtree: true });
+        }"""
+    )
+    generate(page, TEXT)
+    words = page.locator(".result .word")
+    assert words.all_text_contents() == WORDS
+    assert page.locator(".result .said").text_content() == TEXT
+    expect(page.locator(".word[aria-current]", has_text="today")).to_be_visible()
+    expect(page.locator(".play.playing")).to_have_count(0)
+    expect(page.locator(".word[aria-current]")).to_have_count(0)
+    marked = page.evaluate("window.marked")
+    assert marked == [word for word in WORDS if word in marked] and len(marked) > len(WORDS) / 2
+
+
+def test_a_word_plays_from_there_by_mouse_and_keyboard(page: Page) -> None:
+    generate(page, TEXT)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    slider = page.get_by_role("slider", name="Position in result 1")
+    weather = page.get_by_role("button", name="weather", exact=True)
+    weather.click()
+    expect(page.locator(".play.playing")).to_have_count(1)
+    expect(weather).to_have_attribute("aria-current", "true")
+    at = float(slider.get_attribute("aria-valuenow") or 0)
+    assert at > 1.0
+    page.keyboard.press("Escape")
+    page.keyboard.press("Home")
+    expect(page.get_by_role("button", name="Good", exact=True)).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("button", name="morning", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="morning", exact=True)).to_have_attribute("aria-current", "true")
+    assert float(slider.get_attribute("aria-valuenow") or 0) < at
+
+
+def test_a_dialogue_marks_words_and_not_who_says_them(page: Page) -> None:
+    page.get_by_text("Dialogue", exact=True).click()
+    page.get_by_role("button", name="Generate").click()
+    page.locator("#speech-status", has_text="real time").wait_for()
+    said = page.locator(".result .said").text_content() or ""
+    assert "[SPEAKER" not in said
+    assert len(page.locator(".result .word").all()) > 4

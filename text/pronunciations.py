@@ -1,0 +1,121 @@
+# ruff: noqa: RUF001, RUF002 (letters of the phonetic alphabet look like others)
+"""Dictionaries of pronunciations: how words of a text are to be said, {"Nguyen": "win"}.
+
+A word is found whole, in any case unless its entry has capitals, wherever it is text: not in links, tags or
+markup. It is said as other words spell it or, where the model reads phones, in IPA between slashes ("/wɪn/")
+or ARPAbet between braces ("{W IH1 N}").
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import InvalidRequest, StartError, quoted
+from text.chunking import has_words
+from text.english import TAG
+from text.links import LINK
+from text.traced import Traced
+
+MAX_ENTRIES, MAX_WORD, MAX_SPOKEN = 500, 60, 120
+PHONETIC = re.compile(r"/[^/]+/|\{[^{}]+\}")
+MARKS = re.compile(r"[<>\[\]{}|/\\]|[^\S ]")
+FIRST = re.compile(r"\w+")
+UNTOUCHED = re.compile(f"{TAG.pattern}|{LINK.pattern}|<[^<>]*>")
+
+Entries = Mapping[str, str]
+
+
+def checked(entries: Entries) -> dict[str, str]:
+    """A dictionary that can be applied. InvalidRequest (invalid_pronunciation) names the entry that can't."""
+    if len(entries) > MAX_ENTRIES:
+        raise _invalid(f"There are {len(entries)} pronunciations; at most {MAX_ENTRIES} are taken.")
+    found = {}
+    for word, spoken in entries.items():
+        name, said = (" ".join(unicodedata.normalize("NFC", text).split()) for text in (word, spoken))
+        if not name or not name[0].isalnum() or MARKS.search(name):
+            raise _invalid(f"{quoted(word)} is no word to pronounce; it begins with a letter or a digit.")
+        if len(name) > MAX_WORD or len(said) > MAX_SPOKEN:
+            limits = f"a word has at most {MAX_WORD} characters, its pronunciation {MAX_SPOKEN}"
+            raise _invalid(f"The entry {quoted(word)} is too long: {limits}.")
+        if not has_words(said) or (MARKS.search(said) and not PHONETIC.fullmatch(said)):
+            message = f"{quoted(word)} can't be pronounced {quoted(spoken)}; respell it in words,"
+            raise _invalid(f'{message} or write IPA as "/wɪn/", ARPAbet as "{{W IH1 N}}".')
+        found[name] = said
+    return found
+
+
+@dataclass(frozen=True)
+class Entry:
+    """exact: only so, capitals and all."""
+
+    word: str
+    spoken: str
+    exact: bool
+
+    def starts(self, text: str, place: int) -> bool:
+        """Whether the word stands at a place of a text, whole."""
+        end = place + len(self.word)
+        written = text[place:end]
+        same = written == self.word if self.exact else written.casefold() == self.word.casefold()
+        return same and not (self.word[-1].isalnum() and text[end : end + 1].isalnum())
+
+
+class Lexicon:
+    """Dictionaries together; one outranks those behind it, and of one the longer words count first."""
+
+    def __init__(self, *dictionaries: Entries, phones: Callable[[str], str] = str) -> None:
+        """phones: what stands for a phonetic entry in the model's text."""
+        self._entries: dict[str, list[Entry]] = {}
+        for entries in dictionaries:
+            for word in sorted(entries, key=len, reverse=True):
+                said = phones(entries[word]) if PHONETIC.fullmatch(entries[word]) else entries[word]
+                exact = any(letter.isupper() for letter in word)
+                for form in {word, unicodedata.normalize("NFD", word)}:
+                    first = FIRST.match(form)
+                    key = first[0].casefold() if first else ""
+                    self._entries.setdefault(key, []).append(Entry(form, said, exact))
+
+    def applied(self, text: Traced) -> Traced:
+        """The text with its words as they are to be said."""
+        if not self._entries:
+            return text
+        said: list[str] = []
+        for part, untouched in text.parts(UNTOUCHED):
+            said.append(self._said(part))
+            said.append(text[untouched.start() : untouched.end()] if untouched else "")
+        return Traced.joined(said)
+
+    def _said(self, text: Traced) -> Traced:
+        pieces: list[str] = []
+        end = 0
+        for found in FIRST.finditer(text):
+            entries = self._entries.get(found[0].casefold(), ()) if found.start() >= end else ()
+            entry = next((each for each in entries if each.starts(text, found.start())), None)
+            if entry is not None:
+                last = found.start() + len(entry.word)
+                pieces += [text[end : found.start()], text.become(found.start(), last, entry.spoken)]
+                end = last
+        return Traced.joined([*pieces, text[end:]])
+
+
+AS_WRITTEN = Lexicon()
+
+
+def of_file(path: Path | None) -> dict[str, str]:
+    """The dictionary in a JSON file; empty without one. StartError: it can't be read or applied."""
+    if path is None:
+        return {}
+    try:
+        entries = json.loads(path.expanduser().read_text("utf-8"))
+        if not isinstance(entries, dict) or not all(isinstance(said, str) for said in entries.values()):
+            raise ValueError('it holds no object of texts, as {"Nguyen": "win"}')
+        return checked(entries)
+    except (OSError, ValueError, InvalidRequest) as error:
+        raise StartError(f"HIGGS_PRONUNCIATIONS {path} can't be used: {error}") from error
+
+
+def _invalid(message: str) -> InvalidRequest:
+    return InvalidRequest(message, code="invalid_pronunciation")
