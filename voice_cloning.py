@@ -148,8 +148,7 @@ class VoiceCloner:
         return self.stream(text, voice, options).speech()
 
     def read(self, text: str, voices: int = 1) -> ReadText:
-        """A text as so many voices read it out, for `stream`. InvalidRequest: nothing to speak, a bad pause,
-        an unknown speaker; PayloadTooLarge: too long as it is spoken, numbers in words."""
+        """Read a text for `stream`. InvalidRequest, PayloadTooLarge: it can't be spoken, or is too long."""
         return self._planner.read(text, voices)
 
     def stream(
