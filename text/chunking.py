@@ -1,4 +1,4 @@
-"""Where a text is cut: behind sentences, in any script, into what a model speaks well in one go."""
+"""Split text at sentences, in any script, into chunks that a model speaks well at once."""
 # ruff: noqa: RUF001 (full-width punctuation is the matter here)
 
 import re
@@ -23,10 +23,11 @@ SPEAKER = re.compile(r"\[SPEAKER(\d{1,3})\]")
 
 @dataclass(frozen=True)
 class Chunking:
-    """What a model speaks well in one go.
+    """How much text a model speaks well at once.
 
-    characters: longest chunk; a letter of Chinese, Japanese or Korean counts as three.
-    sentences: most sentences in a chunk, None for any number.
+    Attributes:
+        characters: maximum length of a chunk; a Chinese, Japanese or Korean character counts as three.
+        sentences: maximum sentences in a chunk; None for any number.
     """
 
     characters: int
@@ -34,18 +35,18 @@ class Chunking:
 
 
 def length_of(text: str) -> int:
-    """Characters that are spoken: those of Chinese, Japanese and Korean as three, tags of models as none."""
+    """Return the number of spoken characters: Chinese, Japanese, Korean ones count as three, tags as none."""
     text = TAG.sub("", text)
     return len(text) + (WIDE_LETTERS_WORTH - 1) * len(WIDE_LETTER.findall(text))
 
 
 def chunks(text: str, chunking: Chunking) -> list[Traced]:
-    """Cut a text into chunks, to be spoken one after the other.
+    """Split a text into chunks, in order.
 
-    Cuts fall before a [SPEAKERn], else behind sentences; within a longer sentence behind a comma or the like,
-    else between words, and only a longer word is cut itself. The chunks hold all the words of the text, in
-    order, and the line breaks between its sentences. A turn of a speaker that is longer than a chunk calls
-    its speaker in each.
+    Splits are before a [SPEAKERn], else after sentences; within longer sentences after a comma or similar,
+    else between words; only longer words are split themselves. The chunks have all words of the text, and the
+    line breaks between its sentences. If a speaker's turn is split, each of its chunks starts with the
+    speaker's tag.
     """
     found: list[Traced] = []
     for turn in _turns(Traced.of(text)):
@@ -58,13 +59,13 @@ def chunks(text: str, chunking: Chunking) -> list[Traced]:
 
 
 def _turns(text: Traced) -> list[Traced]:
-    """A text before each [SPEAKERn]; the marks stay at the heads."""
+    """Split before each [SPEAKERn]."""
     starts = [0, *(found.start() for found in SPEAKER.finditer(text)), len(text)]
     return [text[start:end] for start, end in pairwise(starts) if text[start:end].strip()]
 
 
 def _within_turn(turn: Traced, chunking: Chunking) -> Iterator[Traced]:
-    """The chunks of one speaker's text."""
+    """Split the text of one speaker."""
     tag = found[0] + " " if (found := SPEAKER.match(turn)) else ""
     room = Chunking(max(chunking.characters - len(tag), 1), chunking.sentences)
     for number, chunk in enumerate(
@@ -74,7 +75,7 @@ def _within_turn(turn: Traced, chunking: Chunking) -> Iterator[Traced]:
 
 
 def _packed(text: Traced, chunking: Chunking) -> Iterator[Traced]:
-    """As many sentences together as a chunk holds."""
+    """Join as many sentences as fit a chunk."""
     held, sentences = text[:0], 0
     for part, ends in _parts(text, chunking.characters):
         full = chunking.sentences is not None and sentences >= chunking.sentences
@@ -87,7 +88,7 @@ def _packed(text: Traced, chunking: Chunking) -> Iterator[Traced]:
 
 
 def _parts(text: Traced, longest: int) -> Iterator[tuple[Traced, bool]]:
-    """The sentences of a text, or the parts of those that are too long; each whether it ends a sentence."""
+    """Return sentences, or parts of too long ones, each with whether it ends a sentence."""
     for found in SENTENCE.finditer(text):
         *parts, last = _within(text[found.start() : found.end()], longest)
         yield from ((part, False) for part in parts)
@@ -95,7 +96,7 @@ def _parts(text: Traced, longest: int) -> Iterator[tuple[Traced, bool]]:
 
 
 def _within(sentence: Traced, longest: int) -> Iterator[Traced]:
-    """A sentence in parts of at most `longest` characters, cut at the last good place of each."""
+    """Split a sentence into parts of at most `longest` characters, each at its last good place."""
     while length_of(sentence.strip()) > longest:
         head = _head(sentence.lstrip(), longest)
         sentence = sentence.lstrip()

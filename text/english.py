@@ -1,4 +1,4 @@
-"""Written English → the words that a reader says: links, abbreviations, signs, numbers and initialisms."""
+"""Normalisation of written English: links, abbreviations, symbols, numbers and initialisms."""
 
 import re
 
@@ -113,7 +113,7 @@ RULES = (
 
 
 def english_words(text: str) -> Traced:
-    """Everything in a text as English words; the tags of speakers and sounds stay."""
+    """Return a text in English words; tags of speakers and sounds remain."""
     said: list[str] = []
     for part, tag in Traced.of(text).parts(TAG):
         said += [_words(part), tag[0] if tag else ""]

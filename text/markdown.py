@@ -1,4 +1,4 @@
-"""Markdown → the plain text in it, a line to a block, each ending as a sentence; emoji go, words stay."""
+"""Markdown → plain text, one line per block, each ending as a sentence; emoji are dropped, words kept."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -33,11 +33,11 @@ LANGUAGE = re.compile(r"[\w+#.-]{0,20}")  # what may stand behind ``` and is no 
 
 
 def plain_text(text: str, full_stops: bool = True) -> Traced:
-    """What of a Markdown text is to be read aloud.
+    """Return the text of Markdown as it is read aloud.
 
-    The marks of emphasis, headings, quotes and lists go; the number of a list's item stays. A link is its
-    text, code is read as it stands, and the cells of a table's row are parted by commas. A block that ends
-    in a letter or a digit gets a full stop, unless full_stops is False.
+    Marks of emphasis, headings, quotes and lists are removed; numbers of list items remain. A link becomes
+    its text, code remains, and a table's cells are separated by commas. A block that ends in a letter or
+    digit gets a full stop, unless full_stops is false.
     """
     traced = _without_emoji(Traced.of(text).sub(KEYCAP, lambda found: f"{found[1]} "))
     traced = _without_definitions(traced.sub(FOOTNOTE, "").sub(TASK, lambda found: found[1]))
@@ -60,9 +60,9 @@ def _without_emoji(text: Traced) -> Traced:
 
 
 def _without_definitions(text: Traced) -> Traced:
-    """A text whose links stand without their addresses: [words][1] is words, and the line [1]: http://… goes.
+    """Replace [words][1] by words, and remove its definition [1]: http://…
 
-    A definition that nothing refers to is text.
+    A definition without a reference is text.
     """
     labels = {found["label"].strip().lower() for found in DEFINITION.finditer(text)}
     if not labels:
@@ -78,7 +78,7 @@ def _without_definitions(text: Traced) -> Traced:
 
 
 def _without_tables(text: Traced) -> Traced:
-    """A text whose tables are a paragraph to a row, the cells parted by commas."""
+    """Replace each table row by a paragraph with comma-separated cells."""
     if "|" not in text:
         return text
     lines = [line for line, _ in text.parts(NEW_LINE)]

@@ -1,8 +1,8 @@
-"""HTML and SSML → the text in it: no tag is read aloud, and no word of the text is lost.
+"""HTML and SSML → text: no tag is read aloud, and no word is lost.
 
 Of SSML (https://www.w3.org/TR/speech-synthesis11), <speak>, <p>, <s>, <break>, <sub alias> and <say-as> are
-understood; of other elements, and of HTML's, the words within are kept. <break> is left to text.pauses. What
-is no element of either, such as <name>, is a word in angle brackets and stays.
+supported; of other elements, and of HTML's, the content is kept. <break> is left to text.pauses. Anything
+else in angle brackets, such as <name>, is a word and remains.
 """
 
 import html
@@ -94,7 +94,7 @@ BLOCKS = frozenset(
 
 
 def text_of(text: str) -> Traced:
-    """A text without its HTML and SSML; what stands in Markdown's code is not looked at."""
+    """Return the text without HTML and SSML; Markdown code is left alone."""
     traced = Traced.of(text)
     if "<" not in traced:
         return traced
@@ -113,7 +113,7 @@ def _without_tags(text: Traced) -> Traced:
 
 
 def _spoken(found: re.Match[str]) -> str:
-    """What stands for a tag: nothing, a new paragraph, a pause, or the words in its attributes."""
+    """Return what replaces a tag: nothing, a paragraph break, a pause, or words of its attributes."""
     name = found["name"].lower()
     if name == "break":
         return found[0]
@@ -127,7 +127,7 @@ def _spoken(found: re.Match[str]) -> str:
 
 
 def _attribute(found: re.Match[str], name: str) -> Traced:
-    """The value of an attribute of an element; empty without one."""
+    """Return the value of an element's attribute, or ""."""
     start = found.start("attributes")
     value = re.search(
         rf"""\b{name}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", found["attributes"], re.IGNORECASE
@@ -140,7 +140,7 @@ def _attribute(found: re.Match[str], name: str) -> Traced:
 
 
 def _say_as(found: re.Match[str]) -> Traced:
-    """Letters and digits one by one where asked; dates, amounts and the like read themselves."""
+    """Spell letters and digits if requested; dates, amounts and so on need no help."""
     kind = _attribute(found, "interpret-as").lower()
     inner = Traced.of(found.string)[found.start("words") : found.end("words")]
     words = inner.sub(ANY_TAG, "")

@@ -1,4 +1,4 @@
-"""The text of a request → the text that the model is asked to speak."""
+"""Normalisation: from a request's text to the text that the model is asked to speak."""
 # ruff: noqa: RUF001 (the tables are made of look-alike characters)
 
 import re
@@ -70,7 +70,7 @@ Reading = Literal["verbatim", "plain", "english"]
 
 
 def chosen_reading(setting: Reading | Literal["auto"], *, english_only: bool) -> Reading:
-    """How texts are read where the setting says "auto": models of many languages read numbers themselves."""
+    """Resolve the reading "auto": multilingual models read numbers themselves."""
     if setting != "auto":
         return setting
     return "english" if english_only else "plain"
@@ -79,17 +79,21 @@ def chosen_reading(setting: Reading | Literal["auto"], *, english_only: bool) ->
 def speakable(
     text: str, reading: Reading = "verbatim", *, normalised: bool = True, lexicon: Lexicon = AS_WRITTEN
 ) -> Traced:
-    """What a model is asked to speak for a text.
+    """Normalise a text for a model.
 
-    The reading "plain" takes HTML, SSML, Markdown and emoji out, and "english" writes numbers, links, signs
-    and abbreviations as English words, too. Control characters and the tokenizer's `<|special|>` tokens are
-    taken out, so that a text can't rewrite the prompt, and `[laugh]` and the like become sound tags.
+    The reading "plain" removes HTML, SSML, Markdown and emoji; "english" also spells out numbers, links,
+    symbols and abbreviations. Control characters and the tokenizer's `<|special|>` tokens are removed, so
+    that a text can't change the prompt. `[laugh]` and so on become sound tags.
 
-    normalised: then as boson's example for v2 does: full-width punctuation becomes half-width, parentheses
-        become spaces, `°C` words; white space is joined, empty lines go, and a text without a final mark gets
-        a full stop. v3 reads a text as it stands.
+    Args:
+        text: the text.
+        reading: "verbatim", "plain" or "english".
+        normalised: additionally, as in boson's example for v2: full-width punctuation becomes half-width,
+            parentheses become spaces, `°C` words; white space is collapsed, and a text without final
+            punctuation gets a full stop. v3 reads texts as they are.
 
-    Raises InvalidRequest (text_empty) where no letter or digit is left.
+    Raises:
+        InvalidRequest: text_empty, no letter or digit is left.
     """
     spoken = Traced.of(text).sub(PRIVATE_USE, "")
     if reading != "verbatim":
@@ -110,23 +114,23 @@ def speakable(
 
 
 def without_tags(text: str) -> Traced:
-    """A spoken text without the tags of speakers, sounds and manners: what is said in words."""
+    """Remove tags of speakers, sounds and delivery."""
     return Traced.of(text).sub(MODEL_TAG, " ", silent=True).sub(SPEAKER, " ", silent=True)
 
 
 def plain_scene(text: str) -> str:
-    """A description of how to speak: lines without the marks of a prompt, and without empty ones."""
+    """Return a scene description without special tokens and empty lines."""
     lines = SPECIAL_TOKEN.sub(" ", CONTROL.sub("", text)).splitlines()
     return "\n".join(" ".join(line.split()) for line in lines if line.strip())
 
 
 def spoken_part(text: str, *, strip_instruction: bool = True) -> str:
-    """Leave out a leading instruction such as "Say this in my voice:", with quotes around what follows it.
+    """Remove a leading instruction such as "Say this in my voice:", and quotes around what follows.
 
-    An instruction opens the text, begins with a verb of speaking in the imperative (perhaps after "please"
-    or "now"), points at the text or the voice ("this in", "the following text", "aloud", "voice" …; a bare
-    "Say:" will do), has at most 12 words and no other sentence mark, and ends in a colon; something to speak
-    follows. Anything else, such as "Note: …", "He said: …" or "Tell me: why?", is spoken as it stands.
+    An instruction starts the text with an imperative verb of speaking (optionally after "please" or "now"),
+    refers to the text or the voice ("this in", "the following text", "aloud", "voice" …; a bare "Say:"
+    suffices), has at most 12 words and no other sentence punctuation, and ends in a colon with something to
+    speak after it. Anything else, such as "Note: …", "He said: …" or "Tell me: why?", is spoken as it is.
     """
     lead = LEAD.match(text.lstrip()) if strip_instruction else None
     if (
@@ -144,10 +148,11 @@ Part = tuple[int, str] | float
 
 @dataclass(frozen=True)
 class ReadText:
-    """A text as it is read out, before it is cut into what a model speaks in one go.
+    """A normalised text, before it is split into chunks.
 
-    written: the text itself.
-    turns: who speaks, by the number of the voice, and what: texts, and seconds of pause between them.
+    Attributes:
+        written: the original text.
+        turns: (voice number, text), and pauses in seconds between them.
     """
 
     written: str
@@ -190,11 +195,10 @@ def read_out(
 
 
 def spoken_parts(text: ReadText, chunking: Chunking, *, manners: frozenset[str] = frozenset()) -> list[Part]:
-    """What is spoken one after the other: of each part the number of its voice, and its text; a number is a
-    pause of so many seconds.
+    """Return the chunks to speak, in order: (voice number, text), or a pause in seconds.
 
-    manners: tags of the model that say how a turn is spoken; where they open it, they open each later part of
-    it, too, that opens with none of its own.
+    manners: the model's delivery tags. Those that open a turn are repeated in its later chunks, unless these
+    have their own.
     """
     found: list[Part] = []
     for number, parts in text.turns:
@@ -211,7 +215,7 @@ def spoken_parts(text: ReadText, chunking: Chunking, *, manners: frozenset[str] 
 
 
 def _manner(chunk: str, manners: frozenset[str]) -> str:
-    """The tags at the head of a chunk, as far as they say how all of it is spoken."""
+    """Return the delivery tags at the start of a chunk."""
     head = LEADING_TAGS.match(chunk)
     return "".join(tag for tag in re.findall(r"<\|[^|]*\|>", head[0]) if tag in manners) if head else ""
 
@@ -231,7 +235,7 @@ def _check_speaker(number: int, voices: int) -> None:
 
 
 def without_quotes(text: str) -> str:
-    """Drop one pair of quotes that encloses the whole text."""
+    """Remove one pair of quotes that encloses the whole text."""
     opening, closing = text[:1], QUOTES.get(text[:1])
     inner = text[1:-1]
     if closing is None or not text.endswith(closing) or {opening, closing} & set(APOSTROPHE.sub("", inner)):

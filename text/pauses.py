@@ -1,6 +1,6 @@
-"""Pauses that a text asks for: [pause 0.5s], [pause 500ms], <break time="0.5s"/> or <break strength="weak"/>.
+"""Pauses in a text: [pause 0.5s], [pause 500ms], <break time="0.5s"/> or <break strength="weak"/>.
 
-Without a time, [pause] and <break/> are 0.5 s.
+Without a duration, [pause] and <break/> are 0.5 s.
 """
 
 import re
@@ -23,16 +23,16 @@ MAX_PAUSE_SECONDS, MAX_TOTAL_SECONDS = 10.0, 60.0
 
 
 def parted(text: str) -> list[Traced | float]:
-    """A text as what stands around its pauses, and the seconds of these: texts and numbers alternate.
+    """Split a text at its pauses: texts and pauses in seconds alternate.
 
-    InvalidRequest (invalid_pause): a mark that isn't written so, one of more than 10 s, or all of more
-    than 60 s.
+    Raises:
+        InvalidRequest: invalid_pause: malformed, longer than 10 s, or more than 60 s in all.
     """
     pieces = list(Traced.of(text).parts(MARK))
     seconds = [_seconds(mark[0]) for _, mark in pieces if mark]
     if sum(seconds) > MAX_TOTAL_SECONDS:
         raise _invalid(
-            f"The pauses last {sum(seconds):g} s together; at most {MAX_TOTAL_SECONDS:g} s are kept."
+            f"The pauses last {sum(seconds):g} s together; the maximum is {MAX_TOTAL_SECONDS:g} s."
         )
     parts: list[Traced | float] = [pieces[0][0]]
     for pause, (following, _) in zip(seconds, pieces[1:], strict=True):

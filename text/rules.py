@@ -1,4 +1,4 @@
-"""A reading as a list of rules: a pattern, and what is said for what it finds."""
+"""Normalisation rules: a pattern, and its replacement."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
 
 def rule(pattern: str, spoken: str | Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
-    """A rule whose words are fixed (a template as of re.Match.expand) or made of what was found."""
+    """Create a rule with a fixed replacement (a template for re.Match.expand) or a function."""
     if isinstance(spoken, str):
         template = spoken
         return re.compile(pattern, flags), lambda found: found.expand(template)
@@ -17,12 +17,12 @@ def rule(pattern: str, spoken: str | Callable[[re.Match[str]], str], flags: int 
 
 
 def words_in(text: str) -> frozenset[str]:
-    """A list of words, as it reads best in a source."""
+    """Split a list of words written as one string."""
     return frozenset(text.split())
 
 
 def applied(text: str, rules: Iterable[Rule]) -> Traced:
-    """The text after each rule in turn."""
+    """Apply the rules in order."""
     traced = Traced.of(text)
     for pattern, spoken in rules:
         traced = traced.sub(pattern, spoken)

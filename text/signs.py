@@ -1,4 +1,4 @@
-"""Signs of mathematics, code and print → the words for them, and letters that English hasn't → its own."""
+"""Symbols of mathematics, code and print → words; letters that English lacks → English ones."""
 # ruff: noqa: RUF001 (letters and signs that look alike)
 
 import re
@@ -81,12 +81,12 @@ MATHEMATICS = (
 
 
 def signs_as_words(text: Traced) -> Traced:
-    """No sign is left that has a name, and no Latin or Greek letter outside a to z and its accents."""
+    """Replace symbols that have names, and Latin and Greek letters outside of a to z and its accents."""
     return text.translated(TABLE).translated(LETTERS).mapped(plain_letter)
 
 
 def plain_letter(letter: str) -> str:
-    """A letter in those of English, by what Unicode calls it: ł is l, æ is ae, π is pi."""
+    """Return a letter in English ones, by its Unicode name: ł is l, æ is ae, π is pi."""
     if letter.isascii() or not letter.isalpha() or _accented(letter):
         return letter
     name = unicodedata.name(letter, "")
@@ -99,5 +99,5 @@ def plain_letter(letter: str) -> str:
 
 
 def _accented(letter: str) -> bool:
-    """Whether it is a letter of English under its accents, which may stay."""
+    """Return whether it is an accented English letter, which may remain."""
     return unicodedata.normalize("NFKD", letter)[0].isascii()
