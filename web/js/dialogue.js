@@ -44,6 +44,7 @@ export function showDialogue(input, voices) {
 function showMode() {
   $("monologue").hidden = isDialogue();
   $("dialogue").hidden = !isDialogue();
+  document.dispatchEvent(new CustomEvent("mode"));
   if (isDialogue() && !$("lines").children.length) {
     FIRST.forEach((text, i) => {
       const select = addLine(text).previousElementSibling;

@@ -5,6 +5,7 @@ import { wireApiPane } from "./api-pane.js";
 import { take, wireClone } from "./clone.js";
 import { importVoices, wireGallery } from "./gallery.js";
 import { watchServer } from "./health.js";
+import { loadJobs } from "./jobs.js";
 import { useKey } from "./server.js";
 import { stop, wireSpeech } from "./speech.js";
 import { loadVoices } from "./voices.js";
@@ -18,7 +19,10 @@ wireKey();
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") stop();
 });
-watchServer(() => attempt($("gallery-status"), loadVoices));
+watchServer(() => {
+  attempt($("gallery-status"), loadVoices);
+  attempt($("jobs-status"), loadJobs);
+});
 
 function wireDrops() {
   let depth = 0; // dragenter and dragleave fire for every nested element
@@ -65,10 +69,11 @@ function wireKey() {
 async function enter() {
   try {
     await loadVoices();
+    await loadJobs();
   } catch (error) {
     if (error.status === 401) error.message = "That key is not valid. Check it, and try again.";
     throw error;
   }
   $("key-form").hidden = true;
-  for (const id of ["gallery-status", "speech-status", "clone-status"]) tell($(id), "");
+  for (const id of ["gallery-status", "jobs-status", "speech-status", "clone-status"]) tell($(id), "");
 }

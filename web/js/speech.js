@@ -1,6 +1,7 @@
 // Text to speech: the request, streaming playback, and the Stop button.
 
 import { $, attempt, tell } from "./dom.js";
+import { isBook, startJob, wireBook } from "./book.js";
 import { Clip, samplesOf } from "./clip.js";
 import { dialogueRequest, isDialogue, showDialogue, showText, wireDialogue } from "./dialogue.js";
 import { health, queued } from "./health.js";
@@ -12,7 +13,8 @@ import { showRequest } from "./api-pane.js";
 import { fillVoices, nameOf } from "./voices.js";
 
 const CHARACTERS_PER_SECOND = 15; // of English read aloud
-const MAX_CHARACTERS = 4096; // the server's default limit; its answer decides
+const MAX_CHARACTERS = 4096; // the server's default limits; what it says of itself, or its answer, decides
+const MAX_BOOK_CHARACTERS = 1_000_000;
 
 const SAMPLES = {
   Greeting: "Hello and welcome! I am glad that you are here. What would you like to hear?",
@@ -28,10 +30,11 @@ let job = null; // { controller, heard }: the current request
 export function wireSpeech() {
   wireSettings();
   wireDialogue();
+  wireBook(showCount);
   for (const [name, text] of Object.entries(SAMPLES)) addSample(name, text);
   $("speech").onsubmit = (event) => {
     event.preventDefault();
-    attempt($("speech-status"), generate);
+    attempt($("speech-status"), isBook() ? () => startJob(request()) : generate);
   };
   $("text").onkeydown = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("speech").requestSubmit();
@@ -63,9 +66,11 @@ function addSample(name, text) {
 
 function showCount() {
   const { length } = $("text").value;
-  const over = length > MAX_CHARACTERS;
-  const words = `${length.toLocaleString("en")} / ${MAX_CHARACTERS.toLocaleString("en")} characters`;
-  tell($("count"), over ? `${words}: too long, shorten it or generate it in parts` : words, over);
+  const most = isBook() ? MAX_BOOK_CHARACTERS : (health?.max_text_characters ?? MAX_CHARACTERS);
+  const over = length > most;
+  const words = `${length.toLocaleString("en")} / ${most.toLocaleString("en")} characters`;
+  const remedy = isBook() ? "send it in parts" : "shorten it, or choose “Long text”";
+  tell($("count"), over ? `${words}: too long, ${remedy}` : words, over);
 }
 
 /** Stop the request and playback. */

@@ -8,14 +8,14 @@ const waiting = new Set();
 // Leaving the page commits.
 addEventListener("pagehide", () => [...waiting].forEach((finish) => finish()));
 
-/** Offer to undo; call `commit` after a delay, or `undo` on request. */
-export function offerUndo(message, { commit, undo }) {
+/** Offer to undo; call `commit` after a delay, or `undo` on request. home: the element to focus after the delay. */
+export function offerUndo(message, { commit, undo, home = $("gallery-title") }) {
   const button = el("button", { type: "button" }, "Undo");
   const toast = el("div", { className: "toast" }, el("span", {}, message), button);
   const end = () => {
     clearTimeout(timer);
     waiting.delete(finish);
-    if (toast.contains(document.activeElement)) $("gallery-title").focus();
+    if (toast.contains(document.activeElement)) home.focus();
     toast.remove();
   };
   const finish = () => {
