@@ -35,10 +35,12 @@ from api.routes import (
     onboarding,
     ops,
     page,
+    realtime,
     similarity,
     speech,
     speech_batch,
     speech_jobs,
+    speech_stream,
     transcriptions,
     voice_files,
     voice_samples,
@@ -69,6 +71,8 @@ FAILED_SECONDS = 10  # for which a lost engine is still told of by /health, befo
 # For which a thread may keep the interpreter to itself. With Python's own 5 ms, /health waits 50 ms behind a
 # crowd's recordings: the event loop takes turns with all of their threads several times for each answer.
 SWITCH_SECONDS = 0.001
+# How long the system tries to deliver what a client doesn't read, once the server has hung up.
+UNREAD_MILLISECONDS = 120_000
 FAILED_EXIT = 70  # EX_SOFTWARE of sysexits.h
 VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
 # A body without a recording: what JSON writes of a character (\\ud83d\\ude00), and what stands beside a text.
@@ -133,11 +137,12 @@ def create_app(
     )
     app.state.server = state
     app.include_router(ops.router, responses=errors(404))
-    for module in (chat, speech, speech_batch, transcriptions):
+    for module in (chat, realtime, speech, speech_batch, transcriptions):
         app.include_router(module.router, responses=errors(404, 413, 415))
     app.include_router(speech_jobs.router, responses=errors(404, 409, 413, 415))
     for module in (onboarding, similarity, voices, voice_files, voice_samples, consents):
         app.include_router(module.router, responses=errors(404, 409, 413, 415, 501))
+    app.include_router(speech_stream.router)
     app.include_router(page.router)
     app.mount("/web", page.files)
     add_error_handlers(app)
@@ -154,7 +159,7 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
     app.add_middleware(BodyLimit, limit=largest, plain_limit=plain)
     app.add_middleware(RequireKey)
     app.add_middleware(RateLimits, limits=limits_of(settings.rate_limit), redis=state.redis)
-    app.add_middleware(ApiKeys, keys=keys)
+    app.add_middleware(ApiKeys, keys=keys, client_secrets=state.client_secrets)
     if not keys:
         hosts = [settings.host, *listed(settings.allowed_hosts)]
         app.add_middleware(OriginCheck, hosts=hosts, origins=listed(settings.cors_origins))
@@ -212,6 +217,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
     # Where the protocol is named asyncio turns Nagle's algorithm off, which holds answers up by 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each connection has what its listening socket has
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
     try:
         listening.bind((host, port))
     except OSError as error:

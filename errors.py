@@ -97,6 +97,8 @@ class UnsupportedMedia(InvalidRequest):
 
 
 class UnreadableMessage(InvalidRequest):
+    """A WebSocket's message that is no JSON object; close_code: by which the socket is closed."""
+
     default_code = "invalid_message"
 
     def __init__(self, message: str, *, close_code: int) -> None:

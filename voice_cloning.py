@@ -157,15 +157,19 @@ class VoiceCloner:
         voice: Voices = None,
         options: SpeechOptions = SpeechOptions(),
         place: Place | None = None,
+        follows: SpeechStream | None = None,
     ) -> SpeechStream:
         """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
 
         [pause 0.5s] in it is silence (see text.pauses). InvalidRequest: as of `read`, or options out of
         range. Overloaded: the queue is full, and no `place` in it was held.
+
+        follows: what the same voice said before of the same text, to go on from; a full queue takes it then.
         """
         voices = self._speaking(voice if isinstance(voice, list) else [voice])
         read = self.read(text, len(voices)) if isinstance(text, str) else text
-        return self._stream(self._planner.segments(read, voices, options), read.written, options, place)
+        segments = self._planner.segments(read, voices, options, follows.last_said if follows else None)
+        return self._stream(segments, read.written, options, place=place, admitted=follows is not None)
 
     def parts(self, text: str, voices: int = 1) -> list[Part]:
         """A text of any length as it is spoken by so many voices: texts, each with the number of its voice,
@@ -185,12 +189,7 @@ class VoiceCloner:
         return [voice or self.built_in(None) for voice in voices]
 
     def _stream(
-        self,
-        segments: list[SpeechSegment],
-        text: str,
-        options: SpeechOptions,
-        place: Place | None = None,
-        background: bool = False,
+        self, segments: list[SpeechSegment], text: str, options: SpeechOptions, **queued: Any
     ) -> SpeechStream:
         names = ("temperature", "top_k", "top_p", "seed")
         chosen = {name: value for name in names if (value := getattr(options, name)) is not None}
@@ -200,7 +199,7 @@ class VoiceCloner:
         raise_if_cancelled()
         longest = min(options.max_steps or self._max_columns, self._max_columns)
         with self.resident.in_use() as served:
-            stream = SpeechStream(served.engine, served.codec, segments, sampling, longest, place, background)
+            stream = SpeechStream(served.engine, served.codec, segments, sampling, longest, **queued)
             return self.resident.stay_for(stream)
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:

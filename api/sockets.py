@@ -60,7 +60,7 @@ class Channel:
         self._socket, self._ending, self._idle_seconds = socket, ending, idle_seconds
         self._turns: set[asyncio.Task[None]] = set()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._count = 0
+        self._count, self._waiting = 0, False
         self._end: tuple[int, str] | None = None  # how the server ends it; None where the client did
 
     async def accept(self) -> None:
@@ -91,22 +91,41 @@ class Channel:
                 if self._broken.done():
                     self._broken.result()
                 if ending in done:
-                    self._end = RESTART, "the server restarts"
+                    self.end(RESTART, "the server restarts")
                     return None
-                if not done and not self._turns:
-                    self._end = GOING_AWAY, "idle for too long"
+                if not done and (self._waiting or not self._turns):
+                    self.end(GOING_AWAY, "idle for too long")
                     return None
             return _read(receiving.result())
         finally:
             receiving.cancel()
 
     async def send(self, event: Mapping[str, Any]) -> None:
-        """Send an event as JSON. WebSocketDisconnect once the client is gone."""
+        """Send an event as JSON. WebSocketDisconnect once the socket is closed."""
+        self._check_open()
         await self._socket.send_text(json.dumps(event, separators=(",", ":")))
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send a binary message. WebSocketDisconnect once the client is gone."""
+        """Send a binary message. WebSocketDisconnect once the socket is closed."""
+        self._check_open()
         await self._socket.send_bytes(data)
+
+    def _check_open(self) -> None:
+        if self._socket.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnect(NORMAL)
+
+    def end(self, code: int, reason: str = "") -> None:
+        """Have `finish` close the socket by this code."""
+        self._end = code, reason
+
+    @contextmanager
+    def waiting_for_client(self) -> Iterator[None]:
+        """While a turn can't go on without another message: the client may be silent for so long only."""
+        self._waiting = True
+        try:
+            yield
+        finally:
+            self._waiting = False
 
     async def finish(self) -> None:
         """Behind the last message: turns that run are finished, unless the client is gone; then it closes."""
@@ -157,6 +176,8 @@ class Channel:
         for turn in self._turns:
             turn.cancel()
         await asyncio.gather(*self._turns, return_exceptions=True)
+        if self._broken.done():
+            self._broken.exception()  # asyncio would complain of one that nobody read
         self._broken.cancel()
 
 

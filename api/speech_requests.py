@@ -1,31 +1,78 @@
 """A body of /v1/audio/speech, or of whatever else speaks a text in that body's fields → speech on its way."""
 
 import re
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
+from api.errors import blamed_on
 from api.model_names import check_model
 from api.schemas.speech import SpeechFields, SpeechRequest
 from api.speaking import BegunSpeech, SpeechOrder, begin
 from api.state import ServerState
 from api.text_validation import check_reference_text, check_text
-from api.voice_resolution import CLONE, DEFAULT, Recording, VoiceRequest
+from api.voice_resolution import CLONE, DEFAULT, Recording, VoiceRequest, choose_voices
+from concurrency import on_cancel
 from errors import InvalidRequest, quoted
+from higgs.speech import SpeechStream
+from synthesis.planner import SpeechOptions, VoiceReference
 from voice_cloning import VoiceCloner
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Who speaks, and how: what a body says beside its text."""
+
+    voices: list[VoiceReference | None]
+    options: SpeechOptions
 
 
 def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
     """Queue the text of a body. Errors as of `begin`, before that InvalidRequest, NotFound or PayloadTooLarge
     for what can't be served."""
-    check_model(body.model, [cloner.model_id])
-    check_language(body.language, cloner)
+    check_speakable(body, cloner)
     check_text(body.input, "input", state.limits.text_characters)
-    options = replace(
+    order = SpeechOrder(body.input, "input", voice_requests(body), options_of(body), body.verify)
+    return begin(order, cloner, state, owner)
+
+
+def options_of(body: SpeechRequest) -> SpeechOptions:
+    return replace(
         body.sampling(),
         delivery=body.delivery(body.instructions),
         pronunciations=body.pronunciations or {},
     )
-    order = SpeechOrder(body.input, "input", voice_requests(body), options, body.verify)
-    return begin(order, cloner, state, owner)
+
+
+def speaker_of(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> Speaker:
+    """The voices of a body, ready to speak. Errors as of choose_voices."""
+    options = options_of(body)
+    voices, _ = choose_voices(voice_requests(body), options, cloner, state, owner)
+    return Speaker(voices, options)
+
+
+def speak_on(
+    speaker: Speaker,
+    text: str,
+    path: str,
+    cloner: VoiceCloner,
+    state: ServerState,
+    follows: SpeechStream | None = None,
+) -> SpeechStream:
+    """Queue a text that a speaker says; if this work was called off meanwhile, the speech stops.
+
+    follows: what the speaker has just said, as of VoiceCloner.stream. path: the field of the text.
+    """
+    check_text(text, path, state.limits.text_characters)
+    with nullcontext() if follows else cloner.admitted() as place, blamed_on(path):
+        stream = cloner.stream(text, speaker.voices, speaker.options, place, follows)
+    on_cancel(stream.cancel)
+    return stream
+
+
+def check_speakable(body: SpeechRequest, cloner: VoiceCloner) -> None:
+    """Refuse another model's name, and a language that the model doesn't speak."""
+    check_model(body.model, [cloner.model_id])
+    check_language(body.language, cloner)
 
 
 def voice_requests(body: SpeechFields) -> list[VoiceRequest]:

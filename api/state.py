@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import anyio
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 
+from api.client_secrets import ClientSecrets
 from api.drain import Drain
 from api.kept_audio import AudioInMemory, AudioInRedis, KeptAudio
 from api.metrics import Metrics
@@ -64,6 +66,7 @@ class ServerState:
     redis_url: str | None = None
     redis: SharedRedis | None = field(init=False, default=None)
     kept_audio: KeptAudio = field(init=False)
+    client_secrets: ClientSecrets = field(default_factory=ClientSecrets)
     reference_transcripts: ReferenceTranscripts = field(init=False)
     metrics: Metrics = field(init=False)
 
@@ -100,7 +103,7 @@ class ServerState:
 
 
 # These are coroutines so that they take no thread: with a full pool they would wait for one.
-async def server_state(request: Request) -> ServerState:
+async def server_state(request: HTTPConnection) -> ServerState:
     return request.app.state.server
 
 

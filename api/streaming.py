@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -21,7 +22,7 @@ from api.errors import error_response
 from api.request_context import RequestContext, current_request, note_first_audio
 from audio.frames import SAMPLE_RATE
 from concurrency import Cancellation, cancelled_by
-from errors import ModelError, ShuttingDown
+from errors import Cancelled, ModelError, ShuttingDown
 from higgs.speech import SpeechStream
 
 T = TypeVar("T")
@@ -37,8 +38,8 @@ class Cancellable(Protocol):
     def cancel(self) -> None: ...
 
 
-async def while_connected(request: Request, stream: Cancellable | None, work: Callable[[], T]) -> T:
-    """Do work that may take long, in a thread; if the client leaves meanwhile, call it off.
+async def in_worker(workers: anyio.CapacityLimiter, stream: Cancellable | None, work: Callable[[], T]) -> T:
+    """Do work that may take long, in a thread; if this task is cancelled meanwhile, call it off.
 
     stream: what the work waits for, which is cancelled then. Work that makes something ready sees it by
             `raise_if_cancelled`.
@@ -51,16 +52,35 @@ async def while_connected(request: Request, stream: Cancellable | None, work: Ca
         with cancelled_by(cancellation):
             return work()
 
-    workers = request.app.state.server.workers
     working = asyncio.ensure_future(anyio.to_thread.run_sync(wanted, limiter=workers))
+    working.add_done_callback(_read_error)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        cancellation.cancel()
+        raise
+
+
+def _read_error(working: "asyncio.Future[Any]") -> None:
+    """Nobody may be left who would read it, and asyncio would complain."""
+    if not working.cancelled():
+        working.exception()
+
+
+async def while_connected(request: Request, stream: Cancellable | None, work: Callable[[], T]) -> T:
+    """As in_worker; the work is called off when the client leaves."""
+    working = asyncio.ensure_future(in_worker(request.app.state.server.workers, stream, work))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            working.cancel()
+            await asyncio.wait({working})
+            raise Cancelled("The client left.")
+        return await working
     finally:
         gone.cancel()
-        if not working.done():
-            cancellation.cancel()
-    return await working
+        working.cancel()
 
 
 async def _disconnected(request: Request) -> None:
@@ -70,24 +90,29 @@ async def _disconnected(request: Request) -> None:
 
 async def begun(stream: SpeechStream, request: Request) -> Iterator[np.ndarray]:
     """The samples of a stream, once the first are there: what fails before is an error of HTTP, not of the
-    stream. ModelError (no_audio) where none come."""
+    stream. Errors as of `sounding`."""
+    return noted(await while_connected(request, stream, partial(sounding, stream)))
+
+
+def sounding(stream: SpeechStream) -> Iterator[np.ndarray]:
+    """Wait for the first samples that the model spoke; a pause before them waits, since the model may fail.
+
+    Returns all samples. ModelError (no_audio) where none come.
+    """
     samples = iter(stream)
     silence: list[np.ndarray] = []
+    for piece in samples:
+        if piece.any():
+            return chain(silence, [piece], samples)
+        silence.append(piece)
+    raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
 
-    def first() -> np.ndarray | None:
-        """The first that the model spoke; a pause before it waits, since the model may yet fail."""
-        for piece in samples:
-            if piece.any():
-                return piece
-            silence.append(piece)
-        return None
 
-    begin = await while_connected(request, stream, first)
-    if begin is None:
-        raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
+def noted(samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Samples of which the first are there, which is noted, as is how long a player of the others waits."""
     note_first_audio()
-    pieces, record = chain(silence, [begin], samples), current_request()
-    return pieces if record is None else with_underruns_noted(pieces, record)
+    record = current_request()
+    return samples if record is None else with_underruns_noted(samples, record)
 
 
 def with_underruns_noted(
@@ -121,32 +146,36 @@ class PiecewiseResponse(StreamingResponse):
         self._pieces, self._stream = pieces, stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state, events = scope["app"].state.server, self.media_type == EVENT_STREAM
-        self.body_iterator = _from_thread(self._pieces, state.workers, state.drain, events)
+        state = scope["app"].state.server
+        pieces = from_thread(self._pieces, state.workers, state.drain)
+        self.body_iterator = _ending_with_error(pieces) if self.media_type == EVENT_STREAM else pieces
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._stream.cancel()
 
 
-async def _from_thread(
-    pieces: Iterator[bytes], workers: anyio.CapacityLimiter, drain: Drain, events: bool
-) -> AsyncIterator[bytes]:
-    """The pieces, each waited for in a thread that is left to itself when the response is over.
+async def from_thread(pieces: Iterator[T], workers: anyio.CapacityLimiter, drain: Drain) -> AsyncIterator[T]:
+    """The pieces, each waited for in a thread that is left to itself when nobody wants them any more.
 
-    What is spoken already, but not yet sent, can take longer than a server that ends has left: events then
-    end with the error, and other answers break off.
+    What is spoken already, but not yet sent, can take longer than a server that ends has left: ShuttingDown.
     """
     while True:
         if drain.over:
-            if not events:
-                raise ShuttingDown()
-            yield failure_event(ShuttingDown())
-            return
+            raise ShuttingDown()
         piece = await anyio.to_thread.run_sync(next, pieces, None, abandon_on_cancel=True, limiter=workers)
         if piece is None:
             return
         yield piece
+
+
+async def _ending_with_error(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Server-sent events; what breaks them off is the last."""
+    try:
+        async for event in events:
+            yield event
+    except ShuttingDown as error:
+        yield failure_event(error)
 
 
 def sse(data: Mapping[str, Any]) -> bytes:

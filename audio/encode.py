@@ -36,6 +36,11 @@ FORMATS = {
     "aac": Format("audio/aac", "adts", "aac", "fltp", 48_000, 96_000),
     "pcm16": Format("audio/pcm", "s16le", "pcm_s16le"),
 }
+# Raw sound of the telephone, for Realtime sessions only.
+G711_FORMATS = {
+    "pcmu": Format("audio/pcmu", "mulaw", "pcm_mulaw", rate=8_000),
+    "pcma": Format("audio/pcma", "alaw", "pcm_alaw", rate=8_000),
+}
 ALIASES = {"pcm": "pcm16"}
 # No encoder tags: the same samples give the same bytes, and a WAV header has the usual 44.
 OPTIONS = {"fflags": "bitexact"}
@@ -95,7 +100,7 @@ def encode_pieces(pieces: Iterable[np.ndarray], format: str) -> Iterator[bytes]:
 
 def format_named(name: str) -> Format:
     """Return the format of this name. Raises InvalidRequest (unsupported_format)."""
-    known = FORMATS.get(ALIASES.get(name, name))
+    known = (FORMATS | G711_FORMATS).get(ALIASES.get(name, name))
     if known is None:
         message = f"Unknown audio format {name!r}; choose one of {', '.join(FORMATS)}."
         raise InvalidRequest(message, code="unsupported_format")

@@ -77,6 +77,27 @@ def speech_probabilities(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     return torch.cat(found).numpy() if found else np.zeros(0, np.float32)
 
 
+class VoiceActivityStream:
+    """The same in sound that comes piece by piece: the windows that are whole, as they become so."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, num_channels=1, dtype="float32")
+        self._held = np.zeros(CONTEXT, np.float32)  # the context of the next window, and what has come of it
+        self._state: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    @torch.inference_mode()
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        """The probabilities (m,) of the windows that mono float32 samples (n,) make whole."""
+        held = np.concatenate([self._held, self._resampler.resample_chunk(samples)])
+        count = (len(held) - CONTEXT) // WINDOW
+        self._held = held[count * WINDOW :]
+        if not count:
+            return np.zeros(0, np.float32)
+        windows = torch.from_numpy(held[: CONTEXT + count * WINDOW]).unfold(0, CONTEXT + WINDOW, WINDOW)
+        probabilities, self._state = _network()(windows, self._state)
+        return probabilities.numpy()
+
+
 def voice_seconds(samples: np.ndarray, sample_rate: int) -> float:
     """Return the seconds of speech in mono float32 samples (N,)."""
     return float((speech_probabilities(samples, sample_rate) > SPOKEN).sum()) * WINDOW_SECONDS

@@ -20,7 +20,7 @@ from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.piece_pauses import PiecePauses
 from higgs.playback import MAX_CHUNK, playback_chunks
-from higgs.prompts.v2 import Prompt
+from higgs.prompts.v2 import Prompt, Reference
 from higgs.segments import SpeechSegment, TextChunk
 from higgs.spoken import SampleBuffer, SpokenText
 
@@ -67,6 +67,7 @@ class SpeechStream:
     longest:   columns in all; None for no other bound than the pieces' own.
     place:     held in the queue for the first piece.
     background: each piece waits until nobody else does.
+    admitted:  the first piece isn't refused by a full queue either: it goes on from what was spoken before.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class SpeechStream:
         longest: int | None = None,
         place: Place | None = None,
         background: bool = False,
+        admitted: bool = False,
     ) -> None:
         self._pieces = [piece for segment in segments for piece in segment.pieces]
         for piece in self._pieces:
@@ -95,7 +97,7 @@ class SpeechStream:
         self._dead: dict[int, Literal["stop", "length"]] = {}  # pieces that were stopped in dead sound
         self._watchers: list[Callable[[np.ndarray], None]] = []
         self._samples_spoken = 0
-        self._submit(0, admitted=False, place=place)
+        self._submit(0, admitted=admitted, place=place)
 
     def _submit(
         self, index: int, admitted: bool = True, place: Place | None = None, attempt: int = 0
@@ -277,6 +279,13 @@ class SpeechStream:
     def seconds_heard(self) -> float:
         """Of the samples given out so far."""
         return self._heard / SAMPLE_RATE
+
+    @property
+    def last_said(self) -> Reference | None:
+        """The codes and words of the last piece, to go on from, once all was heard; None if it is no good."""
+        whole = len(self._codes) == len(self._pieces) and self._codes[-1].numel()
+        good = whole and self.finished().finish_reason == "stop"
+        return Reference(self._codes[-1], self._pieces[-1].text) if good else None
 
     @property
     def seed(self) -> int:

@@ -144,16 +144,22 @@ class Planner:
         return read_out(written, self.reading, voices, normalised=self.prompts.normalised, lexicons=lexicons)
 
     def segments(
-        self, text: ReadText, voices: Sequence[VoiceReference | None], options: SpeechOptions
+        self,
+        text: ReadText,
+        voices: Sequence[VoiceReference | None],
+        options: SpeechOptions,
+        before: Reference | None = None,
     ) -> list[SpeechSegment]:
         """What is spoken one after the other. InvalidRequest as of PromptBuilder.build.
 
         The text is read again where the request or a voice tells how words are said.
+
+        before: what the voice has just said, for models that go on from it; of no use to several voices.
         """
         own = [(options.pronunciations, voice.pronunciations if voice else {}) for voice in voices]
         if any(map(any, own)):
             text = self.read(text.written, len(voices), own)
-        return self.segments_of(self.parts(text, voices), voices, options)
+        return self.segments_of(self.parts(text, voices), voices, options, before)
 
     def parts(self, text: ReadText, voices: Sequence[VoiceReference | None]) -> list[Part]:
         """A text as it is cut into what is spoken in one go."""
@@ -163,12 +169,16 @@ class Planner:
         return spoken_parts(text, chunking, manners=self.prompts.tags.manners)
 
     def segments_of(
-        self, parts: Sequence[Part], voices: Sequence[VoiceReference | None], options: SpeechOptions
+        self,
+        parts: Sequence[Part],
+        voices: Sequence[VoiceReference | None],
+        options: SpeechOptions,
+        before: Reference | None = None,
     ) -> list[SpeechSegment]:
         """How some parts of a text are spoken. InvalidRequest as of PromptBuilder.build."""
         spoken = [part for part in parts if isinstance(part, tuple)]
         speakers = self._speakers(" ".join(text for _, text in spoken), voices)
-        pieces = iter(self._pieces(spoken, voices, options, speakers))
+        pieces = iter(self._pieces(spoken, voices, options, speakers, before))
         sounds = [
             options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices
         ]
@@ -205,6 +215,7 @@ class Planner:
         voices: Sequence[VoiceReference | None],
         options: SpeechOptions,
         speakers: Sequence[str],
+        before: Reference | None,
     ) -> list[TextChunk]:
         """A piece for each part; one that its voice has spoken before goes on from there."""
         found: list[TextChunk] = []
@@ -224,6 +235,9 @@ class Planner:
                 said = spoken[last[speaker]][1]
                 continuation_prompt = partial(self._continuation_prompt, piece, prompt, said)
                 piece = replace(piece, previous=last[speaker], continuation_prompt=continuation_prompt)
+            elif self.trained_on_conversations and before is not None and number == 0 and len(voices) == 1:
+                going_on = self._continuation_prompt(piece, prompt, before.transcript or "", before.codes)
+                piece = replace(piece, prompt=going_on)
             found.append(piece)
             last[speaker] = number
         return found

@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "api.schemas": {"voices"} | PYTHON_DOOR,
     "api": {"jobs", "voices", "api.schemas"} | PYTHON_DOOR,
     "api.middleware": {"api", "api.schemas"} | GROUND,
-    "api.routes": {"api", "api.schemas", "api.middleware", "jobs", "voices"} | PYTHON_DOOR,
+    "api.live": {"api", "api.schemas", "api.middleware", "voices"} | PYTHON_DOOR,
+    "api.routes": {"api", "api.schemas", "api.middleware", "api.live", "jobs", "voices"} | PYTHON_DOOR,
     "app": {"api", "api.schemas", "api.middleware", "api.routes"} | SERVER,
     "migrate": {"settings", "voices.store"} | GROUND,
     "deploy": {"app", "api", "api.middleware", "setting_names"} | SERVER,
@@ -53,7 +54,7 @@ MAY_IMPORT = {
 APART = {"api.routes"}  # rooms whose modules share nothing with each other but what stands below them
 TESTS = {"tests", "test_voice_cloning", "conftest"}  # may import anything
 ROOMS = MAY_IMPORT.keys() | TESTS
-WEB = {"api", "api.schemas", "api.middleware", "api.routes", "app"}
+WEB = {"api", "api.schemas", "api.middleware", "api.live", "api.routes", "app"}
 MAY_USE = {
     "fastapi": WEB,
     "starlette": WEB | {"deploy"},

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.client_secrets import PREFIX, ClientSecrets
 from api.errors import refusal
 from api.sockets import KEY_PROTOCOL
 from errors import Unauthorized
@@ -17,6 +19,7 @@ from errors import Unauthorized
 GUARDED = ("/v1/", "/api/")
 # Where no keys are set, all share one set of voices.
 EVERYONE = ""
+REALTIME = "/v1/realtime"
 
 
 def keys_of(setting: SecretStr | None) -> list[str]:
@@ -29,20 +32,25 @@ class ApiKeys:
     """Note whose a request is: `scope["state"]["owner"]`, None if it needs a key and brings none of ours.
 
     The key comes as `authorization: Bearer …` or, of a WebSocket, whose headers a browser can't set, as the
-    subprotocol `openai-insecure-api-key.…`. An owner is the hash of the key, so that no key is stored.
+    subprotocol `openai-insecure-api-key.…`. A client secret opens Realtime sessions of its owner's; what it
+    stands for is `scope["state"]["client_secret"]`. An owner is the hash of a key, so that none is stored.
     """
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, keys: Sequence[str], client_secrets: ClientSecrets) -> None:
+        self.app, self._client_secrets = app, client_secrets
         self._owners = [_owner(key) for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
-            scope.setdefault("state", {})["owner"] = self._owner_of(scope)
+            scope.setdefault("state", {})
+            scope["state"]["owner"] = self._owner_of(scope)
         await self.app(scope, receive, send)
 
     def _owner_of(self, scope: Scope) -> str | None:
         """Whose request it is; None if it needs a key and has none of ours."""
+        if scope["type"] == "websocket" and scope["path"] == REALTIME and _key_in(scope).startswith(PREFIX):
+            scope["state"]["client_secret"] = secret = self._client_secrets.find(_key_in(scope))
+            return secret.owner if secret else None
         if not self._owners or not scope["path"].startswith(GUARDED):
             return EVERYONE
         given = _owner(_key_in(scope))
@@ -79,11 +87,14 @@ def _key_in(scope: Scope) -> str:
 
 
 def _unauthorized(scope: Scope) -> Unauthorized:
+    if _key_in(scope).startswith(PREFIX) and scope["path"] == REALTIME:
+        told = "The client secret is unknown or has expired; make one by POST /v1/realtime/client_secrets."
+        return Unauthorized(told)
     what = "This API key is not known here" if _key_in(scope) else "The request brings no API key"
     return Unauthorized(f"{what}; send one of this server's as 'authorization: Bearer <key>'.")
 
 
-async def _owner_in(request: Request) -> str:
+async def _owner_in(request: HTTPConnection) -> str:
     return request.state.owner
 
 

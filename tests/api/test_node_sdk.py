@@ -79,6 +79,16 @@ def test_speech_in_every_format(answers: dict[str, Any], format: str) -> None:
     assert likeness(samples, decoded(lossless, "audio/pcm")) > 0.95
 
 
+def test_realtime_sessions_speak_as_the_other_route(answers: dict[str, Any]) -> None:
+    whole = base64.b64decode(answers["speech"]["pcm"]["data"])
+    for session in answers["realtime"]:
+        data = b"".join(base64.b64decode(data, validate=True) for data in session["data"])
+        spoken, other = (np.frombuffer(each, "<i2").astype(int) for each in (data, whole))
+        np.testing.assert_allclose(spoken, other, atol=2)
+        assert session["kinds"][:3] == ["session.created", "session.updated", "response.created"]
+        assert session["kinds"][-1] == "response.done"
+
+
 def test_transcripts(answers: dict[str, Any]) -> None:
     transcripts = answers["transcripts"]
     text = transcripts["json"]["text"]

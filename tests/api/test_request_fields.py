@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 from fastapi import UploadFile
-from openai.types import audio, chat
+from openai.types import audio, chat, realtime
 from openai.types.audio import transcription_create_params, voice_create_params
 from openai.types.chat import (
     chat_completion_content_part_param,
@@ -18,6 +18,7 @@ from openai.types.chat import (
     completion_create_params,
 )
 from openai.types.chat.chat_completion_assistant_message_param import ContentArrayOfContentPart
+from openai.types.realtime import realtime_audio_input_turn_detection_param as turn_detection
 from pydantic import BaseModel, ValidationError
 
 from api.routes.consents import create_consent, list_consents
@@ -25,6 +26,14 @@ from api.routes.voices import create_voice
 from api.schemas.chat import AudioRequest, ChatRequest, StreamOptions
 from api.schemas.fields import UNSUPPORTED
 from api.schemas.messages import ContentPart, InputAudio, Message
+from api.schemas.realtime import (
+    InputConfig,
+    OutputConfig,
+    ResponseConfig,
+    SessionConfig,
+    Transcription,
+    TurnDetection,
+)
 from api.schemas.speech import SpeechReference, SpeechRequest
 from api.schemas.transcription import TranscriptionForm, TranslationForm
 from tests.api.unloaded import unloaded
@@ -57,6 +66,12 @@ SDK: dict[str, tuple[Any, ...]] = {
     "voice": get_args(voice_create_params.VoiceCreateParams),
     "voice_consent": (audio.VoiceConsentCreateParams, audio.VoiceConsentUpdateParams),
     "list": (audio.VoiceConsentListParams,),
+    "realtime_session": (realtime.RealtimeSessionCreateRequestParam,),
+    "realtime_response": (realtime.RealtimeResponseCreateParamsWithReferencesParam,),
+    "realtime_input": (realtime.RealtimeAudioConfigInputParam,),
+    "realtime_output": (realtime.RealtimeAudioConfigOutputParam,),
+    "realtime_transcription": (realtime.AudioTranscriptionParam,),
+    "realtime_turn_detection": (turn_detection.ServerVad, turn_detection.SemanticVad),
 }
 FILE = UploadFile(BytesIO(b""), filename="a.wav")
 USER = {"role": "user", "content": "Hi."}
@@ -72,6 +87,12 @@ MODELS: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
     "openai.speech": SPEECH,
     "openai.transcription": (TranscriptionForm, {"file": FILE, "model": "whisper-1"}),
     "openai.translation": (TranslationForm, {"file": FILE, "model": "whisper-1"}),
+    "openai.realtime_session": (SessionConfig, {}),
+    "openai.realtime_response": (ResponseConfig, {}),
+    "openai.realtime_input": (InputConfig, {}),
+    "openai.realtime_output": (OutputConfig, {}),
+    "openai.realtime_transcription": (Transcription, {}),
+    "openai.realtime_turn_detection": (TurnDetection, {"type": "server_vad"}),
     "vllm_omni.speech": SPEECH,
     "sglang_omni.speech": SPEECH,
     "sglang_omni.reference": (SpeechReference, {"data": "AAAA"}),

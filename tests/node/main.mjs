@@ -4,7 +4,11 @@
 //   node main.mjs http://127.0.0.1:8000/v1 recording.wav
 
 import { createReadStream, readFileSync } from "node:fs";
+import { connect } from "node:net";
 import OpenAI from "openai";
+import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
+import { OpenAIRealtimeWS } from "openai/realtime/ws";
+import { WebSocket } from "ws";
 
 const [baseURL, path] = process.argv.slice(2);
 const client = new OpenAI({ baseURL, apiKey: "not-needed", maxRetries: 0 });
@@ -73,6 +77,40 @@ async function transcripts() {
   };
 }
 
+// The SDK opens wss: addresses only; here no proxy stands before the server that would have a certificate.
+class PlainWebSocket extends WebSocket {
+  constructor(url, protocols) {
+    super(String(url).replace("wss:", "ws:"), protocols);
+  }
+}
+const { hostname, port } = new URL(baseURL);
+const plain = { createConnection: () => connect({ host: hostname, port }) };
+
+// The key goes in a header of `ws`, and of a browser's WebSocket in a subprotocol.
+function realtime(Link) {
+  globalThis.WebSocket ??= PlainWebSocket;
+  const link = new Link({ model: "gpt-realtime", options: plain }, client);
+  const { max_tokens: max_output_tokens, ...rest } = sampling;
+  const content = [{ type: "input_text", text: "Hello world." }];
+  const input = [{ type: "message", role: "user", content }];
+  return new Promise((resolve, reject) => {
+    const [kinds, data] = [[], []];
+    link.on("error", reject);
+    link.on("event", ({ type }) => kinds.at(-1) === type || kinds.push(type));
+    link.on("session.created", () =>
+      link.send({ type: "session.update", session: { type: "realtime", max_output_tokens, ...rest } }),
+    );
+    link.on("session.updated", () =>
+      link.send({ type: "response.create", response: { conversation: "none", input } }),
+    );
+    link.on("response.output_audio.delta", ({ delta }) => data.push(delta));
+    link.on("response.done", ({ response }) => {
+      link.close();
+      resolve({ kinds, data, status: response.status });
+    });
+  });
+}
+
 async function refusal() {
   try {
     await client.audio.speech.create({ model, voice: "nobody", input: "Hello." });
@@ -91,6 +129,7 @@ console.log(
     streamed: await streamed(),
     speech: await speech(),
     transcripts: await transcripts(),
+    realtime: [await realtime(OpenAIRealtimeWS), await realtime(OpenAIRealtimeWebSocket)],
     refusal: await refusal(),
   }),
 );

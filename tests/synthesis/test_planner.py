@@ -123,3 +123,18 @@ def test_prompts_are_as_long_as_was_said_before_they_were_made(cloner: VoiceClon
     prompts = [piece.prompt for segment in segments for piece in segment.pieces]
     assert len(prompts) == 16
     assert [len(prompt) for prompt in prompts] == [len(prompt.made()) for prompt in prompts]
+
+
+def test_a_text_goes_on_from_what_its_voice_said_before(cloner: VoiceCloner) -> None:
+    """Kind of fault: a text that comes in parts whose voice drifts from part to part."""
+    voice = cloner.reference(RECORDING, "Some words.")
+    said, read = Reference(voice.codes[:, :10], "One sentence."), cloner.read("And another.")
+    alone, behind, of_two = (
+        cloner._planner.segments(text, voices, SHORT, before)[0].pieces[0].prompt
+        for text, voices, before in (
+            (read, [voice], None),
+            (read, [voice], said),
+            (cloner.read("And another.", voices=2), [voice, voice], said),
+        )
+    )
+    assert len(behind) > len(alone) + 10 + len("One sentence.") and len(of_two) == len(alone)

@@ -1,0 +1,118 @@
+"""input_audio_buffer: sound that a client appends, until it or the turn detection commits it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from api.live.conversation import new_id
+from api.schemas.realtime import InputConfig
+from audio.decode import decode_base64_audio
+from audio.frames import SAMPLE_RATE
+from audio.raw import RawDecoder
+from audio.turn_detection import TurnDetector
+from errors import InvalidRequest, PayloadTooLarge
+
+MAX_SECONDS = 120.0
+MAX_APPENDED_BYTES = 15 * 2**20  # OpenAI's own limit
+MIN_COMMIT_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class TurnEdge:
+    """Speech began or stopped: milliseconds since the session began. sound: of the whole turn, at its end."""
+
+    kind: str
+    item_id: str
+    milliseconds: int
+    sound: np.ndarray | None = None
+
+
+class InputBuffer:
+    """What was appended and not yet committed; with turn detection, what may be part of a turn."""
+
+    def __init__(self, config: InputConfig) -> None:
+        self._held: list[np.ndarray] = []  # int16 at 24 kHz
+        self._samples = 0  # in them
+        self._dropped = 0  # before them, since the session began
+        self._begun: int | None = None  # sample at which the present turn begins
+        self._item_id = new_id("item")
+        self.configure(config)
+
+    def configure(self, config: InputConfig) -> None:
+        """Take the sound that follows in another format, or find turns in it otherwise."""
+        self._decoder, detection = RawDecoder(config.format.name), config.turn_detection
+        self._detector = None
+        self._origin = self._end  # the sample that the detector counts from
+        if detection is not None:
+            self._detector = TurnDetector(detection.threshold, detection.silence_duration_ms / 1000)
+            self._padding = detection.prefix_padding_ms * SAMPLE_RATE // 1000
+
+    @property
+    def _end(self) -> int:
+        return self._dropped + self._samples
+
+    def append(self, audio: str) -> Iterator[TurnEdge]:
+        """Take base64 of raw sound; the edges of turns that it shows.
+
+        InvalidAudio for what is no base64, PayloadTooLarge where the buffer is full.
+        """
+        samples = self._decoder.push(decode_base64_audio(audio, max_bytes=MAX_APPENDED_BYTES))
+        if self._begun is not None and self._samples + len(samples) > MAX_SECONDS * SAMPLE_RATE:
+            yield from self._split()
+        if self._samples + len(samples) > MAX_SECONDS * SAMPLE_RATE:
+            told = f"The buffer holds at most {MAX_SECONDS:g} s; commit or clear it first."
+            raise PayloadTooLarge(told, code="input_audio_buffer_full", param="audio")
+        self._held.append(samples)
+        self._samples += len(samples)
+        if self._detector is not None:
+            yield from self._edges(self._detector, samples)
+            if self._begun is None:
+                self._drop_until(self._end - self._padding - SAMPLE_RATE)
+
+    def _edges(self, detector: TurnDetector, samples: np.ndarray) -> Iterator[TurnEdge]:
+        for edge in detector.push(samples.astype(np.float32) / 32_768):
+            at = self._origin + edge.sample
+            if edge.kind == "started":
+                self._begun = max(at - self._padding, self._dropped)
+                yield TurnEdge("started", self._item_id, self._milliseconds(self._begun))
+            elif self._begun is not None:
+                self._drop_until(self._begun)
+                sound = np.concatenate(self._held)[: at - self._dropped]
+                self._drop_until(at)
+                yield TurnEdge("stopped", self.new_item(), self._milliseconds(at), sound)
+
+    def _split(self) -> Iterator[TurnEdge]:
+        """End a turn that is as long as the buffer, and begin another behind it."""
+        end, sound = self._end, np.concatenate(self._held)
+        yield TurnEdge("stopped", self.new_item(), self._milliseconds(end), sound)
+        self._drop_until(end)
+        self._begun = end
+        yield TurnEdge("started", self._item_id, self._milliseconds(end))
+
+    def new_item(self) -> str:
+        """The id of what is committed now; what follows has another."""
+        self._begun, id, self._item_id = None, self._item_id, new_id("item")
+        return id
+
+    def take(self) -> np.ndarray:
+        """All that is held, int16 at 24 kHz. InvalidRequest (input_audio_buffer_commit_empty)."""
+        if self._samples < MIN_COMMIT_SECONDS * SAMPLE_RATE:
+            told = f"The buffer holds {1000 * self._samples // SAMPLE_RATE} ms; append 100 ms or more first."
+            raise InvalidRequest(told, code="input_audio_buffer_commit_empty")
+        sound = np.concatenate(self._held)
+        self.clear()
+        return sound
+
+    def clear(self) -> None:
+        self._dropped, self._held, self._samples, self._begun = self._end, [], 0, None
+
+    def _drop_until(self, sample: int) -> None:
+        count = min(max(sample - self._dropped, 0), self._samples)
+        if count and self._held:
+            left = np.concatenate(self._held)[count:]
+            self._dropped, self._held, self._samples = self._dropped + count, [left], len(left)
+
+    @staticmethod
+    def _milliseconds(sample: int) -> int:
+        return sample * 1000 // SAMPLE_RATE

@@ -1,0 +1,81 @@
+"""The configuration of a Realtime session: updates, checks, and what the client is shown."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from api.errors import blamed_on, invalid_field
+from api.model_names import check_model
+from api.schemas.realtime import SessionConfig
+from api.state import ServerState
+from voice_cloning import VoiceCloner
+
+# Objects whose fields are updated one by one; any other is replaced.
+NESTED = ("audio", "input", "output")
+SAMPLING = ("seed", "temperature", "top_p", "top_k")
+
+
+def merged(config: SessionConfig, update: dict[str, Any]) -> dict[str, Any]:
+    """The session with the fields that an update names. An empty text or list clears one."""
+    return _merged(config.model_dump(), update)
+
+
+def _merged(old: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    nested = {
+        name: _merged(old.get(name) or {}, value)
+        for name, value in update.items()
+        if name in NESTED and isinstance(value, dict)
+    }
+    return {**old, **update, **nested}
+
+
+def session_of(fields: dict[str, Any], cloner: VoiceCloner, state: ServerState) -> SessionConfig:
+    """A checked session. InvalidRequest names the field that can't be served, NotFound an unknown model."""
+    try:
+        config = SessionConfig.model_validate(fields)
+    except ValidationError as error:
+        issue = error.errors(include_url=False)[0]
+        raise invalid_field({**issue, "loc": ("session", *issue["loc"])}) from None
+    transcription = config.audio.input.transcription
+    with blamed_on("session.model"):
+        if config.model is not None:
+            known = state.model_names if config.type == "transcription" else [cloner.model_id]
+            check_model(config.model, known)
+    with blamed_on("session.audio.input.transcription.model"):
+        if transcription is not None and transcription.model is not None:
+            check_model(transcription.model, state.model_names)
+    return config
+
+
+def wire_of(config: SessionConfig, id: str, model: str) -> dict[str, Any]:
+    """The session as the client is shown it: all that is in effect."""
+    transcribes = config.type == "transcription"
+    sound = config.audio.model_dump()
+    sound["input"]["format"] = config.audio.input.format.wire
+    sound["output"]["format"] = config.audio.output.format.wire
+    sound["output"]["speed"] = config.audio.output.speed or 1.0
+    if transcribes:
+        return {
+            "type": config.type,
+            "object": "realtime.transcription_session",
+            "id": id,
+            "audio": {"input": sound["input"]},
+            "include": None,
+        }
+    return {
+        "type": config.type,
+        "object": "realtime.session",
+        "id": id,
+        "model": config.model or model,
+        "output_modalities": ["audio"],
+        "instructions": config.instructions or "",
+        "tools": [],
+        "tool_choice": "none",
+        "max_output_tokens": config.max_output_tokens,
+        "truncation": "auto",
+        "tracing": None,
+        "prompt": None,
+        "include": None,
+        "audio": sound,
+        **{name: value for name in SAMPLING if (value := getattr(config, name)) is not None},
+    }

@@ -1,0 +1,79 @@
+"""What a response of a Realtime session asks for → speech on its way."""
+
+from base64 import b64encode
+from dataclasses import replace
+
+from api.live.conversation import Conversation, StoredItem
+from api.live.responses import ResponseRequest
+from api.schemas.realtime import ResponseConfig, SessionConfig
+from api.speaking import BegunSpeech, SpeechOrder, begin
+from api.state import ServerState
+from api.text_validation import check_text
+from api.voice_resolution import CLONE, Recording, VoiceRequest
+from audio.delivery import Delivery
+from audio.encode import encode_audio
+from concurrency import on_cancel
+from errors import InvalidRequest
+from synthesis.planner import SpeechOptions
+from voice_cloning import VoiceCloner
+
+SAMPLING = ("temperature", "top_k", "top_p", "seed")
+
+
+def response_request(
+    wanted: ResponseConfig, session: SessionConfig, text: str, conversation: Conversation | None
+) -> ResponseRequest:
+    """A response; what it leaves open is as in its session."""
+    output = wanted.audio.output
+    return ResponseRequest(
+        text,
+        output.voice or session.audio.output.voice,
+        output.format or session.audio.output.format,
+        wanted.metadata,
+        wanted.max_output_tokens or session.max_output_tokens,
+        conversation,
+    )
+
+
+def speech_of(
+    wanted: ResponseConfig,
+    session: SessionConfig,
+    request: ResponseRequest,
+    recording: StoredItem | None,
+    cloner: VoiceCloner,
+    state: ServerState,
+    owner: str,
+) -> BegunSpeech:
+    """Queue a response's text. recording: what the voice "clone" speaks like. Errors as of `begin`."""
+    options = speech_options(wanted, session, request)
+    asked = VoiceRequest(request.voice, "response.audio.output.voice", _reference(request.voice, recording))
+    check_text(request.text, "response.input", state.limits.text_characters)
+    begun = begin(SpeechOrder(request.text, "response.input", [asked], options, False), cloner, state, owner)
+    on_cancel(begun.stream.cancel)
+    return begun
+
+
+def speech_options(wanted: ResponseConfig, session: SessionConfig, request: ResponseRequest) -> SpeechOptions:
+    own, shared = wanted.sampling(), session.sampling()
+    chosen = {name: getattr(shared, name) for name in SAMPLING if getattr(own, name) is None}
+    speed = wanted.audio.output.speed or session.audio.output.speed
+    instructions = session.instructions if wanted.instructions is None else wanted.instructions
+    longest = request.max_output_tokens
+    return replace(
+        own,
+        **chosen,
+        max_steps=longest if isinstance(longest, int) else None,
+        delivery=Delivery(speed=speed, instructions=instructions or None),
+    )
+
+
+def _reference(voice: str, recording: StoredItem | None) -> Recording | None:
+    """The recording of the voice "clone", as the other routes take it."""
+    if voice != CLONE:
+        return None
+    if recording is None:
+        told = "The voice 'clone' needs a recording: append one to input_audio_buffer and commit it, or send"
+        told += " an input_audio part."
+        raise InvalidRequest(told, code="missing_required_parameter", param="response.audio.output.voice")
+    file = encode_audio(recording.sound.astype("float32") / 32_768, "wav")
+    return Recording(b64encode(file.data).decode("ascii"), "response.input", recording.transcript)

@@ -1,0 +1,264 @@
+"""A text that is spoken while it is still being written: the session behind WS /v1/audio/speech/stream.
+
+Client: session.config, input.text …, input.done (ends an utterance), input.flush (speaks what is there),
+input.cancel, session.close. Server, for each part that is spoken in one go: audio.start, its sound in binary
+messages, audio.done; behind the last of an utterance session.done.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from fastapi.websockets import WebSocket
+from pydantic import ValidationError
+
+from api.errors import error_detail, invalid_field
+from api.middleware.rate_limits import charge_turn
+from api.request_context import note_first_audio
+from api.schemas.speech_stream import Event, InputText, StreamConfig
+from api.sockets import NORMAL, Channel
+from api.speech_requests import Speaker, check_speakable, speak_on, speaker_of
+from api.state import ServerState
+from api.streaming import from_thread, in_worker, sounding
+from audio.encode import encode_pieces
+from audio.frames import SAMPLE_RATE
+from errors import InvalidRequest, Overloaded, PayloadTooLarge, VoiceServerError
+from higgs.speech import SpeechStream
+from text.chunking import has_words
+from text.clauses import ClauseCutter
+from voice_cloning import VoiceCloner
+
+# So much is spoken in one go, if it has come by then.
+PART_CHARACTERS = 300
+MAX_LATER = 64
+# While a player has so many seconds left, whole sentences are waited for.
+LEAD_SECONDS = 1.0
+SENTENCE_PAUSE = np.zeros(SAMPLE_RATE // 4, np.float32)  # between parts, as between the sentences of one
+SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001
+TYPES = ("session.config", "input.text", "input.flush", "input.done", "input.cancel", "session.close")
+
+
+class TextIn:
+    """One client's session. For the event loop's thread."""
+
+    def __init__(
+        self, socket: WebSocket, channel: Channel, cloner: VoiceCloner, state: ServerState, owner: str
+    ) -> None:
+        self._socket, self._channel, self._cloner = socket, channel, cloner
+        self._state, self._owner, self._most = state, owner, state.limits.text_characters
+        self._config: StreamConfig | None = None
+        self._speaker: Speaker | None = None
+        self._text, self._changed = ClauseCutter(), asyncio.Event()
+        self._done = self._resuming = False
+        self._turn: asyncio.Task[None] | None = None
+        self._later: deque[dict[str, Any]] = deque()  # messages of later utterances
+        self._utterance = self._parts = 0
+        self._last: SpeechStream | None = None  # what was spoken before, to go on from
+        self._ended_sentence = False
+        self._plays_until = 0.0  # when a player that began at once runs dry
+        self._handlers: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "session.config": self._configure,
+            "input.text": self._take_text,
+            "input.flush": self._flush,
+            "input.done": self._end_utterance,
+            "input.cancel": self._cancel,
+        }
+
+    async def run(self) -> None:
+        """Serve the client until it leaves, or the server ends."""
+        async for message in self._channel.messages():
+            if message.get("type") == "session.close":  # behind what was sent before
+                self._channel.end(NORMAL)
+                break
+            await self._take(message)
+        self._done = True
+        self._changed.set()
+        await self._channel.finish()
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        """Handle a message when its turn comes: that of the next utterance waits for the end of this one."""
+        behind = self._resuming or (self._turn is not None and self._done)
+        if not behind or message.get("type") == "input.cancel":
+            await self._handle_or_tell(message)
+        elif len(self._later) < MAX_LATER and len(str(message.get("text", ""))) <= self._most:
+            self._later.append(message)
+        else:
+            told = f"{len(self._later)} messages wait for the end of this utterance; send more behind it."
+            await self.tell(Overloaded(told))
+
+    async def _handle_or_tell(self, message: dict[str, Any]) -> None:
+        try:
+            await self._handle(message)
+        except VoiceServerError as error:
+            await self.tell(error)
+
+    async def _handle(self, message: dict[str, Any]) -> None:
+        kind = message.get("type")
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        if handler is None:
+            told = f"Unknown message; its `type` is one of {', '.join(TYPES)}."
+            raise InvalidRequest(told, code="unknown_message", param="type")
+        if self._config is None and kind != "session.config":
+            raise InvalidRequest("Send session.config first.", code="session_not_configured", param="type")
+        try:
+            await handler(message)
+        except ValidationError as error:
+            raise invalid_field(error.errors(include_url=False)[0]) from None
+
+    async def _configure(self, message: dict[str, Any]) -> None:
+        if self._turn is not None or len(self._text):
+            told = "A text is being spoken; send input.done, and session.config behind session.done."
+            raise InvalidRequest(told, code="utterance_in_progress", param="type")
+        config = StreamConfig.model_validate({name: each for name, each in message.items() if name != "type"})
+        if config.verify:
+            told = "Sound leaves before it can be heard as a whole; verify speech on /v1/audio/speech."
+            raise InvalidRequest(told, code="unsupported", param="verify")
+        if config.wants_words or config.word_timestamps:
+            told = "Times of words are not sent here; ask for them on /v1/audio/speech."
+            raise InvalidRequest(told, code="unsupported", param="timestamp_granularities")
+        check_speakable(config, self._cloner)
+        ready = partial(speaker_of, config, self._cloner, self._state, self._owner)
+        self._speaker = await in_worker(self._state.workers, None, ready)
+        self._config, self._last = config, None
+
+    async def _take_text(self, message: dict[str, Any]) -> None:
+        text = InputText.model_validate(message).text
+        if len(self._text) + len(text) > self._most:
+            told = (
+                f"{len(self._text)} characters wait to be spoken; at most {self._most} may. Send more later."
+            )
+            raise PayloadTooLarge(told, code="text_too_long", param="text")
+        if text:
+            self._text.push(text)
+            await self._begin()
+
+    async def _flush(self, message: dict[str, Any]) -> None:
+        self._text.flush()
+        await self._begin()
+
+    async def _end_utterance(self, message: dict[str, Any]) -> None:
+        self._done = True
+        await self._begin()
+
+    async def _cancel(self, message: dict[str, Any]) -> None:
+        """Speak no more of this utterance and those behind it, and forget their texts."""
+        self._text.clear()
+        self._later.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            await asyncio.gather(self._turn, return_exceptions=True)
+            await self._end(cancelled=True)
+
+    async def _begin(self) -> None:
+        """See that someone speaks what has come. RateLimited where that is one utterance too many."""
+        if self._turn is None:
+            try:
+                await charge_turn(self._socket)
+            except VoiceServerError:
+                self._text.clear()
+                self._done = False
+                raise
+            self._turn = self._channel.begin(self._speak())
+        self._changed.set()
+
+    async def _speak(self) -> None:
+        """An utterance, part by part, as its text comes."""
+        while (text := await self._next_part()) is not None:
+            if has_words(text):
+                await self._speak_part(text.strip())
+                self._parts += 1
+        await self._end()
+
+    async def _end(self, **more: Any) -> None:
+        done = {"type": "session.done", "utterance_index": self._utterance, "total_sentences": self._parts}
+        self._utterance, self._parts = self._utterance + 1, 0
+        self._turn, self._done, self._resuming = None, False, True
+        self._plays_until = 0.0  # the next one is heard for itself
+        await self._channel.send(done | more)
+        while self._later and (self._turn is None or not self._done):
+            await self._handle_or_tell(self._later.popleft())
+        self._resuming = False
+
+    async def _next_part(self) -> str | None:
+        """Wait for a part that can be spoken; None at the utterance's end."""
+        while (part := self._cut()) is None and not self._done:
+            self._changed.clear()
+            runs_dry = max(self._plays_until - LEAD_SECONDS - time.monotonic(), 0.0)
+            with suppress(TimeoutError), self._channel.waiting_for_client():
+                await asyncio.wait_for(self._changed.wait(), runs_dry or None)
+        return part
+
+    def _cut(self) -> str | None:
+        """What is to be spoken next, of the text that has come."""
+        assert self._config is not None
+        unit = self._config.split_granularity
+        part = self._text.first("sentence") if unit == "sentence" else None
+        if unit == "clause":
+            part = self._text.sentences(PART_CHARACTERS)
+            if part is None and self._plays_until - time.monotonic() < LEAD_SECONDS:
+                part = self._text.first("clause")
+        if part is None:
+            part = self._text.rest() if self._done else self._text.due()
+        return part
+
+    async def _speak_part(self, text: str) -> None:
+        assert self._config is not None
+        about = {"utterance_index": self._utterance, "sentence_index": self._parts}
+        start = {"type": "audio.start", **about, "sentence_text": text}
+        start |= {"format": self._config.response_format, "sample_rate": SAMPLE_RATE, "channels": 1}
+        done, sent, ended = {"type": "audio.done", **about}, 0, {"error": False}
+        await self._channel.send(start)
+        try:
+            samples = await self._begin_part(text)
+            if not self._parts:
+                note_first_audio()
+            pieces = encode_pieces(self._watched(samples), self._config.response_format)
+            if not self._config.stream_audio:
+                whole = partial(b"".join, pieces)
+                pieces = iter([await in_worker(self._state.workers, self._last, whole)])
+            async for piece in from_thread(pieces, self._state.workers, self._state.drain):
+                await self._channel.send_bytes(piece)
+                sent += len(piece)
+        except asyncio.CancelledError:
+            ended = {"error": False, "cancelled": True}
+            await asyncio.shield(self._channel.send({**done, "total_bytes": sent, **ended}))
+            raise
+        except VoiceServerError as error:
+            ended = {"error": True}
+            await self.tell(error, partial_audio=sent > 0)
+        finally:
+            if self._last is not None:
+                self._last.cancel()
+        await self._channel.send({**done, "total_bytes": sent, **ended})
+
+    async def _begin_part(self, text: str) -> Iterator[np.ndarray]:
+        """Queue a part behind what was spoken before; its samples, once the first are there."""
+        assert self._speaker is not None
+        options, workers = self._speaker.options, self._state.workers
+        if options.seed is not None:
+            options = replace(options, seed=(options.seed + self._parts) % 2**63)
+        speaker = replace(self._speaker, options=options)
+        ready = partial(speak_on, speaker, text, "text", self._cloner, self._state, self._last)
+        stream = await in_worker(workers, None, ready)
+        pause = [SENTENCE_PAUSE] if self._parts and self._ended_sentence else []
+        self._last, self._ended_sentence = stream, text.endswith(SENTENCE_ENDS)
+        return chain(pause, await in_worker(workers, stream, partial(sounding, stream)))
+
+    def _watched(self, samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """The samples, whose time of playing is counted."""
+        for piece in samples:
+            self._plays_until = max(self._plays_until, time.monotonic()) + len(piece) / SAMPLE_RATE
+            yield piece
+
+    async def tell(self, error: Exception, **more: Any) -> None:
+        """Say what went wrong; the message stands where vLLM-Omni's clients look for it."""
+        detail = error_detail(error)
+        event: Event = {"type": "error", "message": detail.message, "error": detail.model_dump(), **more}
+        await self._channel.send(event)

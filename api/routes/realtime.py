@@ -1,0 +1,62 @@
+"""WS /v1/realtime, and the keys with which browsers open it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, WebSocket
+from pydantic import BaseModel
+
+from api.live.conversation import new_id
+from api.live.realtime import RealtimeSession
+from api.live.serving import serve
+from api.live.session_config import session_of, wire_of
+from api.middleware.auth import Owner
+from api.schemas.realtime import ClientSecretRequest
+from api.state import Cloner, State
+from errors import InvalidRequest
+
+router = APIRouter()
+
+
+class ClientSecretMade(BaseModel):
+    """A key of a browser's, until expires_at in Unix seconds, and the session that it opens."""
+
+    value: str
+    expires_at: int
+    session: dict[str, Any]
+
+
+@router.post("/v1/realtime/client_secrets")
+async def create_client_secret(
+    body: ClientSecretRequest, cloner: Cloner, state: State, owner: Owner
+) -> ClientSecretMade:
+    """Make a key that opens Realtime sessions for a while, and nothing else: one that a browser may have.
+
+    It is known to this process only, and forgotten when that ends.
+    """
+    config = session_of(body.session or {}, cloner, state)
+    value, secret = state.client_secrets.make(owner, config.model_dump(), body.expires_after.seconds)
+    session = wire_of(config, new_id("sess"), cloner.model_id)
+    return ClientSecretMade(value=value, expires_at=secret.expires_at, session=session)
+
+
+@router.websocket("/v1/realtime")
+async def open_session(
+    socket: WebSocket,
+    cloner: Cloner,
+    state: State,
+    owner: Owner,
+    model: Annotated[str | None, Query()] = None,
+    intent: Annotated[str | None, Query()] = None,
+    call_id: Annotated[str | None, Query()] = None,
+) -> None:
+    """OpenAI's Realtime API; see api.live.realtime."""
+    if call_id is not None:
+        raise InvalidRequest("There are no calls here; name a model.", code="unsupported", param="call_id")
+    secret = getattr(socket.state, "client_secret", None)
+    fields: dict[str, Any] = dict(secret.session) if secret else {}
+    if intent == "transcription":
+        fields["type"] = "transcription"
+    if model is not None:
+        fields["model"] = model
+    config = session_of(fields, cloner, state)
+    await serve(socket, state, lambda channel: RealtimeSession(socket, channel, cloner, state, owner, config))
