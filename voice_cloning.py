@@ -1,11 +1,11 @@
-"""The Python door: a recording in, speech in that voice out.
+"""The Python API: a recording in, speech in that voice out.
 
     cloner = VoiceCloner.load()
     voice = cloner.reference(Path("test_audio.wav").read_bytes())
     speech = cloner.speak("Hello world", voice)
 
-The module functions do the same with one cloner, loaded from the HIGGS_* settings when it is first needed. On
-the command line: python voice_cloning.py test_audio.wav "Hello world" -o out.wav
+The module's functions use a shared cloner, loaded from the HIGGS_* settings on first use. On the command
+line: python voice_cloning.py test_audio.wav "Hello world" -o out.wav
 """
 
 import hashlib
@@ -49,21 +49,21 @@ from text.pronunciations import of_file
 
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
-SPOKEN_FACTOR = 2  # how many times as long as what was sent a text may be as it is read out
-SECONDS_PER_CHARACTER = 0.2  # three times as slow as people speak
-ENCODED_AT_ONCE = 2  # recordings: each takes some 100 MB and the time of the cores that speech needs
+SPOKEN_FACTOR = 2  # maximum growth of a text by normalisation
+SECONDS_PER_CHARACTER = 0.2  # three times slower than people speak
+ENCODED_AT_ONCE = 2  # recordings; each needs some 100 MB, and CPU time that synthesis needs too
 
 Voices = VoiceReference | None | list[VoiceReference | None]
 
 
 class VoiceCloner:
-    """A loaded model that clones voices and speaks; safe to use from several threads."""
+    """A loaded model that speaks in cloned voices. Thread-safe."""
 
     def __init__(self, loaded: LoadedModel, settings: Settings, fallback: str | None = None) -> None:
         checkpoint, model_id = loaded.checkpoint, loaded.model_id
         weight = next(checkpoint.model.parameters())
         self.model_id = model_id
-        self.fallback = fallback  # why it is the bundled model where `auto` would rather serve another
+        self.fallback = fallback  # why the bundled model is served where `auto` prefers another
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
         self.loaded_at = int(time.time())
         self._positions, self._defaults = loaded.plan.positions, checkpoint.defaults
@@ -92,9 +92,10 @@ class VoiceCloner:
 
     @classmethod
     def load(cls, settings: Settings | None = None, ended: Ended = ignored) -> "VoiceCloner":
-        """Load and warm the model; None reads the HIGGS_* variables. StartError names the remedy.
+        """Load and warm up the model. Raises StartError, which names the remedy.
 
-        ended: called by the engine's thread whenever it has come to the end of a text, or a part of one.
+        settings: None reads the HIGGS_* variables. ended: called in the engine's thread for each finished
+        chunk.
         """
         settings = settings or load_settings()
         if settings.threads:
@@ -114,11 +115,10 @@ class VoiceCloner:
     def reference(
         self, audio: bytes, transcript: str | None = None, *, check_voice: bool = True
     ) -> VoiceReference:
-        """Make a recording a voice: any container, 1 s or more of sound. InvalidAudio says why it can't be.
+        """Encode a recording (audio or video, 1 s or more) as a voice reference. Cached by content.
 
-        Of a longer one than max_reference_seconds a part is used, and the transcript of all is left out.
-        Codes are kept by content. Cancelled if the work under way is called off.
-        check_voice: refuse what holds no voice.
+        If it is longer than max_reference_seconds, only a part is used, and the transcript is dropped.
+        check_voice: reject recordings without a voice. Raises InvalidAudio, and Cancelled.
         """
         key = hashlib.sha256(audio).digest() + bytes([check_voice])
         self.reference_use.note(key in self._references)
@@ -127,9 +127,9 @@ class VoiceCloner:
 
     @contextmanager
     def admitted(self) -> Iterator[Place]:
-        """Hold a place in the queue while a request is made ready; it is given up if that is called off.
+        """Hold a place in the queue while a request is prepared, or until it is cancelled.
 
-        Overloaded if the queue is full.
+        Raises Overloaded if the queue is full.
         """
         with self.resident.in_use() as served:
             place = served.engine.reserve()
@@ -140,15 +140,15 @@ class VoiceCloner:
             place.release()
 
     def built_in(self, name: str | None) -> VoiceReference | None:
-        """The model's voice of a name; None names its default. None where it has no such voice."""
+        """Return a built-in voice by name, or the default one for None; None if there is no such voice."""
         return self.built_in_voices.reference(name, self.reference)
 
     def speak(self, text: str, voice: Voices = None, options: SpeechOptions = SpeechOptions()) -> Speech:
-        """Speak a text in a voice, the model's own where None. Errors as of `stream`."""
+        """Speak a text and wait for the result; for arguments and errors see `stream`."""
         return self.stream(text, voice, options).speech()
 
     def read(self, text: str, voices: int = 1) -> ReadText:
-        """Read a text for `stream`. InvalidRequest, PayloadTooLarge: it can't be spoken, or is too long."""
+        """Normalise a text for `stream`. Raises InvalidRequest; PayloadTooLarge if the result is too long."""
         return self._planner.read(text, voices)
 
     def stream(
@@ -159,12 +159,10 @@ class VoiceCloner:
         place: Place | None = None,
         follows: SpeechStream | None = None,
     ) -> SpeechStream:
-        """Queue a text to be spoken and return at once. Of several voices, [SPEAKER1] in it calls the second.
+        """Queue a text and return its stream at once. With several voices, [SPEAKER1] switches to the second.
 
-        [pause 0.5s] in it is silence (see text.pauses). InvalidRequest: as of `read`, or options out of
-        range. Overloaded: the queue is full, and no `place` in it was held.
-
-        follows: what the same voice said before of the same text, to go on from; a full queue takes it then.
+        [pause 0.5s] is silence (see text.pauses). place: from `admitted`; follows: earlier speech of the same
+        text to continue, queued even if the queue is full. Raises InvalidRequest (see `read`), Overloaded.
         """
         voices = self._speaking(voice if isinstance(voice, list) else [voice])
         read = self.read(text, len(voices)) if isinstance(text, str) else text
@@ -172,20 +170,19 @@ class VoiceCloner:
         return self._stream(segments, read.written, options, place=place, admitted=follows is not None)
 
     def parts(self, text: str, voices: int = 1) -> list[Part]:
-        """A text of any length as it is spoken by so many voices: texts, each with the number of its voice,
-        and pauses in seconds. InvalidRequest as of `read`."""
+        """Return a text of any length as its spoken parts: (voice number, text), and pauses in seconds."""
         return self._planner.parts(self._planner.read_any(text, voices), self._speaking([None] * voices))
 
     def stream_parts(
         self, parts: Sequence[Part], voices: list[VoiceReference | None], options: SpeechOptions
     ) -> SpeechStream:
-        """As `stream`, for some of the parts of a text, and in the background: while nobody else waits."""
+        """Like `stream` for some parts of a text, in the background: only while no other request waits."""
         segments = self._planner.segments_of(parts, self._speaking(voices), options)
         text = " ".join(part[1] for part in parts if isinstance(part, tuple))
         return self._stream(segments, text, options, background=True)
 
     def _speaking(self, voices: list[VoiceReference | None]) -> list[VoiceReference | None]:
-        """The voices that speak: the model's own where none is given."""
+        """Replace None by the model's own voice."""
         return [voice or self.built_in(None) for voice in voices]
 
     def _stream(
@@ -203,7 +200,7 @@ class VoiceCloner:
             return self.resident.stay_for(stream)
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
-        """Whether the model heeds how the options or a voice say to speak; None where neither says it."""
+        """Return whether the model follows the delivery instructions; None if there are none."""
         return self._planner.followed(voices, options)
 
     def generate(
@@ -219,9 +216,9 @@ class VoiceCloner:
         ras_win_max_num_repeat: int = 2,
         seed: int | None = None,
     ) -> ChatMLResponse:
-        """Answer a boson ChatMLSample with audio; arguments as of boson's HiggsAudioServeEngine.generate.
+        """Answer a boson ChatMLSample with audio; the arguments of boson's HiggsAudioServeEngine.generate.
 
-        stop_strings and force_audio_gen change nothing: the answer is always one stretch of audio.
+        `stop_strings` and `force_audio_gen` have no effect: the answer is always audio.
         """
         prompt = self._prompts.build(turns_of(chat_ml_sample, lambda audio: self.reference(audio).codes))
         window = max(ras_win_len or 0, 0)
@@ -235,22 +232,22 @@ class VoiceCloner:
 
     @property
     def overload(self) -> Overloaded | None:
-        """What `admitted` would raise now; None while there is room, or the model is unloaded."""
+        """What `admitted` would raise now; None if there is room."""
         served = self.resident.loaded
         return None if served is None else served.engine.overload
 
     @property
     def engine(self) -> Engine:
-        """What runs the model, which is loaded again where it was unloaded."""
+        """The engine; loads the model again if it was unloaded."""
         return self.resident.use().engine
 
     @property
     def codec(self) -> Codec:
-        """As `engine`."""
+        """The codec; loads the model again if it was unloaded."""
         return self.resident.use().codec
 
     def close(self) -> None:
-        """Cancel what is under way and let the model go."""
+        """Cancel all requests and free the model."""
         self.resident.close()
 
     def _encode(self, audio: bytes, check_voice: bool) -> VoiceReference:
@@ -263,12 +260,12 @@ class VoiceCloner:
 
 
 def extract_voice_reference(audio_bytes: bytes) -> torch.Tensor:
-    """The codes int64 (8, T) of a recording, for text_to_speech. Errors as of VoiceCloner.reference."""
+    """Encode a recording to codes int64 (8, T) for text_to_speech. See VoiceCloner.reference for errors."""
     return _default_cloner().reference(audio_bytes).codes
 
 
 def text_to_speech(text: str, voice_reference: torch.Tensor | None = None) -> bytes:
-    """Speak a text in the voice of reference codes, the model's own where None; a 24 kHz WAV file."""
+    """Speak a text in the voice of reference codes (None: the model's own); return a 24 kHz WAV file."""
     voice = None if voice_reference is None else VoiceReference.of_codes(voice_reference)
     return encode_audio(_default_cloner().speak(text, voice).samples, "wav").data
 

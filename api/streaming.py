@@ -1,4 +1,4 @@
-"""Answers that leave while the model still speaks, and requests whose client leaves before the end."""
+"""Streamed responses, and cancellation of requests whose client disconnects."""
 
 import asyncio
 import base64
@@ -28,21 +28,20 @@ from higgs.speech import SpeechStream
 T = TypeVar("T")
 
 EVENT_STREAM = "text/event-stream"
-# Base64 of so many bytes joins to a string that decodes, and no 16-bit sample is torn apart.
+# Chunks of a multiple of this have base64 that can be concatenated, and whole 16-bit samples.
 WHOLE_BYTES = 6
 
 
 class Cancellable(Protocol):
-    """Work that some thread waits for, and that can be told to stop: a SpeechStream, a TranscriptionJob."""
+    """Work that can be cancelled while a thread waits for it: a SpeechStream, a TranscriptionJob."""
 
     def cancel(self) -> None: ...
 
 
 async def in_worker(workers: anyio.CapacityLimiter, stream: Cancellable | None, work: Callable[[], T]) -> T:
-    """Do work that may take long, in a thread; if this task is cancelled meanwhile, call it off.
+    """Run `work` in a thread; cancel it if this task is cancelled.
 
-    stream: what the work waits for, which is cancelled then. Work that makes something ready sees it by
-            `raise_if_cancelled`.
+    stream: what the work waits for, which is cancelled too. Other work notices by `raise_if_cancelled`.
     """
     cancellation = Cancellation()
     if stream is not None:
@@ -68,7 +67,7 @@ def _read_error(working: "asyncio.Future[Any]") -> None:
 
 
 async def while_connected(request: Request, stream: Cancellable | None, work: Callable[[], T]) -> T:
-    """As in_worker; the work is called off when the client leaves."""
+    """Run `work` in a thread; cancel it if the client disconnects."""
     working = asyncio.ensure_future(in_worker(request.app.state.server.workers, stream, work))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
@@ -76,7 +75,7 @@ async def while_connected(request: Request, stream: Cancellable | None, work: Ca
         if not working.done():
             working.cancel()
             await asyncio.wait({working})
-            raise Cancelled("The client left.")
+            raise Cancelled("The client disconnected.")
         return await working
     finally:
         gone.cancel()
@@ -89,15 +88,15 @@ async def _disconnected(request: Request) -> None:
 
 
 async def begun(stream: SpeechStream, request: Request) -> Iterator[np.ndarray]:
-    """The samples of a stream, once the first are there: what fails before is an error of HTTP, not of the
-    stream. Errors as of `sounding`."""
+    """Return a stream's samples once the first ones are available: earlier errors become HTTP errors."""
     return noted(await while_connected(request, stream, partial(sounding, stream)))
 
 
 def sounding(stream: SpeechStream) -> Iterator[np.ndarray]:
-    """Wait for the first samples that the model spoke; a pause before them waits, since the model may fail.
+    """Wait for the first samples, after any pause, since the model may fail; return all samples.
 
-    Returns all samples. ModelError (no_audio) where none come.
+    Raises:
+        ModelError: no_audio.
     """
     samples = iter(stream)
     silence: list[np.ndarray] = []
@@ -179,12 +178,12 @@ async def _ending_with_error(events: AsyncIterator[bytes]) -> AsyncIterator[byte
 
 
 def sse(data: Mapping[str, Any]) -> bytes:
-    """A server-sent event."""
+    """Format a server-sent event."""
     return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
 
 
 def with_failure_told(events: Iterator[bytes]) -> Iterator[bytes]:
-    """The events, and where they break off one last event with the error, in the shape of every other."""
+    """Yield the events; if they fail, a last event with the error."""
     try:
         yield from events
     except Exception as error:
@@ -192,12 +191,12 @@ def with_failure_told(events: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def failure_event(error: Exception) -> bytes:
-    """An error as the last event of a stream."""
+    """Return an error as the last event of a stream."""
     return b"data: " + bytes(error_response(error).body) + b"\n\n"
 
 
 def base64_pieces(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Base64 that decodes piece by piece and joined."""
+    """Yield base64 that can be decoded chunk by chunk or concatenated."""
     held = b""
     for piece in pieces:
         held += piece

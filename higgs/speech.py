@@ -1,4 +1,4 @@
-"""From the engine's codes to samples, piece by piece or as a whole."""
+"""From the engine's codes to samples, streaming or complete."""
 
 import sys
 import threading
@@ -25,18 +25,16 @@ from higgs.segments import SpeechSegment, TextChunk
 from higgs.spoken import SampleBuffer, SpokenText
 
 FIRST_CHUNK = 8  # frames
-FIRST_SOUND = 2  # frames that the first piece makes final at least
+FIRST_SOUND = 2  # minimum number of final frames in the first chunk
 NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
-MAX_SEEDS = 4  # seeds that are tried where the model ends before it speaks
-SEEDS_APART = 1_000_003  # those of one piece, so that no other piece has them
+MAX_SEEDS = 4  # seeds to try if the model ends before it speaks
+SEEDS_APART = 1_000_003  # between the seeds of one text chunk, so that no other chunk has them
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechReport:
-    """How a speech ended and what it cost: prompt positions, and frames of 40 ms.
-
-    texts: what is said in it, as the model was asked to speak it; () where that isn't known.
-    """
+    """How a speech ended, and its cost in prompt positions and frames of 40 ms; `texts` are the spoken texts
+    as given to the model, empty if unknown."""
 
     finish_reason: Literal["stop", "length"]
     prompt_text_tokens: int
@@ -48,10 +46,7 @@ class SpeechReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Speech(SpeechReport):
-    """A whole speech: samples float32 (N,) at 24 kHz.
-
-    as_spoken: the samples as the model spoke them, without pauses and before any filter.
-    """
+    """A complete speech: samples float32 (N,) at 24 kHz; as_spoken: the same before pauses and filters."""
 
     samples: np.ndarray
     as_spoken: np.ndarray
@@ -102,7 +97,7 @@ class SpeechStream:
     def _submit(
         self, index: int, admitted: bool = True, place: Place | None = None, attempt: int = 0
     ) -> bool:
-        """Give the engine a piece, once more for each attempt; False if there are no columns left for it."""
+        """Submit a text chunk, once per attempt; return False if no columns are left for it."""
         columns = self._pieces[index].max_steps
         if self._longest is not None:
             columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken[:index]))
@@ -121,7 +116,7 @@ class SpeechStream:
         return True
 
     def _prompt(self, piece: TextChunk) -> Prompt:
-        """The prompt that goes on from the piece before, if that came to a good end."""
+        """Return the prompt that continues the previous chunk, if that ended well."""
         if piece.previous is None or piece.continuation_prompt is None:
             return piece.prompt.made()
         codes, before = self._codes[piece.previous], self._spoken[piece.previous]
@@ -132,7 +127,7 @@ class SpeechStream:
         )
 
     def _frames(self, pieces: range, pauses: PiecePauses) -> Generator[torch.Tensor, None, None]:
-        """The codes (8, t) of the pieces of these numbers; they end where the columns do."""
+        """Yield the codes (8, t) of these text chunks, until the columns are used up."""
         self._last_begun = sys.maxsize
         for index in pieces:
             if index and not self._submit(index):
@@ -152,7 +147,7 @@ class SpeechStream:
                 self._coming = []
 
     def _frames_of(self, index: int) -> Iterator[torch.Tensor]:
-        """The codes of a piece that was given to the engine, by another seed if the model ends at once."""
+        """Yield the codes of a submitted text chunk, with other seeds if the model ends at once."""
         attempts = 1 if index == 0 and self._options.seed is not None else MAX_SEEDS
         for attempt in range(attempts):
             if attempt and not self._submit(index, attempt=attempt):
@@ -165,10 +160,9 @@ class SpeechStream:
                 return
 
     def _samples(self, pieces: range, at_once: bool) -> Iterator[np.ndarray]:
-        """What the model speaks, decoded as one stretch of sound; it ends where its last piece is dead.
+        """Yield what the model speaks, as one run of sound, until its last chunk is silent for too long.
 
-        at_once: nobody hears it before its end, so that pieces need not be small; the codec's memory grows
-        with them, so that they are not large either.
+        at_once: not streamed, so chunks are larger, as far as the codec's memory allows.
         """
         pauses = PiecePauses()
         decoder, frames = self._codec.decoder(), self._frames(pieces, pauses)
@@ -192,9 +186,10 @@ class SpeechStream:
                 return self._stop_dead(pieces[-1], end, dead_sound.sounding)
 
     def _stop_dead(self, index: int, end: int, sounding: int) -> None:
-        """Stop the last piece of a segment, which has been quiet for long; samples of the segment.
+        """Stop a segment's last text chunk after a long silence.
 
-        Its end is as good as any where its text can have been spoken by then.
+        end, sounding: in samples of the segment. The chunk counts as complete if its text can have been
+        spoken by then.
         """
         self._spoken[index].cancel()
         self._codes[index] = self._codes[index][:, : (end - self._last_begun) // HOP]
@@ -202,7 +197,7 @@ class SpeechStream:
         self._dead[index] = "stop" if spoken >= self._pieces[index].min_frames else "length"
 
     def _sound(self, at_once: bool) -> Iterator[np.ndarray]:
-        """What is heard: filtered, and with the pauses."""
+        """Yield what is heard: filtered, with pauses."""
         begun = 0
         for segment in self._segments:
             pieces = range(begun, begun + len(segment.pieces))
@@ -217,7 +212,12 @@ class SpeechStream:
             yield np.zeros(segment.silence, np.float32)
 
     def speech(self) -> Speech:
-        """Wait for the whole. Cancelled, or ModelError if the model failed or ended without a frame."""
+        """Wait for the whole speech.
+
+        Raises:
+            Cancelled: the speech was cancelled.
+            ModelError: the model failed, or ended without a frame (no_audio).
+        """
         as_spoken, heard = SampleBuffer(), SampleBuffer()
         changed = any(segment.silence or segment.filter is not iter for segment in self._segments)
         changed = changed or any(piece.pause for piece in self._pieces)
@@ -231,15 +231,15 @@ class SpeechStream:
         return Speech(samples=samples, as_spoken=as_spoken.samples, **vars(self.finished()))
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Samples float32 (n,) at 24 kHz, in pieces that grow; they are not kept. Errors as of `speech`."""
+        """Yield float32 samples (n,) at 24 kHz in growing chunks. For errors see `speech`."""
         return self._sound(at_once=False)
 
     def watch(self, watcher: Callable[[np.ndarray], None]) -> None:
-        """Show this all samples as the model speaks them, piece by piece, before they are heard."""
+        """Register a callback for all samples as the model speaks them, before pauses and filters."""
         self._watchers.append(watcher)
 
     def finished(self) -> SpeechReport:
-        """How it ended and what it cost, once all was heard."""
+        """Return the report, once the whole speech was consumed."""
         prompts = [generation.prompt for generation in self._spoken]
         reasons = [self._dead.get(number, s.finish_reason) for number, s in enumerate(self._spoken)]
         whole = len(reasons) == len(self._pieces) and all(reason == "stop" for reason in reasons)
@@ -289,11 +289,11 @@ class SpeechStream:
 
     @property
     def seed(self) -> int:
-        """What gives this speech again; settled once the first samples are there."""
+        """The seed that reproduces this speech; final once the first samples are available."""
         return self._spoken[0].seed
 
     def cancel(self) -> None:
-        """Stop before the next step; whoever waits for the speech gets Cancelled."""
+        """Stop before the next step; consumers get Cancelled."""
         with self._changing:
             self._cancelled = True
             self._spoken[-1].cancel()

@@ -1,4 +1,4 @@
-"""A text, its voices and options → what the model is to speak piece by piece, and how that is to sound."""
+"""Plan the speech of a text: segments and text chunks with their prompts, and how they sound."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -22,22 +22,28 @@ from text.pronunciations import Entries, Lexicon
 from text.traced import Traced
 
 MIN_BUDGET = 8 * FRAME_RATE
-MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: nobody says more than 25 letters a second
+MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: the fastest speakers reach 25 letters per second
 # Beside the silence that the model itself leaves around a sentence.
 SENTENCE_PAUSE = round(0.25 * SAMPLE_RATE)
 ENDED = re.compile(r"""[.!?…]["')\]]*$""")
-# Characters, some 200 words: a dialogue whose voices the model makes up is not cut below that.
+# Characters, some 200 words: minimum chunk of a dialogue for which the model makes up voices.
 DIALOGUE = 1_200
 FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
 
 
 @dataclass(frozen=True)
 class VoiceReference:
-    """A voice to speak with: codes int64 (8, T) at 25 frames a second, and the words in them if known.
+    """A voice to speak with.
 
-    Of the recording's source_seconds, start_seconds to end_seconds were used; trimmed: it was too long.
-    delivery: how the voice speaks where a request doesn't say. more: other recordings of it, with their
-    words, for models that read several. pronunciations: how it says words, as of text.pronunciations.
+    Attributes:
+        codes: int64 (8, T) at 25 frames per second.
+        transcript: words of the codes; None if unknown.
+        source_seconds: duration of the recording.
+        start_seconds, end_seconds: the part that was used.
+        trimmed: whether the recording was too long.
+        delivery: the voice's default delivery.
+        more: further recordings, for models that use several.
+        pronunciations: of words, see text.pronunciations.
     """
 
     codes: torch.Tensor
@@ -52,7 +58,7 @@ class VoiceReference:
 
     @classmethod
     def of_codes(cls, codes: torch.Tensor) -> "VoiceReference":
-        """A reference of bare codes; InvalidRequest unless they are (8, T ≥ 1) integers of 0..1023."""
+        """Create a reference from codes (8, T ≥ 1), 0 to 1023. Raises InvalidRequest for others."""
         shaped = codes.ndim == 2 and len(codes) == CODEBOOKS and codes.numel() > 0
         whole = shaped and not codes.is_floating_point()
         if not whole or codes.min() < 0 or codes.max() >= CODEBOOK_SIZE:
@@ -63,10 +69,13 @@ class VoiceReference:
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """How to speak; None takes the model's own default. max_steps: longest speech, in columns of 40 ms.
+    """How to speak; None for the model's default.
 
-    delivery, pronunciations: outrank those of the voices. scene: where and how it is spoken, for models that
-    follow it; None for a quiet room.
+    Attributes:
+        temperature, top_k, top_p, seed: sampling.
+        max_steps: maximum length in columns of 40 ms.
+        delivery, pronunciations: override the voices' own.
+        scene: scene description, for models that follow it; None for a quiet room.
     """
 
     temperature: float | None = None
@@ -80,7 +89,7 @@ class SpeechOptions:
 
 
 class Prompts(Protocol):
-    """What makes the prompt of a piece; see higgs.prompts.v2.PromptBuilder."""
+    """Builds the prompts of text chunks; see higgs.prompts.v2.PromptBuilder."""
 
     normalised: bool
     tags: Tags
@@ -102,14 +111,18 @@ class Prompts(Protocol):
 
 @dataclass(frozen=True)
 class Planner:
-    """What is known of a model and its server, whatever the text.
+    """Plans texts for one model.
 
-    chunking: how much text the model speaks well in one go.
-    trained_on_conversations: it can be told how to speak, reads several recordings of a voice, and goes on
-    from what was said before, as far as its prompts have a place for them.
-    positions: of a prompt and its speech together; max_frames_per_byte: see Settings.
-    max_spoken_characters: of a text as it is read out, where "9999" has 41; each takes time to be spoken.
-    pronunciations: the server's own, which those of voices and requests outrank.
+    Attributes:
+        prompts: the model's prompt builder.
+        reading: text normalisation.
+        chunking: how much text the model speaks well at once.
+        trained_on_conversations: the model follows instructions, uses several recordings, and continues
+            earlier speech, as far as its prompts support that.
+        positions: maximum per stream, prompt and speech together.
+        max_frames_per_byte: see Settings.
+        max_spoken_characters: maximum length of a normalised text ("9999" has 41 characters).
+        pronunciations: the server's own, which those of voices and requests override.
     """
 
     prompts: Prompts
@@ -122,10 +135,13 @@ class Planner:
     pronunciations: Entries = field(default_factory=dict)
 
     def read(self, text: str, voices: int, dictionaries: Sequence[Sequence[Entries]] = ()) -> ReadText:
-        """A text for so many voices as it is read out, and nothing of it planned yet. InvalidRequest as of
-        read_out, PayloadTooLarge where that is too long.
+        """Normalise a text for this many voices.
 
-        dictionaries: for each voice, how it says words, those first that outrank the others.
+        dictionaries: pronunciations of each voice, those that override others first.
+
+        Raises:
+            InvalidRequest: see read_out.
+            PayloadTooLarge: the normalised text is too long.
         """
         read = self.read_any(text, voices, dictionaries)
         if read.length > self.max_spoken_characters:
@@ -135,7 +151,7 @@ class Planner:
         return read
 
     def read_any(self, text: str, voices: int, dictionaries: Sequence[Sequence[Entries]] = ()) -> ReadText:
-        """As `read`, of any length."""
+        """Like `read`, for any length."""
         each = dictionaries or [()] * voices
         lexicons = [Lexicon(*own, self.pronunciations, phones=self.phones) for own in each]
         own_pause = PAUSE in self.prompts.tags.known
@@ -150,19 +166,16 @@ class Planner:
         options: SpeechOptions,
         before: Reference | None = None,
     ) -> list[SpeechSegment]:
-        """What is spoken one after the other. InvalidRequest as of PromptBuilder.build.
-
-        The text is read again where the request or a voice tells how words are said.
-
-        before: what the voice has just said, for models that go on from it; of no use to several voices.
-        """
+        """Return the segments of a text, in order; it is normalised again if the request or a voice brings
+        pronunciations. before: what the voice has just said, for models that continue it. Raises
+        InvalidRequest; see PromptBuilder.build."""
         own = [(options.pronunciations, voice.pronunciations if voice else {}) for voice in voices]
         if any(map(any, own)):
             text = self.read(text.written, len(voices), own)
         return self.segments_of(self.parts(text, voices), voices, options, before)
 
     def parts(self, text: ReadText, voices: Sequence[VoiceReference | None]) -> list[Part]:
-        """A text as it is cut into what is spoken in one go."""
+        """Split a text into what is spoken at once."""
         chunking = self.chunking
         if self._speakers(text.written, voices):
             chunking = replace(chunking, characters=max(chunking.characters, DIALOGUE))
@@ -175,7 +188,7 @@ class Planner:
         options: SpeechOptions,
         before: Reference | None = None,
     ) -> list[SpeechSegment]:
-        """How some parts of a text are spoken. InvalidRequest as of PromptBuilder.build."""
+        """Return the segments of some parts of a text. Raises InvalidRequest; see PromptBuilder.build."""
         spoken = [part for part in parts if isinstance(part, tuple)]
         speakers = self._speakers(" ".join(text for _, text in spoken), voices)
         pieces = iter(self._pieces(spoken, voices, options, speakers, before))
@@ -204,7 +217,7 @@ class Planner:
         return spelled(phonetic)
 
     def _speakers(self, text: str, voices: Sequence[VoiceReference | None]) -> list[str]:
-        """The speakers of a dialogue that the model gives voices of its own; none, where voices are given."""
+        """Return the speakers of a dialogue for whom the model makes up voices; none if voices are given."""
         named = sorted({f"SPEAKER{number}" for number in SPEAKER.findall(text)})
         casts = self.trained_on_conversations and len(named) > 1 and list(voices) == [None]
         return named if casts else []
@@ -217,7 +230,7 @@ class Planner:
         speakers: Sequence[str],
         before: Reference | None,
     ) -> list[TextChunk]:
-        """A piece for each part; one that its voice has spoken before goes on from there."""
+        """Return a text chunk for each part; it continues the same voice's previous one."""
         found: list[TextChunk] = []
         last: dict[int, int] = {}
         around: dict[int, int] = {}  # positions of a speaker's prompts beside those of their texts
@@ -243,7 +256,7 @@ class Planner:
         return found
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
-        """Whether the model heeds how the request or a voice says to speak; None where neither says it."""
+        """Return whether the model follows the instructions of options or voices; None if there are none."""
         told = [options.scene, options.delivery.instructions]
         if not any([*told, *(voice.delivery.instructions for voice in voices if voice)]):
             return None
@@ -254,7 +267,7 @@ class Planner:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
     def _piece(self, prompt: LazyPrompt, text: str) -> TextChunk:
-        """A prompt for a text, with the columns that fit beside it, if those needed do."""
+        """Return a text chunk with as many columns as fit beside its prompt."""
         length = len(text.encode())
         pause = SENTENCE_PAUSE if self.chunking.sentences and ENDED.search(text) else 0
         needed = max(int(MAX_SPEAKING_RATE * length), FIRST_FRAME)
@@ -265,12 +278,12 @@ class Planner:
     def _continuation_prompt(
         self, piece: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
     ) -> Prompt:
-        """The prompt that goes on from what was said, if there is room for it."""
+        """Return the prompt that continues what was said, if there is room for it."""
         longer = prompt(before=Reference(codes, said))
         return longer if len(longer) + piece.max_steps <= self.positions else piece.prompt.made()
 
     def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
-        """The description of the scene, and behind it how to speak."""
+        """Return the scene description followed by the instructions."""
         told = options.delivery.with_defaults(voice.delivery if voice else Delivery()).instructions
         if not self.trained_on_conversations:
             return QUIET_ROOM

@@ -1,4 +1,4 @@
-"""API keys: who may ask, and whose voices a request sees."""
+"""API keys: who may use the server, and whose voices a request sees."""
 
 import hmac
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from api.sockets import KEY_PROTOCOL
 from errors import Unauthorized
 
 GUARDED = ("/v1/", "/api/")
-# Where no keys are set, all share one set of voices.
+# Without keys, all requests share one set of voices.
 EVERYONE = ""
 REALTIME = "/v1/realtime"
 
 
 def keys_of(setting: SecretStr | None) -> list[str]:
-    """The keys of HIGGS_API_KEYS, a comma-separated list."""
+    """Parse HIGGS_API_KEYS, a comma-separated list."""
     named = setting.get_secret_value().split(",") if setting else []
     return [key.strip() for key in named if key.strip()]
 
@@ -47,21 +47,23 @@ class ApiKeys:
         await self.app(scope, receive, send)
 
     def _owner_of(self, scope: Scope) -> str | None:
-        """Whose request it is; None if it needs a key and has none of ours."""
+        """Return the request's owner; None if it needs a key and has no valid one."""
         if scope["type"] == "websocket" and scope["path"] == REALTIME and _key_in(scope).startswith(PREFIX):
             scope["state"]["client_secret"] = secret = self._client_secrets.find(_key_in(scope))
             return secret.owner if secret else None
         if not self._owners or not scope["path"].startswith(GUARDED):
             return EVERYONE
         given = _owner(_key_in(scope))
-        # Every key is compared, and each in constant time, so that the time taken tells nothing.
+        # Compare every key in constant time, so that timing reveals nothing.
         known = [hmac.compare_digest(given, owner) for owner in self._owners]
         return given if any(known) else None
 
 
 class RequireKey:
-    """Refuse what belongs to nobody, before its body is read. Stands inside of the rate limits, so that keys
-    can't be guessed faster than others may ask."""
+    """Refuse requests without an owner before their body is read.
+
+    Must be inside the rate limits, so that keys can't be guessed faster than the limit.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -190,7 +190,7 @@ def test_several_recordings_are_the_voices_of_the_speakers_in_the_text(tiny_serv
     recorded = answer(tiny_server, said(text, RECORDING, RECORDING), audio={"voice": "clone"})
     named = answer(tiny_server, said(text, RECORDING), audio={"voices": ["clone", "alloy"]})
     assert recorded["voice"]["used"] == "clone, clone" and named["voice"]["used"] == "clone, default"
-    assert "[SPEAKER1]: This model has one voice of its own" in named["voice"]["note"]
+    assert "[SPEAKER1]: This model has only one built-in voice" in named["voice"]["note"]
     prompts = [body["usage"]["prompt_tokens_details"]["audio_tokens"] for body in (recorded, named)]
     assert prompts[0] == prompts[1] > 0  # SHORT ends before the second speaks
     boson = [said("[SPEAKER0] Words."), said("", RECORDING, role="assistant"), said("Hello.")]
