@@ -52,7 +52,7 @@ def k_means(rows: torch.Tensor, rounds: int = 12, count: int = CODES) -> torch.T
 def fit_voices(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
     """The codebook of mean envelopes, over many pseudo-speakers."""
     picks = [utterances[i] for i in rng.integers(len(utterances), size=12_000)]
-    speakers = [speaker_of(warp(u.features, draw_warp(u.voice, rng))) for u in picks]
+    speakers = [speaker_of(warp(u.features, draw_warp(u.teacher, rng))) for u in picks]
     rows = torch.from_numpy(np.stack([speaker.timbre for speaker in speakers])).float()
     network.timbres.vectors = k_means(rows)
     left = rows - network.timbres.decode(network.timbres.encode(rows))
@@ -67,7 +67,7 @@ def crops(
     rows: list[list[torch.Tensor]] = []
     while len(rows) < count:
         utterance = utterances[rng.integers(len(utterances))]
-        clip = warp(utterance.features, draw_warp(utterance.voice, rng))
+        clip = warp(utterance.features, draw_warp(utterance.teacher, rng))
         clip = recorded(clip, rng) if rng.random() < 0.15 else clip
         steps = CROP_FRAMES * STEPS_PER_FRAME
         if len(clip.log_f0) < steps:

@@ -1,8 +1,7 @@
 """Training examples of the language model: a voice, a clip of it as the reference, and a text to speak in it.
 
 Prompts are built by the engine's own PromptBuilder. Half of the references come with their transcript, as an
-earlier exchange that is learned from as well; most others without, in the scene's description; some
-prompts have no reference at all and are answered in the default voice, the teacher slt as it is.
+earlier exchange that is learned from as well; the others without, in the scene's description.
 """
 
 from collections.abc import Iterator
@@ -21,22 +20,25 @@ from higgs.model.delay import apply_delay
 from higgs.prompts.v2 import Prompt, PromptBuilder, Reference
 from train.guide import BEFORE
 from train.reading import letter_spans, phone_times, pronounced, reading
-from train.speech import Utterance
+from train.speech import Teacher, Utterance
 from train.voices import Warp, centred, draw_warp, frames_of, moved, recorded, warp
 
-KINDS, KIND_SHARES = ("exchange", "scene", "none"), (0.5, 0.4, 0.1)
-DEFAULT_VOICE = 0
+EXCHANGE_SHARE = 0.55  # of the references: with their transcript
 LONGEST_REFERENCE = 10.0
+MOST_OF_NATURAL = 20  # utterances for which a natural teacher is drawn: many a hundred have but few
 READ_SHARE = 0.5  # of the references with a transcript: read as an earlier answer is, and learned from
 RECORDED_SHARE = 0.7  # of the others: as people's recordings are
-MOVED_SHARE = 0.2  # of the voices: to a pair of codes drawn evenly, so that those few are met that few have
+MOVED_SHARE = 0.35  # of the voices: to a pair of codes drawn evenly, so that those few are met that few have
 LOWEST_LEVEL, HIGHEST_LEVEL = 6, 60  # of the levels of pitch so drawn: 68 to 430 Hz
 GARBLED_SHARE, GARBLED = 0.4, 0.7  # of the others: how many have wrong codes, and up to which share of them
 CORRUPTED = 0.06
 TRUST = np.array(
     [0.3, 0, 0, 1, 1, 1, 1, 1]
 )  # of each codebook: the share of that; what is read is needed to count
-FASTEST = 1.1  # of a teacher's durations, at least: an answer is clear, however hurried its recording is
+# Of a teacher's durations, at least: an answer is clear, however hurried its recording is.
+SLOWER_THAN_FLITE = 1.1
+SHORT_CLIP, LONG_REFERENCE_SHARE = 6.0, 0.12
+PICKS = 60  # tries to find an utterance of a length
 REACH = 1.2  # letters on either side that may be what a frame says
 LAGS = (0, PROSODY_BOOK)  # columns by which the guided heads follow what is read: reading, and speaking
 
@@ -63,10 +65,11 @@ class Example:
 class Draft:
     """An example before its clips are encoded: the speaker's voice is measured on the reference.
 
-    read: the reference tells what is read, as an earlier answer does; one that doesn't is a recording.
+    exchange: the reference comes with its transcript, as an earlier exchange. read: it tells what is read, as
+    an earlier answer does; one that doesn't is a recording.
     """
 
-    kind: str
+    exchange: bool
     by: Warp
     reference: Utterance
     target: Utterance
@@ -95,14 +98,12 @@ class Examples:
     ) -> None:
         self._network, self._builder, self._config = network, builder, config
         self.seed(0)
-        self._by_voice: dict[int, list[Utterance]] = {}
+        spoken: dict[Teacher, list[Utterance]] = {}
         for utterance in utterances:
-            self._by_voice.setdefault(utterance.voice, []).append(utterance)
-        self._shares = np.array(
-            [len(self._by_voice.get(v, [])) for v in range(1 + max(self._by_voice))], float
-        )
-        clip = warp(self._by_voice[DEFAULT_VOICE][0].features, Warp(DEFAULT_VOICE))
-        self.default_voice = voice_codes(network, speaker_of(clip))
+            spoken.setdefault(utterance.teacher, []).append(utterance)
+        self._spoken_by = [found for found in spoken.values() if len(found) > 1]
+        shares = np.array([share_of(found) for found in self._spoken_by], float)
+        self._shares = shares / shares.sum()
 
     def seed(self, seed: int) -> None:
         """Begin another sequence of draws."""
@@ -124,24 +125,27 @@ class Examples:
 
     def draft(self, longest: float) -> Draft:
         """Draw a speaker and two sentences of at most `longest` seconds."""
-        kind = str(self._rng.choice(KINDS, p=KIND_SHARES))
-        voice = int(self._rng.choice(len(self._shares), p=self._shares / self._shares.sum()))
-        voice = DEFAULT_VOICE if kind == "none" else voice
-        by = Warp(voice) if kind == "none" else draw_warp(voice, self._rng)
+        spoken = self._spoken_by[self._rng.choice(len(self._shares), p=self._shares)]
+        exchange = bool(self._rng.random() < EXCHANGE_SHARE)
         # Most clips are short, which is quick to learn from; the others keep the long ones known.
-        longest = longest if self._rng.random() < 0.15 else min(longest, 6.0)
+        longest = longest if self._rng.random() < 0.15 else min(longest, SHORT_CLIP)
         # A reference that isn't learned from is kept short more often: it costs positions.
-        most = longest if kind == "exchange" or self._rng.random() < 0.3 else 4.5
-        most = LONGEST_REFERENCE if self._rng.random() < 0.05 else most
-        reference, target = self._pick(voice, 1.5, most), self._pick(voice, 0.3, longest)
-        read = kind == "exchange" and bool(self._rng.random() < READ_SHARE)
-        return Draft(kind, by, reference, target, read)
+        most = longest if exchange or self._rng.random() < 0.3 else 4.5
+        most = LONGEST_REFERENCE if self._rng.random() < LONG_REFERENCE_SHARE else most
+        target = self._pick(spoken, 0.3, longest)
+        reference = self._pick(spoken, 1.5, most, but=target)
+        read = exchange and bool(self._rng.random() < READ_SHARE)
+        return Draft(exchange, draw_warp(target.teacher, self._rng), reference, target, read)
 
-    def _pick(self, voice: int, shortest: float, longest: float) -> Utterance:
-        while True:
-            utterance = self._by_voice[voice][self._rng.integers(len(self._by_voice[voice]))]
-            if shortest <= utterance.frames / FRAME_RATE <= longest:
-                return utterance
+    def _pick(
+        self, spoken: list[Utterance], shortest: float, longest: float, but: Utterance | None = None
+    ) -> Utterance:
+        """One of a length; where a teacher has hardly any, the one nearest to the shortest."""
+        for _ in range(PICKS):
+            found = spoken[self._rng.integers(len(spoken))]
+            if found is not but and shortest <= found.frames / FRAME_RATE <= longest:
+                return found
+        return min((u for u in spoken if u is not but), key=lambda u: abs(u.frames / FRAME_RATE - shortest))
 
     def encoded(self, drafts: list[Draft]) -> list[Spoken]:
         """Warp the clips of drafts and encode them at once."""
@@ -151,14 +155,12 @@ class Examples:
             target = self._clip(draft.target, draft.by)
             if not draft.read and self._rng.random() < RECORDED_SHARE:
                 reference = recorded(reference, self._rng)
-            voice = self.default_voice
-            if draft.kind != "none":
-                speaker = speaker_of(reference)
-                if self._rng.random() < MOVED_SHARE:
-                    drawn = self._any_speaker()
-                    reference, target = (moved(clip, speaker, drawn) for clip in (reference, target))
-                    speaker = drawn
-                voice = voice_codes(self._network, speaker)
+            speaker = speaker_of(reference)
+            if self._rng.random() < MOVED_SHARE:
+                drawn = self._any_speaker()
+                reference, target = (moved(clip, speaker, drawn) for clip in (reference, target))
+                speaker = drawn
+            voice = voice_codes(self._network, speaker)
             voices += [voice] * 2
             clips += [reference, centred(target, float(pitch_of_codes(voice[:1].numpy())[0][0]))]
         with torch.no_grad():
@@ -177,19 +179,19 @@ class Examples:
     def _clip(self, utterance: Utterance, by: Warp, read: bool = True) -> Features:
         """An utterance as a speaker says it; where it is read its phones begin with their frames, and it is
         not hurried."""
-        by = replace(by, tempo=max(by.tempo, FASTEST)) if read else by
+        by = unhurried(by) if read else by
         times = phone_times(utterance, frames_of(utterance.features, by)) if read else None
         return warp(utterance.features, by, times)
 
     def _spoken(self, draft: Draft, reference: torch.Tensor, target: torch.Tensor, clip: Features) -> Spoken:
-        transcript = draft.reference.text if draft.kind == "exchange" else None
+        transcript = draft.reference.text if draft.exchange else None
         if draft.read:
             reference[0] = reading(draft.reference, reference.shape[1])
         elif self._rng.random() < GARBLED_SHARE:
             self._garble(reference)
         target[0] = reading(draft.target, target.shape[1])
-        references = [] if draft.kind == "none" else [Reference(reference, transcript)]
-        return Spoken(draft, self._builder.speech(draft.target.text, references), target, clip)
+        prompt = self._builder.speech(draft.target.text, [Reference(reference, transcript)])
+        return Spoken(draft, prompt, target, clip)
 
     def _garble(self, reference: torch.Tensor) -> None:
         """Replace some of what isn't constant in a reference's codes (8, T) by chance: a voice says anything,
@@ -237,9 +239,20 @@ class Examples:
 
 
 def _size(draft: Draft) -> int:
-    texts = len(draft.target.text) + (len(draft.reference.text) if draft.kind == "exchange" else 0)
-    clips = draft.target.frames + (draft.reference.frames if draft.kind != "none" else 0)
-    return int(30 + texts + clips * max(draft.by.tempo, FASTEST))
+    texts = len(draft.target.text) + (len(draft.reference.text) if draft.exchange else 0)
+    clips = draft.target.frames + draft.reference.frames
+    return int(30 + texts + clips * unhurried(draft.by).tempo)
+
+
+def unhurried(by: Warp) -> Warp:
+    """A warp at a pace that is clear."""
+    least = 1.0 if by.teacher.natural else SLOWER_THAN_FLITE
+    return replace(by, tempo=max(by.tempo, least))
+
+
+def share_of(spoken: list[Utterance]) -> int:
+    """How often a teacher is drawn, by what it has spoken."""
+    return min(len(spoken), MOST_OF_NATURAL) if spoken[0].teacher.natural else len(spoken)
 
 
 def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Example:

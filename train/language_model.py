@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from audio.frames import CODEBOOKS
 from higgs.codecs.vocoder.network import PROSODY_BOOK
 from higgs.model.transformer import HiggsModel
-from train.copying import BOOKS, Copying
+from train.copying import BOOKS, Copying, embedded
 from train.examples import Example, Examples, collate
 from train.guide import Pronunciation, guided_forward
 from train.muon import Muon
 
-READING_WEIGHT, VOICE_WEIGHT, PRONUNCIATION_WEIGHT = 4.0, 1.0, 0.5
+READING_WEIGHT, VOICE_WEIGHT, PRONUNCIATION_WEIGHT = 4.0, 3.0, 0.5
 BOOK_WEIGHTS = (0.7, 1.2, 0.7, 0.25, 0.15)  # prosody, then the four of the envelope
 VOICE_SHARE = 3  # every third position learns the codes of the voice, which repeat
 AVERAGE, AVERAGE_EVERY = 0.98, 10
@@ -44,11 +44,14 @@ class Schedule:
     guided_share: float = 2 / 3
     first_longest: float = 3.0
     save_minutes: float = 4.0
+    holds_voices: bool = False
 
     @classmethod
     def of_trained(cls, minutes: float) -> "Schedule":
         """For weights that speak already: half the rates, falling nearly from the start, clips of every
         length, and a guide that stays: left alone, a model goes back to where the text was like this before.
+        The embeddings of the voice's codes and their map to the head stay as they are: trained on, those of
+        the teachers' own voices drift away from the others, which are then copied no more.
         """
         return cls(
             minutes,
@@ -58,6 +61,7 @@ class Schedule:
             guide=0.4,
             guided_share=math.inf,
             first_longest=LONGEST_TARGET,
+            holds_voices=True,
         )
 
     def factor(self, step: int, progress: float) -> float:
@@ -155,6 +159,8 @@ class Trainer:
         self.step, self.minutes = 0, 0.0
         if state.exists():
             self._load()
+        held = [*self.copying.parameters(), *(embedded(model, book) for book in BOOKS)]
+        self._held = [(part, part.detach().clone()) for part in held if schedule.holds_voices]
 
     def run(self, examples: Examples) -> None:
         """Train until the schedule's minutes are spent, those of earlier runs counted."""
@@ -200,6 +206,9 @@ class Trainer:
                 group["lr"] = rate * factor
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for part, value in self._held:
+                part.copy_(value)
         self.step += 1
         if self.step % AVERAGE_EVERY == 0:
             self.copying.write(self.model)

@@ -1,5 +1,5 @@
 """What the neural teachers speak: single sentences, several in one passage, short ones, questions, lists,
-numbers as words, names, dialogue and rows of words. Nothing of bench/sentences.txt.
+numbers as words, names, dialogue, rows of tables and of words. Nothing of bench/sentences.txt.
 """
 
 import random
@@ -47,6 +47,29 @@ TALK = (
     "{q} {a}",
     "{a} {q} {b}",
 )
+CELLS = (
+    *(
+        "{name}",
+        "{name}",
+        "{noun}",
+        "{noun}s",
+        "{adj} {noun}",
+        "{adj} {noun}s",
+        "a {noun}",
+        "the {noun}",
+        "{day}",
+    ),
+    *(
+        "{n}",
+        "{m} {noun}s",
+        "{m} dollars",
+        "{n} {noun}s",
+        "{year}",
+        "{noun} and {noun2}",
+        "a {noun} of {noun2}s",
+    ),
+    *("some {adj} {noun}", "{noun} {m}", "{m} thirty", "to {name}", "no {noun}"),
+)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -67,12 +90,13 @@ class Passages:
         self._nouns = [word for word in word_list(10, 20) if not word.endswith("s")]
         self._rare = word_list(35, 40, 50)
         kinds: list[tuple[float, Callable[[], str]]] = [
-            (0.40, self.sentence),
-            (0.22, self.several),
+            (0.34, self.sentence),
+            (0.19, self.several),
             (0.09, self.short),
-            (0.14, self.frame),
+            (0.13, self.frame),
             (0.08, self.talk),
             (0.07, self.words),
+            (0.10, self.rows),
         ]
         self._shares, self._kinds = zip(*kinds, strict=True)
 
@@ -116,6 +140,16 @@ class Passages:
             rng.choice(self._nouns if rng.random() < 0.5 else self._rare) for _ in range(rng.randint(1, 7))
         ]
         return (", " if rng.random() < 0.4 else " ").join(chosen).capitalize() + rng.choice("...?!")
+
+    def rows(self) -> str:
+        """One to five rows of a table or items of a list, as a document is read out."""
+        count, width = self._rng.choice((1, 2, 3, 4, 5)), self._rng.choice((1, 1, 2, 2, 2, 3))
+        kinds = [self._rng.choice(CELLS) for _ in range(width)]
+        found = []
+        for _ in range(count):
+            row = ", ".join(kind.format(**self._fields()) for kind in kinds)
+            found.append(f"{row[0].upper()}{row[1:]}.")
+        return " ".join(found)
 
     def _fields(self) -> dict[str, str]:
         rng = self._rng

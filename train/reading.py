@@ -15,21 +15,21 @@ import torch
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
 from higgs.codecs.vocoder.letters import letter_class
 from higgs.codecs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES
+<<<<<<< HEAD
 from higgs.codecs.vocoder.reading import SAME_PHONE, SOUNDS
 from train.letters import letter_of_each_phone
 from train.speech import ODD, PHONES, Utterance
+=======
+from train.letters import SPELLINGS, VOWELS
+from train.speech import ODD, PHONES, Utterance, begins_of
+>>>>>>> 636caaf (Natural teachers for the first recipe: passages cut between sentences, Kokoro's phones as flite's, rows and list items)
 
 SOUND_OF_PHONE = np.array([SOUNDS.index(SAME_PHONE.get(phone, phone)) for phone in PHONES])
 
 
-@cache
-def phones_and_letters(utterance: Utterance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The phones (N,) of an utterance one after the other, the letter, a fraction where it is several, that
-    each comes from, and the step of 10 ms at which each begins."""
-    begins = np.flatnonzero(np.diff(utterance.phones, prepend=255))
-    phones = utterance.phones[begins] % ODD
-    letters = letter_of_each_phone([PHONES[phone] for phone in phones], utterance.text)
-    return phones, letters, begins
+def phones_of(utterance: Utterance) -> np.ndarray:
+    """The phones (N,) of an utterance one after the other."""
+    return utterance.phones[begins_of(utterance.phones)] % ODD
 
 
 def phones_of_frames(utterance: Utterance, frames: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +38,7 @@ def phones_of_frames(utterance: Utterance, frames: int) -> tuple[np.ndarray, np.
 
     Many phones are shorter than a frame: each gets one all the same, where there are enough.
     """
-    _, _, begins = phones_and_letters(utterance)
+    begins = begins_of(utterance.phones)
     order = np.arange(len(begins))
     at = np.round(begins * frames / len(utterance.phones)).astype(np.int64)
     at = np.maximum.accumulate(at - order) + order
@@ -51,7 +51,7 @@ def phones_of_frames(utterance: Utterance, frames: int) -> tuple[np.ndarray, np.
 def phone_times(utterance: Utterance, frames: int) -> np.ndarray:
     """Where each step (4 · frames,) of a clip whose phones begin with their frames is read in the utterance,
     in steps."""
-    _, _, begins = phones_and_letters(utterance)
+    begins = begins_of(utterance.phones)
     numbers, left = phones_of_frames(utterance, frames)
     lasts = np.bincount(numbers, minlength=len(begins))[numbers]  # frames of the phone
     quarters = (np.arange(STEPS_PER_FRAME) + 0.5) / STEPS_PER_FRAME
@@ -64,7 +64,7 @@ def phone_times(utterance: Utterance, frames: int) -> np.ndarray:
 @cache
 def noted(utterance: Utterance) -> np.ndarray:
     """Phone and letter (N,) of the phones of an utterance, 0..199."""
-    phones, letters, _ = phones_and_letters(utterance)
+    phones, letters = phones_of(utterance), utterance.letters
     classes = [
         letter_class(PHONES[phone], utterance.text[int(letter)])
         for phone, letter in zip(phones, letters, strict=True)
@@ -81,9 +81,8 @@ def reading(utterance: Utterance, frames: int) -> torch.Tensor:
 def letter_spans(utterance: Utterance, frames: int, length: int, reach: float) -> torch.Tensor:
     """First and last letter (frames, 2), of a text of `length` tokens, that each frame of a warped clip may
     come from."""
-    _, letters, _ = phones_and_letters(utterance)
     numbers, _ = phones_of_frames(utterance, frames)
-    middle = letters[numbers] * (length - 1) / max(1, len(utterance.text) - 1)
+    middle = utterance.letters[numbers] * (length - 1) / max(1, len(utterance.text) - 1)
     spans = torch.from_numpy(np.stack([middle - reach, middle + reach], axis=1))
     return spans.round().long().clamp(0, length - 1)
 
@@ -92,7 +91,7 @@ def letter_spans(utterance: Utterance, frames: int, length: int, reach: float) -
 def pronounced(utterance: Utterance, length: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Which of a text's `length` tokens (N,) begin a sound, and the sound (N,), 0..39; without pauses. Of two
     sounds of one letter the first comes last, so that it stays when both are written."""
-    phones, letters, _ = phones_and_letters(utterance)
+    phones, letters = phones_of(utterance), utterance.letters
     spoken = phones != PHONES.index("pau")
     tokens = np.floor(letters * (length - 1) / max(1, len(utterance.text) - 1)).astype(np.int64)
     sounds = SOUND_OF_PHONE[phones]

@@ -1,7 +1,10 @@
 """The whole recipe: `python -m train.run` makes models/higgs-small anew; what stands in train/work is
 kept and used.
 
-python -m train.run --codec-minutes 20 --minutes 480
+    python -m train.run --codec-minutes 20 --minutes 480
+    python -m train.run --teachers natural --start models/higgs-small --minutes 90 --decoder-minutes 15
+
+The first learns from flite, the second goes on with what `make teachers` wrote.
 """
 
 import argparse
@@ -21,6 +24,7 @@ from train import codec, decoder
 from train.copying import fresh
 from train.examples import Examples
 from train.language_model import Schedule, Trainer
+from train.natural_speech import natural_speech
 from train.speech import Utterance, load_shard, make_shards
 from train.texts import corpus
 from train.tokenizer import build_config, build_tokenizer, save_tokenizer
@@ -44,7 +48,8 @@ GENERATION = {
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sentences", type=int, default=36_000)
+    parser.add_argument("--teachers", choices=("flite", "natural"), default="flite")
+    parser.add_argument("--sentences", type=int, default=36_000, help="of flite's")
     parser.add_argument("--codec-minutes", type=float, default=20.0)
     parser.add_argument("--decoder-minutes", type=float, default=25.0, help="of the codec's decoder alone")
     parser.add_argument(
@@ -56,7 +61,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def spoken(sentences: int) -> list[Utterance]:
+def spoken_by_flite(sentences: int) -> list[Utterance]:
     """The corpus, spoken and analysed; made once."""
     folder = WORK / "speech"
     make_shards(corpus(sentences), folder)
@@ -91,7 +96,8 @@ def started(folder: Path) -> HiggsModel:
 def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
-    utterances = spoken(options.sentences)
+    natural = options.teachers == "natural"
+    utterances = natural_speech(WORK) if natural else spoken_by_flite(options.sentences)
     print(
         f"{len(utterances)} utterances, {sum(u.frames for u in utterances) / 90_000:.1f} hours",
         flush=True,
@@ -108,7 +114,8 @@ def main() -> None:
     network = VocoderCodec.load(WORK / "codec").network
     model = started(options.start) if options.start else fresh(HiggsModel(config))
     schedule = Schedule.of_trained(options.minutes) if options.start else Schedule(options.minutes)
-    trainer = Trainer(model.train().requires_grad_(), schedule, WORK / "language_model.pt")
+    state = WORK / ("natural_model.pt" if natural else "language_model.pt")
+    trainer = Trainer(model.train().requires_grad_(), schedule, state)
     trainer.run(Examples(utterances, network, builder, config))
     ship(trainer.average, config, options.out)
 

@@ -5,11 +5,13 @@ time, which the language model's training uses as a hint. A shard is one .npz fi
 utterances.
 """
 
+import json
+import math
 import multiprocessing
 import random
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,8 @@ import soxr
 
 from audio.frames import SAMPLE_RATE
 from higgs.codecs.vocoder.analysis import STEP, STEPS_PER_FRAME, analyse
+from train.letters import letter_of_each_phone
 
-VOICES = ("slt", "rms", "awb", "kal16")
 SHARES = (0.33, 0.31, 0.26, 0.10)
 LEAD_SECONDS, TAIL_SECONDS = 0.08, 0.16
 SHARD = 1000
@@ -76,15 +78,37 @@ PHONES = [
 ]
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """A voice that teaches: its name, where its pitch lies (ln Hz), how far it strays, and whether it is
+    natural, so that pseudo-speakers near it are speakers, too."""
+
+    name: str
+    level: float
+    spread: float
+    natural: bool = False
+
+
+FLITE = (
+    Teacher("slt", math.log(172.0), 0.074),
+    Teacher("rms", math.log(100.0), 0.144),
+    Teacher("awb", math.log(125.0), 0.12),
+    Teacher("kal16", math.log(93.0), 0.2),
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Utterance:
-    """One spoken sentence: features (F, 70) float16 in the order of `pack`, and the phone (F,) of each step
-    of 10 ms: its index, plus ODD for every other phone, so that two like phones in a row can be told."""
+    """What is spoken of one text: features (F, 70) float16 in the order of `pack`; the phone (F,) of each
+    step of 10 ms: its index, plus ODD for every other phone, so that two like phones in a row can be told;
+    letters (N,): the place in the text, a fraction where it is several, that each of the N phones is read
+    from."""
 
     text: str
-    voice: int
+    teacher: Teacher
     features: np.ndarray
     phones: np.ndarray
+    letters: np.ndarray
 
     @property
     def frames(self) -> int:
@@ -129,37 +153,54 @@ def pack(waveform: np.ndarray) -> np.ndarray:
     return np.concatenate(columns, axis=1).astype(np.float16)
 
 
-def utterance(job: tuple[str, int]) -> Utterance | None:
+def utterance(job: tuple[str, Teacher]) -> Utterance | None:
     """Speak and analyse one sentence; None where the teacher says nothing of use."""
-    text, voice = job
-    samples, phones = speak(text, VOICES[voice])
+    text, teacher = job
+    samples, phones = speak(text, teacher.name)
     if sum(name != "pau" for name, _ in phones) < 2:
         return None
     samples, phones = trimmed(samples, phones)
     features = pack(samples)
-    return Utterance(text, voice, features, phone_steps(phones, len(features)))
+    steps = phone_steps(phones, len(features))
+    return Utterance(text, teacher, features, steps, letter_of_each_phone(names_of(steps), text))
+
+
+def begins_of(steps: np.ndarray) -> np.ndarray:
+    """The step at which each phone of an utterance begins (N,)."""
+    return np.flatnonzero(np.diff(steps, prepend=255))
+
+
+def names_of(steps: np.ndarray) -> list[str]:
+    """The phones of an utterance one after the other."""
+    return [PHONES[phone] for phone in steps[begins_of(steps)] % ODD]
 
 
 def save_shard(path: Path, utterances: list[Utterance]) -> None:
-    """Write utterances end to end with their lengths in steps."""
+    """Write utterances end to end, with their lengths in steps and in phones, at once."""
+    notes = [{"text": u.text, "teacher": asdict(u.teacher)} for u in utterances]
+    partial = path.with_suffix(".partial.npz")
     np.savez(
-        path,
-        texts=np.array([u.text for u in utterances]),
-        voices=np.array([u.voice for u in utterances]),
+        partial,
+        notes=np.array(json.dumps(notes)),
         steps=np.array([len(u.phones) for u in utterances]),
+        counts=np.array([len(u.letters) for u in utterances]),
         features=np.concatenate([u.features for u in utterances]),
         phones=np.concatenate([u.phones for u in utterances]),
+        letters=np.concatenate([u.letters for u in utterances]),
     )
+    partial.replace(path)
 
 
 def load_shard(path: Path) -> list[Utterance]:
     """Read what `save_shard` wrote."""
     with np.load(path) as shard:
-        stops = np.cumsum(shard["steps"])
-        features, phones, texts, voices = (shard[k] for k in ("features", "phones", "texts", "voices"))
-    spans = zip(stops - np.diff(stops, prepend=0), stops, strict=True)
+        notes = json.loads(str(shard["notes"]))
+        steps, counts = (np.cumsum(shard[name])[:-1] for name in ("steps", "counts"))
+        features, phones = (np.split(shard[name], steps) for name in ("features", "phones"))
+        letters = np.split(shard["letters"], counts)
     return [
-        Utterance(str(texts[i]), int(voices[i]), features[a:b], phones[a:b]) for i, (a, b) in enumerate(spans)
+        Utterance(note["text"], Teacher(**note["teacher"]), *parts)
+        for note, *parts in zip(notes, features, phones, letters, strict=True)
     ]
 
 
@@ -167,7 +208,7 @@ def make_shards(sentences: list[str], folder: Path, processes: int = 2, seed: in
     """Speak all sentences, a voice drawn for each, into folder/000.npz …; shards that exist are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
-    jobs = [(text, rng.choices(range(len(VOICES)), SHARES)[0]) for text in sentences]
+    jobs = [(text, rng.choices(FLITE, SHARES)[0]) for text in sentences]
     with multiprocessing.Pool(processes) as pool:
         for number, start in enumerate(range(0, len(jobs), SHARD)):
             path = folder / f"{number:03d}.npz"

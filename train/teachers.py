@@ -6,6 +6,7 @@ environment of train/requirements.txt, without torch.
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -125,7 +126,10 @@ def exposed(model: bytes, durations: str, path: Path, threads: int) -> onnxrunti
         kind = onnx.helper.make_tensor_value_info(DURATIONS, onnx.TensorProto.INT64, None)
         graph.graph.output.append(kind)
         path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(graph, str(path))
+        # Two processes may be here at once: neither is to read the half that the other has written.
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        onnx.save(graph, str(partial))
+        partial.replace(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

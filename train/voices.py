@@ -7,10 +7,10 @@ import numpy as np
 from higgs.codecs.vocoder.analysis import BANDS, LOG_FLOOR, STEPS_PER_FRAME, TOP_HZ, Features
 from higgs.codecs.vocoder.bands import NARROW, mel
 from higgs.codecs.vocoder.speaker import Speaker
+from train.speech import Teacher
 
-# Where each teacher's pitch lies (ln Hz) and how far it strays: a pseudo-speaker can be sent anywhere.
-TEACHER_LEVEL = np.log([172.0, 100.0, 125.0, 93.0])
-TEACHER_SPREAD = (0.074, 0.144, 0.12, 0.2)
+# Of the pseudo-speakers of a natural teacher: the teacher's own voice, and voices near it.
+PLAIN_SHARE, NEAR_SHARE = 0.2, 0.5
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Warp:
     teacher's level; tempo: factor of duration; tone (64,): added to the ln envelope; periodicity: factor
     of voicing."""
 
-    voice: int
+    teacher: Teacher
     formants: float = 1.0
     shift: float = 0.0
     spread: float = 1.0
@@ -28,22 +28,55 @@ class Warp:
     tone: np.ndarray | float = 0.0
 
 
-def draw_warp(voice: int, rng: np.random.Generator) -> Warp:
-    """A pseudo-speaker of one teacher: 75 to 330 Hz, the formants loosely following the pitch."""
-    level = rng.uniform(np.log(78), np.log(300))
-    drift = 0.35 * (level - TEACHER_LEVEL[voice])
-    position = np.linspace(0, np.pi, BANDS)
-    tone = sum(rng.normal(0, 0.7 / k**0.5) * np.cos(k * position) for k in range(1, 7))
+def draw_warp(teacher: Teacher, rng: np.random.Generator) -> Warp:
+    """A pseudo-speaker of a teacher: anywhere that voices are, and where the teacher is natural mostly near
+    it."""
+    where = rng.random() if teacher.natural else 1.0
+    if where < PLAIN_SHARE:
+        return Warp(teacher, tempo=draw_tempo(rng))
+    return near(teacher, rng) if where < PLAIN_SHARE + NEAR_SHARE else anywhere(teacher, rng)
+
+
+def draw_tempo(rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(-0.15, 0.15)))
+
+
+def near(teacher: Teacher, rng: np.random.Generator) -> Warp:
+    """A body of another size, the pitch following it, and a recording of another colour."""
+    formants = float(np.exp(rng.uniform(np.log(0.82), np.log(1.22))))
+    level = teacher.level + 1.3 * np.log(formants) + rng.normal(0, 0.14)
+    spread = np.clip(teacher.spread * np.exp(rng.normal(0, 0.3)), 0.06, 0.4) / teacher.spread
     return Warp(
-        voice,
-        formants=float(np.clip(np.exp(drift * 0.6 + rng.normal(0, 0.05)), 0.8, 1.25)),
-        shift=float(level - TEACHER_LEVEL[voice]),
-        # People stray farther than synthesisers: every code of level and spread is to be met.
-        spread=float(np.exp(rng.uniform(np.log(0.06), np.log(0.4))) / TEACHER_SPREAD[voice]),
-        tempo=float(np.exp(rng.uniform(-0.15, 0.15))),
-        periodicity=float(rng.uniform(0.85, 1.1)),
-        tone=tone,
+        teacher,
+        formants,
+        shift=float(np.clip(level, np.log(70), np.log(330)) - teacher.level),
+        spread=float(spread),
+        tempo=draw_tempo(rng),
+        tone=draw_tone(0.5, rng),
     )
+
+
+def anywhere(teacher: Teacher, rng: np.random.Generator) -> Warp:
+    """75 to 330 Hz, the formants loosely following the pitch."""
+    level = rng.uniform(np.log(78), np.log(300))
+    drift = 0.35 * (level - teacher.level)
+    return Warp(
+        teacher,
+        formants=float(np.clip(np.exp(drift * 0.6 + rng.normal(0, 0.05)), 0.8, 1.25)),
+        shift=float(level - teacher.level),
+        # People stray farther than synthesisers: every code of level and spread is to be met.
+        spread=float(np.exp(rng.uniform(np.log(0.06), np.log(0.4))) / teacher.spread),
+        tempo=draw_tempo(rng),
+        periodicity=float(rng.uniform(0.85, 1.1)),
+        tone=draw_tone(0.7, rng),
+    )
+
+
+def draw_tone(strength: float, rng: np.random.Generator) -> np.ndarray:
+    """The colour (64,) of a voice and its recording, ln power: slow waves over the bands."""
+    position = np.linspace(0, np.pi, BANDS)
+    waves = [rng.normal(0, strength / k**0.5) * np.cos(k * position) for k in range(1, 7)]
+    return np.sum(waves, axis=0)
 
 
 def frames_of(features: np.ndarray, by: Warp) -> int:
@@ -62,7 +95,7 @@ def warp(features: np.ndarray, by: Warp, times: np.ndarray | None = None) -> Fea
     centres = NARROW.centres / by.formants
     bands = np.clip(mel(np.minimum(centres, TOP_HZ)) / mel(TOP_HZ) * BANDS - 0.5, 0, BANDS - 1)
     envelope = resample_rows(packed[:, 6:].T, bands).T + by.tone
-    level = TEACHER_LEVEL[by.voice]
+    level = by.teacher.level
     voiced = (packed[:, 1] > 0.5).astype(np.float32)
     return Features(
         log_f0=(level + by.shift + by.spread * (packed[:, 0] - level)).astype(np.float32),

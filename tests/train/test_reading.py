@@ -6,6 +6,7 @@ import torch
 from higgs.codecs.vocoder.letters import SPELLINGS, letter_class
 from higgs.codecs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES, SOUND_CLASSES, UNREAD
 from higgs.codecs.vocoder.reading import SOUNDS
+from train.letters import letter_of_each_phone
 from train.reading import (
     letter_spans,
     phone_times,
@@ -13,7 +14,7 @@ from train.reading import (
     pronounced,
     reading,
 )
-from train.speech import ODD, PHONES, Utterance
+from train.speech import FLITE, ODD, PHONES, Utterance, names_of
 
 TEXT = "The cat."
 SPOKEN = ["pau", "dh", "dh", "ax", "k", "k", "ae", "ae", "ae", "t", "pau"]  # frames
@@ -24,7 +25,13 @@ def utterance(text: str = TEXT, spoken: list[str] = SPOKEN, steps: int = 4) -> U
     changes = np.cumsum([one != other for one, other in zip(spoken, spoken[:1] + spoken[:-1], strict=True)])
     marked = [PHONES.index(phone) + ODD * int(odd % 2) for phone, odd in zip(spoken, changes, strict=True)]
     phones = np.repeat(np.array(marked, np.uint8), steps)
-    return Utterance(text, 0, np.zeros((len(phones), 70), np.float16), phones)
+    return of_phones(text, phones)
+
+
+def of_phones(text: str, phones: np.ndarray) -> Utterance:
+    """An utterance that says nothing, in these phones."""
+    letters = letter_of_each_phone(names_of(phones), text)
+    return Utterance(text, FLITE[0], np.zeros((len(phones), 70), np.float16), phones, letters)
 
 
 def told(codes: torch.Tensor) -> list[tuple[str, int, int]]:
@@ -73,7 +80,7 @@ def test_two_like_phones_in_a_row_are_two() -> None:
     story = utterance("us story", ["ah", "s", "s", "s", "t", "ao", "r", "iy"])
     phones = story.phones.copy()
     phones[8:] ^= ODD  # the second s begins at the third frame
-    found = told(reading(Utterance(story.text, 0, story.features, phones), 8))
+    found = told(reading(of_phones(story.text, phones), 8))
     assert [left for phone, _, left in found if phone == "s"] == [0, 1, 0]
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from higgs.codecs.vocoder.analysis import BANDS, LOG_FLOOR, Features
 from higgs.codecs.vocoder.speaker import Speaker, speaker_of
+from train.speech import FLITE, Teacher
 from train.voices import draw_warp, moved, recorded, warp
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -50,5 +51,14 @@ def test_a_moved_clip_is_measured_as_the_speaker_it_was_moved_to(seed: int) -> N
 
 def test_a_warp_lasts_as_long_as_its_tempo_says() -> None:
     packed = np.random.default_rng(0).normal(size=(400, 6 + BANDS)).astype(np.float16)
-    by = draw_warp(0, np.random.default_rng(1))
+    by = draw_warp(FLITE[0], np.random.default_rng(1))
     assert len(warp(packed, by).log_f0) == round(400 * by.tempo / 4) * 4
+
+
+@given(SEEDS)
+def test_pseudo_speakers_of_natural_teachers_lie_near_them_or_anywhere(seed: int) -> None:
+    teacher = Teacher("am_adam", float(np.log(120)), 0.2, natural=True)
+    by = draw_warp(teacher, np.random.default_rng(seed))
+    assert 65 < 120 * np.exp(by.shift) < 335
+    assert 0.05 < by.spread * teacher.spread < 0.45
+    assert 0.79 < by.formants < 1.26

@@ -1,0 +1,157 @@
+# ruff: noqa: RUF001 (letters of the phonetic alphabet look like others)
+"""The neural teachers' passages → utterances as flite's are: sentences, or several, with the phones of the
+first codec's codebook 0 and the letters that they are read from.
+
+Which letter a phone is read from is known within a word: the front end told each word's phones.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
+from higgs.prompts.pronunciation import STRESSES, SYMBOLS
+from train.letters import letter_of_each_phone
+from train.natural import Passage, load_passages
+from train.speech import ODD, PHONES, Teacher, Utterance, load_shard, pack, save_shard
+from train.v2.phones import PAUSE_OF, Timing, timing
+
+FULL_SCALE = 32767
+PHONE_OF = {
+    **{"A": "ey", "I": "ay", "O": "ow", "W": "aw", "Y": "oy", "i": "iy", "u": "uw", "æ": "ae", "ɑ": "aa"},
+    **{"ɐ": "ah", "ɔ": "ao", "ə": "ah", "ɜ": "er", "ɛ": "eh", "ɪ": "ih", "ʊ": "uh", "ʌ": "ah", "ᵊ": "ah"},
+    **{"ᵻ": "ih", "h": "hh", "j": "y", "ŋ": "ng", "ɡ": "g", "ɹ": "r", "ʃ": "sh", "ʒ": "zh", "ʤ": "jh"},
+    **{"ʧ": "ch", "θ": "th", "ð": "dh", "T": "t", **{phone: phone for phone in "bdfklmnpstvwz"}},
+}
+SENTENCE_ENDS = (".", "?", "!")
+LEAD_STEPS, TAIL_STEPS = 8, 16  # of silence kept before a piece and behind it
+SHORTEST_BREAK = 12  # steps of pause between two pieces
+LONGEST_PIECE = 1000  # steps; a piece is filled up to a length drawn for it
+MIN_VOICED = 10  # steps
+
+
+@dataclass(frozen=True)
+class Said:
+    """A phone of a passage: its name, the step at which it begins, the number of its word (see Timing), the
+    place in the text that it is read from, and whether it is the pause behind a sentence."""
+
+    phone: str
+    begin: float
+    word: int
+    letter: float
+    ends: bool
+
+
+def said_phones(passage: Passage, when: Timing) -> list[Said]:
+    """The phones of a passage, those that flite has: the vowels of "her" and "father" are one with their
+    r."""
+    names = [SYMBOLS[number].lstrip("".join(STRESSES)) for number in when.symbols]
+    merged: list[tuple[str, int]] = []  # the phone, and its first symbol
+    for i, name in enumerate(names):
+        same_word = i + 1 < len(names) and when.words[i] == when.words[i + 1]
+        if name == "ɹ" and merged and merged[-1] == ("er", i - 1):
+            continue
+        if name == "ə" and same_word and names[i + 1] == "ɹ" and not vowel_follows(names, when, i + 1):
+            name = "ɜ"
+        pause = name in PAUSE_OF.values() or name == "pad"
+        merged.append(("pau" if pause else PHONE_OF[name], i))
+    letters = letters_of(passage, when, merged)
+    return [
+        Said(phone, float(when.begins[i]), int(when.words[i]), letter, names[i] in SENTENCE_ENDS)
+        for (phone, i), letter in zip(merged, letters, strict=True)
+    ]
+
+
+def vowel_follows(names: list[str], when: Timing, i: int) -> bool:
+    """Whether the symbol behind number i is a vowel of the same word."""
+    return i + 1 < len(names) and when.words[i + 1] == when.words[i] and names[i + 1] in "AIOWYiuæɐɑɔəɜɛɪʊʌᵊᵻ"
+
+
+def letters_of(passage: Passage, when: Timing, phones: list[tuple[str, int]]) -> list[float]:
+    """The place in the text of each phone: the cheapest way through the letters of its word."""
+    words = when.words[[first for _, first in phones]]
+    found: list[float] = []
+    for word in np.unique(words):
+        start, stop = when.spans[word]
+        mine = [phone for (phone, _), whose in zip(phones, words, strict=True) if whose == word]
+        found += (start + letter_of_each_phone(mine, passage.text[start:stop])).tolist()
+    return found
+
+
+def pieces(passage: Passage, features: np.ndarray, rng: np.random.Generator) -> list[tuple]:
+    """A passage cut between sentences into pieces that don't overlap, each filled up to a length drawn for
+    it: text, features, phones of its steps and letters, as an Utterance has them; none where the passage
+    can't be aligned."""
+    when = timing(passage)
+    if when is None:
+        return []
+    phones = said_phones(passage, when)
+    features = features[when.first : when.last]
+    ends = [phone.begin for phone in phones[1:]] + [float(len(features))]
+    breaks = [
+        i
+        for i, (phone, end) in enumerate(zip(phones, ends, strict=True))
+        if 0 < i < len(phones) - 1 and phone.ends and end - phone.begin >= SHORTEST_BREAK
+    ]
+    found, first, limit = [], 0, rng.uniform(50, LONGEST_PIECE)
+    stops = [*breaks, len(phones) - 1]
+    for stop, following in pairwise([*stops, None]):
+        if following is None or ends[following] - phones[first].begin > limit:
+            found.append(cut(passage.text, when, features, phones[first : stop + 1], ends[stop]))
+            first, limit = stop, rng.uniform(50, LONGEST_PIECE)
+    return found
+
+
+def cut(text: str, when: Timing, features: np.ndarray, phones: list[Said], end: float) -> tuple:
+    """One piece: from shortly before its first word, whose first phone is the pause before, to its end."""
+    start = int(max(phones[0].begin, phones[1].begin - LEAD_STEPS))
+    if phones[-1].phone == "pau":
+        end = min(end, phones[-1].begin + TAIL_STEPS)
+    steps = (int(end) - start) // STEPS_PER_FRAME * STEPS_PER_FRAME
+    begins = np.array([0, *(round(phone.begin) - start for phone in phones[1:])])
+    # Every phone has a step of its own.
+    order = np.arange(len(begins))
+    begins = np.minimum(np.maximum.accumulate(begins - order), steps - len(begins)) + order
+    numbers = np.searchsorted(begins, np.arange(steps), side="right") - 1
+    marked = np.array([PHONES.index(p.phone) + ODD * (i % 2) for i, p in enumerate(phones)], np.uint8)
+    first, last = when.spans[phones[1].word][0], when.spans[phones[-1].word][1]
+    letters = np.array([phone.letter for phone in phones], np.float32) - first
+    return (
+        text[first:last],
+        features[start : start + steps],
+        marked[numbers],
+        letters.clip(0, last - first - 1),
+    )
+
+
+def utterances_of(passages: list[Passage], seed: int) -> list[Utterance]:
+    """The pieces of a shard. What one style says in it is one teacher's."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for style in dict.fromkeys(passage.style for passage in passages):
+        own = [passage for passage in passages if passage.style == style]
+        packed = [pack(passage.samples.astype(np.float32) / FULL_SCALE) for passage in own]
+        pitch = np.concatenate([rows[rows[:, 1] > 0.5, 0] for rows in packed]).astype(np.float32)
+        teacher = Teacher(f"{style} {seed}", float(np.median(pitch)), float(pitch.std()), natural=True)
+        for passage, rows in zip(own, packed, strict=True):
+            for text, features, phones, letters in pieces(passage, rows, rng):
+                if len(letters) > 2 and (features[:, 1] > 0.5).sum() >= MIN_VOICED:
+                    found.append(Utterance(text, teacher, features, phones, letters))
+    return found
+
+
+def natural_speech(work: Path) -> list[Utterance]:
+    """What stands in work/natural, analysed once into work/natural_speech; without the held-out shard."""
+    folder = work / "natural_speech"
+    folder.mkdir(parents=True, exist_ok=True)
+    found: list[Utterance] = []
+    for source in sorted((work / "natural").glob("[0-9][0-9][0-9][0-9].npz")):
+        if source.stem == "0000":
+            continue
+        path = folder / source.name
+        if not path.exists():
+            save_shard(path, utterances_of(load_passages(source), int(source.stem)))
+        found += load_shard(path)
+    return found
