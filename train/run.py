@@ -116,7 +116,10 @@ def main() -> None:
     schedule = Schedule.of_trained(options.minutes) if options.start else Schedule(options.minutes)
     state = WORK / ("natural_model.pt" if natural else "language_model.pt")
     trainer = Trainer(model.train().requires_grad_(), schedule, state)
-    trainer.run(Examples(utterances, network, builder, config))
+    examples = Examples(utterances, network, builder, config)
+    trainer.run(examples)
+    if natural:  # the codes keep their meaning, so this may be last
+        decoder.train(network, decoder.clips(network, examples), WORK / "codec", options.decoder_minutes)
     ship(trainer.average, config, options.out)
 
 
