@@ -6,7 +6,6 @@ Which letter a phone is read from is known within a word: the front end told eac
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +96,9 @@ def pieces(passage: Passage, features: np.ndarray, rng: np.random.Generator) -> 
     ]
     found, first, limit = [], 0, rng.uniform(50, LONGEST_PIECE)
     stops = [*breaks, len(phones) - 1]
-    for stop, following in pairwise([*stops, None]):
-        if following is None or ends[following] - phones[first].begin > limit:
+    for number, stop in enumerate(stops):
+        last = stop == stops[-1]
+        if last or ends[stops[number + 1]] - phones[first].begin > limit:
             found.append(cut(passage.text, when, features, phones[first : stop + 1], ends[stop]))
             first, limit = stop, rng.uniform(50, LONGEST_PIECE)
     return found
