@@ -15,14 +15,8 @@ import torch
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
 from higgs.codecs.vocoder.letters import letter_class
 from higgs.codecs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES
-<<<<<<< HEAD
 from higgs.codecs.vocoder.reading import SAME_PHONE, SOUNDS
-from train.letters import letter_of_each_phone
-from train.speech import ODD, PHONES, Utterance
-=======
-from train.letters import SPELLINGS, VOWELS
 from train.speech import ODD, PHONES, Utterance, begins_of
->>>>>>> 636caaf (Natural teachers for the first recipe: passages cut between sentences, Kokoro's phones as flite's, rows and list items)
 
 SOUND_OF_PHONE = np.array([SOUNDS.index(SAME_PHONE.get(phone, phone)) for phone in PHONES])
 
