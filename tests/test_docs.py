@@ -20,7 +20,7 @@ from tests.api.test_node_sdk import FOLDER, install_sdk
 from tests.live import ROOT, LiveServer
 from tests.test_imports import ROOMS, TESTS
 
-ADDRESS = "http://127.0.0.1:8000"
+ADDRESS = "127.0.0.1:8000"
 README_LINES = 180
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def test_an_example_runs_and_writes_the_speech_it_promises(
         install_sdk()
         (tmp_path / "node_modules").symlink_to(FOLDER / "node_modules")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HIGGS_MODEL": "bundled", "HIGGS_DEVICE": "cpu"}
-    command = [*RUNNERS[language], text.replace(ADDRESS, live_server.url)]
+    command = [*RUNNERS[language], text.replace(ADDRESS, live_server.url.removeprefix("http://"))]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=300)
     promised = set(re.findall(r"\b[a-z_]+\.wav", text)) - {"test_audio.wav"}
     assert promised == {path.name for path in tmp_path.glob("*.wav")} - {"test_audio.wav"}

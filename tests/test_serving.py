@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from app import listening_socket
+from tests.event_loop import run
 from tests.live import ROOT, free_port
 from tests.tiny_server import write_endless_model
 
@@ -75,7 +76,7 @@ def test_answers_are_not_held_up_on_their_way() -> None:
             with socket.create_connection(listening.getsockname()):
                 return await found
 
-    assert asyncio.run(nodelay())
+    assert run(nodelay())
 
 
 def raw_request(url: str, body: bytes, sent: bytes) -> socket.socket:

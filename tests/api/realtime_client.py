@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from audio.decode import decode_audio
 from tests.api.test_chat import RECORDING
+from tests.event_loop import run
 from tests.tiny_server import TinyServer
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
@@ -23,7 +24,7 @@ SECONDS = 2.0
 def connected(
     server: TinyServer, talk: Callable[[AsyncRealtimeConnection], Awaitable[None]], **options: Any
 ) -> None:
-    async def run() -> None:
+    async def converse() -> None:
         client = AsyncOpenAI(
             base_url=f"{server.url}/v1", api_key=options.pop("api_key", "none"), max_retries=0
         )
@@ -34,7 +35,7 @@ def connected(
             assert (await event(link)).type == "session.created"
             await talk(link)
 
-    asyncio.run(run())
+    run(converse())
 
 
 async def event(link: AsyncRealtimeConnection) -> Any:

@@ -17,6 +17,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from audio.decode import decode_audio
 from tests.api.test_chat import RECORDING, said
 from tests.audio.test_decode import likeness
+from tests.event_loop import run
 from tests.tiny_server import TinyServer
 
 REQUEST: dict[str, Any] = {
@@ -115,7 +116,7 @@ def test_the_asynchronous_client_hears_several_at_once(client: OpenAI, tiny_serv
         async with AsyncOpenAI(base_url=f"{tiny_server.url}/v1", api_key="none") as asynchronous:
             return await asyncio.gather(*(listen(asynchronous, seed) for seed in range(3)))
 
-    for seed, streamed in enumerate(asyncio.run(listen_to_all())):
+    for seed, streamed in enumerate(run(listen_to_all())):
         np.testing.assert_allclose(pcm(streamed), pcm(whole(client, seed=seed)[1]), atol=1)
 
 

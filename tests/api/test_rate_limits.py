@@ -85,7 +85,7 @@ def test_a_batch_counts_as_what_it_holds(tiny_server: TinyServer) -> None:
     left = [answer.headers["x-ratelimit-remaining-requests"] for answer in answers]
     assert left == ["6", "2", "1"]
     error = answers[2].json()["error"]
-    assert "Each of the 4 in this request counts" in error["message"]
+    assert "Each of the 4 items in this request counts" in error["message"]
 
 
 def test_an_address_can_not_be_made_up(tiny_model: Path) -> None:

@@ -1,6 +1,5 @@
 """Who may open a Realtime session, and what ends one."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from settings import Settings
 from tests.api.realtime_client import connected, event
+from tests.event_loop import run
 from tests.tiny_server import TinyServer, ready, write_whole_model
 
 
@@ -31,7 +31,7 @@ async def a_client(server: TinyServer, key: str) -> AsyncIterator[AsyncOpenAI]:
 
 
 def test_a_client_secret_opens_sessions_and_nothing_else(guarded: TinyServer) -> None:
-    async def run() -> None:
+    async def use() -> None:
         async with a_client(guarded, "ann") as owner:
             made = await owner.realtime.client_secrets.create(
                 expires_after={"anchor": "created_at", "seconds": 60},
@@ -51,7 +51,7 @@ def test_a_client_secret_opens_sessions_and_nothing_else(guarded: TinyServer) ->
                     await stranger.realtime.connect(model="gpt-realtime").enter()
                 assert refused.value.response.status_code == 401
 
-    asyncio.run(run())
+    run(use())
 
 
 @pytest.mark.parametrize(("frame", "code"), [("{", 1007), (b"\x00", 1003), ("x" * 17_000_000, 1009)])

@@ -14,6 +14,7 @@ from asr.words import words_of, wrong_words
 from audio.encode import encode_audio
 from tests.api.realtime_client import event, recording_pcm, until
 from tests.api.test_node_sdk import WORDS
+from tests.event_loop import run
 from tests.tiny_server import TinyServer
 
 EVENT = "conversation.item.input_audio_transcription"
@@ -22,7 +23,7 @@ SILENCE = bytes(48_000)  # 1 s
 
 
 def transcribing(server: TinyServer, talk: Callable[[AsyncRealtimeConnection], Awaitable[None]]) -> None:
-    async def run() -> None:
+    async def transcribe() -> None:
         client = AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
         query = {"intent": "transcription"}
         async with asyncio.timeout(300), client.realtime.connect(extra_query=query) as link:
@@ -32,7 +33,7 @@ def transcribing(server: TinyServer, talk: Callable[[AsyncRealtimeConnection], A
             )
             await talk(link)
 
-    asyncio.run(run())
+    run(transcribe())
 
 
 async def configured(link: AsyncRealtimeConnection, **fields: Any) -> None:

@@ -1,6 +1,5 @@
 """Transcriptions and translations through the official SDK, over real HTTP, by pocketsphinx."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from openai.types.audio import Transcription, TranscriptionVerbose
 
 from asr.words import word_error_rate
 from tests.audio.media import float_wav, recording, sound_file
+from tests.event_loop import run
 from tests.live import ROOT
 from tests.tiny_server import TinyServer
 
@@ -45,7 +45,7 @@ def test_the_async_client_and_a_video(tiny_server: TinyServer) -> None:
             answer = await client.audio.transcriptions.create(file=video, model="gpt-4o-transcribe")
             return answer.text
 
-    assert understood(asyncio.run(ask()))
+    assert understood(run(ask()))
 
 
 def test_the_other_formats(client: OpenAI) -> None:

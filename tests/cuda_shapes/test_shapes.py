@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip("triton")
 from bench import kernels
 from bench.subject import SHAPES, model_named, random_model, some_prompt
 from higgs.codecs.higgs_v2.checkpoint import load_network

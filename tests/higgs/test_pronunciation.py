@@ -28,10 +28,6 @@ def test_parts_cover_the_text_without_gaps() -> None:
     assert parts[-1].stop == len(text) and sum(part.pronounced for part in parts) == 2
 
 
-def test_a_text_cannot_bring_phones_of_its_own() -> None:
-    assert TABLE(f"{character('h')}a") == "a"
-
-
 def test_every_symbol_fits_codebook_0() -> None:
     assert len(set(SYMBOLS)) == len(SYMBOLS) <= 96
     assert symbols_of("kwˈɪk") == ["k", "w", "ˈɪ", "k"]  # noqa: RUF001

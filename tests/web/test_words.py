@@ -23,11 +23,11 @@ def test_words_are_marked_as_they_are_spoken(page: Page) -> None:
     words = page.locator(".result .word")
     assert words.all_text_contents() == WORDS
     assert page.locator(".result .said").text_content() == TEXT
-    expect(page.locator(".word[aria-current]", has_text="today")).to_be_visible()
-    expect(page.locator(".play.playing")).to_have_count(0)
+    expect(page.locator(".play.playing")).to_have_count(0, timeout=30_000)
     expect(page.locator(".word[aria-current]")).to_have_count(0)
     marked = page.evaluate("window.marked")
-    assert marked == [word for word in WORDS if word in marked] and len(marked) > len(WORDS) / 2
+    assert marked == [word for word in WORDS if word in marked]
+    assert "today" in marked and len(marked) > len(WORDS) / 2
 
 
 def test_a_word_plays_from_there_by_mouse_and_keyboard(page: Page) -> None:
