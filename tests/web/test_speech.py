@@ -12,7 +12,7 @@ from tests.live import BUNDLED_MODEL, serve
 from tests.web.conftest import OpenPage, download, generate, keep_voice, samples_of
 
 TEXT = "Good morning, this is how the page speaks."
-LONG_TEXT = "The old lighthouse had been dark for thirty years. " * 12
+LONG_TEXT = "The old lighthouse had been dark for thirty years. " * 60
 MAGIC = {"MP3": (b"ID3", b"\xff\xfb", b"\xff\xf3"), "FLAC": (b"fLaC",), "Opus": (b"OggS",)}
 
 
