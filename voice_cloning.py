@@ -169,9 +169,11 @@ class VoiceCloner:
         segments = self._planner.segments(read, voices, options, follows.last_said if follows else None)
         return self._stream(segments, read.written, options, place=place, admitted=follows is not None)
 
-    def parts(self, text: str, voices: int = 1) -> list[Part]:
+    def parts(self, text: str, voices: list[VoiceReference | None], options: SpeechOptions) -> list[Part]:
         """Return a text of any length as its spoken parts: (voice number, text), and pauses in seconds."""
-        return self._planner.parts(self._planner.read_any(text, voices), self._speaking([None] * voices))
+        dictionaries = self._planner.dictionaries(voices, options)
+        read = self._planner.read_any(text, len(voices), dictionaries)
+        return self._planner.parts(read, self._speaking(voices))
 
     def stream_parts(
         self, parts: Sequence[Part], voices: list[VoiceReference | None], options: SpeechOptions

@@ -3,7 +3,8 @@
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from uuid import uuid4
 
 from api.errors import blamed_on
@@ -35,10 +36,11 @@ def ordered_job(
     check_language(body.language, cloner)
     wanted = voice_requests(body)
     placed = _placed_chapters(body, state.limits.job_characters)
-    planned = pieces_of([_read(chapter, body.speak_titles, len(wanted), cloner) for chapter in placed])
-    options = body.sampling()
     delivery = body.delivery(body.instructions)
-    voices, used = choose_voices(wanted, SpeechOptions(delivery=delivery), cloner, state, owner)
+    options = replace(body.sampling(), delivery=delivery, pronunciations=body.pronunciations or {})
+    voices, used = choose_voices(wanted, options, cloner, state, owner)
+    read = partial(_read, voices=list(voices), options=options, speak_titles=body.speak_titles, cloner=cloner)
+    planned = pieces_of(list(map(read, placed)))
     flac, transcript = _recording(wanted, voices, cloner, state.limits.upload_bytes)
     seed = secrets.randbits(63) if options.seed is None else options.seed
     job = SpeechJob(
@@ -85,18 +87,22 @@ def _placed_chapters(body: SpeechJobRequest, most: int) -> list[Placed]:
 
 
 def _read(
-    placed: Placed, speak_titles: bool, voices: int, cloner: VoiceCloner
+    placed: Placed,
+    voices: list[VoiceReference | None],
+    options: SpeechOptions,
+    speak_titles: bool,
+    cloner: VoiceCloner,
 ) -> tuple[list[Part], list[Part]]:
     """The parts of a chapter's title and text. InvalidRequest where neither is anything to speak."""
     chapter, title_path, text_path = placed
     title: list[Part] = []
     if speak_titles and chapter.title:
         with blamed_on(title_path):
-            title = cloner.parts(chapter.title, voices)
+            title = cloner.parts(chapter.title, voices, options)
     if title and not chapter.text.strip():
         return title, []
     with blamed_on(text_path):
-        return title, cloner.parts(chapter.text, voices)
+        return title, cloner.parts(chapter.text, voices, options)
 
 
 def _recording(

@@ -166,13 +166,17 @@ class Planner:
         options: SpeechOptions,
         before: Reference | None = None,
     ) -> list[SpeechSegment]:
-        """Return the segments of a text, in order; it is normalised again if the request or a voice brings
-        pronunciations. before: what the voice has just said, for models that continue it. Raises
-        InvalidRequest; see PromptBuilder.build."""
-        own = [(options.pronunciations, voice.pronunciations if voice else {}) for voice in voices]
+        """Return the segments of a text, in order. before: what the voice has just said, for models that
+        continue it. Raises InvalidRequest; see PromptBuilder.build."""
+        own = self.dictionaries(voices, options)
         if any(map(any, own)):
             text = self.read(text.written, len(voices), own)
         return self.segments_of(self.parts(text, voices), voices, options, before)
+
+    @staticmethod
+    def dictionaries(voices: Sequence[VoiceReference | None], options: SpeechOptions) -> list[list[Entries]]:
+        """Return the pronunciations for each voice: the request's, then its own."""
+        return [[options.pronunciations, voice.pronunciations if voice else {}] for voice in voices]
 
     def parts(self, text: ReadText, voices: Sequence[VoiceReference | None]) -> list[Part]:
         """Split a text into what is spoken at once."""

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.chat import FaultFound
 from api.schemas.fields import UNSUPPORTED, RequestBody
+from api.schemas.pronunciations import Pronounced
 from api.schemas.speech import SpeechFields
 from voices.store.job_tables import TITLE_LENGTH, JobStatus, SpeechJob, SpeechPiece
 from voices.store.jobs import ChapterProgress
@@ -20,7 +21,7 @@ class BookChapter(RequestBody):
     text: str = ""
 
 
-class SpeechJobRequest(SpeechFields):
+class SpeechJobRequest(SpeechFields, Pronounced):
     """POST /v1/audio/speech/jobs: a book, as `input` or as `chapters`."""
 
     input: str | None = Field(

@@ -1,11 +1,13 @@
 """Dictionaries of requests, voices and the server. Kinds of fault: one that is lost, or outranks a nearer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import torch
 
 from errors import StartError
 from settings import Settings
@@ -76,3 +78,14 @@ def test_a_server_with_a_bad_dictionary_does_not_start(tiny_model: Path, tmp_pat
     path.write_text('{"Nguyen": "..."}')
     with pytest.raises(StartError, match="Nguyen"):
         VoiceCloner.load(Settings(model=str(tiny_model), device="cpu", pronunciations=path))
+
+
+def test_a_job_follows_the_request_the_voice_and_the_server(server: TinyServer) -> None:
+    cloner: VoiceCloner = server.app.state.server.cloner
+    voice = VoiceReference.of_codes(torch.zeros(8, 25, dtype=torch.int64))
+    voice = replace(voice, pronunciations={"Anna": "voice", "Bob": "voice"})
+    parts = cloner.parts("Anna, Bob, Cyd.", [voice], SpeechOptions(pronunciations={"Anna": "request"}))
+    assert [part[1] for part in parts if isinstance(part, tuple)] == ["request, voice, sid."]
+    body = {"model": "tiny", "input": "Anna.", "pronunciations": {"": "request"}}
+    refused = httpx.post(f"{server.url}/v1/audio/speech/jobs", json=body)
+    assert refused.status_code == 400 and "pronunciations" in refused.json()["error"]["param"]
