@@ -59,6 +59,7 @@ def heard(socket: Connection, until: str = "session.done") -> Utterance:
     while not found.events or found.events[-1]["type"] != until:
         received = socket.recv(timeout=120)
         if isinstance(received, bytes):
+            found.parts = found.parts or [b""]  # the rest of a part whose start was taken before
             found.parts[-1] += received
             continue
         found.events.append(json.loads(received))

@@ -102,7 +102,8 @@ def saved_voices(url: str) -> list[dict[str, Any]]:
 def delete_voices(url: str) -> None:
     while voices := saved_voices(url):
         for voice in voices:
-            httpx.delete(f"{url}/v1/audio/voices/{voice['id']}").raise_for_status()
+            deleted = httpx.delete(f"{url}/v1/audio/voices/{voice['id']}")
+            assert deleted.status_code in (200, 404)  # a page that closes ends the deletions that it began
 
 
 def keep_voice(url: str, name: str) -> str:
