@@ -101,4 +101,5 @@ def test_the_memory_falls(live_server: LiveServer) -> None:
     before = live_server.resident_bytes()
     assert unload(live_server).status_code == 200
     after = live_server.resident_bytes()
-    assert before and after and before - after > 300 * 2**20
+    # More than the weights, which are 52 MB; how much more, the allocator decides.
+    assert before and after and before - after > 64 * 2**20
