@@ -3,14 +3,13 @@
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from uuid import uuid4
 
 from api.errors import blamed_on
-from api.model_names import check_model
 from api.schemas.jobs import SpeechJobRequest
-from api.speech_requests import check_language, voice_requests
+from api.speech_requests import check_speakable, options_of, voice_requests
 from api.state import ServerState
 from api.voice_resolution import CLONE, VoiceRequest, choose_voices
 from api.voice_validation import plain_text
@@ -32,12 +31,10 @@ def ordered_job(
     body: SpeechJobRequest, cloner: VoiceCloner, state: ServerState, owner: str
 ) -> tuple[SpeechJob, list[SpeechPiece]]:
     """A job as it is to be queued. Errors as of a request for speech; PayloadTooLarge for too long a book."""
-    check_model(body.model, [cloner.model_id])
-    check_language(body.language, cloner)
+    check_speakable(body, cloner)
     wanted = voice_requests(body)
     placed = _placed_chapters(body, state.limits.job_characters)
-    delivery = body.delivery(body.instructions)
-    options = replace(body.sampling(), delivery=delivery, pronunciations=body.pronunciations or {})
+    options = options_of(body)
     voices, used = choose_voices(wanted, options, cloner, state, owner)
     read = partial(_read, voices=list(voices), options=options, speak_titles=body.speak_titles, cloner=cloner)
     planned = pieces_of(list(map(read, placed)))
@@ -53,7 +50,7 @@ def ordered_job(
         voices=used.used.split(", "),
         options={
             **{name: getattr(options, name) for name in ("temperature", "top_k", "top_p")},
-            **asdict(delivery),
+            **asdict(options.delivery),
         },
         seed=seed,
         verify=state.verifier(body.verify) is not None,

@@ -35,7 +35,7 @@ def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, o
     return begin(order, cloner, state, owner)
 
 
-def options_of(body: SpeechRequest) -> SpeechOptions:
+def options_of(body: SpeechFields) -> SpeechOptions:
     return replace(
         body.sampling(),
         delivery=body.delivery(body.instructions),
@@ -69,7 +69,7 @@ def speak_on(
     return stream
 
 
-def check_speakable(body: SpeechRequest, cloner: VoiceCloner) -> None:
+def check_speakable(body: SpeechFields, cloner: VoiceCloner) -> None:
     """Refuse another model's name, and a language that the model doesn't speak."""
     check_model(body.model, [cloner.model_id])
     check_language(body.language, cloner)

@@ -87,8 +87,16 @@ def encode_pieces(pieces: Iterable[np.ndarray], format: str) -> Iterator[bytes]:
     Raises:
         InvalidRequest: unsupported_format.
     """
-    output, known = Pipe(), format_named(format)
-    encoder = Encoder(output, known, STREAMED_OGG if known.container == "ogg" else STREAMED)
+    yield from encode_stream(pieces, format_named(format))
+
+
+def encode_stream(
+    pieces: Iterable[np.ndarray], format: Format, *, title: str = "", chapters: Sequence[Any] = ()
+) -> Iterator[bytes]:
+    """As `encode_pieces`, for a known format; title and chapters: see Encoder."""
+    output = Pipe()
+    options = STREAMED_OGG if format.container == "ogg" else STREAMED
+    encoder = Encoder(output, format, options, title=title, chapters=chapters)
     for samples in pieces:
         encoder.write(samples)
         if data := output.take():

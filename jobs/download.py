@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from audio.decode import decode_audio
-from audio.encode import FORMATS, OPTIONS, STREAMED, STREAMED_OGG, Encoder, Format, Pipe
+from audio.encode import FORMATS, OPTIONS, Encoder, Format, encode_stream
 from audio.frames import SAMPLE_RATE
 from concurrency import raise_if_cancelled
 from voices.store.job_tables import SpeechJob, SpeechPiece
@@ -32,21 +32,13 @@ class BookFile:
 
     def streamed(self, name: str) -> Iterator[bytes]:
         """Yield the file as it is encoded, in any format but m4b."""
-        format, output = BOOK_FORMATS[name], Pipe()
-        encoder = self._encoder(output, format, STREAMED_OGG if format.container == "ogg" else STREAMED)
-        for samples in self._samples():
-            encoder.write(samples)
-            if data := output.take():
-                yield data
-        encoder.close()
-        if data := output.take():
-            yield data
+        return encode_stream(self._samples(), BOOK_FORMATS[name], **self._tags())
 
     def written(self, name: str) -> BinaryIO:
         """Write the file to a temporary file, which is deleted when closed. Raises Cancelled."""
         with ExitStack() as closing:
             file = closing.enter_context(TemporaryFile())
-            encoder = self._encoder(file, BOOK_FORMATS[name], OPTIONS)
+            encoder = Encoder(file, BOOK_FORMATS[name], OPTIONS, **self._tags())
             for samples in self._samples():
                 raise_if_cancelled()
                 encoder.write(samples)
@@ -55,8 +47,8 @@ class BookFile:
             closing.pop_all()
             return file
 
-    def _encoder(self, output: Any, format: Format, options: dict[str, str]) -> Encoder:
-        return Encoder(output, format, options, title=self._job.title, chapters=list(self.chapters()))
+    def _tags(self) -> dict[str, Any]:
+        return {"title": self._job.title, "chapters": list(self.chapters())}
 
     def chapters(self) -> Iterator[dict[str, Any]]:
         """Return the chapters of pieces for PyAV, in milliseconds."""

@@ -7,7 +7,6 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.chat import FaultFound
 from api.schemas.fields import UNSUPPORTED, RequestBody
-from api.schemas.pronunciations import Pronounced
 from api.schemas.speech import SpeechFields
 from voices.store.job_tables import TITLE_LENGTH, JobStatus, SpeechJob, SpeechPiece
 from voices.store.jobs import ChapterProgress
@@ -21,7 +20,7 @@ class BookChapter(RequestBody):
     text: str = ""
 
 
-class SpeechJobRequest(SpeechFields, Pronounced):
+class SpeechJobRequest(SpeechFields):
     """POST /v1/audio/speech/jobs: a book, as `input` or as `chapters`."""
 
     input: str | None = Field(

@@ -73,7 +73,7 @@ class SpeechReference(RequestBody):
         return next(found, None)
 
 
-class SpeechFields(Sampling, SoundOfVoice, ForeignSpeechFields):
+class SpeechFields(Sampling, SoundOfVoice, Pronounced, ForeignSpeechFields):
     """What bodies that have a text spoken have in common. Extensions: `voices`, `ref_audio`, `ref_text`,
     `references`, `task_type`, `language`, `verify`, `pitch`, `volume`, sampling."""
 
@@ -126,7 +126,7 @@ class SpeechFields(Sampling, SoundOfVoice, ForeignSpeechFields):
         return None if self.ref_audio is None else (self.ref_audio, "ref_audio", self.ref_text)
 
 
-class SpeechRequest(SpeechFields, Pronounced, Timestamps):
+class SpeechRequest(SpeechFields, Timestamps):
     """POST /v1/audio/speech. Extensions: `stream`, `pronunciations`, `timestamp_granularities`,
     `caption_format`, `word_timestamps`."""
 
