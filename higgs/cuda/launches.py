@@ -107,12 +107,6 @@ def decode_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Te
     return out
 
 
-@decode_attention.register_fake
-def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    n, parts, size = qkv.shape
-    return qkv.new_empty(n, (parts - 2 * cache.shape[3]) * size)
-
-
 @torch.library.custom_op("higgs::prefill_attention", mutates_args=())
 def prefill_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Attend S queries of one prompt, each to the positions up to its own; returns [S, heads * D].
@@ -144,6 +138,7 @@ def prefill_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.T
     return out
 
 
+@decode_attention.register_fake
 @prefill_attention.register_fake
 def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     count, parts, size = qkv.shape
