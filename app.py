@@ -53,7 +53,8 @@ from asr.transcriber import Transcriber
 from errors import EngineFailed, StartError
 from higgs.engine.memory import MAX_SLOTS
 from jobs.maker import JobMaker
-from settings import Settings, database_url, listed, load_settings, pairs
+from setting_values import listed, pairs
+from settings import Settings, database_url, load_settings
 from speakers.encoder import weights_file
 from speakers.verifier import SpeakerVerifier
 from voice_cloning import VoiceCloner

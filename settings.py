@@ -12,11 +12,10 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 
 from errors import StartError
 from setting_names import PREFIX, flag, refuse_unknown_variables, rename_flags, rename_variables, variable
+from setting_values import listed, pairs, seconds_in
 
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 # Of a web page, or of an app or extension: app://obsidian.md.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 
@@ -264,32 +263,6 @@ def database_url(settings: Settings) -> str:
     except OSError as error:
         raise StartError(f"Can't create HIGGS_DATA_DIR {folder}: {error.strerror}. Set another.") from error
     return f"sqlite:///{folder / 'voices.db'}"
-
-
-def seconds_in(value: str) -> float:
-    """The seconds of a duration as Ollama takes it: 90, 1.5h, 1h30m, 500ms, -1. ValueError for another."""
-    if re.fullmatch(r"-?\d+(\.\d+)?", value.strip()):
-        return float(value)
-    if not re.fullmatch(rf"-?({DURATION.pattern})+", value.strip()):
-        raise ValueError(f"{value!r} is no duration such as 10m, 1h30m or 90")
-    seconds = sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(value))
-    return -seconds if value.strip().startswith("-") else seconds
-
-
-def pairs(value: str | None) -> dict[str, str]:
-    """Parse a comma-separated list of pairs: a=b, c=d. Raises ValueError."""
-    found = {}
-    for item in listed(value):
-        name, sign, meaning = (part.strip() for part in item.partition("="))
-        if not (name and sign and meaning):
-            raise ValueError(f"{item!r} is not a pair such as alloy=Anna")
-        found[name] = meaning
-    return found
-
-
-def listed(value: str | None) -> list[str]:
-    """Parse a comma-separated list."""
-    return [each.strip() for each in (value or "").split(",") if each.strip()]
 
 
 def _bad_values(error: ValidationError) -> str:

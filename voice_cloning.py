@@ -37,7 +37,8 @@ from higgs.loading import LoadedModel, ModelRequest, load_chosen
 from higgs.prompts.chatml import ChatMLResponse, turns_of
 from higgs.resident_model import ResidentModel, ServedModel
 from higgs.segments import SpeechSegment, TextChunk
-from higgs.speech import Speech, SpeechStream
+from higgs.speech import SpeechStream
+from higgs.spoken import Speech
 from settings import Settings, load_settings
 from synthesis.built_in_voices import BuiltInVoices
 from synthesis.command_line import main
@@ -75,7 +76,7 @@ class VoiceCloner:
         self._planner = Planner(
             self._prompts,
             chosen_reading(settings.reading, english_only=bundled),
-            Chunking(checkpoint.piece_characters, checkpoint.piece_sentences),
+            Chunking(checkpoint.chunk_characters, checkpoint.chunk_sentences),
             trained_on_conversations=not bundled,
             positions=loaded.plan.positions,
             max_frames_per_byte=settings.max_frames_per_byte,
@@ -225,9 +226,9 @@ class VoiceCloner:
         prompt = self._prompts.build(turns_of(chat_ml_sample, lambda audio: self.reference(audio).codes))
         window = max(ras_win_len or 0, 0)
         sampling = SamplingOptions(temperature, top_k, top_p, window, ras_win_max_num_repeat, seed)
-        piece = TextChunk(prompt, max(min(max_new_tokens, self._positions - len(prompt)), FIRST_FRAME))
+        chunk = TextChunk(prompt, max(min(max_new_tokens, self._positions - len(prompt)), FIRST_FRAME))
         with self.resident.in_use() as served:
-            speech = SpeechStream(served.engine, served.codec, [SpeechSegment([piece])], sampling).speech()
+            speech = SpeechStream(served.engine, served.codec, [SpeechSegment([chunk])], sampling).speech()
         asked, spoken = len(prompt), speech.completion_audio_tokens
         usage = {"prompt_tokens": asked, "completion_tokens": spoken, "total_tokens": asked + spoken}
         return ChatMLResponse(speech.samples, SAMPLE_RATE, usage | {"cached_tokens": 0})

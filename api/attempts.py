@@ -16,8 +16,7 @@ from audio.speech_issues import SpeechIssue, find_speech_issues, short_texts, sp
 from audio.speech_track import SpeechTrack
 from concurrency import on_cancel
 from errors import Cancelled, VoiceServerError
-from higgs.speech import Speech
-from higgs.spoken import SpokenText
+from higgs.spoken import Speech, SpokenText
 from text.chunking import SENTENCE, has_words
 from text.english import english_words
 from text.normalise import speakable, without_tags

@@ -28,7 +28,8 @@ from api.streaming import base64_pieces, sse
 from api.word_times import SpokenWords, spoken_words, timed
 from audio.encode import FlacRecorder, encode_audio, encode_pieces
 from audio.speech_track import SpeechTrack
-from higgs.speech import Speech, SpeechReport, SpeechStream
+from higgs.speech import SpeechStream
+from higgs.spoken import Speech, SpeechReport
 from synthesis.word_times import WordTime
 from text.pauses import without_pauses
 

@@ -146,7 +146,7 @@ class ModelFigures(Collector):
         engine = served.engine
         for name, meaning, value in (
             ("higgs_waiting_requests", "Requests in the queue.", engine.waiting),
-            ("higgs_speaking_requests", "Requests that hold a slot.", engine.speaking),
+            ("higgs_speaking_requests", "Requests that hold a slot.", engine.running),
             ("higgs_slots", "Requests that can speak at once.", engine.slots),
         ):
             yield GaugeMetricFamily(name, meaning, value=value)

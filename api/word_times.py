@@ -12,7 +12,8 @@ from asr.transcriber import Transcriber
 from audio.frames import SAMPLE_RATE
 from errors import Cancelled, VoiceServerError
 from higgs.codecs.base import Codec, reader_of
-from higgs.speech import Speech, SpeechStream
+from higgs.speech import SpeechStream
+from higgs.spoken import Speech
 from synthesis.word_times import Align, Span, WordTime, WordTimes
 
 log = logging.getLogger(__name__)

@@ -57,7 +57,7 @@ def attention(config: HiggsConfig, streams: int, length: int) -> dict[str, Calla
 def turning(config: HiggsConfig, streams: int, length: int) -> dict[str, Callable[[], object]]:
     heads, kv_heads, size = config.heads, config.kv_heads, config.head_dim
     qkv, cache = random(streams, heads + 2 * kv_heads, size), random(streams, length, 2, kv_heads, size)
-    turns = random(length, 2, size)
+    rope = random(length, 2, size)
     norms = random(heads + kv_heads, size) if config.qk_norm else None
     positions = torch.arange(streams, device=DEVICE)
     flat, places = cache.flatten(2).flatten(0, 1), positions + torch.arange(streams, device=DEVICE) * length
@@ -65,11 +65,11 @@ def turning(config: HiggsConfig, streams: int, length: int) -> dict[str, Callabl
     def by_torch() -> None:
         turning = qkv[:, : heads + kv_heads]
         normed = turning if norms is None else F.rms_norm(turning, (size,), None, 1e-5) * norms
-        turning.copy_(rotate(normed, *turns[positions].split(1, dim=1)))
+        turning.copy_(rotate(normed, *rope[positions].split(1, dim=1)))
         flat.index_copy_(0, places, qkv[:, heads:].flatten(1))
 
     return {
-        "kernel": lambda: launches.rope_and_write_kv(qkv, turns, norms, positions, cache, 1e-5),
+        "kernel": lambda: launches.rope_and_write_kv(qkv, rope, norms, positions, cache, 1e-5),
         "torch": by_torch,
     }
 

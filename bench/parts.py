@@ -28,7 +28,7 @@ from higgs.cuda.decode import KernelDecode
 from higgs.engine.engine import Engine
 from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.kv_cache import KVCache
-from higgs.engine.model_runner import ModelRunner, Path
+from higgs.engine.model_runner import DecodeFn, ModelRunner
 from higgs.engine.prefill import PREFILL_CHUNK, Prefill
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.transformer import HiggsModel
@@ -141,7 +141,7 @@ def codec_ms(model: str) -> dict[str, float] | None:
 
 
 @torch.inference_mode()
-def attention_backends(model: HiggsModel, prefill: Prefill, decode_fn: Path) -> dict[str, list[str]]:
+def attention_backends(model: HiggsModel, prefill: Prefill, decode_fn: DecodeFn) -> dict[str, list[str]]:
     """Which of torch's implementations reading and the eager step take, by the names of its operations."""
     prompt = some_prompt(model.config)
     works: dict[str, Callable[[], object]] = {
@@ -150,7 +150,7 @@ def attention_backends(model: HiggsModel, prefill: Prefill, decode_fn: Path) -> 
     }
     eager = decode_fn.eager if isinstance(decode_fn, KernelDecode) else decode_fn
     if isinstance(eager, FusedDecode):
-        columns = torch.zeros(2, model.config.num_codebooks, dtype=torch.int64, device=eager.turns.device)
+        columns = torch.zeros(2, model.config.num_codebooks, dtype=torch.int64, device=eager.rope.device)
         works["eager step"] = lambda: eager(columns, columns[:, 0] + 9, 64)
     found = {}
     prefill.begin(prompt)

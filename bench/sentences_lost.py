@@ -19,7 +19,7 @@ import numpy as np
 from asr.words import words_of
 from audio.encode import encode_audio
 from bench.listening import words_heard
-from higgs.speech import Speech
+from higgs.spoken import Speech
 from settings import load_settings
 from synthesis.planner import SpeechOptions
 from text.english import english_words

@@ -24,7 +24,7 @@ from asr.transcriber import Transcriber
 from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from bench.spectrogram import spectrogram
-from higgs.speech import Speech
+from higgs.spoken import Speech
 from settings import Settings
 from synthesis.planner import SpeechOptions
 from synthesis.word_times import Span, WordTimes

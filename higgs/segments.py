@@ -40,7 +40,7 @@ class SpeechSegment:
     tempo: times as fast as they are decoded.
     """
 
-    pieces: Sequence[TextChunk]
+    chunks: Sequence[TextChunk]
     silence: int = 0
     filter: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter
     tempo: float = 1.0

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Literal
 
@@ -13,16 +13,16 @@ import torch
 from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
 from audio.quiet_ends import DeadSound, faded, without_quiet_end
 from errors import ModelError
+from higgs.chunk_pauses import ChunkPauses
 from higgs.codecs.base import Codec
 from higgs.engine.engine import Engine
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
-from higgs.piece_pauses import PiecePauses
 from higgs.playback import MAX_CHUNK, playback_chunks
 from higgs.prompts.v2 import Prompt, Reference
 from higgs.segments import SpeechSegment, TextChunk
-from higgs.spoken import SampleBuffer, SpokenText
+from higgs.spoken import SampleBuffer, Speech, SpeechReport, SpokenText
 
 FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # minimum number of final frames in the first chunk
@@ -31,38 +31,21 @@ MAX_SEEDS = 4  # seeds to try if the model ends before it speaks
 SEEDS_APART = 1_000_003  # between the seeds of one text chunk, so that no other chunk has them
 
 
-@dataclass(frozen=True, kw_only=True)
-class SpeechReport:
-    """How a speech ended, and its cost in prompt positions and frames of 40 ms; `texts` are the spoken texts
-    as given to the model, empty if unknown."""
-
-    finish_reason: Literal["stop", "length"]
-    prompt_text_tokens: int
-    prompt_audio_tokens: int
-    completion_audio_tokens: int
-    seed: int
-    texts: tuple[SpokenText, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Speech(SpeechReport):
-    """A complete speech: samples float32 (N,) at 24 kHz; as_spoken: the same before pauses and filters."""
-
-    samples: np.ndarray
-    as_spoken: np.ndarray
-
-
 class SpeechStream:
-    """Speech on its way: take it whole with `speech`, or iterate once; `cancel` from any thread.
+    """Speech in progress: call `speech` for all of it, or iterate once; `cancel` from any thread.
 
-    segments:  spoken one after the other; their first piece is queued at once, the others follow without
-               waiting in the queue again.
-    options:   of the first piece; the others take the seeds that follow its own. A model that ends before it
-               speaks is asked again with another, but for the first piece where a seed was asked for.
-    longest:   columns in all; None for no other bound than the pieces' own.
-    place:     held in the queue for the first piece.
-    background: each piece waits until nobody else does.
-    admitted:  the first piece isn't refused by a full queue either: it goes on from what was spoken before.
+    Args:
+        segments: spoken in order. Their first chunk is queued at once; the others don't queue again.
+        options: for the first chunk; chunk n uses seed + n. If the model ends before it speaks, further seeds
+            are tried, but none for a first chunk whose seed was given.
+        longest: maximum columns in all; None for the chunks' own limits only.
+        place: held in the queue for the first chunk.
+        background: each chunk waits until no other request does.
+        admitted: the first chunk continues earlier speech, so a full queue doesn't refuse it.
+
+    Raises:
+        InvalidRequest: a chunk doesn't fit into the engine; see Engine.check.
+        Overloaded, EngineFailed, ShuttingDown: see Engine.submit.
     """
 
     def __init__(
@@ -76,20 +59,20 @@ class SpeechStream:
         background: bool = False,
         admitted: bool = False,
     ) -> None:
-        self._pieces = [piece for segment in segments for piece in segment.pieces]
-        for piece in self._pieces:
-            engine.check(piece.prompt, piece.max_steps)
+        self._chunks = [chunk for segment in segments for chunk in segment.chunks]
+        for chunk in self._chunks:
+            engine.check(chunk.prompt, chunk.max_steps)
         self._engine, self._codec, self._segments = engine, codec, segments
         self._options, self._longest, self._background = options, longest, background
         self._changing = threading.Lock()
         self._cancelled = False
         self._spoken: list[Generation] = []
         self._codes: list[torch.Tensor] = []
-        self._coming: list[torch.Tensor] = []  # the codes so far of the piece under way
+        self._coming: list[torch.Tensor] = []  # codes so far of the current chunk
         self._heard = 0  # samples given out
-        self._begun: list[int] = []  # those before each segment
-        self._last_begun = 0  # samples of the segment before those of its last piece
-        self._dead: dict[int, Literal["stop", "length"]] = {}  # pieces that were stopped in dead sound
+        self._begun: list[int] = []  # samples given out before each segment
+        self._last_begun = 0  # samples of the segment before its last chunk
+        self._dead: dict[int, Literal["stop", "length"]] = {}  # chunks that were stopped in long silence
         self._watchers: list[Callable[[np.ndarray], None]] = []
         self._samples_spoken = 0
         self._submit(0, admitted=admitted, place=place)
@@ -98,14 +81,14 @@ class SpeechStream:
         self, index: int, admitted: bool = True, place: Place | None = None, attempt: int = 0
     ) -> bool:
         """Submit a text chunk, once per attempt; return False if no columns are left for it."""
-        columns = self._pieces[index].max_steps
+        columns = self._chunks[index].max_steps
         if self._longest is not None:
             columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken[:index]))
         if index and columns <= CODEBOOKS:
             return False
         first = self._spoken[0].seed if index else self._options.seed
         seed = None if first is None else (first + index + attempt * SEEDS_APART) % 2**63
-        options, prompt = replace(self._options, seed=seed), self._prompt(self._pieces[index])
+        options, prompt = replace(self._options, seed=seed), self._prompt(self._chunks[index])
         with self._changing:
             generation = self._engine.submit(
                 prompt, options, columns, admitted=admitted, place=place, background=self._background
@@ -115,27 +98,27 @@ class SpeechStream:
                 generation.cancel()
         return True
 
-    def _prompt(self, piece: TextChunk) -> Prompt:
+    def _prompt(self, chunk: TextChunk) -> Prompt:
         """Return the prompt that continues the previous chunk, if that ended well."""
-        if piece.previous is None or piece.continuation_prompt is None:
-            return piece.prompt.made()
-        codes, before = self._codes[piece.previous], self._spoken[piece.previous]
+        if chunk.previous is None or chunk.continuation_prompt is None:
+            return chunk.prompt.made()
+        codes, before = self._codes[chunk.previous], self._spoken[chunk.previous]
         return (
-            piece.continuation_prompt(codes)
+            chunk.continuation_prompt(codes)
             if before.finish_reason == "stop" and codes.numel()
-            else piece.prompt.made()
+            else chunk.prompt.made()
         )
 
-    def _frames(self, pieces: range, pauses: PiecePauses) -> Generator[torch.Tensor, None, None]:
+    def _frames(self, chunks: range, pauses: ChunkPauses) -> Generator[torch.Tensor, None, None]:
         """Yield the codes (8, t) of these text chunks, until the columns are used up."""
         self._last_begun = sys.maxsize
-        for index in pieces:
+        for index in chunks:
             if index and not self._submit(index):
                 return
-            begun = sum(codes.shape[1] for codes in self._codes[pieces[0] :]) * HOP
-            if index > pieces[0]:
-                pauses.note(begun, self._pieces[index - 1].pause)
-            if index == pieces[-1]:
+            begun = sum(codes.shape[1] for codes in self._codes[chunks[0] :]) * HOP
+            if index > chunks[0]:
+                pauses.note(begun, self._chunks[index - 1].pause)
+            if index == chunks[-1]:
                 self._last_begun = begun
             self._coming = [NO_CODES]
             try:
@@ -159,13 +142,13 @@ class SpeechStream:
                 yield from frames
                 return
 
-    def _samples(self, pieces: range, at_once: bool) -> Iterator[np.ndarray]:
+    def _samples(self, chunks: range, at_once: bool) -> Iterator[np.ndarray]:
         """Yield what the model speaks, as one run of sound, until its last chunk is silent for too long.
 
         at_once: not streamed, so chunks are larger, as far as the codec's memory allows.
         """
-        pauses = PiecePauses()
-        decoder, frames = self._codec.decoder(), self._frames(pieces, pauses)
+        pauses = ChunkPauses()
+        decoder, frames = self._codec.decoder(), self._frames(chunks, pauses)
         first = MAX_CHUNK if at_once else max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
         growing = playback_chunks(frames, first, decoder.ahead)
         dead_sound, given = DeadSound(), 0
@@ -183,7 +166,7 @@ class SpeechStream:
             if end is not None and not last:
                 growing.close()
                 frames.close()
-                return self._stop_dead(pieces[-1], end, dead_sound.sounding)
+                return self._stop_dead(chunks[-1], end, dead_sound.sounding)
 
     def _stop_dead(self, index: int, end: int, sounding: int) -> None:
         """Stop a segment's last text chunk after a long silence.
@@ -194,16 +177,16 @@ class SpeechStream:
         self._spoken[index].cancel()
         self._codes[index] = self._codes[index][:, : (end - self._last_begun) // HOP]
         spoken = (sounding - self._last_begun) // HOP
-        self._dead[index] = "stop" if spoken >= self._pieces[index].min_frames else "length"
+        self._dead[index] = "stop" if spoken >= self._chunks[index].min_frames else "length"
 
     def _sound(self, at_once: bool) -> Iterator[np.ndarray]:
         """Yield what is heard: filtered, with pauses."""
         begun = 0
         for segment in self._segments:
-            pieces = range(begun, begun + len(segment.pieces))
-            begun = pieces.stop
+            chunks = range(begun, begun + len(segment.chunks))
+            begun = chunks.stop
             self._begun.append(self._heard)
-            for samples in segment.filter(without_quiet_end(self._samples(pieces, at_once))):
+            for samples in segment.filter(without_quiet_end(self._samples(chunks, at_once))):
                 self._heard += len(samples)
                 yield samples
             if len(self._codes) < begun:
@@ -220,7 +203,7 @@ class SpeechStream:
         """
         as_spoken, heard = SampleBuffer(), SampleBuffer()
         changed = any(segment.silence or segment.filter is not iter for segment in self._segments)
-        changed = changed or any(piece.pause for piece in self._pieces)
+        changed = changed or any(chunk.pause for chunk in self._chunks)
         self.watch(as_spoken.append)
         for samples in self._sound(at_once=True):
             if changed:
@@ -242,7 +225,7 @@ class SpeechStream:
         """Return the report, once the whole speech was consumed."""
         prompts = [generation.prompt for generation in self._spoken]
         reasons = [self._dead.get(number, s.finish_reason) for number, s in enumerate(self._spoken)]
-        whole = len(reasons) == len(self._pieces) and all(reason == "stop" for reason in reasons)
+        whole = len(reasons) == len(self._chunks) and all(reason == "stop" for reason in reasons)
         return SpeechReport(
             finish_reason="stop" if whole else "length",
             prompt_text_tokens=sum(prompt.text_tokens for prompt in prompts),
@@ -253,39 +236,39 @@ class SpeechStream:
         )
 
     def texts(self) -> Iterator[SpokenText]:
-        """Where each piece's text was spoken so far; one that isn't yet begins and ends at once.
+        """Yield where each chunk's text was spoken so far; one still to come has no duration.
 
-        To be called between two chunks of samples, or at the end.
+        Call it between two blocks of samples, or at the end.
         """
-        end, pieces = 0, enumerate(self._pieces)
+        end, chunks = 0, enumerate(self._chunks)
         begins = [*self._begun, *[self._heard] * (len(self._segments) - len(self._begun))]
         for segment, begun in zip(self._segments, begins, strict=True):
-            within = 0  # samples of the segment before a piece
-            for number, piece in islice(pieces, len(segment.pieces)):
+            within = 0  # samples of the segment before a chunk
+            for number, chunk in islice(chunks, len(segment.chunks)):
                 codes, whole = self._codes_of(number), number < len(self._codes)
                 start, end = end, end + codes.shape[1] * HOP
                 heard = (begun + within / segment.tempo) / SAMPLE_RATE
-                within += end - start + piece.pause
+                within += end - start + chunk.pause
                 times = start / SAMPLE_RATE, end / SAMPLE_RATE, heard
-                yield SpokenText(piece.text, *times, segment.tempo, codes, whole)
+                yield SpokenText(chunk.text, *times, segment.tempo, codes, whole)
 
     def _codes_of(self, number: int) -> torch.Tensor:
-        """The codes of a piece, as far as they are there."""
+        """Return the codes (8, t) of a chunk so far."""
         if number < len(self._codes):
             return self._codes[number]
         return torch.cat(self._coming, dim=1) if number == len(self._codes) and self._coming else NO_CODES
 
     @property
     def seconds_heard(self) -> float:
-        """Of the samples given out so far."""
+        """Duration of the samples given out so far."""
         return self._heard / SAMPLE_RATE
 
     @property
     def last_said(self) -> Reference | None:
-        """The codes and words of the last piece, to go on from, once all was heard; None if it is no good."""
-        whole = len(self._codes) == len(self._pieces) and self._codes[-1].numel()
+        """Codes and words of the last chunk, to continue from; None before the end or if incomplete."""
+        whole = len(self._codes) == len(self._chunks) and self._codes[-1].numel()
         good = whole and self.finished().finish_reason == "stop"
-        return Reference(self._codes[-1], self._pieces[-1].text) if good else None
+        return Reference(self._codes[-1], self._chunks[-1].text) if good else None
 
     @property
     def seed(self) -> int:

@@ -1,6 +1,7 @@
-"""What was spoken so far: samples, and the place of each text in them."""
+"""What was spoken: samples, the time of each text in them, and the report."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,10 +11,14 @@ from audio.frames import SAMPLE_RATE
 
 @dataclass(frozen=True, eq=False)
 class SpokenText:
-    """A text that was spoken in one go, and where it stands in Speech.as_spoken, in seconds.
+    """The text of a chunk, and when it is spoken.
 
-    codes: (8, T) of it, as far as they are there; None where they aren't known. whole: all of them are.
-    heard: where it begins in what is heard, pauses and tempo counted, in seconds; tempo: times as fast.
+    Attributes:
+        start, end: in seconds of Speech.as_spoken.
+        heard: start in seconds of Speech.samples, with pauses and tempo.
+        tempo: playback speed; 2 is twice as fast.
+        codes: its codes (8, T) so far; None if unknown.
+        whole: whether these are all of its codes.
     """
 
     text: str
@@ -23,6 +28,34 @@ class SpokenText:
     tempo: float = 1.0
     codes: torch.Tensor | None = None
     whole: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechReport:
+    """How a speech ended, and what it cost.
+
+    Attributes:
+        finish_reason: "stop" if all of the text was spoken; "length" if a limit ended it.
+        prompt_text_tokens, prompt_audio_tokens: prompt positions.
+        completion_audio_tokens: frames of 40 ms.
+        seed: reproduces the speech.
+        texts: the texts as given to the model; empty if unknown.
+    """
+
+    finish_reason: Literal["stop", "length"]
+    prompt_text_tokens: int
+    prompt_audio_tokens: int
+    completion_audio_tokens: int
+    seed: int
+    texts: tuple[SpokenText, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speech(SpeechReport):
+    """A complete speech: samples float32 (N,) at 24 kHz; as_spoken: the same before pauses and filters."""
+
+    samples: np.ndarray
+    as_spoken: np.ndarray
 
 
 class SampleBuffer:

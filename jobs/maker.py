@@ -23,7 +23,8 @@ from errors import (
     StoreUnavailable,
     VoiceServerError,
 )
-from higgs.speech import Speech, SpeechStream
+from higgs.speech import SpeechStream
+from higgs.spoken import Speech
 from jobs.piece_voices import PieceVoices
 from synthesis.planner import SpeechOptions
 from text.normalise import Part

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from errors import VoiceServerError
-from higgs.speech import SpeechReport, SpeechStream
-from higgs.spoken import SampleBuffer
+from higgs.speech import SpeechStream
+from higgs.spoken import SampleBuffer, SpeechReport
 from synthesis.planner import SpeechOptions, VoiceReference
 
 TYPICAL_SPEECH = 15  # characters a second

@@ -195,7 +195,7 @@ class Planner:
         """Return the segments of some parts of a text. Raises InvalidRequest; see PromptBuilder.build."""
         spoken = [part for part in parts if isinstance(part, tuple)]
         speakers = self._speakers(" ".join(text for _, text in spoken), voices)
-        pieces = iter(self._pieces(spoken, voices, options, speakers, before))
+        chunks = iter(self._chunks(spoken, voices, options, speakers, before))
         sounds = [
             options.delivery.with_defaults(voice.delivery if voice else Delivery()).sound for voice in voices
         ]
@@ -205,7 +205,7 @@ class Planner:
                 found.append(SpeechSegment([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
             else:
                 filter = partial(delivered, sound=sound) if filters(*sound) else iter
-                found.append(SpeechSegment([next(pieces) for _ in group], filter=filter, tempo=sound[0]))
+                found.append(SpeechSegment([next(chunks) for _ in group], filter=filter, tempo=sound[0]))
         return found
 
     def check_pronunciations(self, entries: Entries) -> None:
@@ -226,7 +226,7 @@ class Planner:
         casts = self.trained_on_conversations and len(named) > 1 and list(voices) == [None]
         return named if casts else []
 
-    def _pieces(
+    def _chunks(
         self,
         spoken: Sequence[tuple[int, str]],
         voices: Sequence[VoiceReference | None],
@@ -247,15 +247,15 @@ class Planner:
             if speaker not in around:
                 around[speaker] = len(prompt(before=None)) - positions
             lazy = LazyPrompt(around[speaker] + positions, partial(prompt, before=None))
-            piece = self._piece(lazy, text)
+            chunk = self._chunk(lazy, text)
             if self.trained_on_conversations and speaker in last:
                 said = spoken[last[speaker]][1]
-                continuation_prompt = partial(self._continuation_prompt, piece, prompt, said)
-                piece = replace(piece, previous=last[speaker], continuation_prompt=continuation_prompt)
+                continuation_prompt = partial(self._continuation_prompt, chunk, prompt, said)
+                chunk = replace(chunk, previous=last[speaker], continuation_prompt=continuation_prompt)
             elif self.trained_on_conversations and before is not None and number == 0 and len(voices) == 1:
-                going_on = self._continuation_prompt(piece, prompt, before.transcript or "", before.codes)
-                piece = replace(piece, prompt=going_on)
-            found.append(piece)
+                continued = self._continuation_prompt(chunk, prompt, before.transcript or "", before.codes)
+                chunk = replace(chunk, prompt=continued)
+            found.append(chunk)
             last[speaker] = number
         return found
 
@@ -270,7 +270,7 @@ class Planner:
     def _reference(self, voice: VoiceReference) -> Reference:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
 
-    def _piece(self, prompt: LazyPrompt, text: str) -> TextChunk:
+    def _chunk(self, prompt: LazyPrompt, text: str) -> TextChunk:
         """Return a text chunk with as many columns as fit beside its prompt."""
         length = len(text.encode())
         pause = SENTENCE_PAUSE if self.chunking.sentences and ENDED.search(text) else 0
@@ -280,11 +280,11 @@ class Planner:
         return TextChunk(prompt, columns, needed, without_tags(text).strip(), pause)
 
     def _continuation_prompt(
-        self, piece: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
+        self, chunk: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
     ) -> Prompt:
         """Return the prompt that continues what was said, if there is room for it."""
         longer = prompt(before=Reference(codes, said))
-        return longer if len(longer) + piece.max_steps <= self.positions else piece.prompt.made()
+        return longer if len(longer) + chunk.max_steps <= self.positions else chunk.prompt.made()
 
     def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
         """Return the scene description followed by the instructions."""

@@ -23,7 +23,7 @@ GROUND = {"concurrency", "errors"}
 SIGNALS = {"audio"} | GROUND
 DOMAIN = {"higgs", "text", "asr", "speakers", "voices.store"} | SIGNALS
 PYTHON_DOOR = {"voice_cloning", "synthesis"} | DOMAIN
-SERVER = {"jobs", "voices", "settings"} | PYTHON_DOOR
+SERVER = {"jobs", "voices", "settings", "setting_values"} | PYTHON_DOOR
 # A part of a room with walls of its own has its dotted name.
 MAY_IMPORT = {
     "errors": set(),
@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "speakers": GROUND,
     "voices.store": SIGNALS,
     "setting_names": {"errors"},
-    "settings": {"setting_names"} | GROUND,
+    "setting_values": set(),
+    "settings": {"setting_names", "setting_values"} | GROUND,
     "synthesis": {"higgs", "text"} | SIGNALS,
     "voice_cloning": {"settings", "synthesis"} | DOMAIN,
     "voices": PYTHON_DOOR,

@@ -17,7 +17,8 @@ from audio.frames import SAMPLE_RATE
 from audio.recording_issues import RecordingIssue
 from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
 from errors import Cancelled, Conflict, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
-from higgs.speech import Speech, SpeechStream
+from higgs.speech import SpeechStream
+from higgs.spoken import Speech
 from speakers.verifier import SAME_SPEAKER, SpeakerVerifier
 from synthesis.planner import VoiceReference
 from text.pronunciations import Entries

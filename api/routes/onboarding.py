@@ -35,7 +35,7 @@ from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_validation import TRIAL_TEXT, dictionary, name_of_file, transcript, user_name, voice_name
 from audio.encode import encode_audio
 from errors import InvalidRequest
-from higgs.speech import Speech
+from higgs.spoken import Speech
 from voices.library import VoiceLibrary
 from voices.onboarding import VoiceOrder
 from voices.store.tables import VoiceProfile

@@ -18,7 +18,7 @@ from higgs.cuda.decode import KernelDecode, decode_on_gpu
 from higgs.cuda.prefill import prefill_on_gpu
 from higgs.engine.fused_decode import FusedDecode, Matrices
 from higgs.engine.kv_cache import KVCache, SlotCache
-from higgs.engine.model_runner import Path
+from higgs.engine.model_runner import DecodeFn
 from higgs.engine.prefill import PREFILL_CHUNK, Prefill
 from higgs.model.transformer import HiggsModel, Layer
 
@@ -47,7 +47,7 @@ def cache_for(model: HiggsModel, rows: int, capacity: int) -> SlotCache | PanelC
     return SlotCache(model.config, rows, capacity, weight.device, weight.dtype)
 
 
-def decode_fn_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
+def decode_fn_for(model: HiggsModel, cache: SlotCache | PanelCache) -> DecodeFn:
     """Return the decode function of a model and its cache."""
     if isinstance(cache, PanelCache):
         return CompiledDecode(model, cache)
@@ -55,14 +55,14 @@ def decode_fn_for(model: HiggsModel, cache: SlotCache | PanelCache) -> Path:
     return decode_on_gpu(eager) if cache.device.type == "cuda" else eager
 
 
-def prefill_for(model: HiggsModel, path: Path, capacity: int, kept_positions: int) -> Prefill:
+def prefill_for(model: HiggsModel, decode_fn: DecodeFn, capacity: int, kept_positions: int) -> Prefill:
     """Return the prefill of a model."""
-    if isinstance(path, CompiledDecode):
-        return CompiledPrefill(model, path, kept_positions)
+    if isinstance(decode_fn, CompiledDecode):
+        return CompiledPrefill(model, decode_fn, kept_positions)
     weight = model.audio_lm_head.weight
     cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
-    if isinstance(path, KernelDecode):
-        return prefill_on_gpu(model, cache, kept_positions, path)
+    if isinstance(decode_fn, KernelDecode):
+        return prefill_on_gpu(model, cache, kept_positions, decode_fn)
     return Prefill(model, cache, kept_positions)
 
 
@@ -81,13 +81,13 @@ class CompiledDecode:
         self._norm, self._head = model.model.norm.weight.detach().numpy(), pack(head, cache.half)
         self._epsilon = np.float32(config.rms_norm_eps)
         positions = torch.arange(cache.capacity)
-        self._turns = torch.stack(model.model.rotary(positions), dim=1).flatten(2).numpy()
+        self._rope = torch.stack(model.model.rotary(positions), dim=1).flatten(2).numpy()
         self._streams = np.arange(cache.rows)
-        self._rooms = [self._room() for _ in range(torch.get_num_threads())]
-        self._helpers = ThreadPoolExecutor(len(self._rooms), "engine-helper")
+        self._scratches = [self._new_scratch() for _ in range(torch.get_num_threads())]
+        self._pool = ThreadPoolExecutor(len(self._scratches), "engine-helper")
         self._logits = torch.zeros(cache.rows, len(self._head) * PANEL)
 
-    def _room(self) -> Scratch:
+    def _new_scratch(self) -> Scratch:
         layers, cache, heads = self._layers, self.cache, self._config.heads
         read = (layers.query_key_value, layers.output, layers.audio.down)
         widest = max(matrix.shape[1] for matrix in (layers.query_key_value, *layers.audio[2:])) * PANEL
@@ -106,22 +106,22 @@ class CompiledDecode:
         """
         n, config = len(columns), self._config
         x, at = self._embed(columns).numpy(), positions.numpy()
-        share = -(-n // (TILE * len(self._rooms))) * TILE
+        share = -(-n // (TILE * len(self._scratches))) * TILE
         parts = [slice(start, min(start + share, n)) for start in range(0, n, share)]
-        helped = [
-            self._helpers.submit(self._write, x[part], at[part], part, room)
-            for part, room in zip(parts[1:], self._rooms[1:], strict=False)
+        pending = [
+            self._pool.submit(self._write, x[part], at[part], part, scratch)
+            for part, scratch in zip(parts[1:], self._scratches[1:], strict=False)
         ]
-        self._write(x[parts[0]], at[parts[0]], parts[0], self._rooms[0])
-        for part_done in helped:
-            part_done.result()
+        self._write(x[parts[0]], at[parts[0]], parts[0], self._scratches[0])
+        for done in pending:
+            done.result()
         logits = self._logits[:n, : config.num_codebooks * config.codebook_size]
         return logits.unflatten(1, (config.num_codebooks, config.codebook_size))
 
-    def _write(self, x: np.ndarray, positions: np.ndarray, part: slice, room: Scratch) -> None:
+    def _write(self, x: np.ndarray, positions: np.ndarray, part: slice, scratch: Scratch) -> None:
         """Compute the logits of a part of the streams."""
-        self._pass(x, 0, self._streams[part], positions, self.cache, room)
-        logits_of(x, self._norm, self._head, self._epsilon, room, self._logits.numpy()[part])
+        self._pass(x, 0, self._streams[part], positions, self.cache, scratch)
+        logits_of(x, self._norm, self._head, self._epsilon, scratch, self._logits.numpy()[part])
 
     def read(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int, cache: PanelCache) -> None:
         """Compute keys and values of up to PREFILL_CHUNK positions into the only row of a cache.
@@ -135,7 +135,7 @@ class CompiledDecode:
         order = mask.int().argsort(stable=True)
         x, positions = embeddings[order].numpy(), (order + start).numpy()
         streams = np.zeros(len(x), np.int64)
-        self._pass(x, len(mask) - int(mask.sum()), streams, positions, cache, self._rooms[0])
+        self._pass(x, len(mask) - int(mask.sum()), streams, positions, cache, self._scratches[0])
 
     def _pass(
         self,
@@ -144,18 +144,20 @@ class CompiledDecode:
         streams: np.ndarray,
         positions: np.ndarray,
         cache: PanelCache,
-        room: Scratch,
+        scratch: Scratch,
     ) -> None:
-        weights = (self._turns, self._layers, self._epsilon)
-        forward_layers(x, texts, streams, positions, *weights, cache.keys, cache.values, room)
+        weights = (self._rope, self._layers, self._epsilon)
+        forward_layers(x, texts, streams, positions, *weights, cache.keys, cache.values, scratch)
 
 
 class CompiledPrefill(Prefill):
     """Prefill by the compiled path."""
 
-    def __init__(self, model: HiggsModel, path: CompiledDecode, kept_positions: int) -> None:
-        self._decode_fn = path
-        super().__init__(model, PanelRow(model.config, path.cache.capacity, path.cache.half), kept_positions)
+    def __init__(self, model: HiggsModel, decode_fn: CompiledDecode, kept_positions: int) -> None:
+        self._decode_fn = decode_fn
+        super().__init__(
+            model, PanelRow(model.config, decode_fn.cache.capacity, decode_fn.cache.half), kept_positions
+        )
 
     def _compute(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int) -> None:
         self._decode_fn.read(embeddings[0], mask[0], start, self.cache.cache)

@@ -66,13 +66,13 @@ def rms_norm(x, weight, epsilon, out):
 
 
 @jit
-def apply_rope(x, turn, out):
-    """Apply the rotary embedding `turn` [2, D] (cosine and signed sine) to one head x [D]."""
+def apply_rope(x, rope, out):
+    """Apply the rotary embedding `rope` [2, D] (cosine and signed sine) to one head x [D]."""
     half = len(x) // 2
     for index in range(half):
         low, high = x[index], x[index + half]
-        out[index] = low * turn[0, index] + high * turn[1, index]
-        out[index + half] = high * turn[0, index + half] + low * turn[1, index + half]
+        out[index] = low * rope[0, index] + high * rope[1, index]
+        out[index + half] = high * rope[0, index + half] + low * rope[1, index + half]
 
 
 @jit_reassociated
@@ -119,7 +119,7 @@ def add_to(x, more):
 
 
 @jit
-def write_kv(projected, turn, norms, epsilon, keys, values, position):
+def write_kv(projected, rope, norms, epsilon, keys, values, position):
     """Normalise and rotate queries and keys of projected [·]; write keys and values to the cache.
 
     norms is [heads + kv_heads, D], or D = 0 without norms.
@@ -130,7 +130,7 @@ def write_kv(projected, turn, norms, epsilon, keys, values, position):
         x = projected[head * size : (head + 1) * size]
         if norms.shape[1]:
             rms_norm(x, norms[head], epsilon, x)
-        apply_rope(x, turn, x)
+        apply_rope(x, rope, x)
     for head in range(kv_heads):
         for index in range(size):
             key = projected[(heads + head) * size + index]
@@ -171,11 +171,11 @@ def ffn(x, parts, layer, epsilon, inner, wide, fed):
 
 
 @jit
-def forward_layers(x, texts, streams, positions, turns, layers, epsilon, keys, values, scratch):
+def forward_layers(x, texts, streams, positions, rope, layers, epsilon, keys, values, scratch):
     """Run x [n, H] through all layers, in place; the first `texts` rows are text, the others audio.
 
     Each row is a position of a stream, both [n], and attends to that stream's positions up to its own,
-    including other rows of x. turns: [capacity, 2, D], cosine and signed sine; keys and values: see
+    including other rows of x. rope: [capacity, 2, D], cosine and signed sine; keys and values: see
     PanelCache.
     """
     n = len(x)
@@ -187,7 +187,7 @@ def forward_layers(x, texts, streams, positions, turns, layers, epsilon, keys, v
         gemm(inner, layers.query_key_value[layer], wide)
         for row in range(n):
             at, mine, its = positions[row], keys[layer, streams[row]], values[layer, streams[row]]
-            write_kv(wide[row], turns[at], layers.head_norms[layer], epsilon, mine, its, at)
+            write_kv(wide[row], rope[at], layers.head_norms[layer], epsilon, mine, its, at)
         for row in range(n):
             mine, its = keys[layer, streams[row]], values[layer, streams[row]]
             attend(wide[row], mine, its, positions[row], scratch, heads[row])

@@ -10,7 +10,7 @@ from higgs.cpu.cache import PanelCache
 from higgs.cpu.jit import jit, jit_reassociated
 from higgs.cuda.decode import KernelDecode
 from higgs.engine.kv_cache import SlotCache
-from higgs.engine.model_runner import ModelRunner, Path
+from higgs.engine.model_runner import DecodeFn, ModelRunner
 from higgs.engine.sampler import Sampler
 from higgs.model.config import HiggsConfig
 from higgs.model.delay import DelayRule
@@ -177,7 +177,7 @@ class CompiledModelRunner(ModelRunner):
         )
 
 
-def model_runner_for(config: HiggsConfig, path: Path, cache: SlotCache | PanelCache) -> ModelRunner:
+def model_runner_for(config: HiggsConfig, decode_fn: DecodeFn, cache: SlotCache | PanelCache) -> ModelRunner:
     """Return the model runner for a cache's device."""
     kind = CompiledModelRunner if cache.device.type == "cpu" else ModelRunner
-    return kind(config, path, cache, any_length=isinstance(path, KernelDecode))
+    return kind(config, decode_fn, cache, any_length=isinstance(decode_fn, KernelDecode))

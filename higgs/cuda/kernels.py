@@ -10,7 +10,7 @@ import triton.language as tl
 @triton.jit
 def rope_and_write_kv_kernel(  # type: ignore[no-untyped-def]
     qkv,  # [n, H + 2 * H / G, D]
-    turns,  # [capacity, 2, D]
+    rope,  # [capacity, 2, D]
     norms,  # [H + H / G, D]
     positions,  # [n]
     cache,  # [rows, capacity, 2, H / G, D]
@@ -35,7 +35,7 @@ def rope_and_write_kv_kernel(  # type: ignore[no-untyped-def]
             scale = tl.rsqrt(mean + epsilon)
             first *= scale * tl.load(norms + head * D + low, inside, 0.0).to(tl.float32)
             second *= scale * tl.load(norms + head * D + D // 2 + low, inside, 0.0).to(tl.float32)
-        angle = turns + position * 2 * D
+        angle = rope + position * 2 * D
         cos = tl.load(angle + low, inside, 0.0).to(tl.float32)
         sin = tl.load(angle + D + D // 2 + low, inside, 0.0).to(tl.float32)
         first, second = first * cos - second * sin, second * cos + first * sin

@@ -26,7 +26,7 @@ def num_splits(streams: int, kv_heads: int) -> int:
 @torch.library.custom_op("higgs::rope_and_write_kv", mutates_args=("qkv", "cache"))
 def rope_and_write_kv(
     qkv: torch.Tensor,
-    turns: torch.Tensor,
+    rope: torch.Tensor,
     norms: torch.Tensor | None,
     positions: torch.Tensor,
     cache: torch.Tensor,
@@ -36,7 +36,7 @@ def rope_and_write_kv(
 
     Args:
         qkv: [n, heads + 2 * kv_heads, D]; its keys and values stay as they are.
-        turns: [capacity, 2, D], cosine and signed sine, as Rotary computes them.
+        rope: [capacity, 2, D], cosine and signed sine, as Rotary computes them.
         norms: [heads + kv_heads, D], the norms' weights; None for no norms.
         positions: [n].
         cache: [rows, capacity, 2, kv_heads, D], a layer of SlotCache.data.
@@ -45,7 +45,7 @@ def rope_and_write_kv(
     kv_heads = cache.shape[3]
     kernels.rope_and_write_kv_kernel[(n, parts)](
         qkv,
-        turns,
+        rope,
         qkv if norms is None else norms,
         positions,
         cache,
@@ -63,7 +63,7 @@ def rope_and_write_kv(
 @rope_and_write_kv.register_fake
 def _(
     qkv: torch.Tensor,
-    turns: torch.Tensor,
+    rope: torch.Tensor,
     norms: torch.Tensor | None,
     positions: torch.Tensor,
     cache: torch.Tensor,
@@ -76,7 +76,7 @@ def _(
 def decode_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Attend each stream's queries to its own positions, 0 to positions[i]; returns [n, heads * D].
 
-    Args as of rope_and_write_kv, by which the queries were turned and the newest keys and values written.
+    Args as of rope_and_write_kv, by which the queries were rotated and the newest keys and values written.
     """
     n, parts, size = qkv.shape
     kv_heads = cache.shape[3]

@@ -21,12 +21,8 @@ from higgs.model.transformer import HiggsModel, Layer
 
 log = logging.getLogger(__name__)
 
-SIZES = (
-    32,
-    64,
-    128,
-    PREFILL_CHUNK,
-)  # positions of a graph's chunk; what is behind the prompt is overwritten
+# Positions of a graph's chunk; those beyond the prompt are overwritten later.
+SIZES = (32, 64, 128, PREFILL_CHUNK)
 CHECKED = ((40, 40), (30, 0), (50, 20))  # chunks of the check: positions, and from where on they are audio
 TEXT, AUDIO, BOTH = range(3)  # what the positions of a chunk are; for both, both paths are computed
 
@@ -87,7 +83,7 @@ class KernelPrefill(Prefill):
         weights = [path[layer] for path in paths]
         rows = cache.expand(len(x), *cache.shape[1:])  # each position of the chunk is in the same row
         normed = self._chosen([self._norm(x, each.input_norm) for each in weights])
-        qkv = decode_fn.turned(layer, normed, positions, rows)
+        qkv = decode_fn.rotated_qkv(layer, normed, positions, rows)
         x = addmm(x, decode_fn.kernels.prefill_attention(qkv, cache, positions), weights[0].output)
         return self._chosen([self._fed(x, each) for each in weights])
 

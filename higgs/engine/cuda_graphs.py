@@ -1,4 +1,4 @@
-"""A step as one CUDA graph: hundreds of kernels for one launch."""
+"""CUDA graphs: hundreds of kernels in one launch."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -9,17 +9,18 @@ import torch
 log = logging.getLogger(__name__)
 
 Key = tuple[int, ...]
-ENOUGH_EQUAL = 0.9  # of codes: where two are equally likely, another order of the same sum may pick the other
+MIN_EQUAL = 0.9  # of codes: if two are equally likely, another order of summation may select the other
 
 
 class Graphs:
-    """A function of some integers whose work is the same every time, captured for each of their values.
+    """A function of some integers, captured as one CUDA graph for each combination of their values.
 
-    The function reads and writes tensors that stay where they are, and never waits for the device. Its result
-    is overwritten by the next call with the same values. Values that were not captured are computed eagerly.
+    The function reads and writes tensors at fixed addresses, does the same work each time, and never waits
+    for the device. Values that were not captured are computed eagerly.
 
     Args:
-        state: What a call reads and changes: put back after the calls of a capture.
+        function: integers → a tensor.
+        state: tensors that a call reads and changes; restored after the calls of a capture.
     """
 
     def __init__(self, function: Callable[..., torch.Tensor], state: Sequence[torch.Tensor] = ()) -> None:
@@ -27,12 +28,12 @@ class Graphs:
         self._captured: dict[Key, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
 
     def capture(self, keys: Iterable[Key], device: torch.device) -> None:
-        """Capture for each key, the largest first, so that the others find their memory in its pool.
+        """Capture a graph for each key, the largest first, so that smaller ones reuse its memory pool.
 
-        Where one can't be captured, for want of memory say, it and the smaller ones stay eager; one that
-        doesn't compute what the function does is dropped.
+        If one can't be captured, for lack of memory for example, it and the smaller ones stay eager. One
+        whose result differs from the function's is dropped.
         """
-        # One stream for all: each leaves a workspace of cuBLAS behind.
+        # One stream for all, since cuBLAS keeps a workspace for each.
         aside = torch.cuda.Stream(device)
         aside.wait_stream(torch.cuda.current_stream(device))
         pool = torch.cuda.graph_pool_handle()
@@ -47,15 +48,15 @@ class Graphs:
 
     def _capture(self, key: Key, pool: Any, aside: torch.cuda.Stream) -> None:
         before = [part.clone() for part in self._state]
-        expected = self._function(*key)  # what is done at the first call only must not be captured
+        expected = self._function(*key)  # also warms up: first-call work must not be captured
         self._restore(before)
         graph = torch.cuda.CUDAGraph()
-        # Other threads go on as they like: a recogniser that takes memory now breaks no capture.
+        # thread_local: allocations of other threads, such as the recogniser's, don't break the capture.
         with torch.cuda.graph(graph, pool=pool, stream=aside, capture_error_mode="thread_local"):
             result = self._function(*key)
         graph.replay()
         self._restore(before)
-        if (equal := share_equal(result, expected)) >= ENOUGH_EQUAL:
+        if (equal := share_equal(result, expected)) >= MIN_EQUAL:
             self._captured[key] = graph, result
         else:
             log.warning("the CUDA graph of a step of %s is right in %.2f only; it is dropped", key, equal)
@@ -65,6 +66,7 @@ class Graphs:
             part.copy_(saved)
 
     def __call__(self, *key: int) -> torch.Tensor:
+        """Return the function's result for these values; the next call with the same values overwrites it."""
         if key not in self._captured:
             return self._function(*key)
         graph, result = self._captured[key]

@@ -20,7 +20,7 @@ from higgs.cpu.sampler import model_runner_for
 from higgs.devices import on_stream, own_stream
 from higgs.engine.failure import Failed, FailureWatch
 from higgs.engine.memory import CPU_SLOTS
-from higgs.engine.model_runner import Path, StepOutput
+from higgs.engine.model_runner import DecodeFn, StepOutput
 from higgs.engine.prefill import CacheUse
 from higgs.engine.request import Ended, Generation, ignored
 from higgs.engine.sampler import SamplingOptions
@@ -42,7 +42,7 @@ class Engine:
         capacity: maximum positions of a request, prompt and speech together.
         queue_limit: maximum queued requests.
         kept_positions: size of the prefix cache in positions; None for twice the capacity.
-        path: creates the decode function of a model and its cache.
+        make_decode_fn: creates the decode function of a model and its cache.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Engine:
         capacity: int = 4096,
         queue_limit: int = 32,
         kept_positions: int | None = None,
-        path: Callable[[HiggsModel, Any], Path] = decode_fn_for,
+        make_decode_fn: Callable[[HiggsModel, Any], DecodeFn] = decode_fn_for,
     ) -> None:
         model = model.eval()
         self._device = model.audio_lm_head.weight.device
@@ -65,7 +65,7 @@ class Engine:
             torch.backends.cuda.enable_cudnn_sdp(False)
         kept = 2 * capacity if kept_positions is None else kept_positions
         with torch.inference_mode(), own_stream(self._device) as self._stream:
-            decode_fn = path(model, cache)
+            decode_fn = make_decode_fn(model, cache)
             self._prefill = prefill_for(model, decode_fn, capacity, kept)
             self._runner = model_runner_for(model.config, decode_fn, cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
@@ -141,7 +141,7 @@ class Engine:
         return len(self._scheduler.waiting)
 
     @property
-    def speaking(self) -> int:
+    def running(self) -> int:
         """Number of running streams."""
         return len(self._scheduler.rows)
 
@@ -194,7 +194,7 @@ class Engine:
     def _serve(self) -> None:
         with on_stream(self._stream):
             while self._wait_for_work():
-                with self._harming(self._scheduler.stop_reading):
+                with self._harming(self._scheduler.stop_prefilling):
                     self._read()
                 with self._harming(self._give_up_rows):
                     self._step()
@@ -231,12 +231,12 @@ class Engine:
     def _read(self) -> None:
         """Prefill one chunk of a prompt; start its stream once the prompt is complete."""
         with self._changed:
-            begun = self._scheduler.reading is not None
+            begun = self._scheduler.prefilling is not None
             generation = self._scheduler.admit()
         if generation is None:
             return
         if generation.cancelled:
-            self._scheduler.stop_reading()
+            self._scheduler.stop_prefilling()
             return generation.fail(Cancelled("The request was cancelled."))
         if not begun:
             generation.begin()

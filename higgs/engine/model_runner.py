@@ -16,7 +16,7 @@ from higgs.model.config import HiggsConfig
 from higgs.model.delay import DelayRule
 
 # Delayed columns [n, K], their positions [n] and a length → logits [n, K, V]; see FusedDecode.
-Path = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+DecodeFn = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 MIN_LENGTH = 64  # positions; attention runs over a multiple of it, behind a mask
 
@@ -66,15 +66,19 @@ class StepOutput:
 
 
 class ModelRunner:
-    """Runs up to `rows` streams; `path` reads and writes `cache`, row by row. any_length: see Buckets."""
+    """Runs up to `rows` streams. `decode_fn` reads and writes `cache` row by row; any_length: see Buckets."""
 
     SAMPLER = Sampler
 
     def __init__(
-        self, config: HiggsConfig, path: Path, cache: SlotCache | PanelCache, any_length: bool = False
+        self,
+        config: HiggsConfig,
+        decode_fn: DecodeFn,
+        cache: SlotCache | PanelCache,
+        any_length: bool = False,
     ) -> None:
         rows, device = cache.rows, cache.device
-        self._config, self._decode_fn, self._cache = config, path, cache
+        self._config, self._decode_fn, self._cache = config, decode_fn, cache
         self._sampler = self.SAMPLER(config, cache.capacity, rows, device)
         self._rule = DelayRule(config, rows, device)
         self._position = torch.zeros(rows, dtype=torch.int64, device=device)

@@ -46,13 +46,13 @@ class Generation:
         self._forget = forget
         self._stall = StallDetector()
         self._held: list[list[int]] = []
-        self._pieces: queue.SimpleQueue[torch.Tensor | VoiceServerError | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[torch.Tensor | VoiceServerError | None] = queue.SimpleQueue()
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        while (piece := self._pieces.get()) is not None:
-            if isinstance(piece, VoiceServerError):
-                raise piece
-            yield piece
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, VoiceServerError):
+                raise item
+            yield item
 
     def cancel(self) -> None:
         """Stop before the next step; no effect once the request has ended."""
@@ -84,14 +84,14 @@ class Generation:
         """Complete the stream; either this or `fail` is called, once."""
         self._hand_out()
         self.finish_reason = reason
-        self._pieces.put(None)
+        self._queue.put(None)
 
     def fail(self, error: VoiceServerError) -> None:
-        self._pieces.put(error)
+        self._queue.put(error)
 
     def _hand_out(self) -> None:
         if self._held:
-            self._pieces.put(torch.tensor(self._held).T)
+            self._queue.put(torch.tensor(self._held).T)
             self._held = []
 
 

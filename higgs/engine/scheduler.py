@@ -45,14 +45,14 @@ class Scheduler(Generic[Request]):
         self.waiting: deque[Request] = deque()
         self.background: deque[Request] = deque()
         self._begun_in_background: list[Request] = []  # of `reading` and `rows`
-        self.reading: Request | None = None
+        self.prefilling: Request | None = None
         self.rows: list[Request] = []
         self.reserved = 0
 
     @property
     def idle(self) -> bool:
         """Whether there are no requests."""
-        return not (self.waiting or self.background or self.rows or self.reading is not None)
+        return not (self.waiting or self.background or self.rows or self.prefilling is not None)
 
     def add(
         self, request: Request, admitted: bool = False, retry_after: int = 1, background: bool = False
@@ -76,7 +76,7 @@ class Scheduler(Generic[Request]):
 
     def overload(self, retry_after: int = 1) -> Overloaded | None:
         """Return what `reserve` would raise now; None if there is room."""
-        inside = len(self.waiting) + len(self.rows) + (self.reading is not None) + self.reserved
+        inside = len(self.waiting) + len(self.rows) + (self.prefilling is not None) + self.reserved
         inside -= len(self._begun_in_background)
         if inside < self.slots + self.queue_limit:
             return None
@@ -98,22 +98,22 @@ class Scheduler(Generic[Request]):
 
     def admit(self) -> Request | None:
         """Return the request to prefill; None if all slots are taken or nothing is queued."""
-        if self.reading is None and len(self.rows) < self.slots:
+        if self.prefilling is None and len(self.rows) < self.slots:
             if self.waiting:
-                self.reading = self.waiting.popleft()
+                self.prefilling = self.waiting.popleft()
             elif self.background and self._has_room_in_background():
-                self.reading = self.background.popleft()
-                self._begun_in_background.append(self.reading)
-        return self.reading
+                self.prefilling = self.background.popleft()
+                self._begun_in_background.append(self.prefilling)
+        return self.prefilling
 
     def _has_room_in_background(self) -> bool:
         return not self._begun_in_background and (not self.rows or len(self.rows) + 1 < self.slots)
 
     def activate(self) -> int:
         """Move the prefilled request to a row; return the row."""
-        assert self.reading is not None
-        self.rows.append(self.reading)
-        self.reading = None
+        assert self.prefilling is not None
+        self.rows.append(self.prefilling)
+        self.prefilling = None
         return len(self.rows) - 1
 
     def leave(self, row: int) -> int | None:
@@ -125,10 +125,10 @@ class Scheduler(Generic[Request]):
         self.rows[row] = last
         return len(self.rows)
 
-    def stop_reading(self) -> list[Request]:
+    def stop_prefilling(self) -> list[Request]:
         """Remove and return the request that is being prefilled."""
-        stopped = [] if self.reading is None else [self.reading]
-        self.reading = None
+        stopped = [] if self.prefilling is None else [self.prefilling]
+        self.prefilling = None
         self._forget(stopped)
         return stopped
 
@@ -144,7 +144,7 @@ class Scheduler(Generic[Request]):
         waiting = [*self.waiting, *self.background]
         self.waiting.clear()
         self.background.clear()
-        return [*self.clear_rows(), *self.stop_reading(), *waiting]
+        return [*self.clear_rows(), *self.stop_prefilling(), *waiting]
 
     def _forget(self, gone: list[Request]) -> None:
         self._begun_in_background = [one for one in self._begun_in_background if one not in gone]

@@ -1,7 +1,7 @@
-"""Finding a model (a folder or a hub id) and loading it, whichever layout it is written in.
+"""Load a model from a folder or the hub, in any of its published layouts.
 
-The native layout is transformers' own; boson's original one of v2 and that of v3 differ in names only, which
-are mapped here, at the door. Everything that can't be loaded is a StartError that names the remedy.
+The native layout is transformers'. Boson's original v2 layout and that of v3 differ only in tensor names,
+which are mapped here. Whatever can't be loaded is a StartError that names the remedy.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from higgs.prompts.tags import Tags, UnknownTags
 from higgs.prompts.v2 import PromptBuilder
 from higgs.prompts.v3 import TaskPromptBuilder
 
-PIECE_CHARACTERS = 300  # where generation_config.json names no other
+CHUNK_CHARACTERS = 300  # unless generation_config.json has another
 REFERENCE_SECONDS = 30.0
 PUBLISHED_CODEC = "bosonai/higgs-audio-v2-tokenizer"
 
@@ -40,30 +40,33 @@ TO_NATIVE = {
     "layers.": "model.layers.",
     "norm.": "model.norm.",
 }
-# The text head writes text and the audio tower hears with Whisper's features: speech needs neither. The codec
-# within v3's weights is read by higgs.codecs.higgs_v2.
+# Speech needs neither the text head nor the audio tower (Whisper features as input).
+# higgs.codecs.higgs_v2 loads the codec within v3's weights.
 UNUSED = (
     *("text_lm_head.", "audio_decoder_proj.text_lm_head.", "audio_tower.", "audio_encoder_proj."),
     *("tied.head.text_head.", INNER_CODEC),
 )
 HEAD, EMBEDDING = "audio_lm_head.weight", "model.embed_audio_tokens.embed_audio_tokens.weight"
 
-# The published model card, boson's README and its examples of cloning and of long texts ask for 0.3.
+# As in the published model card, boson's README, and its examples of cloning and of long texts.
 V2_SAMPLING = SamplingOptions(temperature=0.3, top_k=50, top_p=0.95, ras_window=7, ras_repeats=2)
 V3_OPENING = "<|audio|>"
-# What the published examples of v3 ask for (SGLang-Omni's cookbook of Higgs TTS).
+# As in the published examples of v3 (SGLang-Omni's cookbook of Higgs TTS).
 V3_SAMPLING = SamplingOptions(temperature=0.8, top_k=50, top_p=1.0, ras_window=0)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded language model with what belongs to it.
+    """A loaded language model and what belongs to it.
 
-    codec:            the folder of its codec.
-    piece_characters: longest text that it speaks well in one go.
-    piece_sentences:  most sentences that it speaks in one go; None for any number.
-    reference_seconds: longest recording of a voice that it follows.
-    licence:          of the weights, as far as they say.
+    Attributes:
+        folder: where it was loaded from.
+        defaults: its default sampling.
+        codec: the folder of its codec.
+        chunk_characters: maximum length of a text that it speaks well at once.
+        chunk_sentences: maximum number of sentences at once; None for no limit.
+        reference_seconds: maximum duration of a voice reference that it follows.
+        licence: of the weights, if they name one.
     """
 
     folder: Path
@@ -71,13 +74,13 @@ class Checkpoint:
     tokenizer: PreTrainedTokenizerFast
     defaults: SamplingOptions
     codec: Path
-    piece_characters: int
-    piece_sentences: int | None
+    chunk_characters: int
+    chunk_sentences: int | None
     reference_seconds: float
     licence: Licence | None
 
     def prompts(self, unknown_tags: UnknownTags) -> PromptBuilder | TaskPromptBuilder:
-        """What makes the prompts of its generation. StartError if its tokenizer lacks their marks."""
+        """Return the generation's prompt builder. Raises StartError if the tokenizer lacks its tokens."""
         tags = Tags(self.tokenizer, unknown_tags)
         if self.model.config.generation != 2:
             return TaskPromptBuilder(self.tokenizer, self.model.config, tags)
@@ -93,16 +96,22 @@ def load_checkpoint(
     dtype: torch.dtype | None = None,
     weights: str = "bf16",
 ) -> Checkpoint:
-    """Load the model `name`, a folder or a hub id.
+    """Load a model.
 
     Args:
-        codec: Folder or hub id of another codec than the model's own (see find_codec).
-        dtype: Of the weights; None for bfloat16 on CUDA and float32 elsewhere.
-        weights: As of load_model.
+        name: a folder or hub id.
+        codec: folder or hub id of a codec to use instead of the model's own; see find_codec.
+        device: where the weights go.
+        dtype: of the weights; None for bfloat16 on CUDA and float32 elsewhere.
+        weights: see load_model.
+
+    Raises:
+        StartError: the model or its codec can't be used.
+        HubError: one of them can't be downloaded.
     """
     folder = find(name)
     generation = load_config(folder).generation
-    its_codec = find_codec(folder, codec, generation)  # first: it may be missing, which is sooner known
+    codec_folder = find_codec(folder, codec, generation)  # first, since it may be missing
     device = torch.device(device)
     if dtype is None:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -112,23 +121,23 @@ def load_checkpoint(
         model=load_model(folder, device, dtype, weights),
         tokenizer=load_tokenizer(folder),
         defaults=load_defaults(folder, generation),
-        codec=its_codec,
-        piece_characters=int(defaults_of.get("piece_characters") or PIECE_CHARACTERS),
-        piece_sentences=defaults_of.get("piece_sentences"),
+        codec=codec_folder,
+        chunk_characters=int(defaults_of.get("piece_characters") or CHUNK_CHARACTERS),
+        chunk_sentences=defaults_of.get("piece_sentences"),
         reference_seconds=float(defaults_of.get("reference_seconds", REFERENCE_SECONDS)),
         licence=licence_of(folder, generation),
     )
 
 
 def peek_config(name: str) -> HiggsConfig:
-    """The shape of a model, a folder or a hub id, of which only config.json is downloaded."""
+    """Return the shape of a model, a folder or hub id; downloads config.json only."""
     return HiggsConfig.from_dict(read_json(find_file(name, "config.json")))
 
 
 def find_codec(folder: Path, codec: str | None, generation: int = 2) -> Path:
-    """The codec's folder: the one asked for, else `codec/` beside the model, else the published one.
+    """Return the codec's folder: the requested one, else `codec/` beside the model, else the published one.
 
-    A v3 model is its own codec's folder: its weights hold one.
+    A v3 model's weights contain its codec, so its own folder is returned.
     """
     if codec:
         return find(codec)
@@ -139,7 +148,7 @@ def find_codec(folder: Path, codec: str | None, generation: int = 2) -> Path:
 
 
 def load_config(folder: Path) -> HiggsConfig:
-    """The config of a folder in any layout; what v3 leaves to its tokenizer is read from there, by name."""
+    """Load a folder's config in any layout; some of v3's token ids are in its tokenizer only."""
     config = HiggsConfig.from_dict(read_json(folder / "config.json"))
     if config.generation == 2:
         return config
@@ -150,10 +159,16 @@ def load_config(folder: Path) -> HiggsConfig:
 
 
 def load_model(folder: Path, device: torch.device, dtype: torch.dtype, weights: str = "bf16") -> HiggsModel:
-    """The language model of a folder in any layout, ready for inference.
+    """Load the language model of a folder in any layout, ready for inference.
 
     Args:
-        weights: Of the layers' matrices: one of KINDS, quantised tensor by tensor as they come; else dtype.
+        folder: the model's folder.
+        device: where the weights go.
+        dtype: of the weights.
+        weights: of the layers' matrices: "bf16" (see dtype), or one of KINDS, quantised while loading.
+
+    Raises:
+        StartError: tensors are missing, left over, or of other shapes than the config says.
     """
     config = load_config(folder)
     with torch.device("meta"):
@@ -181,13 +196,13 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def load_generation(folder: Path) -> dict[str, Any]:
-    """A model's generation_config.json; empty where there is none."""
+    """Return a model's generation_config.json; empty if there is none."""
     path = folder / "generation_config.json"
     return read_json(path) if path.is_file() else {}
 
 
 def load_defaults(folder: Path, generation: int = 2) -> SamplingOptions:
-    """The sampling that a model's generation_config.json asks for; the published for what it leaves open."""
+    """Return the default sampling of generation_config.json, completed by the published model's."""
     config = load_generation(folder)
     published = V2_SAMPLING if generation == 2 else V3_SAMPLING
     names = {

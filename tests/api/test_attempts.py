@@ -11,8 +11,7 @@ from api.request_context import RequestContext, request_context
 from asr.transcriber import Transcriber, load_recogniser
 from audio.speech_track import SpeechTrack
 from errors import Cancelled, ModelError, Overloaded
-from higgs.speech import Speech
-from higgs.spoken import SpokenText
+from higgs.spoken import Speech, SpokenText
 from tests.api.test_chat import answer, refusal, said
 from tests.audio.media import recording
 from tests.live import ROOT

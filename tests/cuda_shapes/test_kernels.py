@@ -105,19 +105,19 @@ def test_queries_are_turned_and_keys_and_values_stored(size: int, normed: bool) 
     qkv, cache = qkv_and_cache(3, heads, kv_heads, size, torch.float32)
     angles = torch.randn(CAPACITY, 1, size // 2, device=DEVICE)
     cos, sin = angles.cos(), angles.sin()
-    turns = torch.cat((torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)), dim=1)
+    rope = torch.cat((torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)), dim=1)
     norms = torch.randn(heads + kv_heads, size, device=DEVICE) if normed else None
     positions = torch.tensor([0, 199, 70], device=DEVICE)
 
     turning = qkv[:, : heads + kv_heads]
     if norms is not None:
         turning = F.rms_norm(turning, (size,), None, 1e-5) * norms
-    turned = rotate(turning, *turns[positions].split(1, dim=1))
+    rotated = rotate(turning, *rope[positions].split(1, dim=1))
     expected, values = cache.clone(), qkv[:, heads + kv_heads :].clone()
     for row, position in enumerate(positions.tolist()):
-        expected[row, position] = torch.stack((turned[row, heads:], values[row]))
-    launches.rope_and_write_kv(qkv, turns, norms, positions, cache, 1e-5)
-    torch.testing.assert_close(qkv[:, :heads], turned[:, :heads], rtol=1e-5, atol=1e-5)
+        expected[row, position] = torch.stack((rotated[row, heads:], values[row]))
+    launches.rope_and_write_kv(qkv, rope, norms, positions, cache, 1e-5)
+    torch.testing.assert_close(qkv[:, :heads], rotated[:, :heads], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(cache, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -42,7 +42,9 @@ class ScriptedPath:
         return torch.nn.functional.one_hot(codes, CONFIG.codebook_size).float()
 
     def engine(self, slots: int = 1, queue_limit: int = 32) -> Engine:
-        return Engine(tiny_model(), slots=slots, queue_limit=queue_limit, path=lambda model, cache: self)
+        return Engine(
+            tiny_model(), slots=slots, queue_limit=queue_limit, make_decode_fn=lambda model, cache: self
+        )
 
 
 def clone_prompt() -> Prompt:

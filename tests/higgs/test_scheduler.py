@@ -8,7 +8,7 @@ from errors import Overloaded
 from higgs.engine.scheduler import Scheduler
 
 
-def speaking(names: str) -> Scheduler[str]:
+def running(names: str) -> Scheduler[str]:
     scheduler: Scheduler[str] = Scheduler(slots=len(names), queue_limit=2)
     for name in names:
         scheduler.add(name)
@@ -47,19 +47,19 @@ def test_the_queue_holds_no_more_than_its_limit_beside_the_slots() -> None:
 
 @pytest.mark.parametrize(("row", "source", "left"), [(0, 2, "cb"), (1, 2, "ac"), (2, None, "ab")])
 def test_the_last_row_takes_the_place_of_one_that_leaves(row: int, source: int | None, left: str) -> None:
-    scheduler = speaking("abc")
+    scheduler = running("abc")
     assert scheduler.leave(row) == source
     assert scheduler.rows == list(left)
 
 
 def test_only_what_waits_can_be_removed() -> None:
-    scheduler = speaking("a")
+    scheduler = running("a")
     scheduler.add("b")
     assert scheduler.remove("b") and not scheduler.remove("b") and not scheduler.remove("a")
 
 
 def test_it_is_idle_when_nobody_is_here() -> None:
-    scheduler = speaking("ab")
+    scheduler = running("ab")
     scheduler.leave(0)
     scheduler.add("c")
     scheduler.admit()
@@ -70,7 +70,7 @@ def test_it_is_idle_when_nobody_is_here() -> None:
 
 
 def test_the_background_speaks_while_nobody_else_waits_and_leaves_a_slot_free() -> None:
-    scheduler = speaking("ab")
+    scheduler = running("ab")
     scheduler.slots = 4
     for name in "xy":
         scheduler.add(name, background=True)
@@ -135,15 +135,15 @@ def test_no_request_is_lost_or_doubled(events: list[tuple[str, int]]) -> None:
             inside.remove(gone)
         elif event == "admit":
             scheduler.admit()
-        elif event == "seat" and scheduler.reading is not None:
+        elif event == "seat" and scheduler.prefilling is not None:
             assert scheduler.rows[scheduler.activate()] in inside
         elif event == "leave" and scheduler.rows:
             row = choice % len(scheduler.rows)
             inside.remove(scheduler.rows[row])
             scheduler.leave(row)
         elif event == "stop":
-            inside.difference_update(scheduler.stop_reading())
+            inside.difference_update(scheduler.stop_prefilling())
         here = [*scheduler.rows, *scheduler.waiting, *scheduler.background]
-        here += [] if scheduler.reading is None else [scheduler.reading]
+        here += [] if scheduler.prefilling is None else [scheduler.prefilling]
         assert sorted(here) == sorted(inside) and len(scheduler.rows) <= 3
         assert scheduler.idle == (not inside)

@@ -1,4 +1,4 @@
-"""Speech out of the engine's codes: pieces, and a model that ends before it speaks."""
+"""Speech out of the engine's codes: chunks, and a model that ends before it speaks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -24,7 +24,7 @@ PROMPT = clone_prompt()
 
 
 class LateSpeaker:
-    """A path whose first streams end at once, and the others never."""
+    """A decode function whose first streams end at once, and the others never."""
 
     def __init__(self, silent: int) -> None:
         self.silent, self.begun = silent, 0
@@ -37,35 +37,35 @@ class LateSpeaker:
 
 
 @contextmanager
-def stream(path: Callable[..., torch.Tensor], seed: int | None) -> Iterator[SpeechStream]:
+def stream(decode_fn: Callable[..., torch.Tensor], seed: int | None) -> Iterator[SpeechStream]:
     def given(model: HiggsModel, cache: SlotCache) -> Callable[..., torch.Tensor]:
-        return path
+        return decode_fn
 
     options = SamplingOptions(temperature=0, ras_window=0, seed=seed)
-    with closing(Engine(tiny_model(), slots=1, path=given)) as engine:
+    with closing(Engine(tiny_model(), slots=1, make_decode_fn=given)) as engine:
         yield SpeechStream(
             engine, load_codec(str(NATIVE), "cpu"), [SpeechSegment([TextChunk(PROMPT, 40)])], options
         )
 
 
 def test_a_model_that_ends_at_once_is_asked_again_with_another_seed() -> None:
-    path = LateSpeaker(silent=MAX_SEEDS - 1)
-    with stream(path, seed=None) as speaking:
+    decode_fn = LateSpeaker(silent=MAX_SEEDS - 1)
+    with stream(decode_fn, seed=None) as speaking:
         speech = speaking.speech()
-    assert path.begun == MAX_SEEDS
+    assert decode_fn.begun == MAX_SEEDS
     assert speech.completion_audio_tokens == 32
 
 
-@pytest.mark.parametrize(("seed", "takes"), [(None, MAX_SEEDS), (7, 1)])
-def test_it_is_not_asked_for_ever_and_never_against_a_given_seed(seed: int | None, takes: int) -> None:
-    path = LateSpeaker(silent=1000)
-    with stream(path, seed) as speaking, pytest.raises(ModelError, match="before it spoke"):
+@pytest.mark.parametrize(("seed", "attempts"), [(None, MAX_SEEDS), (7, 1)])
+def test_it_is_not_asked_for_ever_and_never_against_a_given_seed(seed: int | None, attempts: int) -> None:
+    decode_fn = LateSpeaker(silent=1000)
+    with stream(decode_fn, seed) as speaking, pytest.raises(ModelError, match="before it spoke"):
         speaking.speech()
-    assert path.begun == takes
+    assert decode_fn.begun == attempts
 
 
-def test_the_first_piece_of_a_stream_brings_sound() -> None:
-    """The codec holds back ten frames, so a piece of eight would bring none."""
+def test_the_first_chunk_of_a_stream_brings_sound() -> None:
+    """The codec holds back ten frames, so a chunk of eight would bring none."""
     with stream(LateSpeaker(silent=0), seed=1) as speaking:
         assert len(next(iter(speaking))) > 0
 
@@ -74,7 +74,7 @@ LOUD_STEPS = 30
 
 
 class FadingSpeaker:
-    """A path that speaks for 30 columns and then goes on in ever new codes."""
+    """A decode function that speaks for 30 columns and then goes on in ever new codes."""
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         step = int(positions[0]) - len(PROMPT)
@@ -106,13 +106,15 @@ def test_dead_sound_ends_a_stream_and_is_not_heard(min_frames: int, reason: str)
         segments = [SpeechSegment([TextChunk(PROMPT, 900, min_frames)])]
         return SpeechStream(engine, PlainCodec(), segments, options)
 
-    with closing(Engine(tiny_model(), slots=1, path=lambda model, cache: FadingSpeaker())) as engine:
+    with closing(
+        Engine(tiny_model(), slots=1, make_decode_fn=lambda model, cache: FadingSpeaker())
+    ) as engine:
         whole = spoken(engine).speech()
         stream = spoken(engine)
-        pieces = list(stream)
+        chunks = list(stream)
     sounding = int((whole.samples != 0).sum()) // HOP
     assert LOUD_STEPS - 8 <= sounding <= LOUD_STEPS + 1
-    np.testing.assert_array_equal(np.concatenate(pieces), whole.samples)
+    np.testing.assert_array_equal(np.concatenate(chunks), whole.samples)
     assert 0.3 <= len(whole.samples) / SAMPLE_RATE - sounding / 25 <= 0.4
     assert whole.finish_reason == stream.finished().finish_reason == reason
     assert whole.completion_audio_tokens == stream.finished().completion_audio_tokens == sounding + 76

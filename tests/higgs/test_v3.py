@@ -122,7 +122,7 @@ class Script:
 def run(script: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, list[torch.Tensor], int]:
     """The frames, the columns that were read, and how many were written."""
     path = Script(script, prompt)
-    engine = Engine(tiny_model(), slots=1, capacity=512, path=lambda model, cache: path)
+    engine = Engine(tiny_model(), slots=1, capacity=512, make_decode_fn=lambda model, cache: path)
     generation = engine.submit(prompt, GREEDY, len(script) + 1)
     frames = frames_of(generation)
     engine.close()

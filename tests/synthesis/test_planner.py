@@ -1,4 +1,4 @@
-"""A text as it is spoken: in pieces that go on from each other, with pauses, delivered as asked."""
+"""A text as it is spoken: in chunks that continue each other, with pauses, delivered as asked."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,8 +31,8 @@ def test_a_long_text_goes_on_in_the_voice_it_began_with(cloner: VoiceCloner) -> 
     voice = cloner.reference(RECORDING, "Some words.")
     text = "This sentence has some forty characters. " * 14
     speech = cloner.speak(text, voice, SpeechOptions(seed=1))
-    pieces = np.concatenate(list(cloner.stream(text, voice, SpeechOptions(seed=1))))
-    np.testing.assert_allclose(pieces, speech.samples, atol=1e-5)
+    chunks = np.concatenate(list(cloner.stream(text, voice, SpeechOptions(seed=1))))
+    np.testing.assert_allclose(chunks, speech.samples, atol=1e-5)
 
 
 def test_pauses_are_silence_of_their_length(cloner: VoiceCloner) -> None:
@@ -67,8 +67,8 @@ def test_each_speaker_has_a_delivery_and_streams_are_the_whole(cloner: VoiceClon
     text, options = "Hello. [SPEAKER1] Hello. [pause 1s] [SPEAKER0] Hello.", SpeechOptions(seed=1)
     speech = cloner.speak(text, [None, slow], options)
     assert len(speech.samples) - 24_000 > len(speech.as_spoken)
-    pieces = list(cloner.stream(text, [None, slow], options))
-    np.testing.assert_allclose(np.concatenate(pieces), speech.samples, atol=1e-4)
+    chunks = list(cloner.stream(text, [None, slow], options))
+    np.testing.assert_allclose(np.concatenate(chunks), speech.samples, atol=1e-4)
 
 
 def test_all_recordings_of_a_voice_are_read(cloner: VoiceCloner) -> None:
@@ -116,11 +116,11 @@ def test_a_sentence_for_which_no_steps_are_left_is_told_as_unspoken(cloner: Voic
 
 
 def test_prompts_are_as_long_as_was_said_before_they_were_made(cloner: VoiceCloner) -> None:
-    """Of a voice whose words are known, and of several pieces."""
+    """Of a voice whose words are known, and of several chunks."""
     voice = replace(cloner.reference(RECORDING), transcript="Some words.")
     text = "[SPEAKER0] One sentence stands here. [SPEAKER1] And another. " * 8
     segments = cloner._planner.segments(cloner.read(text, voices=2), [voice, None], SHORT)
-    prompts = [piece.prompt for segment in segments for piece in segment.pieces]
+    prompts = [chunk.prompt for segment in segments for chunk in segment.chunks]
     assert len(prompts) == 16
     assert [len(prompt) for prompt in prompts] == [len(prompt.made()) for prompt in prompts]
 
@@ -130,7 +130,7 @@ def test_a_text_goes_on_from_what_its_voice_said_before(cloner: VoiceCloner) -> 
     voice = cloner.reference(RECORDING, "Some words.")
     said, read = Reference(voice.codes[:, :10], "One sentence."), cloner.read("And another.")
     alone, behind, of_two = (
-        cloner._planner.segments(text, voices, SHORT, before)[0].pieces[0].prompt
+        cloner._planner.segments(text, voices, SHORT, before)[0].chunks[0].prompt
         for text, voices, before in (
             (read, [voice], None),
             (read, [voice], said),

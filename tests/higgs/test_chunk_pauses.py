@@ -1,17 +1,17 @@
-"""Pauses between pieces of one sound. Kinds of fault: a click at a cut, samples that depend on splits."""
+"""Pauses between chunks of one sound. Kinds of fault: a click at a cut, samples that depend on splits."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from higgs.piece_pauses import FADE, PiecePauses
+from higgs.chunk_pauses import FADE, ChunkPauses
 
 SOUND = np.ones(4 * 960, np.float32)
 
 
 def split(cuts: list[int]) -> np.ndarray:
     """The sound with pauses behind its first and third frame, given in parts cut at these samples."""
-    pauses = PiecePauses()
+    pauses = ChunkPauses()
     pauses.note(960, 100)
     pauses.note(3 * 960, 50)
     pauses.note(3 * 960 + 1, 0)

@@ -7,7 +7,7 @@ import numpy as np
 FADE = np.linspace(0, 1, 120, dtype=np.float32)  # 5 ms at 24 kHz
 
 
-class PiecePauses:
+class ChunkPauses:
     """Inserts silence into a stream of samples between chunks.
 
     A decoder holds samples back until later frames arrive, so a chunk's end is known before its last samples
