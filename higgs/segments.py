@@ -16,7 +16,7 @@ class TextChunk:
     Attributes:
         prompt: asks for it.
         max_steps: maximum decode steps.
-        min_frames: minimum frames that the text needs; silence after fewer is not a proper end.
+        min_frames: minimum frames that the text needs; the speech doesn't end before.
         text: its words.
         pause: samples of silence after it, if another chunk of the segment follows.
         previous: index of the same voice's previous chunk, to continue from; None for none.
@@ -34,7 +34,7 @@ class TextChunk:
 
 @dataclass(frozen=True)
 class SpeechSegment:
-    """Chunks that are decoded as one run of sound, followed by `silence` samples.
+    """Chunks that sound alike, followed by `silence` samples.
 
     filter: turns the decoded samples, block by block, into those that are heard.
     tempo: times as fast as they are decoded.

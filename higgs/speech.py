@@ -13,14 +13,14 @@ import torch
 from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
 from audio.quiet_ends import DeadSound, faded, without_quiet_end
 from errors import ModelError
-from higgs.chunk_pauses import ChunkPauses
 from higgs.codecs.base import Codec
 from higgs.engine.engine import Engine
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
-from higgs.playback import MAX_CHUNK, playback_chunks
+from higgs.playback import MAX_CHUNK, Playback
 from higgs.prompts.v2 import Prompt, Reference
+from higgs.runs import fade_out, runs_of
 from higgs.segments import SpeechSegment, TextChunk
 from higgs.spoken import SampleBuffer, Speech, SpeechReport, SpokenText
 
@@ -71,7 +71,6 @@ class SpeechStream:
         self._coming: list[torch.Tensor] = []  # codes so far of the current chunk
         self._heard = 0  # samples given out
         self._begun: list[int] = []  # samples given out before each segment
-        self._last_begun = 0  # samples of the segment before its last chunk
         self._dead: dict[int, Literal["stop", "length"]] = {}  # chunks that were stopped in long silence
         self._watchers: list[Callable[[np.ndarray], None]] = []
         self._samples_spoken = 0
@@ -91,7 +90,13 @@ class SpeechStream:
         options, prompt = replace(self._options, seed=seed), self._prompt(self._chunks[index])
         with self._changing:
             generation = self._engine.submit(
-                prompt, options, columns, admitted=admitted, place=place, background=self._background
+                prompt,
+                options,
+                columns,
+                min_frames=self._chunks[index].min_frames,
+                admitted=admitted,
+                place=place,
+                background=self._background,
             )
             self._spoken[index:] = [generation]
             if self._cancelled:
@@ -109,17 +114,11 @@ class SpeechStream:
             else chunk.prompt.made()
         )
 
-    def _frames(self, chunks: range, pauses: ChunkPauses) -> Generator[torch.Tensor, None, None]:
+    def _frames(self, run: range) -> Generator[torch.Tensor, None, None]:
         """Yield the codes (8, t) of these text chunks, until the columns are used up."""
-        self._last_begun = sys.maxsize
-        for index in chunks:
+        for index in run:
             if index and not self._submit(index):
                 return
-            begun = sum(codes.shape[1] for codes in self._codes[chunks[0] :]) * HOP
-            if index > chunks[0]:
-                pauses.note(begun, self._chunks[index - 1].pause)
-            if index == chunks[-1]:
-                self._last_begun = begun
             self._coming = [NO_CODES]
             try:
                 for frames in self._frames_of(index):
@@ -143,40 +142,59 @@ class SpeechStream:
                 return
 
     def _samples(self, chunks: range, at_once: bool) -> Iterator[np.ndarray]:
-        """Yield what the model speaks, as one run of sound, until its last chunk is silent for too long.
+        """Yield what the model speaks of a segment: runs of sound, and the pauses between them.
 
-        at_once: not streamed, so chunks are larger, as far as the codec's memory allows.
+        at_once: not streamed, so blocks are larger, as far as the codec's memory allows.
         """
-        pauses = ChunkPauses()
-        decoder, frames = self._codec.decoder(), self._frames(chunks, pauses)
+        playback = Playback()
+        for run in runs_of(chunks, self._chunks):
+            pause = self._chunks[run[0] - 1].pause if run[0] > chunks[0] else 0
+            for samples in self._run(run, playback, at_once, last=run.stop == chunks.stop):
+                if pause:
+                    playback.note_pause(pause / SAMPLE_RATE)
+                    yield np.zeros(pause, np.float32)
+                    pause = 0
+                yield samples
+            if len(self._codes) < run.stop:
+                return
+
+    def _run(self, run: range, playback: Playback, at_once: bool, last: bool) -> Iterator[np.ndarray]:
+        """Yield one run of sound, until its last chunk is silent for too long. last: no other run follows."""
+        decoder, frames = self._codec.decoder(), self._frames(run)
         first = MAX_CHUNK if at_once else max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
-        growing = playback_chunks(frames, first, decoder.ahead)
+        growing = playback.chunks(frames, first, decoder.ahead)
         dead_sound, given = DeadSound(), 0
-        for codes, last in chain(((codes, False) for codes in growing), [(NO_CODES, True)]):
-            samples = faded(decoder.push(codes, last), given)
-            end = dead_sound.push(samples, self._last_begun)
-            if end is not None and not last:
+        for codes, whole in chain(((codes, False) for codes in growing), [(NO_CODES, True)]):
+            samples = faded(decoder.push(codes, whole), given)
+            end = dead_sound.push(samples, self._last_begun(run))
+            if end is not None and not whole:
                 end = -(-end // HOP) * HOP
                 samples = samples[: max(end - given, 0)]
             given += len(samples)
             self._samples_spoken += len(samples)
             for watch in self._watchers:
                 watch(samples)
-            yield from pauses.around(samples)
-            if end is not None and not last:
+            yield fade_out(samples) if whole and not last else samples
+            if end is not None and not whole:
                 growing.close()
                 frames.close()
-                return self._stop_dead(chunks[-1], end, dead_sound.sounding)
+                return self._stop_dead(run, end, dead_sound.sounding)
 
-    def _stop_dead(self, index: int, end: int, sounding: int) -> None:
-        """Stop a segment's last text chunk after a long silence.
+    def _last_begun(self, run: range) -> int:
+        """Return at which sample of a run its last chunk begins; far ahead while that is not known."""
+        before = self._codes[run[0] : run[-1]]
+        return sum(codes.shape[1] for codes in before) * HOP if len(before) == len(run) - 1 else sys.maxsize
 
-        end, sounding: in samples of the segment. The chunk counts as complete if its text can have been
-        spoken by then.
+    def _stop_dead(self, run: range, end: int, sounding: int) -> None:
+        """Stop the last text chunk of a run after a long silence.
+
+        end, sounding: in samples of the run. The chunk counts as complete if its text can have been spoken by
+        then.
         """
+        index, begun = run[-1], self._last_begun(run)
         self._spoken[index].cancel()
-        self._codes[index] = self._codes[index][:, : (end - self._last_begun) // HOP]
-        spoken = (sounding - self._last_begun) // HOP
+        self._codes[index] = self._codes[index][:, : (end - begun) // HOP]
+        spoken = (sounding - begun) // HOP
         self._dead[index] = "stop" if spoken >= self._chunks[index].min_frames else "length"
 
     def _sound(self, at_once: bool) -> Iterator[np.ndarray]:

@@ -16,13 +16,14 @@ from higgs.prompts.phonetic import spelled
 from higgs.prompts.tags import BARE_PAUSE, PAUSE, Tags
 from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.segments import SpeechSegment, TextChunk
-from text.chunking import SPEAKER, Chunking
+from text.chunking import SPEAKER, Chunking, spoken_length
 from text.normalise import Part, Reading, ReadText, plain_scene, read_out, spoken_parts, without_tags
 from text.pronunciations import Entries, Lexicon
 from text.traced import Traced
 
 MIN_BUDGET = 8 * FRAME_RATE
 MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: the fastest speakers reach 25 letters per second
+MIN_FRAMES_PER_LETTER = 0.8  # before which no speech ends; 31 letters per second
 # Beside the silence that the model itself leaves around a sentence.
 SENTENCE_PAUSE = round(0.25 * SAMPLE_RATE)
 ENDED = re.compile(r"""[.!?…]["')\]]*$""")
@@ -202,7 +203,8 @@ class Planner:
         found = []
         for sound, group in groupby(parts, lambda part: sounds[part[0]] if isinstance(part, tuple) else None):
             if sound is None:
-                found.append(SpeechSegment([], silence=round(sum(map(_seconds, group)) * SAMPLE_RATE)))
+                seconds = sum(pause for pause in group if isinstance(pause, float))
+                found.append(SpeechSegment([], silence=round(seconds * SAMPLE_RATE)))
             else:
                 filter = partial(delivered, sound=sound) if filters(*sound) else iter
                 found.append(SpeechSegment([next(chunks) for _ in group], filter=filter, tempo=sound[0]))
@@ -277,7 +279,8 @@ class Planner:
         needed = max(int(MAX_SPEAKING_RATE * length), FIRST_FRAME)
         budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
         columns = min(budget, max(self.positions - len(prompt), needed))
-        return TextChunk(prompt, columns, needed, without_tags(text).strip(), pause)
+        said = without_tags(text).strip()
+        return TextChunk(prompt, columns, int(MIN_FRAMES_PER_LETTER * spoken_length(said)), said, pause)
 
     def _continuation_prompt(
         self, chunk: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor
@@ -294,7 +297,3 @@ class Planner:
         if told and voice is None and self.prompts.normalised:
             return f"{plain_scene(options.scene or QUIET_ROOM)}\n\nSPEAKER0: {plain_scene(told)}"
         return "\n".join(filter(None, map(plain_scene, (options.scene or QUIET_ROOM, told or ""))))
-
-
-def _seconds(part: tuple[int, str] | float) -> float:
-    return part if isinstance(part, float) else 0.0

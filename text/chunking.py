@@ -124,3 +124,8 @@ def has_words(text: str) -> bool:
 def is_spoken(character: str) -> bool:
     """Whether a character is said: a letter, a digit, or a phone, which is in Unicode's private use area."""
     return character.isalnum() or "\ue000" <= character <= "\uf8ff"
+
+
+def spoken_length(text: str) -> int:
+    """The number of characters that are said."""
+    return sum(map(is_spoken, text))

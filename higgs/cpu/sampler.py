@@ -169,7 +169,7 @@ class CompiledModelRunner(ModelRunner):
     def _write_step(self, rows: int, length: int) -> torch.Tensor:
         rule, config = self._rule, self._config
         position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
-        logits = rule.bar(self._decode_fn(recent[:, -1], position, length))
+        logits = rule.bar(self._decode_fn(recent[:, -1], position, length), column)
         codes = self._sampler.draw(logits, column, recent)
         state = (part.numpy() for part in (codes, recent, position, column, rule.end))
         return torch.from_numpy(

@@ -106,18 +106,20 @@ class Engine:
         options: SamplingOptions,
         max_steps: int,
         *,
+        min_frames: int = 0,
         admitted: bool = False,
         place: Place | None = None,
         background: bool = False,
     ) -> Generation:
-        """Queue a request for at most max_steps columns, which have up to max_steps - 8 frames.
+        """Queue a request for at most max_steps columns, which have up to max_steps - 8 frames, and for at
+        least min_frames frames.
 
         Raises InvalidRequest (see `check`), EngineFailed, ShuttingDown, and Overloaded if the queue is full,
         unless the request is `admitted` (a later part of one that has waited) or has a `place`, which it uses
         up.
         """
         self.check(prompt, max_steps)
-        generation = Generation(prompt, options, max_steps, self._forget)
+        generation = Generation(prompt, options, max_steps, min_frames, self._forget)
         with self._changed:
             if self.failed is not None or self._closed:
                 raise self.failed or ShuttingDown()
@@ -243,7 +245,8 @@ class Engine:
             self._prefill.begin(generation.prompt)
         if self._prefill.run_chunk(generation.prompt):
             row, filled = len(self._scheduler.rows), self._prefill.cache.filled()
-            self._runner.start(row, filled, generation.options, generation.seed, generation.max_steps)
+            limits = generation.max_steps, generation.min_frames
+            self._runner.start(row, filled, generation.options, generation.seed, *limits)
             generation.columns = 1
             self._scheduler.activate()
 

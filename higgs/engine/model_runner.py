@@ -95,15 +95,18 @@ class ModelRunner:
             shape = (rows, config.num_codebooks + 1)
             self._hosts = [torch.empty(shape, dtype=torch.int64, pin_memory=True) for _ in range(2)]
 
-    def start(self, row: int, filled: Any, options: SamplingOptions, seed: int, max_steps: int) -> None:
+    def start(
+        self, row: int, filled: Any, options: SamplingOptions, seed: int, max_steps: int, min_frames: int = 0
+    ) -> None:
         """Start a stream after a prompt with keys and values `filled` (see KVCache and PanelRow).
 
-        The next step reads its opening column.
+        The next step reads its opening column. The stream doesn't end before `min_frames` frames.
         """
         self._cache.load(row, filled)
         self._sampler.start(row, options, seed, max_steps)
         # fill_, since assigning to one element uploads the number, for which CUDA is waited for.
         self._rule.end[row].fill_(self._rule.OPEN)
+        self._rule.min_frames[row].fill_(min_frames)
         self._position[row].fill_(filled.shape[1])
         self._column[row].fill_(1)
         self._speaking[row].fill_(1)
@@ -114,7 +117,8 @@ class ModelRunner:
         """Move a stream with `length` positions to another row."""
         self._cache.move(source, target, length)
         self._sampler.move(source, target)
-        for tensor in (self._rule.end, self._position, self._column, self._recent):
+        rule = self._rule
+        for tensor in (rule.end, rule.min_frames, self._position, self._column, self._recent):
             tensor[target] = tensor[source]
 
     def stop(self, row: int) -> None:
@@ -136,7 +140,7 @@ class ModelRunner:
         """The computation of `step`; the output of unused rows is discarded."""
         codebooks, last = self._config.num_codebooks, self._cache.capacity - 1
         position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
-        logits = self._rule.bar(self._decode_fn(recent[:, -1], position, length))
+        logits = self._rule.bar(self._decode_fn(recent[:, -1], position, length), column)
         codes = self._sampler.draw(logits, column, recent)
         codes = self._rule.force(codes, column[:, None])
         recent.copy_(torch.cat((recent[:, 1:], codes[:, None]), dim=1))

@@ -34,9 +34,11 @@ class Generation:
         prompt: Prompt,
         options: SamplingOptions,
         max_steps: int,
+        min_frames: int,
         forget: Callable[["Generation"], None],
     ) -> None:
-        self.prompt, self.options, self.max_steps = prompt, options, max_steps
+        self.prompt, self.options = prompt, options
+        self.max_steps, self.min_frames = max_steps, min_frames
         self.seed = secrets.randbits(63) if options.seed is None else options.seed
         self.columns = self.frames = 0
         self.waited = 0.0

@@ -46,6 +46,7 @@ class DelayRule:
 
     Attributes:
         end: [B], OPEN until an eos_code is sampled.
+        min_frames: [B], frames of audio before which no eos_code is sampled.
     """
 
     OPEN = 2**62
@@ -54,13 +55,16 @@ class DelayRule:
         self.bos_code, self.eos_code = config.bos_code, config.eos_code
         self.books = torch.arange(config.num_codebooks, device=device)
         self.end = torch.full((batch,), self.OPEN, device=device)
+        self.min_frames = torch.zeros(batch, dtype=torch.int64, device=device)
         self.marks = config.mark_frames
         codes = torch.arange(config.codebook_size, device=device)
         self.barred = (codes == self.bos_code) | ((codes == self.eos_code) & (self.books[:, None] > 0))
 
-    def bar(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits [n, K, V] without what can't be drawn."""
-        return logits if self.marks else logits.masked_fill(self.barred, -torch.inf)
+    def bar(self, logits: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+        """Logits [n, K, V] of columns [n] without what can't be drawn. The logits given may be changed."""
+        early = column[:, None] - self.books <= self.min_frames[: len(logits), None]
+        logits[..., self.eos_code].masked_fill_(early, -torch.inf)
+        return logits if self.marks else logits.masked_fill_(self.barred, -torch.inf)
 
     def force(self, codes: torch.Tensor, column: torch.Tensor | int) -> torch.Tensor:
         """The codes [n, K] sampled for a column of the first n streams to those that stand.

@@ -115,6 +115,18 @@ def test_streams_end_like_bosons(case: int) -> None:
     assert generation.columns == len(golden[f"end.{case}.columns"])
 
 
+@pytest.mark.parametrize("min_frames", [0, 1, 7, 30])
+def test_no_stream_ends_before_its_least_frames(min_frames: int) -> None:
+    """Kind: a model that breaks off within a sentence ("First, wash your hands." ended behind "First")."""
+    script = torch.full((1, CONFIG.num_codebooks), CONFIG.eos_code)
+    engine = ScriptedPath(script).engine(slots=2)
+    other = engine.submit(clone_prompt(), GREEDY, 60, min_frames=12)
+    generation = engine.submit(clone_prompt(), GREEDY, 60, min_frames=min_frames)
+    assert [frames_of(each).shape[1] for each in (generation, other)] == [min_frames, 12]
+    assert generation.finish_reason == other.finish_reason == "stop"
+    engine.close()
+
+
 def test_a_cut_stream_holds_the_frames_that_a_longer_one_begins_with(engine: Engine) -> None:
     long = frames_of(engine.submit(clone_prompt(), SAMPLED, 80))
     short = frames_of(engine.submit(clone_prompt(), SAMPLED, 50))

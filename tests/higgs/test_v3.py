@@ -129,6 +129,13 @@ def run(script: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, list[torch.
     return frames, path.read, generation.columns - 1
 
 
+def test_no_stream_ends_before_its_least_frames(prompt: Prompt) -> None:
+    path = Script(torch.full((1, 8), EOS), prompt)
+    engine = Engine(tiny_model(), slots=1, capacity=512, make_decode_fn=lambda model, cache: path)
+    assert frames_of(engine.submit(prompt, GREEDY, 60, min_frames=20)).shape == (8, 20)
+    engine.close()
+
+
 def test_after_codebook_0_ends_six_more_columns_complete_the_audio(prompt: Prompt) -> None:
     script = torch.randint(0, 1024, (40, 8), generator=torch.Generator().manual_seed(1))
     script[20, 0] = EOS
