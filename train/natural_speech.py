@@ -28,6 +28,7 @@ SENTENCE_ENDS = (".", "?", "!")
 LEAD_STEPS, TAIL_STEPS = 8, 16  # of silence kept before a piece and behind it
 SHORTEST_BREAK = 12  # steps of pause between two pieces
 LONGEST_PIECE = 1000  # steps; a piece is filled up to a length drawn for it
+ALONE_SHARE = 0.3  # of the pieces hold one sentence, since the server speaks sentence by sentence
 MIN_VOICED = 10  # steps
 
 
@@ -94,14 +95,19 @@ def pieces(passage: Passage, features: np.ndarray, rng: np.random.Generator) -> 
         for i, (phone, end) in enumerate(zip(phones, ends, strict=True))
         if 0 < i < len(phones) - 1 and phone.ends and end - phone.begin >= SHORTEST_BREAK
     ]
-    found, first, limit = [], 0, rng.uniform(50, LONGEST_PIECE)
+    found, first, limit = [], 0, length_of_piece(rng)
     stops = [*breaks, len(phones) - 1]
     for number, stop in enumerate(stops):
         last = stop == stops[-1]
         if last or ends[stops[number + 1]] - phones[first].begin > limit:
             found.append(cut(passage.text, when, features, phones[first : stop + 1], ends[stop]))
-            first, limit = stop, rng.uniform(50, LONGEST_PIECE)
+            first, limit = stop, length_of_piece(rng)
     return found
+
+
+def length_of_piece(rng: np.random.Generator) -> float:
+    """Up to how many steps the next piece is filled; no more than one sentence for 0."""
+    return 0.0 if rng.random() < ALONE_SHARE else rng.uniform(50, LONGEST_PIECE)
 
 
 def cut(text: str, when: Timing, features: np.ndarray, phones: list[Said], end: float) -> tuple:

@@ -31,6 +31,7 @@ from train.tokenizer import build_config, build_tokenizer, save_tokenizer
 
 WORK = Path(__file__).parent / "work"
 MODEL = Path(__file__).parent.parent / "models" / "higgs-small"
+FLITE_BESIDE = 1_000  # sentences of flite beside the natural teachers', so that its voices aren't forgotten
 TEMPERATURE = 0.15  # at a request's of 1: all codebooks are best near their likeliest
 HEAD = "audio_lm_head.weight"
 GENERATION = {
@@ -61,10 +62,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def spoken_by_flite(sentences: int) -> list[Utterance]:
-    """The corpus, spoken and analysed; made once."""
-    folder = WORK / "speech"
-    make_shards(corpus(sentences), folder)
+def spoken_by_flite(sentences: list[str], folder: Path) -> list[Utterance]:
+    """The sentences, spoken and analysed; made once."""
+    make_shards(sentences, folder)
     return [utterance for path in sorted(folder.glob("*.npz")) for utterance in load_shard(path)]
 
 
@@ -97,7 +97,12 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
     natural = options.teachers == "natural"
-    utterances = natural_speech(WORK) if natural else spoken_by_flite(options.sentences)
+    sentences = corpus(options.sentences)
+    if natural:
+        beside = spoken_by_flite(sentences[:FLITE_BESIDE], WORK / "speech_beside")
+        utterances = natural_speech(WORK) + beside
+    else:
+        utterances = spoken_by_flite(sentences, WORK / "speech")
     print(
         f"{len(utterances)} utterances, {sum(u.frames for u in utterances) / 90_000:.1f} hours",
         flush=True,
