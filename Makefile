@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 # The locks name every package, so pip has no dependencies to look for; what isn't as hashed is refused.
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
+LOCKED := pip install --disable-pip-version-check --no-deps --require-hashes
+INSTALL := $(BIN)/python -m $(LOCKED)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve serve-cluster migrate test test-cluster test-cuda-shapes coverage check docs lock train teachers judges golden
@@ -45,7 +46,7 @@ serve: .venv/serve.stamp  ## serve on HIGGS_HOST:HIGGS_PORT; make serve ARGS="--
 	$(PYTHON) -m venv .cluster-venv
 	@for bin in $(BIN) .cluster-venv/bin; do $$bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; done \
 		| { read server; read cluster; echo "$$server" > "$$cluster/server.pth"; }
-	.cluster-venv/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r requirements-cluster.lock
+	.cluster-venv/bin/python -m $(LOCKED) -r requirements-cluster.lock
 	@touch $@
 
 serve-cluster: export RAY_USAGE_STATS_ENABLED ?= 0
@@ -96,9 +97,9 @@ lock: | $(BIN)/python  ## resolve requirements*.txt into requirements*.lock; ARG
 TEACHERS := train/work/venv
 KOKORO_JS := kokoro-js@1.2.1
 
-$(TEACHERS)/teachers.stamp: train/requirements.txt
+$(TEACHERS)/teachers.stamp: train/requirements.lock
 	$(PYTHON) -m venv $(TEACHERS)
-	$(TEACHERS)/bin/python -m pip install --quiet --disable-pip-version-check -r train/requirements.txt
+	$(TEACHERS)/bin/python -m $(LOCKED) --quiet -r $<
 	mkdir -p train/work/teachers
 	cd train/work/teachers && tar xzf "$$(npm pack --silent $(KOKORO_JS))" package/voices package/LICENSE
 	@touch $@
@@ -106,10 +107,9 @@ $(TEACHERS)/teachers.stamp: train/requirements.txt
 teachers: $(TEACHERS)/teachers.stamp  ## let the neural teachers speak (hours; resumable): speech to train on
 	$(TEACHERS)/bin/python -m train.teach $(ARGS)
 
-.judges-venv/judges.stamp: bench/requirements-judges.txt
+.judges-venv/judges.stamp: bench/requirements-judges.lock
 	$(PYTHON) -m venv .judges-venv
-	.judges-venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements-judges.txt
-	.judges-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps speechmos==0.0.1.1
+	.judges-venv/bin/python -m $(LOCKED) --quiet -r $<
 	@touch $@
 
 judges: .judges-venv/judges.stamp  ## make the environment of the judges that bench.quality asks
@@ -118,7 +118,7 @@ train: .venv/serve.stamp  ## make the bundled model again from nothing (hours on
 	$(BIN)/python -m train.run $(ARGS)
 
 # The reference packages' pins conflict with the server's, so they live in an environment of their own.
-.reference-venv/golden.stamp: requirements-reference.txt tests/golden/reference_env.sh
+.reference-venv/golden.stamp: requirements-reference.lock tests/golden/reference_env.sh
 	sh tests/golden/reference_env.sh
 	@touch $@
 

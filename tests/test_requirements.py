@@ -17,6 +17,8 @@ from packaging.utils import canonicalize_name
 from tests.test_imports import ROOMS, ROOT, TESTS, imports_of, module_name, room_of, source_files
 
 LOCKS = {name: ROOT / f"requirements{name}.lock" for name in ("", "-cuda", "-dev", "-cluster")}
+# Environments beside the server's; torch, whose build differs by machine, is in none of these locks.
+ALONE = ("requirements-reference", "bench/requirements-judges", "train/requirements")
 # torch's CUDA build brings the version that it was built for; without CUDA nothing imports it.
 WITH_CUDA = {"triton"}
 
@@ -78,6 +80,13 @@ def test_the_locks_hold_the_pins(source: str, locks: list[str]) -> None:
     assert pins(ROOT / source).items() - locked.items() == set()
 
 
+@pytest.mark.parametrize("path", ALONE)
+def test_the_locks_beside_the_servers_hold_the_pins(path: str) -> None:
+    named = [each for each in (f"{path}.txt", f"{path}-nodeps.txt") if (ROOT / each).exists()]
+    wanted = {name: pin for each in named for name, pin in pins(ROOT / each).items() if name != "torch"}
+    assert wanted.items() - pins(ROOT / f"{path}.lock").items() == set()
+
+
 def test_the_locks_are_complete() -> None:
     """Every requirement of a locked package is locked, too, in a version that it admits. Those of the cluster
     are not installed here: .cluster-venv checks them (`pip check`)."""
@@ -101,7 +110,7 @@ def extras_of(path: Path, name: str) -> set[str]:
 
 
 def test_every_pin_has_hashes() -> None:
-    for path in LOCKS.values():
+    for path in (*LOCKS.values(), *(ROOT / f"{path}.lock" for path in ALONE)):
         blocks = re.split(r"^(?=\w)", path.read_text(), flags=re.MULTILINE)[1:]
         assert blocks and all("--hash=sha256:" in block for block in blocks)
 

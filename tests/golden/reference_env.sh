@@ -13,10 +13,9 @@ set -eu
 cd "$(dirname "$0")/../.."
 venv=.reference-venv
 "${PYTHON:-python3}" -m venv "$venv"
-# torch first and by itself, so that nothing else picks another build of it.
-"$venv/bin/pip" install -q torch==2.13.0
-"$venv/bin/pip" install -q -r requirements-reference.txt
-"$venv/bin/pip" install -q --no-deps boson-multimodal==0.1.1 descript-audio-codec==1.0.0
+# torch first and by itself, in the build that pip finds here; the lock names all the rest.
+"$venv/bin/pip" install -q "$(grep '^torch==' requirements-reference.txt)"
+"$venv/bin/pip" install -q --no-deps --require-hashes -r requirements-reference.lock
 packages=$("$venv/bin/python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 rm -rf "$packages/torchaudio/lib" "$venv/torchaudio-only"
 mkdir "$venv/torchaudio-only"
