@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
 from errors import StartError
-from higgs.codecs.base import decode
+from higgs.codecs.base import Codec, decode
 from higgs.codecs.vocoder.analysis import STEP, analyse
 from higgs.codecs.vocoder.codec import VocoderCodec, encode_clips, voice_codes
 from higgs.codecs.vocoder.network import UNREAD, VOICE_BOOKS, VocoderNetwork
@@ -108,21 +108,26 @@ def test_synthesis_in_pieces_is_synthesis_of_the_whole(cuts: list[int]) -> None:
     np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6)
 
 
+def assert_chunks_are_the_whole(codec: Codec, codes: torch.Tensor, cuts: list[int]) -> None:
+    """Codes (8, T) decoded in chunks of these lengths, and the rest, are those decoded at once."""
+    whole = decode(codec, codes)
+    decoder, chunks, start = codec.decoder(), [], 0
+    for cut in cuts:
+        chunks.append(decoder.push(codes[:, start : start + cut]))
+        start = min(start + cut, codes.shape[1])
+    chunks.append(decoder.push(codes[:, start:], last=True))
+    assert len(whole) == codes.shape[1] * HOP
+    np.testing.assert_allclose(np.concatenate(chunks), whole, atol=1e-6 * max(1.0, np.abs(whole).max()))
+
+
 @given(frames=st.integers(1, 60), cuts=st.lists(st.integers(0, 20), max_size=8), seed=st.integers(0, 9))
 @settings(max_examples=20, deadline=None)
-def test_decoding_in_pieces_is_decoding_of_the_whole(
+def test_decoding_in_chunks_is_decoding_of_the_whole(
     codec: VocoderCodec, frames: int, cuts: list[int], seed: int
 ) -> None:
     codes = torch.randint(1024, (CODEBOOKS, frames), generator=torch.Generator().manual_seed(seed))
     codes[VOICE_BOOKS] = codes[VOICE_BOOKS, :1]
-    whole = decode(codec, codes)
-    decoder, pieces, start = codec.decoder(), [], 0
-    for cut in cuts:
-        pieces.append(decoder.push(codes[:, start : start + cut]))
-        start = min(start + cut, frames)
-    pieces.append(decoder.push(codes[:, start:], last=True))
-    assert len(whole) == frames * HOP
-    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6 * max(1.0, np.abs(whole).max()))
+    assert_chunks_are_the_whole(codec, codes, cuts)
 
 
 def test_a_voice_is_one_code_per_codebook(codec: VocoderCodec) -> None:

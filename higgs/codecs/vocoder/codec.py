@@ -1,14 +1,11 @@
 """The bundled model's codec: 24 kHz waveform → codes (8, T) → waveform, whole or streaming."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 
-from errors import StartError
 from higgs.codecs.vocoder.analysis import BANDS, STEPS_PER_FRAME, Features, analyse
 from higgs.codecs.vocoder.network import (
     CONTEXT,
@@ -16,6 +13,7 @@ from higgs.codecs.vocoder.network import (
     UNREAD,
     VOICE_BOOKS,
     VocoderNetwork,
+    load_network,
     prosody_vector,
 )
 from higgs.codecs.vocoder.speaker import Speaker, absolute, loudness, pitch_code, pitch_of_codes, speaker_of
@@ -80,19 +78,7 @@ class VocoderCodec:
     @classmethod
     def load(cls, folder: Path) -> "VocoderCodec":
         """Read config.json and model.safetensors. Raises StartError if they don't match."""
-        config = json.loads((folder / "config.json").read_text())
-        if config.get("model_type") != MODEL_TYPE:
-            raise StartError(
-                f"{folder}/config.json has model_type {config.get('model_type')!r}, not {MODEL_TYPE!r}."
-            )
-        network = VocoderNetwork()
-        try:
-            network.load_state_dict(load_file(folder / "model.safetensors"))
-        except (OSError, RuntimeError) as error:
-            raise StartError(
-                f"Can't load the codec in {folder}: {error}. Download the folder again."
-            ) from error
-        return cls(network)
+        return cls(load_network(VocoderNetwork(), folder, MODEL_TYPE))
 
     def encode(self, waveform: np.ndarray) -> torch.Tensor:
         """Encode float samples (N,) at 24 kHz mono to codes (8, N // 960)."""

@@ -9,12 +9,16 @@ unclear. The encoder can't recognise phones and sets codebook 0 to UNREAD.
 Shapes: B batch, T frames, 4·T steps.
 """
 
-from typing import cast
+import json
+from pathlib import Path
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import nn
 
+from errors import StartError
 from higgs.codecs.quantizer import nearest, residual_decode, residual_encode
 from higgs.codecs.vocoder.analysis import BANDS, STEPS_PER_FRAME, VOICINGS
 from higgs.codecs.vocoder.speaker import pitch_of_codes
@@ -28,6 +32,8 @@ CODES = 1024
 CONTEXT = 3
 SILENCE = -8.0
 OUT = BANDS + 2 + VOICINGS
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Codebook(nn.Module):
@@ -68,24 +74,23 @@ class ResidualCodebooks(nn.ModuleList):
 
 
 class Encoder(nn.Module):
-    """Envelope relative to the voice (B, 4T, 64) → latents (B, T, 64): a projection plus convolutions."""
+    """Envelope relative to the voice (B, 4T, bands) → latents (B, T, 64): a projection plus convolutions."""
 
-    def __init__(self) -> None:
+    def __init__(self, bands: int = BANDS) -> None:
         super().__init__()
-        self.voice = nn.Linear(VOICE, HIDDEN)
-        self.first = nn.Conv1d(BANDS + 1, HIDDEN, 3, padding=1)
+        self.voice = nn.Linear(2 + bands, HIDDEN)
+        self.first = nn.Conv1d(bands + 1, HIDDEN, 3, padding=1)
         self.halve = nn.Conv1d(HIDDEN, HIDDEN, 4, stride=2, padding=1)
         self.quarter = nn.Conv1d(HIDDEN, 2 * HIDDEN, 4, stride=2, padding=1)
         self.last = nn.Linear(2 * HIDDEN, LATENT)
-        self.projection = nn.Linear(STEPS_PER_FRAME * BANDS, LATENT)
+        self.projection = nn.Linear(STEPS_PER_FRAME * bands, LATENT)
 
     def forward(self, envelope: torch.Tensor, voiced: torch.Tensor, voice: torch.Tensor) -> torch.Tensor:
         x = torch.cat([envelope / 3, voiced[..., None]], dim=-1).transpose(1, 2)
         x = F.gelu(self.first(x) + self.voice(voice)[..., None])
         x = F.gelu(self.quarter(F.gelu(self.halve(x))))
-        return self.projection(envelope.unflatten(1, (-1, STEPS_PER_FRAME)).flatten(2)) + self.last(
-            x.transpose(1, 2)
-        )
+        frames = envelope.unflatten(1, (-1, STEPS_PER_FRAME)).flatten(2)
+        return self.projection(frames) + self.last(x.transpose(1, 2))
 
 
 class Decoder(nn.Module):
@@ -158,3 +163,26 @@ class VocoderNetwork(nn.Module):
         inputs = (latent, self.prosodies.decode(codes[:, PROSODY_BOOK]), voice)
         dtype = self.decoder.out.weight.dtype
         return self.decoder(codes[:, READING_BOOK], *(part.to(dtype) for part in inputs))
+
+
+def load_network(network: Network, folder: Path, model_type: str) -> Network:
+    """Load weights into a network and return it.
+
+    Args:
+        network: a network of any weights.
+        folder: has config.json and model.safetensors.
+        model_type: what config.json must say.
+
+    Raises:
+        StartError: the files can't be read, or don't match the network.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    if config.get("model_type") != model_type:
+        raise StartError(
+            f"{folder}/config.json has model_type {config.get('model_type')!r}, not {model_type!r}."
+        )
+    try:
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, RuntimeError) as error:
+        raise StartError(f"Can't load the codec in {folder}: {error}. Download the folder again.") from error
+    return network

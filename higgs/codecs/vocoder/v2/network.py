@@ -17,7 +17,7 @@ from torch import nn
 
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
 from higgs.codecs.vocoder.bands import WIDE
-from higgs.codecs.vocoder.network import Codebook, ResidualCodebooks
+from higgs.codecs.vocoder.network import LATENT, Codebook, Encoder, ResidualCodebooks
 from higgs.codecs.vocoder.speaker import LEVEL_HIGH, LEVEL_LOW, RANGE_HIGH, RANGE_LOW, Speaker
 
 BANDS = WIDE.count
@@ -29,7 +29,7 @@ PITCHES, TIMBRE_CODES = 256, 384  # number of codes of each part of a voice; tog
 SYMBOLS, WORDS, LEFT = 96, 2, 5
 UNREAD = 1023
 VOICE, PROSODY = 2 + BANDS, 2 * STEPS_PER_FRAME
-LATENT, HIDDEN, WIDE_HIDDEN = 64, 192, 384
+WIDE_HIDDEN = 384
 CONTEXT = 3
 SILENCE = -8.0
 OUT = BANDS + 2
@@ -57,26 +57,6 @@ def pitch_of(codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def voice_row(voice: torch.Tensor, frames: int) -> torch.Tensor:
     """Return codebook 1 (frames,) of a voice (3,)."""
     return voice[torch.arange(frames) % VOICE_PARTS]
-
-
-class Encoder(nn.Module):
-    """Envelope relative to the voice (B, 4T, 80) → latents (B, T, 64): a projection plus convolutions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.voice = nn.Linear(VOICE, HIDDEN)
-        self.first = nn.Conv1d(BANDS + 1, HIDDEN, 3, padding=1)
-        self.halve = nn.Conv1d(HIDDEN, HIDDEN, 4, stride=2, padding=1)
-        self.quarter = nn.Conv1d(HIDDEN, 2 * HIDDEN, 4, stride=2, padding=1)
-        self.last = nn.Linear(2 * HIDDEN, LATENT)
-        self.projection = nn.Linear(STEPS_PER_FRAME * BANDS, LATENT)
-
-    def forward(self, envelope: torch.Tensor, voiced: torch.Tensor, voice: torch.Tensor) -> torch.Tensor:
-        x = torch.cat([envelope / 3, voiced[..., None]], dim=-1).transpose(1, 2)
-        x = F.gelu(self.first(x) + self.voice(voice)[..., None])
-        x = F.gelu(self.quarter(F.gelu(self.halve(x))))
-        frames = envelope.unflatten(1, (-1, STEPS_PER_FRAME)).flatten(2)
-        return self.projection(frames) + self.last(x.transpose(1, 2))
 
 
 class Decoder(nn.Module):
@@ -124,7 +104,7 @@ class VocoderNetwork2(nn.Module):
         self.timbres = ResidualCodebooks(TIMBRES, BANDS, TIMBRE_CODES)
         self.prosodies = Codebook(PROSODY)
         self.contents = ResidualCodebooks(CONTENT, LATENT)
-        self.encoder, self.decoder = Encoder(), Decoder()
+        self.encoder, self.decoder = Encoder(BANDS), Decoder()
 
     def voice_codes(self, speaker: Speaker) -> torch.Tensor:
         """Return a voice's codes (3,), in the order of codebook 1."""
