@@ -1,4 +1,4 @@
-"""Subtitles of a speech: its words gathered into lines that one can read."""
+"""Subtitles of a speech: its words grouped into cues."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,14 +7,14 @@ from api.transcript_formats import srt, vtt
 from asr.transcript import Segment, Transcript
 from synthesis.word_times import WordTime
 
-MAX_CHARACTERS = 84  # two lines of 42, as subtitles have them
-MAX_PAUSE = 1.0  # seconds; after a longer one a new cue begins
+MAX_CHARACTERS = 84  # two lines of 42, usual for subtitles
+MAX_PAUSE = 1.0  # seconds; a longer pause starts a new cue
 SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001
 CLOSING = "\"')]”’»"  # noqa: RUF001
 
 
 def captions(words: Sequence[WordTime], format: CaptionFormat) -> str:
-    """A file of subtitles for words in their order."""
+    """Return a subtitle file for words in order."""
     segments = tuple(
         Segment(" ".join(word.shown for word in cue), cue[0].start, cue[-1].end) for cue in cues(words)
     )
@@ -23,7 +23,7 @@ def captions(words: Sequence[WordTime], format: CaptionFormat) -> str:
 
 
 def cues(words: Sequence[WordTime]) -> Iterator[list[WordTime]]:
-    """The words that are shown together: at most a sentence, and no more than two lines."""
+    """Group words that are shown together: at most a sentence, and two lines."""
     cue: list[WordTime] = []
     length = 0
     for word in words:

@@ -1,4 +1,4 @@
-"""WebSockets of JSON messages: how many may be open, and what every one of them is served with."""
+"""WebSockets of JSON messages: their number, and what each of them needs."""
 
 import asyncio
 import json
@@ -13,26 +13,29 @@ from api.request_context import TURN, RequestContext, current_request, request_c
 from errors import Overloaded, UnreadableMessage
 
 MAX_MESSAGE_BYTES = 2**24
-# Closing codes, as of RFC 6455 and IANA's register.
+# Close codes of RFC 6455 and IANA's registry.
 NORMAL, GOING_AWAY, NOT_TEXT, NOT_JSON, INTERNAL_ERROR, RESTART = 1000, 1001, 1003, 1007, 1011, 1012
-KEY_PROTOCOL = "openai-insecure-api-key."  # the subprotocol that brings a browser's key
+KEY_PROTOCOL = "openai-insecure-api-key."  # prefix of the subprotocol that carries a browser's key
 PROTOCOL = "realtime"
-MAX_TURNS = 8  # of one socket at once
+MAX_TURNS = 8  # concurrent turns of one socket
 
 
 class Sockets:
-    """How many WebSockets are open. For the event loop's thread.
+    """The open WebSockets, counted. Only the event loop's thread uses it.
 
-    most: that may be open; idle_seconds: for which one may be silent, unless it is being spoken to.
+    Attributes:
+        open: number of open WebSockets.
+        max_open: maximum of `open`.
+        idle_seconds: for how long a client may be silent, unless it is being spoken to.
     """
 
-    def __init__(self, most: int, idle_seconds: float) -> None:
-        self.open, self.most, self.idle_seconds = 0, most, idle_seconds
+    def __init__(self, max_open: int, idle_seconds: float) -> None:
+        self.open, self.max_open, self.idle_seconds = 0, max_open, idle_seconds
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
-        """Count one more. Overloaded where as many are open as may be."""
-        if self.open >= self.most:
+        """Count a WebSocket while the block runs. Raises Overloaded if the maximum is reached."""
+        if self.open >= self.max_open:
             message = (
                 f"{self.open} WebSockets are open, which is as many as this server keeps; try again later."
             )
@@ -45,15 +48,15 @@ class Sockets:
 
 
 class Ending(Protocol):
-    """Whether the server ends; see api.drain.Drain."""
+    """Whether the server is stopping; see api.drain.Drain."""
 
     async def begins_within(self, seconds: float | None) -> bool: ...
 
 
 class Channel:
-    """An open WebSocket: the client's messages come in one by one, events go out, turns run beside them.
+    """An open WebSocket: messages come in one by one, events go out, and turns run beside them.
 
-    A turn is work that takes its time, such as a spoken response. It is logged and counted as a request.
+    A turn is lengthy work such as a spoken response; it is logged and counted like a request.
     """
 
     def __init__(self, socket: WebSocket, ending: Ending, idle_seconds: float) -> None:
@@ -61,17 +64,19 @@ class Channel:
         self._turns: set[asyncio.Task[None]] = set()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._count, self._waiting = 0, False
-        self._end: tuple[int, str] | None = None  # how the server ends it; None where the client did
+        self._end: tuple[int, str] | None = None  # the server's close code; None if the client left
 
     async def accept(self) -> None:
-        """Take the client's handshake, and of the subprotocols it offers one that isn't a key."""
+        """Accept the handshake, with one of the offered subprotocols that isn't a key."""
         offered = [name for name in self._socket.scope["subprotocols"] if not name.startswith(KEY_PROTOCOL)]
         await self._socket.accept(PROTOCOL if PROTOCOL in offered else next(iter(offered), None))
 
     async def messages(self) -> AsyncIterator[dict[str, Any]]:
-        """The client's messages, until it leaves, is silent for too long, or the server ends.
+        """Yield the client's messages until it leaves, is idle for too long, or the server stops.
 
-        UnreadableMessage for one that is no JSON object. What breaks a turn off is raised here, too.
+        Raises:
+            UnreadableMessage: a message is not a JSON object.
+            Exception: whatever a turn failed with.
         """
         ending = asyncio.ensure_future(self._ending.begins_within(None))
         try:
@@ -101,12 +106,12 @@ class Channel:
             receiving.cancel()
 
     async def send(self, event: Mapping[str, Any]) -> None:
-        """Send an event as JSON. WebSocketDisconnect once the socket is closed."""
+        """Send an event as JSON. Raises WebSocketDisconnect if the socket is closed."""
         self._check_open()
         await self._socket.send_text(json.dumps(event, separators=(",", ":")))
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send a binary message. WebSocketDisconnect once the socket is closed."""
+        """Send a binary message. Raises WebSocketDisconnect if the socket is closed."""
         self._check_open()
         await self._socket.send_bytes(data)
 
@@ -115,12 +120,12 @@ class Channel:
             raise WebSocketDisconnect(NORMAL)
 
     def end(self, code: int, reason: str = "") -> None:
-        """Have `finish` close the socket by this code."""
+        """Make `finish` close the socket with this code."""
         self._end = code, reason
 
     @contextmanager
     def waiting_for_client(self) -> Iterator[None]:
-        """While a turn can't go on without another message: the client may be silent for so long only."""
+        """Apply the idle limit although a turn is running, since it needs another message."""
         self._waiting = True
         try:
             yield
@@ -128,20 +133,20 @@ class Channel:
             self._waiting = False
 
     async def finish(self) -> None:
-        """Behind the last message: turns that run are finished, unless the client is gone; then it closes."""
+        """Wait for running turns, unless the client is gone, then close the socket."""
         if self._end is not None:
             while self._turns and not self._broken.done():
                 await asyncio.wait({*self._turns, self._broken}, return_when=asyncio.FIRST_COMPLETED)
             await self.close(*self._end)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Close the socket, if the client hasn't."""
+        """Close the socket if it is open."""
         if self._socket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect):
                 await self._socket.close(code, reason)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run a turn beside the messages. Overloaded where MAX_TURNS run already."""
+        """Run a turn beside the messages. Raises Overloaded if MAX_TURNS are running."""
         if len(self._turns) >= MAX_TURNS:
             work.close()
             raise Overloaded(f"{MAX_TURNS} responses are under way on this connection; wait for one to end.")
@@ -157,7 +162,7 @@ class Channel:
             self._broken.set_exception(error)
 
     async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work of a turn under a record of its own."""
+        """Run a turn with a request record of its own."""
         self._count += 1
         around = current_request()
         id = f"{around.id if around else 'turn'}.{self._count}"
@@ -172,17 +177,17 @@ class Channel:
                     observe(record)
 
     async def end_turns(self) -> None:
-        """Call off what runs, and wait for its end."""
+        """Cancel the running turns, and wait for their end."""
         for turn in self._turns:
             turn.cancel()
         await asyncio.gather(*self._turns, return_exceptions=True)
         if self._broken.done():
-            self._broken.exception()  # asyncio would complain of one that nobody read
+            self._broken.exception()  # or asyncio would log that nobody retrieved it
         self._broken.cancel()
 
 
 def _read(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The object in a message; None where the client left."""
+    """Return the object in a message; None if the client left."""
     if message["type"] == "websocket.disconnect":
         return None
     if message.get("text") is None:

@@ -1,6 +1,6 @@
 """`make serve-cluster`: replicas on this machine, or on the Ray cluster at RAY_ADDRESS, until SIGTERM.
 
-python -m deploy --replicas 2 --port 8000     every flag of app.py is one here, too
+python -m deploy --replicas 2 --port 8000     (accepts every flag of app.py, too)
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Cluster, list[str]]:
-    """The layout that the arguments ask for, and those that are not about it."""
+    """Return the layout, and the arguments that are settings of the app."""
     parser = argparse.ArgumentParser("python -m deploy", allow_abbrev=False)
     for name, field in Cluster.model_fields.items():
         parser.add_argument(flag(name), default=argparse.SUPPRESS, help=field.description)
@@ -53,7 +53,7 @@ def parsed(arguments: Sequence[str]) -> tuple[Cluster, list[str]]:
 
 
 def connect(cluster: Cluster) -> None:
-    """Join the cluster at RAY_ADDRESS, or make one of this machine with the cores that the replicas need."""
+    """Join the cluster at RAY_ADDRESS, or start one on this machine with the cores that the replicas need."""
     if "RAY_ADDRESS" in os.environ:
         ray.init()
     else:

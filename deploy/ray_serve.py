@@ -1,9 +1,9 @@
-"""The app of app.py as replicas on Ray Serve: one on each GPU, or on a share of a CPU.
+"""The app as replicas on Ray Serve: one per GPU, or on a share of a CPU.
 
     make serve-cluster                            two replicas on this machine
     serve run deploy.ray_serve:build replicas=8   on the cluster that `ray start` made
 
-The HIGGS_* settings of where this is run hold for all replicas, which share a database and Redis: see
+The HIGGS_* settings of this process hold for all replicas, which share a database and Redis: see
 docs/operations.md.
 """
 
@@ -32,13 +32,13 @@ from voices.store.voice_store import VoiceStore
 log = logging.getLogger("app")
 
 ROUTER = "deploy.voice_router.VoiceRouter"
-# Far above slots and queue: it is the app that refuses what is too much, with 429 and the seconds to wait.
+# Far above slots and queue, since the app itself refuses excess requests, with 429 and Retry-After.
 MAX_ONGOING_REQUESTS = 10_000
 POLL_SECONDS = 0.1
 
 
 class Cluster(BaseModel):
-    """How the replicas are laid out; `serve run` takes these as name=value."""
+    """The layout of the replicas; `serve run` accepts the fields as name=value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,12 +57,11 @@ class Cluster(BaseModel):
 
 @serve.ingress()
 class Replica:
-    """One replica: the app, without the process around it. Serve calls the methods.
+    """One replica: the app without its process. Ray Serve calls the methods.
 
     Args:
-        settings: Of all replicas.
-        metrics_port: Port of the machine's first replica for its own /metrics.
-
+        settings: for all replicas.
+        metrics_port: port of /metrics for the machine's first replica.
     """
 
     def __init__(self, settings: Settings, metrics_port: int) -> None:
@@ -81,20 +80,20 @@ class Replica:
         return ProxyHeadersMiddleware(app, self._trusted_proxies) if self._trusted_proxies else app
 
     async def record_replica_metadata(self) -> dict[str, int]:
-        """What the router knows of this replica. Serve sends requests once this is told: once it is warm."""
+        """Return what the router knows of this replica, once it is warm: Serve sends requests after this."""
         while self._state.cloner is None and self._state.dead is None:
             await asyncio.sleep(POLL_SECONDS)
         await self.check_health()
         return {"slots": self._state.cloner.engine.slots}
 
     async def check_health(self) -> None:
-        """Raise once nothing will ever be spoken here, so that Serve starts another replica."""
+        """Raise if this replica can't recover, so that Serve replaces it."""
         if self._state.dead is not None:
             raise RuntimeError(self._state.dead)
 
 
 class OneRequestId:
-    """Leave out the app's x-request-id: Serve's proxy, whose ids the app takes over, adds the same."""
+    """Drop the app's x-request-id header: Serve's proxy sets the same one, whose id the app has used."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -109,12 +108,16 @@ class OneRequestId:
 
 
 def build(cluster: Cluster) -> serve.Application:
-    """What `serve run` deploys, with the settings of the environment. StartError as of `application`."""
+    """Return what `serve run` deploys, with the settings of the environment."""
     return application(load_settings(), cluster)
 
 
 def application(settings: Settings, cluster: Cluster) -> serve.Application:
-    """The replicas for the Ray cluster that is connected. StartError names what they would lack."""
+    """Return the replicas for the connected Ray cluster.
+
+    Raises:
+        StartError: the database, Redis or GPUs that they need are missing.
+    """
     check_shared(settings, machines=len([node for node in ray.nodes() if node["Alive"]]))
     gpus = _gpus(settings, cluster)
     deployment = serve.deployment(
@@ -133,7 +136,7 @@ def application(settings: Settings, cluster: Cluster) -> serve.Application:
 
 
 def check_shared(settings: Settings, machines: int) -> None:
-    """Open what the replicas share, and migrate it before they start. StartError where it is missing."""
+    """Check and migrate what replicas share before they start. Raises StartError if it is missing."""
     url = database_url(settings)
     if machines > 1 and url.startswith("sqlite"):
         message = "Replicas on several machines need a database that all reach; SQLite is a file."
@@ -148,7 +151,7 @@ def check_shared(settings: Settings, machines: int) -> None:
 
 
 def _gpus(settings: Settings, cluster: Cluster) -> float:
-    """GPUs of each replica, which sees no others."""
+    """Return the number of GPUs per replica; it sees no others."""
     if settings.device not in ("auto", "cpu", "cuda"):
         message = f"HIGGS_DEVICE={settings.device} names one GPU; each replica gets its own from Ray"
         raise StartError(f"{message}: set auto, cuda or cpu.")
@@ -165,7 +168,7 @@ def _gpus(settings: Settings, cluster: Cluster) -> float:
 
 
 def _autoscaling(cluster: Cluster, slots: int) -> AutoscalingConfig:
-    """More replicas once requests wait for a slot; a minute's lull brings them down again."""
+    """Return the scaling: up once requests wait for a slot, down after a quiet minute."""
     options: dict[str, Any] = {"min_replicas": cluster.replicas, "target_ongoing_requests": slots}
-    most = max(cluster.replicas, cluster.max_replicas or 0)
-    return AutoscalingConfig(max_replicas=most, upscale_delay_s=5, downscale_delay_s=60, **options)
+    maximum = max(cluster.replicas, cluster.max_replicas or 0)
+    return AutoscalingConfig(max_replicas=maximum, upscale_delay_s=5, downscale_delay_s=60, **options)

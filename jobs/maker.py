@@ -26,7 +26,7 @@ from errors import (
 from higgs.speech import SpeechStream
 from higgs.spoken import Speech
 from jobs.piece_voices import PieceVoices
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 from text.normalise import Part
 from voice_cloning import VoiceCloner
 from voices.library import VoiceLibrary
@@ -35,12 +35,11 @@ from voices.store.job_tables import JobStatus, SpeechJob, SpeechPiece
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 5.0  # between two looks for jobs of other servers that were left
-RETRY_SECONDS = 5.0  # after which what is away for a while is asked again
-MAX_TRIES = 4  # of a piece at which the model fails
-SEEDS_APART = 5_000_011  # those of the attempts at a piece, so that no other piece has them
-# What passes by itself: the job waits.
-PASSING = (StoreUnavailable, Loading, Overloaded)
+POLL_SECONDS = 5.0  # how often to look for jobs that other servers abandoned
+RETRY_SECONDS = 5.0  # delay after a temporary failure
+MAX_TRIES = 4  # attempts at a piece if the model fails
+SEEDS_APART = 5_000_011  # between the seeds of one piece's attempts, so that no other piece has them
+TEMPORARY = (StoreUnavailable, Loading, Overloaded)  # the job waits
 
 
 class BestAttempt(Protocol):
@@ -55,11 +54,14 @@ class BestAttempt(Protocol):
 
 
 class JobMaker:
-    """Runs from `start` to `stop`.
+    """Speaks the pieces of queued jobs in a thread of its own, from `start` to `stop`.
 
-    best_attempt: speaks a piece.
-    held: returns whether no further piece may be started, because the server is stopping.
-    noted: called with each finished piece, and with the status of each finished job.
+    Args:
+        cloner: speaks.
+        library: the saved voices, and the store with the jobs.
+        best_attempt: speaks a piece.
+        held: returns whether no further piece may be started, because the server is stopping.
+        noted: called with None after each finished piece, and with the status of each finished job.
     """
 
     def __init__(
@@ -76,15 +78,15 @@ class JobMaker:
         self._changed = threading.Event()
         self._stopped = False
         self._work = Cancellation()
-        self._job_id: str | None = None  # that is worked on
-        self._served: dict[str, float] = {}  # owner → when a piece of theirs was last begun
+        self._job_id: str | None = None  # the current job
+        self._served: dict[str, float] = {}  # owner → when their last piece was started
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def changed(self, job_id: str, stopped: bool = False) -> None:
-        """Notify: a job was queued or cancelled."""
+        """Call after a job was queued or cancelled."""
         if stopped and self._job_id == job_id:
             self._work.cancel()
         self._changed.set()
@@ -102,10 +104,10 @@ class JobMaker:
             self._changed.clear()
             try:
                 worked = not self._held() and self._work_on_next()
-                wait = 0.0 if worked else LOOK_SECONDS
+                wait = 0.0 if worked else POLL_SECONDS
             except (ShuttingDown, EngineFailed):
                 break
-            except PASSING as error:
+            except TEMPORARY as error:
                 log.warning("jobs wait: %s", error)
                 wait = RETRY_SECONDS
             except Exception:
@@ -116,10 +118,10 @@ class JobMaker:
         try:
             self._queue.release()
         except StoreUnavailable:
-            log.warning("the lease of a job could not be given back; others wait until it ends")
+            log.warning("the lease of a job could not be released; other servers wait until it expires")
 
     def _work_on_next(self) -> bool:
-        """Make a piece of the owner who waits longest; whether there was one to make."""
+        """Make one piece, of the owner who has waited longest; return whether there was one to make."""
         jobs = self._queue.open_jobs(self._cloner.model_id)
         for job in sorted(jobs, key=lambda job: (self._served.get(job.owner, 0.0), job.created_at)):
             if self._queue.claim(job.id):
@@ -140,7 +142,7 @@ class JobMaker:
                 self._make(job, piece)
         except Cancelled:
             return
-        except (*PASSING, ShuttingDown, EngineFailed):
+        except (*TEMPORARY, ShuttingDown, EngineFailed):
             raise
         except Exception as error:
             self._fail(job, piece, error)
@@ -161,7 +163,7 @@ class JobMaker:
         self._voices.made(job, piece, speech.samples, flac)
 
     def _spoken(self, job: SpeechJob, piece: SpeechPiece) -> tuple[Speech, list[dict[str, Any]]]:
-        """The speech of a piece: by the seed that was planned or, where that goes wrong, by others."""
+        """Return the speech of a piece and its faults; if the model fails, another seed is tried."""
         voices, options = self._voices.of(job), _options(job)
         parts: list[Part] = [tuple(part) if isinstance(part, list) else float(part) for part in piece.parts]
         seeds = ((piece.seed + attempt * SEEDS_APART) % 2**63 for attempt in count())
@@ -197,7 +199,7 @@ class JobMaker:
 
 
 def _options(job: SpeechJob) -> dict[str, Any]:
-    """The options of a job, as SpeechOptions takes them."""
+    """Return a job's options as keyword arguments of SpeechOptions."""
     options = dict(job.options)
     sound = {name: options.pop(name, None) for name in asdict(Delivery())}
     return {**options, "delivery": Delivery(**sound)}

@@ -6,39 +6,39 @@ import numpy as np
 
 from audio.frames import SAMPLE_RATE
 from errors import InvalidAudio, NotFound, quoted
-from synthesis.planner import VoiceReference
+from synthesis.references import CLONE, DEFAULT, VoiceReference
 from voice_cloning import VoiceCloner
 from voices.library import VoiceLibrary
 from voices.store.job_tables import SpeechJob, SpeechPiece
 
-CLONE, DEFAULT = "clone", "default"
-MIN_SECONDS = 2.0  # of a piece by which the voice of the further ones is known
+MIN_SECONDS = 2.0  # minimum duration of a piece that serves as the reference of the later ones
 
 
 class PieceVoices:
-    """Finds the references of a job's voices; keeps one for a voice that the model makes up."""
+    """Finds the references of a job's voices; stores one if the model makes up its voice."""
 
     def __init__(self, cloner: VoiceCloner, library: VoiceLibrary) -> None:
         self._cloner, self._library = cloner, library
 
     def of(self, job: SpeechJob) -> list[VoiceReference | None]:
-        """The reference of each speaker; None for a voice that the model makes up.
+        """Return the reference of each speaker; None for a voice that the model makes up.
 
-        NotFound (voice_not_found): a kept voice was deleted.
+        Raises:
+            NotFound: voice_not_found, a saved voice was deleted.
         """
         return [self._reference(job, name) for name in job.voices]
 
     def made(self, job: SpeechJob, piece: SpeechPiece, samples: np.ndarray, flac: bytes) -> None:
-        """A piece was made: where the model made its voice up, the further pieces have that voice, too."""
+        """Call after each finished piece: if the model made up its voice, later pieces have the same one."""
         if job.voices != [DEFAULT] or not self._made_up() or len(samples) < MIN_SECONDS * SAMPLE_RATE:
             return
         words = " ".join(part[1] for part in piece.parts if isinstance(part, list))
-        with suppress(InvalidAudio):  # a later piece may do
+        with suppress(InvalidAudio):  # a later piece may be usable
             self._cloner.reference(flac, words, check_voice=False)
             self._library.store.job_queue.keep_voice(job.id, flac, words)
 
     def _made_up(self) -> bool:
-        """Whether the model has no voice of its own, but another each time."""
+        """Return whether the model has no built-in voice, so that each speech has another."""
         return self._cloner.built_in_voices.default is None
 
     def _reference(self, job: SpeechJob, name: str) -> VoiceReference | None:

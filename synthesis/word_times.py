@@ -1,8 +1,8 @@
-"""When each word of a text is spoken, in seconds of the audio that goes out.
+"""When each word of a text is spoken, in seconds of the audio sent.
 
-The words are those of the text as it was written (text.words). When they are spoken the codes tell, where the
-codec has a book for it, even while the text is still being spoken; else an aligner hears each chunk when it
-is whole. Words that it can't place share the time between those that it can.
+Words are those of the text as written (text.words). If the codec has a codebook of sounds, the codes tell the
+times, even while the text is still being spoken. Otherwise, a forced aligner is asked once a chunk is
+complete. Words that it can't place share the time between their neighbours.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,15 +20,15 @@ from text.traced import Traced
 from text.words import SpokenSpan, WrittenWord, written_words
 
 Span = tuple[float, float]  # seconds
-# Samples (N,) at 24 kHz, and the words that are said in them → when each is; None for those not found.
+# Samples (N,) at 24 kHz, and the words spoken in them → when each is spoken; None for those not found.
 Align = Callable[[np.ndarray, Sequence[str]], Sequence[Span | None]]
 
-LATER_SOUNDS = 2  # of words behind a word, after which its end is certain
+LATER_SOUNDS = 2  # sounds after a word that make its end certain
 
 
 @dataclass(frozen=True)
 class WordTime:
-    """A word of the text, from character `position` on, and when it is spoken, in seconds.
+    """A word that starts at character `position` of the text, and when it is spoken, in seconds.
 
     shown: the word with the punctuation around it.
     """
@@ -42,7 +42,7 @@ class WordTime:
 
 @dataclass(frozen=True)
 class SpokenLetter:
-    """A character of a chunk, and when it is spoken, in seconds of the audio that goes out."""
+    """A character of a chunk, by its index, and when it is spoken, in seconds of the audio sent."""
 
     start: float
     end: float
@@ -50,15 +50,19 @@ class SpokenLetter:
 
 
 class WordTimes:
-    """The times of one speech's words: `ready` while it is spoken, `rest` at its end; each word comes once.
-
-    samples: as the model speaks them; nothing but an aligner needs them.
-    """
+    """The times of a speech's words: `ready` while it is spoken, `rest` at its end; each comes once."""
 
     def __init__(
         self, text: str, spoken: Iterable[SpokenText], reader: SoundReader | None, align: Align
     ) -> None:
-        """text: as it was written. spoken: its chunks, which may still be to come."""
+        """Prepare the words of a text.
+
+        Args:
+            text: as written.
+            spoken: its chunks, spoken or still to come.
+            reader: reads sounds from codes; None if the codec has none.
+            align: the forced aligner.
+        """
         chunks = [Traced.of(chunk.text) for chunk in spoken]
         self._words = written_words(text, chunks)
         self._reader, self._align = reader, align
@@ -67,12 +71,12 @@ class WordTimes:
         self.samples = SampleBuffer()
 
     def hear(self, samples: np.ndarray) -> None:
-        """Take in samples as the model speaks them."""
+        """Collect samples (n,) at 24 kHz as the model speaks them; only an aligner needs them."""
         if self._reader is None:
             self.samples.append(samples)
 
     def ready(self, spoken: Sequence[SpokenText]) -> list[WordTime]:
-        """The words whose times have become certain. spoken: the chunks so far."""
+        """Return the words whose times have become certain, given the chunks so far."""
         said = {number: self._letters(number, chunk) for number, chunk in enumerate(spoken)}
         found = []
         while self._next < len(self._words) and _settled(self._words[self._next], spoken, said):
@@ -81,7 +85,7 @@ class WordTimes:
         return found
 
     def rest(self, spoken: Sequence[SpokenText], seconds: float) -> list[WordTime]:
-        """The words that are left when the speech has ended, after so many seconds."""
+        """Return the remaining words of a speech that has ended, `seconds` long."""
         said = {number: self._letters(number, chunk) for number, chunk in enumerate(spoken)}
         found = [self._timed(word, said, seconds) for word in self._words[self._next :]]
         self._next = len(self._words)
@@ -90,7 +94,7 @@ class WordTimes:
     def _timed(
         self, word: WrittenWord, said: dict[int, list[SpokenLetter]], latest: float = float("inf")
     ) -> WordTime:
-        """When a word is spoken: not before the end of the one before it."""
+        """Return when a word is spoken, not before the end of the previous one."""
         spans = [_span(said[span.chunk], span) for span in word.spoken]
         start = min((span[0] for span in spans if span), default=self._until)
         end = max((span[1] for span in spans if span), default=start)
@@ -100,7 +104,7 @@ class WordTimes:
         return WordTime(word.text, first, self._until, word.start, word.shown)
 
     def _letters(self, number: int, chunk: SpokenText) -> list[SpokenLetter]:
-        """When what of a chunk is spoken; nothing yet where only an aligner can tell, and it isn't whole."""
+        """Return when the letters of a chunk are spoken; an aligner can tell only once it is complete."""
         if number not in self._said:
             letters = list(self._found(chunk))
             if not chunk.whole:
@@ -125,7 +129,7 @@ class WordTimes:
 
 
 def aligned(text: str, samples: np.ndarray, align: Align) -> Iterator[tuple[Span, int]]:
-    """When each letter of a text is said in samples (N,), its numbers and signs as English words."""
+    """Yield when each letter of a text is spoken in samples (N,); numbers and signs as English words."""
     said = english_words(Traced.of(str(text)))
     words = [list(word) for word in _words(said)]
     if not words:
@@ -140,7 +144,7 @@ def aligned(text: str, samples: np.ndarray, align: Align) -> Iterator[tuple[Span
 
 
 def filled(found: Sequence[Span | None], lengths: Sequence[int], samples: np.ndarray) -> list[Span]:
-    """The times of all words: those not found share, by their letters, the time between their neighbours."""
+    """Return the times of all words; words not found share, by length, the time between their neighbours."""
     begin, end = sounding(samples)
     times: list[Span] = []
     for number, span in enumerate(found):
@@ -155,7 +159,7 @@ def filled(found: Sequence[Span | None], lengths: Sequence[int], samples: np.nda
 
 
 def sounding(samples: np.ndarray) -> Span:
-    """From where to where there is sound."""
+    """Return the start and end of the sound in samples (N,), in seconds."""
     track = Sounding()
     starts = track.push(samples)
     end = track.end if starts else len(samples)
@@ -163,7 +167,7 @@ def sounding(samples: np.ndarray) -> Span:
 
 
 def _words(said: Traced) -> Iterator[range]:
-    """The characters of each word."""
+    """Yield the characters of each word."""
     begin: int | None = None
     for place, letter in enumerate(f"{said} "):
         inside = letter.isalnum() or (letter in "'’" and begin is not None)  # noqa: RUF001
@@ -175,7 +179,7 @@ def _words(said: Traced) -> Iterator[range]:
 
 
 def _span(letters: Sequence[SpokenLetter], span: SpokenSpan) -> Span | None:
-    """When characters of a chunk are spoken. Where none of them is, the gap between those around them."""
+    """Return when a span is spoken; if no letter of it is, the gap between the letters around it."""
     inside = [each for each in letters if span.first <= each.letter <= span.last]
     if inside:
         return inside[0].start, inside[-1].end
@@ -188,7 +192,7 @@ def _span(letters: Sequence[SpokenLetter], span: SpokenSpan) -> Span | None:
 
 
 def _settled(word: WrittenWord, spoken: Sequence[SpokenText], said: dict[int, list[SpokenLetter]]) -> bool:
-    """Whether all that stands for a word is spoken, and sounds of the words behind it, where they follow."""
+    """Return whether a word's time is final: its letters are spoken, and some after it."""
     *before, last = word.spoken
     if not all(spoken[span.chunk].whole for span in before):
         return False

@@ -1,7 +1,7 @@
-"""Text that is still being written → the clauses and sentences that can be spoken already.
+"""Cut a text that is still being written into clauses and sentences that can be spoken already.
 
-A cut never falls into a word, a number, an abbreviation, or markup that isn't closed yet, and no character is
-lost: the parts joined are the text.
+A cut is never within a word, a number, an abbreviation or open markup. No character is lost: the parts joined
+are the text.
 """
 # ruff: noqa: RUF001 (full-width punctuation is the matter here)
 
@@ -14,29 +14,27 @@ from text.english import ABBREVIATIONS, ENDING
 
 Unit = Literal["none", "sentence", "clause"]
 
-# Behind these marks comes white space, which shows that the mark was not part of a number or a link. Wide
-# letters are written without.
+# White space must follow these marks (or they might be part of a number or link), but not full-width ones.
 SENTENCE_END = re.compile(rf"(?:[.!?…।؟۔]+{CLOSING}(?=\s)|[。！？]+{CLOSING}|\n+)\s*")
 CLAUSE_END = re.compile(rf"(?:[,;:،؛—–]+{CLOSING}(?=\s)|[，、；：](?=[{WIDE}\s]|$))\s*")
 LAST_WORD = re.compile(r"(?:^|[\s(\[\"'])([\w.]+)\.$")
 NOT_BEHIND = frozenset(word.lower() for word in ABBREVIATIONS)
 ONLY_BEFORE_CAPITALS = frozenset(word.lower() for word in ENDING)
-# A clause is spoken alone from so many characters on; what is shorter waits for more, since a word alone is
-# spoken as if it were all.
+# Minimum length of a clause in characters; a single word would be spoken like a whole sentence.
 MIN_CLAUSE = 12
-# A text without any mark is cut between words once it is so long.
+# A text without punctuation is cut between words from this length on.
 MAX_UNMARKED = 240
-# Marks that come in pairs; a text may be cut where all are closed.
+# Marks that come in pairs; the text is cut only where all are closed.
 PAIRED = ("```", "`", "**", "__")
 OPEN = re.compile(r"\[[^\]\n]{0,200}$|<[/!a-zA-Z|][^>\n]{0,200}$|\]\([^)\s]{0,2000}$")
 
 
 class ClauseCutter:
-    """Holds the text that has come and was not taken yet."""
+    """Buffers a text; the methods that return text remove it from the buffer."""
 
     def __init__(self) -> None:
         self._held = ""
-        self._due = 0  # characters that are to be spoken, whatever comes behind them
+        self._due = 0  # flushed characters
 
     def __len__(self) -> int:
         return len(self._held)
@@ -48,23 +46,23 @@ class ClauseCutter:
         self._held, self._due = "", 0
 
     def flush(self) -> None:
-        """Let all that is held by now be taken by `due`."""
+        """Make everything buffered so far available to `due`."""
         self._due = len(self._held)
 
     def due(self) -> str | None:
-        """Take what is left of the text that was held at the last flush; None where nothing is."""
+        """Return what is left of the text that was buffered at the last flush; None if there is nothing."""
         return self._take(self._due or None)
 
     def rest(self) -> str | None:
-        """Take all that is held; None where nothing is."""
+        """Return all that is buffered; None if there is nothing."""
         return self._take(len(self._held) or None)
 
     def first(self, unit: Unit) -> str | None:
-        """Take up to the first end of a clause or a sentence; None where none has come yet."""
+        """Return the text up to the first end of a clause or sentence; None if there is none yet."""
         return self._take(next(self._ends(unit), None))
 
     def sentences(self, characters: int) -> str | None:
-        """Take as many whole sentences as have come, up to so many characters, but at least one."""
+        """Return whole sentences, at least one, up to a number of characters; None if there is none."""
         cut = None
         for end in self._ends("sentence"):
             if cut is not None and length_of(self._held[:end]) > characters:
@@ -80,7 +78,7 @@ class ClauseCutter:
         return taken
 
     def _ends(self, unit: Unit) -> Iterator[int]:
-        """Where the text may be cut, in order."""
+        """Yield the positions at which the text may be cut, in order."""
         if unit == "none":
             return
         marks = sorted(
@@ -110,7 +108,7 @@ class ClauseCutter:
         return self._ends_in_full_stop(word[1], before, self._held[end : end + 1])
 
     def _ends_in_full_stop(self, word: str, before: str, following: str) -> bool:
-        """Whether the full stop behind a word ends a sentence: not behind "Dr", "J", or the 3 of a list."""
+        """Return whether a full stop after a word ends a sentence; not after "Dr", "J" or a list's 3."""
         name = word.lower()
         listed = name.isdecimal() and not before.rpartition("\n")[2].strip().rstrip(name)
         if name in NOT_BEHIND or listed or (len(name) == 1 and name.isalpha() and name != "i"):
@@ -118,6 +116,6 @@ class ClauseCutter:
         return name not in ONLY_BEFORE_CAPITALS or following.isupper()
 
     def _closed(self, end: int) -> bool:
-        """Whether no markup is open at a place."""
+        """Return whether no markup is open at a position."""
         before = self._held[:end].rstrip()
         return all(before.count(mark) % 2 == 0 for mark in PAIRED) and OPEN.search(before) is None

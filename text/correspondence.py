@@ -1,8 +1,7 @@
-"""Which words of a text that was written out stand for which of those that were written.
+"""Align the words of a rule's replacement with the words that it replaces.
 
-"10 km" is spoken as "ten kilometers": "ten" stands for "10", "kilometers" for "km". The words of both are
-laid against each other in their order, each spoken one against one written, so that as many as can begin
-alike.
+"10 km" is spoken as "ten kilometers": "ten" stands for "10", "kilometers" for "km". The alignment keeps the
+order and prefers pairs of words that begin alike (dynamic programming).
 """
 
 import re
@@ -10,12 +9,14 @@ from collections.abc import Iterator
 
 WORD = re.compile(r"\S+")
 UNLIKE, UNSAID = 1.0, 2.0
-MAX_WORDS = 40  # more in one match of a rule stand for it as a whole
+MAX_WORDS = 40  # a longer match is aligned as a whole
 
 
 def words_for(written: str, said: str) -> Iterator[tuple[int, int, int]]:
-    """The characters of `said` in stretches that stand for the same: how many, and from where to where in
-    `written`; an empty place for what stands for nothing."""
+    """Yield the parts of `said` with the part of `written` that each stands for: (length, start, end).
+
+    A part that stands for nothing, such as a space, has equal start and end.
+    """
     theirs, ours = list(WORD.finditer(written)), list(WORD.finditer(said))
     if not ours or not theirs:
         yield len(said), 0, len(written)
@@ -33,15 +34,17 @@ def words_for(written: str, said: str) -> Iterator[tuple[int, int, int]]:
 
 
 def matched(written: list[str], said: list[str]) -> list[tuple[int, int]]:
-    """For each spoken word the first and the last written one that it stands for, in order; none of the
-    written is left out."""
+    """Align two lists of words; return the first and last written word that each spoken one stands for.
+
+    The spans are in order, and cover all written words.
+    """
     rows, columns = len(said), len(written)
     cost = [[0.0 if alike(w, s) else UNLIKE for w in written] for s in said]
     best = [[float("inf")] * columns for _ in range(rows)]
     steps = [[(0, 0)] * columns for _ in range(rows)]
     for i in range(rows):
         for j in range(columns):
-            # Each spoken word goes on with the written one, begins the next, or takes two together.
+            # A spoken word continues the current written word, starts the next, or covers several.
             before = [(best[i - 1][j] if i else float("inf"), (1, 0))]
             before.append((best[i - 1][j - 1] if i and j else 0.0 if i == j == 0 else float("inf"), (1, 1)))
             before.append((best[i][j - 1] + UNSAID if j else float("inf"), (0, 1)))
@@ -57,6 +60,6 @@ def matched(written: list[str], said: list[str]) -> list[tuple[int, int]]:
 
 
 def alike(written: str, said: str) -> bool:
-    """Whether a word can be what is said for a written one: for figures and signs, or if it begins alike."""
+    """Return whether a word may stand for a written one: digits and signs match all, others by initial."""
     first = written.lstrip("([\"'")[:1]
     return not first.isalpha() or first.lower() == said[:1].lower()

@@ -13,7 +13,7 @@ from text.english import english_words
 from text.markdown import plain_text
 from text.markup import text_of
 from text.pauses import parted
-from text.pronunciations import AS_WRITTEN, Lexicon
+from text.pronunciations import AS_WRITTEN, Dictionaries, Lexicon
 from text.traced import Traced
 
 # What boson's examples/generation.py does to a text before it prompts the model. Parentheses become spaces.
@@ -153,10 +153,12 @@ class ReadText:
     Attributes:
         written: the original text.
         turns: (voice number, text), and pauses in seconds between them.
+        dictionaries: the pronunciations that were applied for each voice.
     """
 
     written: str
     turns: tuple[tuple[int, tuple[Traced | float, ...]], ...]
+    dictionaries: Dictionaries = ()
 
     @property
     def length(self) -> int:

@@ -1,9 +1,9 @@
 # ruff: noqa: RUF001, RUF002 (letters of the phonetic alphabet look like others)
-"""Dictionaries of pronunciations: how words of a text are to be said, {"Nguyen": "win"}.
+"""Pronunciation dictionaries: how to say certain words of a text, {"Nguyen": "win"}.
 
-A word is found whole, in any case unless its entry has capitals, wherever it is text: not in links, tags or
-markup. It is said as other words spell it or, where the model reads phones, in IPA between slashes ("/wɪn/")
-or ARPAbet between braces ("{W IH1 N}").
+An entry matches whole words, in any case unless it has capitals, and not within links, tags or markup. Its
+pronunciation is a respelling or, for models that read phones, IPA between slashes ("/wɪn/") or ARPAbet in
+braces ("{W IH1 N}").
 """
 
 import json
@@ -26,10 +26,15 @@ FIRST = re.compile(r"\w+")
 UNTOUCHED = re.compile(f"{TAG.pattern}|{LINK.pattern}|<[^<>]*>")
 
 Entries = Mapping[str, str]
+Dictionaries = tuple[tuple[Entries, ...], ...]  # for each voice, those that override others first
 
 
 def checked(entries: Entries) -> dict[str, str]:
-    """A dictionary that can be applied. InvalidRequest (invalid_pronunciation) names the entry that can't."""
+    """Validate a dictionary and normalise its white space and Unicode.
+
+    Raises:
+        InvalidRequest: invalid_pronunciation; names the entry.
+    """
     if len(entries) > MAX_ENTRIES:
         raise _invalid(f"There are {len(entries)} pronunciations; at most {MAX_ENTRIES} are taken.")
     found = {}
@@ -49,14 +54,14 @@ def checked(entries: Entries) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Entry:
-    """exact: only so, capitals and all."""
+    """A word and its pronunciation. exact: matches this case only."""
 
     word: str
     spoken: str
     exact: bool
 
     def starts(self, text: str, place: int) -> bool:
-        """Whether the word stands at a place of a text, whole."""
+        """Return whether the whole word starts at a position of a text."""
         end = place + len(self.word)
         written = text[place:end]
         same = written == self.word if self.exact else written.casefold() == self.word.casefold()
@@ -64,10 +69,10 @@ class Entry:
 
 
 class Lexicon:
-    """Dictionaries together; one outranks those behind it, and of one the longer words count first."""
+    """Several dictionaries; earlier ones have precedence, within one the longer words."""
 
     def __init__(self, *dictionaries: Entries, phones: Callable[[str], str] = str) -> None:
-        """phones: what stands for a phonetic entry in the model's text."""
+        """phones: returns what the model's text has for a phonetic pronunciation."""
         self._entries: dict[str, list[Entry]] = {}
         for entries in dictionaries:
             for word in sorted(entries, key=len, reverse=True):
@@ -79,7 +84,7 @@ class Lexicon:
                     self._entries.setdefault(key, []).append(Entry(form, said, exact))
 
     def applied(self, text: Traced) -> Traced:
-        """The text with its words as they are to be said."""
+        """Return the text with the words replaced by their pronunciations."""
         if not self._entries:
             return text
         said: list[str] = []
@@ -105,7 +110,11 @@ AS_WRITTEN = Lexicon()
 
 
 def of_file(path: Path | None) -> dict[str, str]:
-    """The dictionary in a JSON file; empty without one. StartError: it can't be read or applied."""
+    """Read a dictionary from a JSON file; empty without a file.
+
+    Raises:
+        StartError: it can't be read, or an entry is invalid.
+    """
     if path is None:
         return {}
     try:

@@ -1,7 +1,7 @@
-"""A text that knows where it comes from: each of its characters stands for some of an original's.
+"""A string that remembers which characters of the original text each of its characters stands for.
 
-The normaliser's rules change a text step by step; what they return remembers, character by character, the
-part of the request's text that is spoken by it. So the times of spoken words become times of written ones.
+The rules of the normaliser change a text step by step and keep this trace, so that the times of spoken words
+become times of written ones.
 """
 
 import re
@@ -15,9 +15,9 @@ Spoken = str | Callable[[re.Match[str]], str]
 
 
 class Traced(str):
-    """A string, and for each character the original's characters `starts[i]` to `ends[i]` that it stands for.
+    """A string whose character i stands for the original's characters `starts[i]` to `ends[i]`, exclusive.
 
-    A character that stands for none, such as a full stop that was added, starts and ends at once.
+    A character that stands for none, such as an added full stop, has equal start and end.
     """
 
     starts: "array[int]"
@@ -30,14 +30,14 @@ class Traced(str):
 
     @classmethod
     def of(cls, text: str) -> "Traced":
-        """A text as it is; one that isn't traced is its own original."""
+        """Return a text as its own original; a text that is traced already is returned as it is."""
         if isinstance(text, Traced):
             return text
         return cls(text, array("i", range(len(text))), array("i", range(1, len(text) + 1)))
 
     @classmethod
     def joined(cls, parts: Iterable[str], separator: str = "") -> "Traced":
-        """Parts end to end. Those that aren't traced, and the separators, stand for nothing."""
+        """Join parts. Separators, and parts that aren't traced, stand for nothing."""
         texts: list[str] = []
         starts, ends = array("i"), array("i")
         for number, part in enumerate(parts):
@@ -74,7 +74,7 @@ class Traced(str):
         return self[len(prefix) :] if self.startswith(prefix) else self
 
     def parts(self, pattern: re.Pattern[str]) -> Iterator[tuple["Traced", re.Match[str] | None]]:
-        """What stands before each match of a pattern, with the match; None behind the last."""
+        """Yield what precedes each match of a pattern, with the match; last, the rest with None."""
         end = 0
         for found in pattern.finditer(self):
             yield self[end : found.start()], found
@@ -82,11 +82,13 @@ class Traced(str):
         yield self[end:], None
 
     def sub(self, pattern: re.Pattern[str], spoken: Spoken, *, silent: bool = False) -> "Traced":
-        """As re.sub. What a match becomes stands for it, word by word as far as the words tell.
+        """Like re.sub: each replacement is traced to its match, word by word where words correspond.
 
-        spoken: a text, or makes it of a match; one that is traced itself, made of slices of `found.string`,
-            keeps its trace.
-        silent: what a match becomes stands for nothing: the match was markup.
+        Args:
+            pattern: what to replace.
+            spoken: the replacement, or a function of the match. A traced one, made of slices of
+                `found.string`, keeps its trace.
+            silent: the match is markup: its replacement stands for nothing.
         """
         pieces: list[str] = []
         for before, found in self.parts(pattern):
@@ -98,18 +100,18 @@ class Traced(str):
         return Traced.joined(pieces) if len(pieces) > 1 else self
 
     def become(self, start: int, end: int, said: str) -> "Traced":
-        """A text that stands for the characters start to end, as a whole."""
+        """Return `said`, traced as a whole to the characters from start to end."""
         starts, ends = (array("i", [place]) * len(said) for place in (self.starts[start], self.ends[end - 1]))
         return Traced(said, starts, ends)
 
     def translated(self, table: Mapping[int, str | int | None]) -> "Traced":
-        """As str.translate, by a table of single letters."""
+        """Like str.translate, by a table of single characters."""
         if str.translate(self, table) == self:
             return self
         return self.mapped(lambda letter: letter.translate(table) if ord(letter) in table else letter)
 
     def mapped(self, letter: Callable[[str], str]) -> "Traced":
-        """Each letter becomes a text."""
+        """Replace each character by the text that a function returns for it."""
         said = [letter(each) for each in str(self)]
         if all(map(str.__eq__, said, self)):
             return self
@@ -120,7 +122,7 @@ class Traced(str):
         return Traced("".join(said), starts, ends)
 
     def _spoken(self, start: int, end: int, said: str) -> "Traced":
-        """What characters became: letter by letter where it is the same text, else by words."""
+        """Return `said`, traced to the characters it replaces: one by one if part of them, else by words."""
         written = str.__getitem__(self, slice(start, end))
         words = bool(said) and not said.isspace()
         at = written.find(said) if words else -1
@@ -141,7 +143,7 @@ class Traced(str):
 
 
 def _alike(one: str, other: str) -> int:
-    """How many characters two texts have in common from their beginning, in whole words."""
+    """Return the length of the common prefix of two texts, in whole words."""
     words = 0
     for count, (a, b) in enumerate(zip(f"{one} ", f"{other} ", strict=False), 1):
         if a != b:

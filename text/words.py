@@ -1,7 +1,7 @@
-"""The words of a text as it was written, and what of its chunks is spoken for each.
+"""The words of a text as written, and the characters of its chunks that are spoken for each.
 
-A word is what stands between spaces: "$5.50" is one, so is "don't". Marks at its ends don't belong to it
-unless they are spoken, markup has no words, and Chinese and Japanese signs are words of their own.
+A word is what spaces separate: "$5.50" and "don't" are one word each. Punctuation around it doesn't belong to
+it unless it is spoken. Markup has no words; each Chinese or Japanese character is one.
 """
 
 import re
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from text.chunking import WIDE_LETTER, is_spoken
 from text.traced import Traced
 
-APART = re.compile(r"[\s—…]")  # what parts two words
+APART = re.compile(r"[\s—…]")  # separates two words
 SPOKEN = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
 class SpokenSpan:
-    """Characters first to last, inclusive, of the chunk of this number."""
+    """Characters `first` to `last`, inclusive, of a chunk, by its index."""
 
     chunk: int
     first: int
@@ -27,11 +27,15 @@ class SpokenSpan:
 
 @dataclass(frozen=True)
 class WrittenWord:
-    """A word of the original: its text, and its place there, characters start to end.
+    """A word of the original text.
 
-    shown: with the marks around it.
-    spoken: what of the chunks stands for it, in order. share: the part of that which is its own, from 0 to 1,
-    where several words are spoken as one: of "Noo York" for "N Y" the first has 0 to 0.5.
+    Attributes:
+        text: the word.
+        start, end: its characters in the original.
+        spoken: the characters of chunks that are spoken for it, in order.
+        share: its share of these, from 0 to 1, if several words are spoken as one: of "Noo York" for "N Y",
+            the first word has 0 to 0.5.
+        shown: the word with the punctuation around it.
     """
 
     text: str
@@ -44,7 +48,7 @@ class WrittenWord:
 
 @dataclass
 class _Run:
-    """Characters start to end of the original that belong together, and the letters spoken for them."""
+    """Characters `start` to `end` of the original that are spoken together, and their spoken letters."""
 
     start: int
     end: int
@@ -52,7 +56,7 @@ class _Run:
 
 
 def written_words(original: str, chunks: Sequence[Traced]) -> list[WrittenWord]:
-    """The words of a text in their order, by the chunks that are spoken of it."""
+    """Return the words of a text, in order, from the chunks that are spoken of it."""
     kept = bytearray(len(original))
     for chunk in chunks:
         for start, end in zip(chunk.starts, chunk.ends, strict=True):
@@ -67,7 +71,7 @@ def written_words(original: str, chunks: Sequence[Traced]) -> list[WrittenWord]:
 
 
 def _shown(original: str, kept: bytearray, before: int, word: WrittenWord, after: int) -> str:
-    """A word with the marks around it: those that no space parts from it, nor the word before them."""
+    """Return a word with the punctuation that adjoins it, unless that belongs to the word before."""
 
     def marks(start: int, end: int) -> str:
         return "".join(original[place] for place in range(start, end) if kept[place])
@@ -98,7 +102,7 @@ def _runs(original: str, chunks: Sequence[Traced], kept: bytearray) -> Iterator[
 def _goes_on(
     run: _Run, start: int, place: int, number: int, chunk: Traced, original: str, kept: bytearray
 ) -> bool:
-    """Whether a spoken letter, of a character of the original, belongs to the word of the letters before."""
+    """Return whether a spoken letter belongs to the same word as the letters before it."""
     if start < run.end:
         return True
     between = original[run.end : start]
@@ -111,7 +115,7 @@ def _goes_on(
 
 
 def _words(original: str, run: _Run, kept: bytearray) -> Iterator[WrittenWord]:
-    """The words of a run: one, or several that are spoken as one. Signs at their ends are said with them."""
+    """Yield the words of a run: one, or several spoken as one. Adjoining signs such as $ are included."""
     while run.start and kept[run.start - 1] and _is_sign(original[run.start - 1]):
         run.start -= 1
     while run.end < len(original) and kept[run.end] and _is_sign(original[run.end]):
@@ -131,7 +135,7 @@ def _words(original: str, run: _Run, kept: bytearray) -> Iterator[WrittenWord]:
 
 
 def _is_sign(character: str) -> bool:
-    """Whether a model that reads signs itself says it, as $ and %."""
+    """Return whether a model that reads signs itself speaks a character, such as $ or %."""
     return character in "%#@&" or unicodedata.category(character) in ("Sc", "Sm", "So")
 
 
