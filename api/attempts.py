@@ -24,12 +24,10 @@ from text.pauses import without_pauses
 
 log = logging.getLogger(__name__)
 
-# The model's tags: speakers, sounds, delivery.
-MARKS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
-# A fault of the sound counts as one wrong word in five.
-FAULT_WEIGHT = 0.2
-# Minimum share of Latin letters for an English-only recogniser to check a text.
-LATIN_SHARE = 0.8
+# Tags of speakers, sounds and delivery.
+TAGS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
+FAULT_WEIGHT = 0.2  # a fault of the sound counts like one wrong word in five
+LATIN_SHARE = 0.8  # minimum share of Latin letters for an English-only recogniser to check a text
 
 
 @dataclass(frozen=True)
@@ -53,15 +51,20 @@ class Attempt:
         return not self.faults and not self.misheard
 
     @property
+    def repeatable(self) -> bool:
+        """Whether another attempt may be better, and could be checked."""
+        return not self.good and not self.unheard
+
+    @property
     def badness(self) -> tuple[bool, float]:
         """Sort key for choosing the best attempt: wrong words first, then faults of the sound."""
         return self.misheard, (self.word_error_rate or 0.0) + FAULT_WEIGHT * len(self.faults)
 
-    def quality(self, takes: int) -> SpeechQuality:
-        """Return the quality for the answer; `takes` is the number of attempts."""
+    def quality(self, attempts: int) -> SpeechQuality:
+        """Return the quality for the answer, with the number of attempts."""
         return quality(
             self.faults,
-            takes=takes,
+            takes=attempts,
             heard=self.heard,
             word_error_rate=self.word_error_rate,
             note=self.unheard,
@@ -96,6 +99,7 @@ def short_chunks(texts: tuple[SpokenText, ...]) -> list[SpeechIssue]:
 
 
 def joined(texts: tuple[SpokenText, ...]) -> str:
+    """Return the texts as one."""
     return " ".join(text.text for text in texts)
 
 
@@ -124,17 +128,22 @@ class Attempts:
         again: Callable[[], Speaking] | None,
         text: str,
         verifier: Transcriber | None,
-        most: int,
+        max_attempts: int,
         patient: bool = False,
     ) -> None:
-        """first: the take on its way. verifier: who listens; without one, bad takes are not made again, but
-        for who is patient.
+        """Prepare to choose.
 
-        again: begins another take, None where there is only this one; most: how many may be made in all.
+        Args:
+            first: the first attempt, in progress.
+            again: starts another attempt; None if there may be only one.
+            text: what is to be spoken.
+            verifier: the recogniser that checks attempts; None for none.
+            max_attempts: maximum number of attempts, the first included.
+            patient: repeat bad attempts even without a verifier.
         """
-        listens = verifier is not None or patient
-        self._first, self._again, self._text = first, again if listens else None, without_pauses(text)
-        self._verifier, self._most = verifier, most
+        repeats = verifier is not None or patient
+        self._first, self._again, self._text = first, again if repeats else None, without_pauses(text)
+        self._verifier, self._max_attempts = verifier, max_attempts
         self._waited_for: Cancellable = first
         self._cancelled = False
 
@@ -144,25 +153,26 @@ class Attempts:
         Finished speech is never lost: if a further attempt fails, or the queue or recogniser is full, the
         best one so far is returned. Raises what SpeechStream.speech raises for the first attempt.
         """
-        takes = [self._judged(self._first)]
-        while self._again and not takes[-1].good and not takes[-1].unheard and len(takes) < self._most:
+        attempts = [self._checked(self._first)]
+        while self._again and attempts[-1].repeatable and len(attempts) < self._max_attempts:
             try:
                 stream = self._again()
                 note_retry()
-                takes.append(self._judged(stream))
+                attempts.append(self._checked(stream))
             except Cancelled:
                 raise
             except VoiceServerError as error:
                 log.warning("another attempt failed: %s", error)
                 break
-        best = min(takes, key=lambda take: take.badness)
-        return best.speech, best.quality(len(takes))
+        best = min(attempts, key=lambda attempt: attempt.badness)
+        return best.speech, best.quality(len(attempts))
 
     def cancel(self) -> None:
+        """Cancel the attempt or check in progress, and make no further ones."""
         self._cancelled = True
         self._waited_for.cancel()
 
-    def _judged(self, stream: Speaking) -> Attempt:
+    def _checked(self, stream: Speaking) -> Attempt:
         self._wait_for(stream)
         speech = stream.speech()
         spoken = spoken_texts(speech.texts, self._text, len(speech.as_spoken) / SAMPLE_RATE)
@@ -172,13 +182,13 @@ class Attempts:
         try:
             if not checkable(self._text, self._verifier):
                 return Attempt(speech, faults)
-            return self._listened_to(speech, spoken, faults, self._verifier)
+            return self._verified(speech, spoken, faults, self._verifier)
         except Cancelled:
             raise
         except VoiceServerError as error:
             return Attempt(speech, faults, unheard=f"The speech was not verified: {error.message}")
 
-    def _listened_to(
+    def _verified(
         self,
         speech: Speech,
         spoken: tuple[SpokenText, ...],
@@ -216,26 +226,39 @@ def checkable(text: str, transcriber: Transcriber) -> bool:
 
 def words_said(text: str, english: bool) -> list[str]:
     """Return the words of a text as spoken: in English, numbers are words too."""
-    marked = MARKS.sub(" ", text)
+    marked = TAGS.sub(" ", text)
     return (
-        words_of(MARKS.sub(" ", speakable(text, "english" if english else "plain")))
+        words_of(TAGS.sub(" ", speakable(text, "english" if english else "plain")))
         if has_words(marked)
         else []
     )
 
 
 def words_heard(text: str, english: bool) -> list[str]:
+    """Return the words of a transcript, comparable with `words_said`."""
     return words_of(english_words(text) if english else text)
 
 
 def best_attempt(
-    transcriber: Transcriber, most: int, begin: Callable[[], Speaking], text: str, verify: bool
+    transcriber: Transcriber, max_attempts: int, begin: Callable[[], Speaking], text: str, verify: bool
 ) -> tuple[Speech, list[dict[str, Any]]]:
-    """The best of up to `most` takes of a text that nobody waits for, and what is wrong with it.
+    """Speak a text that no client waits for, in up to `max_attempts` attempts.
 
-    It is called off with the work under way. Errors as of Attempts.best.
+    Args:
+        transcriber: checks the attempts, if asked to verify.
+        max_attempts: maximum number of attempts.
+        begin: starts an attempt.
+        text: what is to be spoken.
+        verify: check the attempts with the transcriber.
+
+    Returns:
+        The best speech, and its faults as dictionaries.
+
+    Raises:
+        Cancelled, VoiceServerError: see Attempts.best.
     """
-    takes = Attempts(begin(), begin, text, transcriber if verify else None, most, patient=True)
-    on_cancel(takes.cancel)
-    speech, quality = takes.best()
+    verifier = transcriber if verify else None
+    attempts = Attempts(begin(), begin, text, verifier, max_attempts, patient=True)
+    on_cancel(attempts.cancel)
+    speech, quality = attempts.best()
     return speech, [fault.model_dump() for fault in quality.faults]

@@ -41,8 +41,8 @@ class KeptAudio(Protocol):
 class AudioInMemory:
     """KeptAudio of one server; the oldest answers are evicted when all together are too large."""
 
-    def __init__(self, seconds: int = SECONDS, most_bytes: int = MAX_BYTES) -> None:
-        self._seconds, self._most_bytes = seconds, most_bytes
+    def __init__(self, seconds: int = SECONDS, max_bytes: int = MAX_BYTES) -> None:
+        self._seconds, self._max_bytes = seconds, max_bytes
         self._answers: OrderedDict[tuple[str, str], EarlierAnswer] = OrderedDict()
         self._bytes = 0
         self._changing = threading.Lock()
@@ -64,7 +64,7 @@ class AudioInMemory:
         now = time.time()
         while self._answers:
             oldest = next(iter(self._answers.values()))
-            if oldest.expires_at > now and self._bytes <= self._most_bytes:
+            if oldest.expires_at > now and self._bytes <= self._max_bytes:
                 return
             self._answers.popitem(last=False)
             self._bytes -= len(oldest.audio)

@@ -19,11 +19,11 @@ def file_name(upload: UploadFile) -> str:
     return "".join(character for character in upload.filename or "" if character.isprintable())
 
 
-async def uploaded_bytes(upload: UploadFile, param: str, most: int) -> bytes:
-    """Read the whole file. Raises PayloadTooLarge beyond `most` bytes, InvalidAudio if it is empty."""
+async def uploaded_bytes(upload: UploadFile, param: str, max_bytes: int) -> bytes:
+    """Read the whole file. Raises PayloadTooLarge beyond `max_bytes`, InvalidAudio if it is empty."""
     error: PayloadTooLarge | InvalidRequest | None = None
-    if (upload.size or 0) > most:
-        error = too_large(most)
+    if (upload.size or 0) > max_bytes:
+        error = too_large(max_bytes)
     elif not upload.size:
         error = empty()
     if error is not None:

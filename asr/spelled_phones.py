@@ -30,7 +30,7 @@ GRAPHEMES = {
     **{"j": "JH", "k": "K", "l": "L", "m": "M", "n": "N", "o": "OW", "p": "P", "q": "K", "r": "R", "s": "S"},
     **{"t": "T", "u": "AH", "v": "V", "w": "W", "x": "K S", "y": "IY", "z": "Z"},
 }
-LONGEST = max(map(len, GRAPHEMES))
+MAX_LETTERS = max(map(len, GRAPHEMES))
 
 
 def phones_of(word: str) -> list[str]:
@@ -39,7 +39,7 @@ def phones_of(word: str) -> list[str]:
     found: list[str] = []
     at = 0
     while at < len(letters):
-        rest = min(LONGEST, len(letters) - at)
+        rest = min(MAX_LETTERS, len(letters) - at)
         size = next((n for n in range(rest, 0, -1) if letters[at : at + n] in GRAPHEMES), 0)
         last = at + size == len(letters)
         if size and not (last and letters[at:] == "e" and found):

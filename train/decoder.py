@@ -19,7 +19,7 @@ from train.codec import CROP_FRAMES, decode_loss, save
 from train.examples import Examples, Spoken
 from train.fitting import fit
 
-LONGEST = 6.0  # seconds of a sentence
+MAX_SECONDS = 6.0  # seconds of a sentence
 CLIPS, BATCH = 8000, 48
 UNTOLD = 0.25  # of the crops: without their phones
 CEPSTRUM = 20  # coefficients: what is understood hangs on the shape of every frame, be it loud or soft
@@ -37,7 +37,7 @@ class Clip:
 def clips(network: VocoderNetwork, examples: Examples) -> Iterator[Clip]:
     """Sentences of pseudo-speakers without end."""
     while True:
-        for spoken in examples.encoded([examples.draft(LONGEST) for _ in range(16)]):
+        for spoken in examples.encoded([examples.draft(MAX_SECONDS) for _ in range(16)]):
             if spoken.codes.shape[1] >= CROP_FRAMES:
                 yield clip_of(network, spoken)
 

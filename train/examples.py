@@ -24,12 +24,12 @@ from train.speech import Teacher, Utterance
 from train.voices import Warp, centred, draw_warp, frames_of, moved, recorded, warp
 
 EXCHANGE_SHARE = 0.55  # of the references: with their transcript
-LONGEST_REFERENCE = 10.0
-MOST_OF_NATURAL = 20  # utterances for which a natural teacher is drawn: many a hundred have but few
+MAX_REFERENCE_SECONDS = 10.0
+MAX_NATURAL = 20  # utterances for which a natural teacher is drawn: many a hundred have but few
 READ_SHARE = 0.5  # of the references with a transcript: read as an earlier answer is, and learned from
 RECORDED_SHARE = 0.7  # of the others: as people's recordings are
 MOVED_SHARE = 0.35  # of the voices: to a pair of codes drawn evenly, so that those few are met that few have
-LOWEST_LEVEL, HIGHEST_LEVEL = 6, 60  # of the levels of pitch so drawn: 68 to 430 Hz
+MIN_LEVEL, MAX_LEVEL = 6, 60  # of the levels of pitch so drawn: 68 to 430 Hz
 GARBLED_SHARE, GARBLED = 0.4, 0.7  # of the others: how many have wrong codes, and up to which share of them
 CORRUPTED = 0.06
 TRUST = np.array(
@@ -131,7 +131,7 @@ class Examples:
         longest = longest if self._rng.random() < 0.15 else min(longest, SHORT_CLIP)
         # A reference that isn't learned from is kept short more often: it costs positions.
         most = longest if exchange or self._rng.random() < 0.3 else 4.5
-        most = LONGEST_REFERENCE if self._rng.random() < LONG_REFERENCE_SHARE else most
+        most = MAX_REFERENCE_SECONDS if self._rng.random() < LONG_REFERENCE_SHARE else most
         target = self._pick(spoken, 0.3, longest)
         reference = self._pick(spoken, 1.5, most, but=target)
         read = exchange and bool(self._rng.random() < READ_SHARE)
@@ -171,7 +171,7 @@ class Examples:
 
     def _any_speaker(self) -> Speaker:
         """A speaker of any codes: pitch and mean envelope don't hang together as those of people do."""
-        level, spread = self._rng.integers(LOWEST_LEVEL, HIGHEST_LEVEL), self._rng.integers(RANGES)
+        level, spread = self._rng.integers(MIN_LEVEL, MAX_LEVEL), self._rng.integers(RANGES)
         pitch = pitch_of_codes(np.asarray(level * RANGES + spread))
         timbre = self._network.timbres.vectors[self._rng.integers(CODES)]
         return Speaker(float(pitch[0]), float(pitch[1]), timbre.numpy())
@@ -252,7 +252,7 @@ def unhurried(by: Warp) -> Warp:
 
 def share_of(spoken: list[Utterance]) -> int:
     """How often a teacher is drawn, by what it has spoken."""
-    return min(len(spoken), MOST_OF_NATURAL) if spoken[0].teacher.natural else len(spoken)
+    return min(len(spoken), MAX_NATURAL) if spoken[0].teacher.natural else len(spoken)
 
 
 def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Example:

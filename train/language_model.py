@@ -27,7 +27,7 @@ READING_WEIGHT, VOICE_WEIGHT, PRONUNCIATION_WEIGHT = 4.0, 3.0, 0.5
 BOOK_WEIGHTS = (0.7, 1.2, 0.7, 0.25, 0.15)  # prosody, then the four of the envelope
 VOICE_SHARE = 3  # every third position learns the codes of the voice, which repeat
 AVERAGE, AVERAGE_EVERY = 0.98, 10
-LONGEST_TARGET = 8.0  # seconds; what is longer is spoken in pieces
+MAX_TARGET_SECONDS = 8.0  # seconds; what is longer is spoken in pieces
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Schedule:
     decay_share: float = 0.3
     guide: float = 0.6
     guided_share: float = 2 / 3
-    first_longest: float = 3.0
+    first_max_seconds: float = 3.0
     save_minutes: float = 4.0
     holds_voices: bool = False
 
@@ -60,7 +60,7 @@ class Schedule:
             decay_share=0.85,
             guide=0.4,
             guided_share=math.inf,
-            first_longest=LONGEST_TARGET,
+            first_max_seconds=MAX_TARGET_SECONDS,
             holds_voices=True,
         )
 
@@ -74,7 +74,8 @@ class Schedule:
 
     def longest(self, progress: float) -> float:
         """Seconds of the longest clip: short ones first, where the alignment is easily found."""
-        return self.first_longest + (LONGEST_TARGET - self.first_longest) * min(1.0, progress / 0.5)
+        growth = MAX_TARGET_SECONDS - self.first_max_seconds
+        return self.first_max_seconds + growth * min(1.0, progress / 0.5)
 
 
 def book_losses(

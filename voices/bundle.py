@@ -76,10 +76,10 @@ class Bundle:
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
     """Read a member, but no more than its maximum size, whatever the archive declares."""
-    most = MAX_DESCRIPTION if name == DESCRIPTION else MAX_FLAC_BYTES
+    max_bytes = MAX_DESCRIPTION if name == DESCRIPTION else MAX_FLAC_BYTES
     with archive.open(name) as part:
-        data = part.read(most + 1)
-    if len(data) > most:
+        data = part.read(max_bytes + 1)
+    if len(data) > max_bytes:
         raise ValueError(f"its {name} is too large")
     return data
 

@@ -171,7 +171,7 @@ class BodyLimit:
         form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
         recordings = form or scope["path"] in RECORDINGS_IN_JSON
         limit = self.limit if recordings else self.plain_limit
-        most_values = MAX_MARKS if scope["path"] == BOOKS else MAX_VALUES
+        max_values = MAX_MARKS if scope["path"] == BOOKS else MAX_VALUES
         received = values = 0
 
         async def receive_within_limit() -> Message:
@@ -181,13 +181,13 @@ class BodyLimit:
             received += len(body)
             # Searching is much faster than counting, and recordings have no separators.
             values += 0 if form else sum(body.count(mark) for mark in VALUE_MARKS if mark in body)
-            if received <= limit and values <= most_values:
+            if received <= limit and values <= max_values:
                 return message
             while message.get("more_body", False) and received <= 2 * limit:
                 message = await receive()
                 received += len(message.get("body", b""))
-            if values > most_values:
-                raise HTTPException(413, f"The body holds more than {most_values} values; send less in it.")
+            if values > max_values:
+                raise HTTPException(413, f"The body holds more than {max_values} values; send less in it.")
             what = "send a shorter recording or an MP3" if recordings else "send less"
             raise HTTPException(413, f"The body is larger than {_size(limit)}; {what}.")
 

@@ -55,7 +55,7 @@ async def create_chat_completion(
         samples = await begun(speech.stream, request)
         events = answer_events(answer, watched, samples, state.kept_audio, include_usage, body)
         return PiecewiseResponse(with_failure_told(events), speech.stream, EVENT_STREAM)
-    best, quality = await while_connected(request, speech.takes, speech.takes.best)
+    best, quality = await while_connected(request, speech.attempts, speech.attempts.best)
     times = Timed()
     if body.wants_times:
         found = partial(words_of, spoken.text, best, cloner.codec, state.transcriber)

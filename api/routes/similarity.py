@@ -47,9 +47,9 @@ async def compare_speakers(
     )
 
 
-async def _samples(upload: UploadFile, param: str, most: int) -> np.ndarray:
+async def _samples(upload: UploadFile, param: str, max_bytes: int) -> np.ndarray:
     """Return the samples of an upload to compare: float32 (N,) at 24 kHz, 1 to 30 s."""
-    data = await uploaded_bytes(upload, param, most)
+    data = await uploaded_bytes(upload, param, max_bytes)
 
     def prepared() -> np.ndarray:
         return prepare_reference(decode_audio(data, max_seconds=MAX_UPLOAD_SECONDS)).samples

@@ -98,8 +98,8 @@ async def whole_answer(
     headers: dict[str, str],
 ) -> Response:
     """The file at once; in JSON with the times of its words, where these are asked for."""
-    takes = begun_speech.takes
-    speech, quality = await while_connected(request, takes, takes.best)
+    attempts = begun_speech.attempts
+    speech, quality = await while_connected(request, attempts, attempts.best)
     encoded = await run_in_threadpool(encode_audio, speech.samples, body.response_format)
     headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
     words: list[WordTime] = []

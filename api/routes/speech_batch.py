@@ -52,7 +52,7 @@ async def create_speeches(
         try:
             ready = partial(begin_speech, item, cloner, state, owner)
             begun = await while_connected(request, None, ready)
-            speech, quality = await while_connected(request, begun.takes, begun.takes.best)
+            speech, quality = await while_connected(request, begun.attempts, begun.attempts.best)
             encoded = await run_in_threadpool(encode_audio, speech.samples, item.response_format)
             times = Timed()
             if item.wants_times:

@@ -14,7 +14,7 @@ BLOCK_BYTES = 128  # of each column of the keys that a program reads at once: 64
 QUERY_BLOCK = 16  # positions of a prompt that a program reads for
 PROGRAMS = 512  # that keep a large GPU busy: four on each of an H100's 132 processors
 MAX_SPLITS = 32
-SMALLEST_DOT = 16  # rows of a matrix that tensor cores take
+MIN_DOT = 16  # rows of a matrix that tensor cores take
 
 
 def num_splits(streams: int, kv_heads: int) -> int:
@@ -81,7 +81,7 @@ def decode_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Te
     n, parts, size = qkv.shape
     kv_heads = cache.shape[3]
     heads, splits = parts - 2 * kv_heads, num_splits(n, kv_heads)
-    width = max(SMALLEST_DOT, triton.next_power_of_2(size))
+    width = max(MIN_DOT, triton.next_power_of_2(size))
     out = torch.empty(n, heads * size, device=qkv.device, dtype=qkv.dtype)
     means = torch.empty(n, heads, splits, size if splits > 1 else 0, device=qkv.device)
     sums = torch.empty(n, heads, splits, device=qkv.device)
@@ -98,7 +98,7 @@ def decode_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Te
         KV_HEADS=kv_heads,
         D=size,
         WIDTH=width,
-        QUERIES=max(SMALLEST_DOT, triton.next_power_of_2(heads // kv_heads)),
+        QUERIES=max(MIN_DOT, triton.next_power_of_2(heads // kv_heads)),
         BLOCK=BLOCK_BYTES // cache.itemsize,
         SPLITS=splits,
     )
@@ -130,7 +130,7 @@ def prefill_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.T
         HEADS=heads,
         KV_HEADS=kv_heads,
         D=size,
-        WIDTH=max(SMALLEST_DOT, triton.next_power_of_2(size)),
+        WIDTH=max(MIN_DOT, triton.next_power_of_2(size)),
         ROWS=QUERY_BLOCK,
         GROUPS=triton.next_power_of_2(heads // kv_heads),
         BLOCK=BLOCK_BYTES // cache.itemsize,
@@ -167,9 +167,9 @@ def quantised_matmul(
     x = x.contiguous()
     rows, (columns, inner) = len(x), weight.shape
     out = torch.empty(rows, columns, device=x.device, dtype=x.dtype)
-    block_rows = min(64, max(SMALLEST_DOT, triton.next_power_of_2(rows)))
+    block_rows = min(64, max(MIN_DOT, triton.next_power_of_2(rows)))
     # Few rows are bound by the bytes of the weight: many programs, each with much of it under way.
-    few = rows <= SMALLEST_DOT
+    few = rows <= MIN_DOT
     block_columns, block_inner = (32, 256) if few else (64, 128)
     kernels.quantised_matmul_kernel[(triton.cdiv(columns, block_columns), triton.cdiv(rows, block_rows))](
         x,

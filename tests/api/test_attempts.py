@@ -1,4 +1,4 @@
-"""Bad takes are noticed; with `verify` they are made again."""
+"""Bad attempts are noticed; with `verify` they are repeated."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.05, 5 * 24_000).astype(np.float32)
 
 
 class Spoken:
-    """A take that is there already, as a SpeechStream that has ended."""
+    """An attempt that is complete, like a SpeechStream that has ended."""
 
     def __init__(self, samples: np.ndarray, seed: int = 0) -> None:
         self.seed, self.samples, self.cancelled = seed, samples, False
@@ -49,7 +49,7 @@ def transcriber() -> Iterator[Transcriber]:
     transcriber.close()
 
 
-def test_a_take_with_the_wrong_words_is_made_again(transcriber: Transcriber) -> None:
+def test_an_attempt_with_the_wrong_words_is_repeated(transcriber: Transcriber) -> None:
     others = iter([Spoken(recording(), 1), Spoken(recording(), 2)])
     with request_context(RequestContext("req_1", "POST")) as record:
         speech, quality = Attempts(Spoken(NOISE), lambda: next(others), WORDS, transcriber, 4).best()
@@ -82,12 +82,12 @@ def test_faults_are_told_without_a_verifier_and_nothing_is_made_again() -> None:
 
 
 def test_whoever_leaves_is_not_listened_for(transcriber: Transcriber) -> None:
-    take = Spoken(recording())
-    takes = Attempts(take, None, WORDS, transcriber, 3)
-    takes.cancel()
+    attempt = Spoken(recording())
+    attempts = Attempts(attempt, None, WORDS, transcriber, 3)
+    attempts.cancel()
     with pytest.raises(Cancelled):
-        takes.best()
-    assert take.cancelled
+        attempts.best()
+    assert attempt.cancelled
 
 
 def test_tags_don_t_make_a_text_longer() -> None:
@@ -98,13 +98,13 @@ def test_tags_don_t_make_a_text_longer() -> None:
 
 
 class Failing(Spoken):
-    """A take whose model fails while it is spoken."""
+    """An attempt whose model fails while it is spoken."""
 
     def speech(self) -> Speech:
         raise ModelError("The model failed.")
 
 
-def test_what_was_spoken_is_not_lost_when_a_further_take_fails(transcriber: Transcriber) -> None:
+def test_what_was_spoken_is_not_lost_when_a_further_attempt_fails(transcriber: Transcriber) -> None:
     """A kind of loss: work that is done goes with the error of work that comes after it."""
     half = np.concatenate([recording()[:72_000], NOISE[:30_000]])
     speech, quality = Attempts(Spoken(half, 7), lambda: Failing(NOISE), WORDS, transcriber, 3).best()
@@ -147,7 +147,7 @@ def test_words_are_compared_as_they_are_spoken(transcriber: Transcriber) -> None
 
 
 def test_verify_over_http(tiny_server: TinyServer) -> None:
-    """A model of random weights says no words: all takes are made, and the answer tells what was heard."""
+    """A model of random weights says no words: all attempts are made, and the answer says what was heard."""
     body = answer(tiny_server, said("Good morning to all of you."), verify=True, seed=None)
     assert body["quality"]["takes"] == 3
     assert body["quality"]["word_error_rate"] > 0.5

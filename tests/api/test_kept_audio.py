@@ -30,7 +30,7 @@ def test_an_answer_is_kept_as_it_was_spoken_until_it_expires() -> None:
 
 
 def test_the_oldest_go_when_all_grow_too_large() -> None:
-    kept = AudioInMemory(most_bytes=500_000)
+    kept = AudioInMemory(max_bytes=500_000)
     for number in range(4):
         kept.keep("ann", f"audio_{number}", FLAC, "Some words.")
     found = [kept.find("ann", f"audio_{number}") is not None for number in range(4)]

@@ -13,13 +13,13 @@ from voices.store.tables import VoiceConsent
 class Consents:
     """Consents of one owner per call; another owner's raise NotFound."""
 
-    def __init__(self, database: Database, most: int) -> None:
-        self._database, self._most = database, most
+    def __init__(self, database: Database, max_consents: int) -> None:
+        self._database, self._max_consents = database, max_consents
 
     def add(self, consent: VoiceConsent) -> None:
         """Save a consent. Raises InvalidRequest (voices_full) if the owner has the maximum."""
         with self._database.writing() as session:
-            check_count(session, VoiceConsent, consent.owner, self._most)
+            check_count(session, VoiceConsent, consent.owner, self._max_consents)
             session.add(consent)
 
     def get(self, owner: str, consent_id: str) -> VoiceConsent:

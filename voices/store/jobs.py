@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from sqlalchemy import Integer, Select, cast, func, select
 from sqlalchemy.orm import Session, undefer
 
-from errors import Conflict, InvalidRequest, NotFound, quoted
+from errors import Conflict, NotFound, quoted
 from voices.store.database import Database
 from voices.store.job_tables import OPEN, SpeechJob, SpeechPiece
-from voices.store.paging import Page, page
+from voices.store.paging import Page, check_count, page
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,18 @@ class ChapterProgress:
 class Jobs:
     """Jobs of one owner per call; another owner's raise NotFound."""
 
-    def __init__(self, database: Database, most: int) -> None:
-        self._database, self._most = database, most
+    def __init__(self, database: Database, max_jobs: int) -> None:
+        self._database, self._max_jobs = database, max_jobs
 
     def check_room(self, owner: str) -> None:
         """Raise InvalidRequest (jobs_full) if the owner has the maximum of jobs."""
         with self._database.reading() as session:
-            _check_count(session, owner, self._most)
+            check_count(session, SpeechJob, owner, self._max_jobs, "jobs_full")
 
     def add(self, job: SpeechJob, pieces: Sequence[SpeechPiece]) -> None:
         """Queue a job. Raises InvalidRequest (jobs_full)."""
         with self._database.writing() as session:
-            _check_count(session, job.owner, self._most)
+            check_count(session, SpeechJob, job.owner, self._max_jobs, "jobs_full")
             session.add(job)
             session.flush()
             session.add_all(pieces)
@@ -148,13 +148,6 @@ def _queue(job: SpeechJob) -> None:
     if job.status not in OPEN:
         job.status, job.leased_until = "queued", 0.0
     job.finished_at = job.error_code = job.error_message = None
-
-
-def _check_count(session: Session, owner: str, most: int) -> None:
-    kept = session.scalar(select(func.count()).select_from(SpeechJob).where(SpeechJob.owner == owner)) or 0
-    if kept >= most:
-        message = f"{kept} jobs are kept already, of at most {most}; delete one first."
-        raise InvalidRequest(message, code="jobs_full")
 
 
 def _of(owner: str) -> Select[SpeechJob]:

@@ -30,9 +30,11 @@ def page(session: Session, chosen: Select[Row], table: type[Row], after: Row | N
     return Page(rows[:limit], len(rows) > limit)
 
 
-def check_count(session: Session, table: type[Row], owner: str, most: int) -> None:
-    """Raise InvalidRequest (voices_full) if the owner has at least `most` rows."""
-    kept = session.scalar(select(func.count()).select_from(table).where(table.owner == owner)) or 0
-    if kept >= most:
-        message = f"{kept} are stored already, the maximum is {most}; delete one first."
-        raise InvalidRequest(message, code="voices_full")
+def check_count(
+    session: Session, table: type[Row], owner: str, max_rows: int, code: str = "voices_full"
+) -> None:
+    """Raise InvalidRequest with this code if the owner has `max_rows` rows or more."""
+    rows = session.scalar(select(func.count()).select_from(table).where(table.owner == owner)) or 0
+    if rows >= max_rows:
+        message = f"{rows} are stored already, the maximum is {max_rows}; delete one first."
+        raise InvalidRequest(message, code=code)

@@ -75,10 +75,10 @@ def check_room(profile: VoiceProfile) -> None:
     """Raise InvalidRequest (voice_samples_full) if a voice's recordings are too many or too long."""
     seconds = profile.end_seconds - profile.start_seconds + sum(kept.seconds for kept in profile.samples)
     if len(profile.samples) > MAX_SAMPLES or seconds > MAX_TOTAL_SECONDS:
-        most = (
+        message = (
             f"A voice can have {MAX_SAMPLES} recordings beside its first, and {MAX_TOTAL_SECONDS:g} s in all."
         )
-        raise InvalidRequest(f"{most} Delete one, or send less.", code="voice_samples_full")
+        raise InvalidRequest(f"{message} Delete one, or send less.", code="voice_samples_full")
 
 
 def _locked(session: Session, owner: str, voice_id: str) -> VoiceProfile:
