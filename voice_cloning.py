@@ -8,51 +8,49 @@ The module's functions use a shared cloner, loaded from the HIGGS_* settings on 
 line: python voice_cloning.py test_audio.wav "Hello world" -o out.wav
 """
 
-import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from audio.decode import decode_audio
 from audio.encode import encode_audio
-from audio.frames import FRAME_RATE, SAMPLE_RATE
-from audio.reference import MAX_SECONDS, prepare_reference
-from concurrency import SingleFlight, on_cancel, raise_if_cancelled
+from audio.frames import FRAME_RATE
+from audio.reference import MAX_SECONDS
+from concurrency import raise_if_cancelled
 from errors import Overloaded
 from higgs.codecs.base import Codec
 from higgs.devices import device_of
 from higgs.engine.engine import Engine
-from higgs.engine.prefill import CacheUse
 from higgs.engine.request import Ended, ignored
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.loading import LoadedModel, ModelRequest, load_chosen
-from higgs.prompts.chatml import ChatMLResponse, turns_of
+from higgs.prompts.chatml import ChatMLResponse
 from higgs.resident_model import ResidentModel, ServedModel
-from higgs.segments import SpeechSegment, TextChunk
+from higgs.segments import SpeechSegment
 from higgs.speech import SpeechStream
 from higgs.spoken import Speech
 from settings import Settings, load_settings
 from synthesis.built_in_voices import BuiltInVoices
+from synthesis.chatml import answer
 from synthesis.command_line import main
-from synthesis.planner import FIRST_FRAME, Planner, SpeechOptions, VoiceReference
+from synthesis.options import SpeechOptions
+from synthesis.planner import FIRST_FRAME, Planner
+from synthesis.references import ReferenceEncoder, VoiceReference
 from synthesis.warm_up import warm_up
 from text.chunking import Chunking
-from text.normalise import SUSTAINED_SOUNDS, Part, ReadText, chosen_reading
+from text.normalise import Part, ReadText, chosen_reading
 from text.pronunciations import of_file
 
 BUNDLED_MODEL = Path(__file__).resolve().parent / "models" / "higgs-small"
 
 SPOKEN_FACTOR = 2  # maximum growth of a text by normalisation
 SECONDS_PER_CHARACTER = 0.2  # three times slower than people speak
-ENCODED_AT_ONCE = 2  # recordings; each needs some 100 MB, and CPU time that synthesis needs too
 
 Voices = VoiceReference | None | list[VoiceReference | None]
 
@@ -88,15 +86,21 @@ class VoiceCloner:
         self.resident = ResidentModel(loaded, settings.queue_limit, self._loaded_again)
         seconds = settings.max_speech_seconds or SECONDS_PER_CHARACTER * settings.max_text_characters
         self._max_columns = FIRST_FRAME + round(seconds * FRAME_RATE)
-        self.reference_use = CacheUse()
-        self._references = SingleFlight[bytes, VoiceReference](settings.reference_cache, ENCODED_AT_ONCE)
+        self._references = ReferenceEncoder(
+            self.resident, self.max_reference_seconds, settings.reference_cache
+        )
+        self.reference_use = self._references.use
 
     @classmethod
     def load(cls, settings: Settings | None = None, ended: Ended = ignored) -> "VoiceCloner":
-        """Load and warm up the model. Raises StartError, which names the remedy.
+        """Load and warm up the model.
 
-        settings: None reads the HIGGS_* variables. ended: called in the engine's thread for each finished
-        chunk.
+        Args:
+            settings: None reads the HIGGS_* variables.
+            ended: called in the engine's thread for each finished chunk.
+
+        Raises:
+            StartError: it can't be loaded; the message names the remedy.
         """
         settings = settings or load_settings()
         if settings.threads:
@@ -116,29 +120,22 @@ class VoiceCloner:
     def reference(
         self, audio: bytes, transcript: str | None = None, *, check_voice: bool = True
     ) -> VoiceReference:
-        """Encode a recording (audio or video, 1 s or more) as a voice reference. Cached by content.
+        """Encode a recording as a voice reference. Cached by content.
 
-        If it is longer than max_reference_seconds, only a part is used, and the transcript is dropped.
-        check_voice: reject recordings without a voice. Raises InvalidAudio, and Cancelled.
+        Args:
+            audio: bytes of an audio or video file, 1 s or more.
+            transcript: its words, if known; dropped if only a part is used (see max_reference_seconds).
+            check_voice: reject recordings without a voice.
+
+        Raises:
+            InvalidAudio: it can't be decoded or used.
+            Cancelled: the work was cancelled.
         """
-        key = hashlib.sha256(audio).digest() + bytes([check_voice])
-        self.reference_use.note(key in self._references)
-        voice = self._references.get(key, lambda: self._encode(audio, check_voice))
-        return replace(voice, transcript=None if voice.trimmed else transcript)
+        return self._references.encode(audio, transcript, check_voice)
 
-    @contextmanager
-    def admitted(self) -> Iterator[Place]:
-        """Hold a place in the queue while a request is prepared, or until it is cancelled.
-
-        Raises Overloaded if the queue is full.
-        """
-        with self.resident.in_use() as served:
-            place = served.engine.reserve()
-        on_cancel(place.release)
-        try:
-            yield place
-        finally:
-            place.release()
+    def admitted(self) -> AbstractContextManager[Place]:
+        """Hold a place in the queue while a request is prepared; see ResidentModel.admitted."""
+        return self.resident.admitted()
 
     def built_in(self, name: str | None) -> VoiceReference | None:
         """Return a built-in voice by name, or the default one for None; None if there is no such voice."""
@@ -148,9 +145,13 @@ class VoiceCloner:
         """Speak a text and wait for the result; for arguments and errors see `stream`."""
         return self.stream(text, voice, options).speech()
 
-    def read(self, text: str, voices: int = 1) -> ReadText:
-        """Normalise a text for `stream`. Raises InvalidRequest; PayloadTooLarge if the result is too long."""
-        return self._planner.read(text, voices)
+    def read(self, text: str, voices: int = 1, options: SpeechOptions = SpeechOptions()) -> ReadText:
+        """Normalise a text for `stream`, for a number of voices that aren't known yet.
+
+        Of the options, the pronunciations count; `stream` reads the text again if a voice has its own.
+        Raises InvalidRequest (see text.normalise.read_out), PayloadTooLarge if the result is too long.
+        """
+        return self._planner.read(text, voices, self._planner.dictionaries([None] * voices, options))
 
     def stream(
         self,
@@ -160,15 +161,24 @@ class VoiceCloner:
         place: Place | None = None,
         follows: SpeechStream | None = None,
     ) -> SpeechStream:
-        """Queue a text and return its stream at once. With several voices, [SPEAKER1] switches to the second.
+        """Queue a text and return its stream at once.
 
-        [pause 0.5s] is silence (see text.pauses). place: from `admitted`; follows: earlier speech of the same
-        text to continue, queued even if the queue is full. Raises InvalidRequest (see `read`), Overloaded.
+        Args:
+            text: [SPEAKER1] switches to the second voice; [pause 0.5s] is silence (see text.pauses).
+            voice: one, or one per speaker; None for the model's own.
+            options: sampling, limits and delivery.
+            place: from `admitted`.
+            follows: earlier speech to continue; then a full queue is no obstacle.
+
+        Raises:
+            InvalidRequest, PayloadTooLarge: see `read`.
+            Overloaded, EngineFailed, ShuttingDown: see Engine.submit.
         """
         voices = self._speaking(voice if isinstance(voice, list) else [voice])
-        read = self.read(text, len(voices)) if isinstance(text, str) else text
-        segments = self._planner.segments(read, voices, options, follows.last_said if follows else None)
-        return self._stream(segments, read.written, options, place=place, admitted=follows is not None)
+        if isinstance(text, str):
+            text = self._planner.read(text, len(voices), self._planner.dictionaries(voices, options))
+        segments = self._planner.segments(text, voices, options, follows.last_said if follows else None)
+        return self._stream(segments, text.written, options, place=place, admitted=follows is not None)
 
     def parts(self, text: str, voices: list[VoiceReference | None], options: SpeechOptions) -> list[Part]:
         """Return a text of any length as its spoken parts: (voice number, text), and pauses in seconds."""
@@ -191,11 +201,7 @@ class VoiceCloner:
     def _stream(
         self, segments: list[SpeechSegment], text: str, options: SpeechOptions, **queued: Any
     ) -> SpeechStream:
-        names = ("temperature", "top_k", "top_p", "seed")
-        chosen = {name: value for name in names if (value := getattr(options, name)) is not None}
-        sampling = replace(self._defaults, **chosen)
-        if any(sound in text for sound in SUSTAINED_SOUNDS):
-            sampling = replace(sampling, ras_window=0)
+        sampling = options.sampling(self._defaults, text)
         raise_if_cancelled()
         longest = min(options.max_steps or self._max_columns, self._max_columns)
         with self.resident.in_use() as served:
@@ -223,21 +229,15 @@ class VoiceCloner:
 
         `stop_strings` and `force_audio_gen` have no effect: the answer is always audio.
         """
-        prompt = self._prompts.build(turns_of(chat_ml_sample, lambda audio: self.reference(audio).codes))
         window = max(ras_win_len or 0, 0)
         sampling = SamplingOptions(temperature, top_k, top_p, window, ras_win_max_num_repeat, seed)
-        chunk = TextChunk(prompt, max(min(max_new_tokens, self._positions - len(prompt)), FIRST_FRAME))
-        with self.resident.in_use() as served:
-            speech = SpeechStream(served.engine, served.codec, [SpeechSegment([chunk])], sampling).speech()
-        asked, spoken = len(prompt), speech.completion_audio_tokens
-        usage = {"prompt_tokens": asked, "completion_tokens": spoken, "total_tokens": asked + spoken}
-        return ChatMLResponse(speech.samples, SAMPLE_RATE, usage | {"cached_tokens": 0})
+        model = self._prompts, self.resident, sampling, max_new_tokens, self._positions
+        return answer(chat_ml_sample, lambda audio: self.reference(audio).codes, *model)
 
     @property
     def overload(self) -> Overloaded | None:
         """What `admitted` would raise now; None if there is room."""
-        served = self.resident.loaded
-        return None if served is None else served.engine.overload
+        return self.resident.overload
 
     @property
     def engine(self) -> Engine:
@@ -252,14 +252,6 @@ class VoiceCloner:
     def close(self) -> None:
         """Cancel all requests and free the model."""
         self.resident.close()
-
-    def _encode(self, audio: bytes, check_voice: bool) -> VoiceReference:
-        used = prepare_reference(decode_audio(audio), self.max_reference_seconds, check_voice)
-        raise_if_cancelled()
-        with self.resident.in_use() as served:
-            codes = served.codec.encode(used.samples)
-        part = used.source_seconds, used.start_seconds, used.end_seconds
-        return VoiceReference(codes, None, *part, used.trimmed)
 
 
 def extract_voice_reference(audio_bytes: bytes) -> torch.Tensor:

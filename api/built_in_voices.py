@@ -1,8 +1,8 @@
 """The model's own voices, in the format of the voice routes."""
 
 from api.schemas.voices import Voice
-from api.voice_resolution import DEFAULT
 from errors import InvalidRequest
+from synthesis.references import DEFAULT
 from voice_cloning import VoiceCloner
 
 

@@ -8,7 +8,7 @@ from api.schemas.messages import Message
 from api.text_validation import check_text
 from errors import InvalidRequest, PayloadTooLarge
 from higgs.prompts.v2 import INSTRUCTION
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 from text.normalise import spoken_part
 
 # The format of system messages in boson's clients.

@@ -7,8 +7,9 @@ from api.kept_audio import KeptAudio
 from api.schemas.chat import AudioRequest, ChatRequest
 from api.schemas.messages import Message
 from api.text_validation import check_reference_text
-from api.voice_resolution import CLONE, Recording, VoiceRequest
+from api.voice_resolution import Recording, VoiceRequest
 from errors import InvalidRequest, NotFound, quoted
+from synthesis.references import CLONE
 from text.normalise import SPEAKER
 
 

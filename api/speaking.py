@@ -10,7 +10,7 @@ from api.schemas.chat import VoiceUsed
 from api.state import ServerState
 from api.voice_resolution import VoiceRequest, choose_voices
 from higgs.speech import SpeechStream
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 from voice_cloning import VoiceCloner
 
 
@@ -38,12 +38,18 @@ class BegunSpeech:
     """Started speech: its stream, attempts to choose from, and the voice used."""
 
     stream: SpeechStream
-    takes: Attempts
+    attempts: Attempts
     voice: VoiceUsed
 
 
 def begin(order: SpeechOrder, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
     """Queue a text. The queue is checked before the text, and the text before any recording.
+
+    Args:
+        order: what to speak.
+        cloner: speaks it.
+        state: the server's state, for its voices and defaults.
+        owner: whose voices may be used.
 
     Raises:
         Overloaded: the queue is full.
@@ -53,11 +59,11 @@ def begin(order: SpeechOrder, cloner: VoiceCloner, state: ServerState, owner: st
     """
     with cloner.admitted() as place:
         with blamed_on(order.path):
-            text = cloner.read(order.text, len(order.voices))
+            text = cloner.read(order.text, len(order.voices), order.options)
         voices, used = choose_voices(order.voices, order.options, cloner, state, owner)
         speak = partial(cloner.stream, text, voices, order.options)
         with blamed_on(order.path):
             stream = speak(place)
     again = speak if order.options.seed is None else None
-    most = state.request_defaults.max_attempts
-    return BegunSpeech(stream, Attempts(stream, again, order.text, state.verifier(order.verify), most), used)
+    verifier, max_attempts = state.verifier(order.verify), state.request_defaults.max_attempts
+    return BegunSpeech(stream, Attempts(stream, again, order.text, verifier, max_attempts), used)

@@ -1,4 +1,4 @@
-"""Validate a request for a speech job and plan all of its pieces, so that errors are reported here."""
+"""Validate a request for a speech job and plan its pieces, so that errors are reported at once."""
 
 import secrets
 import time
@@ -11,26 +11,32 @@ from api.errors import blamed_on
 from api.schemas.jobs import SpeechJobRequest
 from api.speech_requests import check_speakable, options_of, voice_requests
 from api.state import ServerState
-from api.voice_resolution import CLONE, VoiceRequest, choose_voices
+from api.voice_resolution import VoiceRequest, choose_voices
 from api.voice_validation import plain_text
 from audio.decode import decode_audio, decode_base64_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
 from errors import InvalidRequest, PayloadTooLarge
 from jobs.book import MAX_TITLE, Chapter, PlannedPiece, chapters_of, pieces_of
-from synthesis.planner import SpeechOptions, VoiceReference
+from synthesis.options import SpeechOptions
+from synthesis.references import CLONE, VoiceReference
 from text.normalise import Part
 from voice_cloning import VoiceCloner
 from voices.store.job_tables import SpeechJob, SpeechPiece
 
-# A chapter of a body, and the fields that its title and its text come from.
+# A chapter, and the fields of its title and its text.
 Placed = tuple[Chapter, str, str]
 
 
 def ordered_job(
     body: SpeechJobRequest, cloner: VoiceCloner, state: ServerState, owner: str
 ) -> tuple[SpeechJob, list[SpeechPiece]]:
-    """A job as it is to be queued. Errors as of a request for speech; PayloadTooLarge for too long a book."""
+    """Return a job that is ready to be queued, and its pieces.
+
+    Raises:
+        PayloadTooLarge: the book is too long.
+        NotFound, InvalidRequest, InvalidAudio: as for speech; see begin_speech.
+    """
     check_speakable(body, cloner)
     wanted = voice_requests(body)
     placed = _placed_chapters(body, state.limits.job_characters)
@@ -62,13 +68,13 @@ def ordered_job(
     return job, [_piece(job, number, piece) for number, piece in enumerate(planned)]
 
 
-def _placed_chapters(body: SpeechJobRequest, most: int) -> list[Placed]:
-    """The chapters, with titles that can be kept. InvalidRequest (text_empty) where there is nothing."""
+def _placed_chapters(body: SpeechJobRequest, max_characters: int) -> list[Placed]:
+    """Return the chapters and their fields. Raises InvalidRequest (text_empty) if there are none."""
     given = body.chapters or []
     characters = len(body.input or "") + sum(len(one.title) + len(one.text) for one in given)
     path = "input" if body.chapters is None else "chapters"
-    if characters > most:
-        message = f"The book has {characters} characters; at most {most} are taken. Send it in parts."
+    if characters > max_characters:
+        message = f"The book has {characters} characters; the maximum is {max_characters}. Send it in parts."
         raise PayloadTooLarge(message, code="text_too_long", param=path)
     if body.input is not None:
         placed = [(chapter, path, path) for chapter in chapters_of(body.input)]
@@ -90,7 +96,7 @@ def _read(
     speak_titles: bool,
     cloner: VoiceCloner,
 ) -> tuple[list[Part], list[Part]]:
-    """The parts of a chapter's title and text. InvalidRequest where neither is anything to speak."""
+    """Return the parts of a chapter's title and text. Raises InvalidRequest if there is nothing to speak."""
     chapter, title_path, text_path = placed
     title: list[Part] = []
     if speak_titles and chapter.title:
@@ -106,12 +112,12 @@ def _recording(
     wanted: Sequence[VoiceRequest],
     voices: Sequence[VoiceReference | None],
     cloner: VoiceCloner,
-    most_bytes: int,
+    max_bytes: int,
 ) -> tuple[bytes | None, str | None]:
-    """The FLAC that is cloned, as the model hears it, and its words; None where nothing is."""
+    """Return the reference as FLAC, prepared for the model, and its transcript; None if nothing is cloned."""
     for request, voice in zip(wanted, voices, strict=True):
         if request.name == CLONE and request.recording and voice:
-            data = decode_base64_audio(request.recording.data, max_bytes=most_bytes)
+            data = decode_base64_audio(request.recording.data, max_bytes=max_bytes)
             used = prepare_reference(decode_audio(data), cloner.max_reference_seconds)
             return encode_audio(used.samples, "flac").data, voice.transcript
     return None, None

@@ -1,4 +1,4 @@
-"""A body of /v1/audio/speech, or of whatever else speaks a text in that body's fields → speech on its way."""
+"""Turn the body of /v1/audio/speech, and of routes with the same fields, into speech in progress."""
 
 import re
 from contextlib import nullcontext
@@ -10,25 +10,37 @@ from api.schemas.speech import SpeechFields, SpeechRequest
 from api.speaking import BegunSpeech, SpeechOrder, begin
 from api.state import ServerState
 from api.text_validation import check_reference_text, check_text
-from api.voice_resolution import CLONE, DEFAULT, Recording, VoiceRequest, choose_voices
+from api.voice_resolution import Recording, VoiceRequest, choose_voices
 from concurrency import on_cancel
 from errors import InvalidRequest, quoted
 from higgs.speech import SpeechStream
-from synthesis.planner import SpeechOptions, VoiceReference
+from synthesis.options import SpeechOptions
+from synthesis.references import CLONE, DEFAULT, VoiceReference
 from voice_cloning import VoiceCloner
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """Who speaks, and how: what a body says beside its text."""
+    """The voices of a body, and how they speak."""
 
     voices: list[VoiceReference | None]
     options: SpeechOptions
 
 
 def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> BegunSpeech:
-    """Queue the text of a body. Errors as of `begin`, before that InvalidRequest, NotFound or PayloadTooLarge
-    for what can't be served."""
+    """Queue the text of a body.
+
+    Args:
+        body: the request.
+        cloner: speaks it.
+        state: the server's state, for its voices and limits.
+        owner: whose voices may be used.
+
+    Raises:
+        NotFound: another model's name, or an unknown voice.
+        InvalidRequest, PayloadTooLarge: a field can't be served.
+        Overloaded, InvalidAudio, Cancelled: see `begin`.
+    """
     check_speakable(body, cloner)
     check_text(body.input, "input", state.limits.text_characters)
     order = SpeechOrder(body.input, "input", voice_requests(body), options_of(body), body.verify)
@@ -36,6 +48,7 @@ def begin_speech(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, o
 
 
 def options_of(body: SpeechFields) -> SpeechOptions:
+    """Return the options of a body: sampling, delivery and pronunciations."""
     return replace(
         body.sampling(),
         delivery=body.delivery(body.instructions),
@@ -44,7 +57,7 @@ def options_of(body: SpeechFields) -> SpeechOptions:
 
 
 def speaker_of(body: SpeechRequest, cloner: VoiceCloner, state: ServerState, owner: str) -> Speaker:
-    """The voices of a body, ready to speak. Errors as of choose_voices."""
+    """Return the voices of a body as references. Raises what choose_voices lists."""
     options = options_of(body)
     voices, _ = choose_voices(voice_requests(body), options, cloner, state, owner)
     return Speaker(voices, options)
@@ -58,9 +71,18 @@ def speak_on(
     state: ServerState,
     follows: SpeechStream | None = None,
 ) -> SpeechStream:
-    """Queue a text that a speaker says; if this work was called off meanwhile, the speech stops.
+    """Queue a text for a speaker; if this work was cancelled meanwhile, cancel the speech.
 
-    follows: what the speaker has just said, as of VoiceCloner.stream. path: the field of the text.
+    Args:
+        speaker: from `speaker_of`.
+        text: the text.
+        path: the field of the text.
+        cloner: speaks it.
+        state: the server's state, for its limits.
+        follows: the speaker's last speech, to continue; see VoiceCloner.stream.
+
+    Raises:
+        InvalidRequest, PayloadTooLarge, Overloaded: see VoiceCloner.stream.
     """
     check_text(text, path, state.limits.text_characters)
     with nullcontext() if follows else cloner.admitted() as place, blamed_on(path):
@@ -70,13 +92,13 @@ def speak_on(
 
 
 def check_speakable(body: SpeechFields, cloner: VoiceCloner) -> None:
-    """Refuse another model's name, and a language that the model doesn't speak."""
+    """Raise NotFound for another model's name, InvalidRequest for a language that the model doesn't speak."""
     check_model(body.model, [cloner.model_id])
     check_language(body.language, cloner)
 
 
 def voice_requests(body: SpeechFields) -> list[VoiceRequest]:
-    """The voice of each speaker; a recording in the body is there to be cloned, whatever `voice` says."""
+    """Return the voice request of each speaker. A recording in the body is cloned, whatever `voice` is."""
     recording = None
     if body.recording is not None:
         data, path, words = body.recording
@@ -92,7 +114,7 @@ def voice_requests(body: SpeechFields) -> list[VoiceRequest]:
 
 
 def check_language(language: str | None, cloner: VoiceCloner) -> None:
-    """Refuse a language that the model doesn't speak; one of many languages reads it from the text itself."""
+    """Raise InvalidRequest for a language that an English-only model is asked to speak."""
     code = re.split("[-_]", (language or "auto").strip().lower())[0]
     if cloner.english_only and code not in ("", "auto", "en", "eng", "english"):
         message = f"This model speaks English only, not {quoted(language or '')}; set HIGGS_MODEL to another."

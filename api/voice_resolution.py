@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from api.errors import blamed_on
 from api.schemas.chat import OPENAI_VOICES, ReferenceUsed, VoiceUsed
 from api.state import ServerState
 from audio.decode import decode_base64_audio
 from errors import InvalidAudio, NotFound, quoted
-from synthesis.planner import SpeechOptions, VoiceReference
+from synthesis.options import SpeechOptions
+from synthesis.references import CLONE, DEFAULT, VoiceReference
 from voice_cloning import VoiceCloner
 
-CLONE: Final = "clone"
-DEFAULT: Final = "default"
 MODEL_VOICES = (CLONE, DEFAULT, *OPENAI_VOICES)
 
 

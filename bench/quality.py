@@ -33,7 +33,7 @@ from higgs.codecs.vocoder.analysis import analyse
 from settings import load_settings
 from speakers.encoder import weights_file
 from speakers.verifier import SpeakerVerifier
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 from text.english import english_words
 from voice_cloning import VoiceCloner
 

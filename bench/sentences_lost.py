@@ -21,7 +21,7 @@ from audio.encode import encode_audio
 from bench.listening import words_heard
 from higgs.spoken import Speech
 from settings import load_settings
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 from text.english import english_words
 from voice_cloning import VoiceCloner
 

@@ -26,7 +26,7 @@ from audio.frames import SAMPLE_RATE
 from bench.spectrogram import spectrogram
 from higgs.spoken import Speech
 from settings import Settings
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 from synthesis.word_times import Span, WordTimes
 from train.natural import Passage, load_passages
 from voice_cloning import VoiceCloner

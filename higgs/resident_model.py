@@ -13,10 +13,12 @@ from typing import Literal
 
 import torch
 
-from errors import EngineFailed, Loading
+from concurrency import on_cancel
+from errors import EngineFailed, Loading, Overloaded
 from higgs.codecs.base import Codec
 from higgs.engine.engine import Engine
 from higgs.engine.failure import Failed
+from higgs.engine.scheduler import Place
 from higgs.loading import LoadedModel, load
 from higgs.speech import SpeechStream
 
@@ -47,9 +49,10 @@ class ServedModel:
 class ResidentModel:
     """Loads and unloads a model. Thread-safe.
 
-    loaded: the model as first loaded; not kept.
-    queue_limit: of the engine.
-    ready: warms up a model that was loaded again.
+    Args:
+        loaded: the model as first loaded; no reference to it is kept.
+        queue_limit: maximum queued requests of the engine.
+        ready: warms up a model that was loaded again.
     """
 
     def __init__(self, loaded: LoadedModel, queue_limit: int, ready: Callable[[ServedModel], None]) -> None:
@@ -90,6 +93,30 @@ class ResidentModel:
                 self._users -= 1
                 self._last_used = time.monotonic()
 
+    @contextmanager
+    def admitted(self) -> Iterator[Place]:
+        """Hold a place in the engine's queue while a request is prepared.
+
+        It is released at the end of the block, or when the work is cancelled.
+
+        Raises:
+            Overloaded: the queue is full.
+            Loading: see `use`.
+        """
+        with self.in_use() as served:
+            place = served.engine.reserve()
+        on_cancel(place.release)
+        try:
+            yield place
+        finally:
+            place.release()
+
+    @property
+    def overload(self) -> Overloaded | None:
+        """What `admitted` would raise now; None if there is room."""
+        served = self._served
+        return None if served is None else served.engine.overload
+
     def stay_for(self, stream: SpeechStream) -> SpeechStream:
         """Keep the model loaded while the stream is referenced; return the stream."""
         with self._changing:
@@ -102,7 +129,7 @@ class ResidentModel:
             if self._served is None:
                 return True
             if self._streams:
-                gc.collect()  # what has ended may still stand in a cycle
+                gc.collect()  # ended streams may still be part of reference cycles
             if self._streams or self._works(self._served):
                 return False
             self._served.engine.close()
@@ -133,7 +160,7 @@ class ResidentModel:
 
     @property
     def failed(self) -> EngineFailed | None:
-        """As of Engine; None while the model is unloaded."""
+        """See Engine.failed; None while the model is unloaded."""
         served = self._served
         return None if served is None else served.engine.failed
 

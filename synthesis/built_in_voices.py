@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import StartError
-from synthesis.planner import VoiceReference
+from synthesis.references import VoiceReference
 
 TABLE = Path("voices") / "voices.json"
 

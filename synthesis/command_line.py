@@ -14,7 +14,8 @@ from audio.frames import SAMPLE_RATE
 from errors import VoiceServerError
 from higgs.speech import SpeechStream
 from higgs.spoken import SampleBuffer, SpeechReport
-from synthesis.planner import SpeechOptions, VoiceReference
+from synthesis.options import SpeechOptions
+from synthesis.references import VoiceReference
 
 TYPICAL_SPEECH = 15  # characters a second
 

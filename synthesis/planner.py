@@ -10,15 +10,25 @@ from typing import Protocol
 import torch
 
 from audio.delivery import Delivery, delivered, filters
-from audio.frames import CODEBOOK_SIZE, CODEBOOKS, FRAME_RATE, SAMPLE_RATE
+from audio.frames import CODEBOOKS, FRAME_RATE, SAMPLE_RATE
 from errors import InvalidRequest, PayloadTooLarge, quoted
 from higgs.prompts.phonetic import spelled
 from higgs.prompts.tags import BARE_PAUSE, PAUSE, Tags
 from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.segments import SpeechSegment, TextChunk
+from synthesis.options import SpeechOptions
+from synthesis.references import VoiceReference
 from text.chunking import SPEAKER, Chunking, spoken_length
-from text.normalise import Part, Reading, ReadText, plain_scene, read_out, spoken_parts, without_tags
-from text.pronunciations import Entries, Lexicon
+from text.normalise import (
+    Part,
+    Reading,
+    ReadText,
+    plain_scene,
+    read_out,
+    spoken_parts,
+    without_tags,
+)
+from text.pronunciations import Dictionaries, Entries, Lexicon
 from text.traced import Traced
 
 MIN_BUDGET = 8 * FRAME_RATE
@@ -30,63 +40,6 @@ ENDED = re.compile(r"""[.!?…]["')\]]*$""")
 # Characters, some 200 words: minimum chunk of a dialogue for which the model makes up voices.
 DIALOGUE = 1_200
 FIRST_FRAME = CODEBOOKS + 1  # columns until the first frame is complete
-
-
-@dataclass(frozen=True)
-class VoiceReference:
-    """A voice to speak with.
-
-    Attributes:
-        codes: int64 (8, T) at 25 frames per second.
-        transcript: words of the codes; None if unknown.
-        source_seconds: duration of the recording.
-        start_seconds, end_seconds: the part that was used.
-        trimmed: whether the recording was too long.
-        delivery: the voice's default delivery.
-        more: further recordings, for models that use several.
-        pronunciations: of words, see text.pronunciations.
-    """
-
-    codes: torch.Tensor
-    transcript: str | None
-    source_seconds: float
-    start_seconds: float
-    end_seconds: float
-    trimmed: bool
-    delivery: Delivery = Delivery()
-    more: tuple[Reference, ...] = ()
-    pronunciations: Entries = field(default_factory=dict)
-
-    @classmethod
-    def of_codes(cls, codes: torch.Tensor) -> "VoiceReference":
-        """Create a reference from codes (8, T ≥ 1), 0 to 1023. Raises InvalidRequest for others."""
-        shaped = codes.ndim == 2 and len(codes) == CODEBOOKS and codes.numel() > 0
-        whole = shaped and not codes.is_floating_point()
-        if not whole or codes.min() < 0 or codes.max() >= CODEBOOK_SIZE:
-            raise InvalidRequest(f"A voice reference is {CODEBOOKS} rows of codes 0..{CODEBOOK_SIZE - 1}.")
-        seconds = codes.shape[1] / FRAME_RATE
-        return cls(codes, None, seconds, 0.0, seconds, False)
-
-
-@dataclass(frozen=True)
-class SpeechOptions:
-    """How to speak; None for the model's default.
-
-    Attributes:
-        temperature, top_k, top_p, seed: sampling.
-        max_steps: maximum length in columns of 40 ms.
-        delivery, pronunciations: override the voices' own.
-        scene: scene description, for models that follow it; None for a quiet room.
-    """
-
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    max_steps: int | None = None
-    delivery: Delivery = Delivery()
-    scene: str | None = None
-    pronunciations: Entries = field(default_factory=dict)
 
 
 class Prompts(Protocol):
@@ -135,10 +88,13 @@ class Planner:
     max_spoken_characters: int
     pronunciations: Entries = field(default_factory=dict)
 
-    def read(self, text: str, voices: int, dictionaries: Sequence[Sequence[Entries]] = ()) -> ReadText:
-        """Normalise a text for this many voices.
+    def read(self, text: str, voices: int, dictionaries: Dictionaries = ()) -> ReadText:
+        """Normalise a text.
 
-        dictionaries: pronunciations of each voice, those that override others first.
+        Args:
+            text: the text.
+            voices: number of voices.
+            dictionaries: pronunciations for each voice, those that override others first; () for none.
 
         Raises:
             InvalidRequest: see read_out.
@@ -151,14 +107,15 @@ class Planner:
             raise PayloadTooLarge(message, code="text_too_long")
         return read
 
-    def read_any(self, text: str, voices: int, dictionaries: Sequence[Sequence[Entries]] = ()) -> ReadText:
+    def read_any(self, text: str, voices: int, dictionaries: Dictionaries = ()) -> ReadText:
         """Like `read`, for any length."""
-        each = dictionaries or [()] * voices
+        each = dictionaries or ((),) * voices
         lexicons = [Lexicon(*own, self.pronunciations, phones=self.phones) for own in each]
         own_pause = PAUSE in self.prompts.tags.known
         traced = Traced.of(text)
         written = traced.sub(BARE_PAUSE, PAUSE, silent=True) if own_pause else traced
-        return read_out(written, self.reading, voices, normalised=self.prompts.normalised, lexicons=lexicons)
+        read = read_out(written, self.reading, voices, normalised=self.prompts.normalised, lexicons=lexicons)
+        return replace(read, dictionaries=each)
 
     def segments(
         self,
@@ -170,14 +127,15 @@ class Planner:
         """Return the segments of a text, in order. before: what the voice has just said, for models that
         continue it. Raises InvalidRequest; see PromptBuilder.build."""
         own = self.dictionaries(voices, options)
-        if any(map(any, own)):
+        if own != text.dictionaries:
             text = self.read(text.written, len(voices), own)
         return self.segments_of(self.parts(text, voices), voices, options, before)
 
     @staticmethod
-    def dictionaries(voices: Sequence[VoiceReference | None], options: SpeechOptions) -> list[list[Entries]]:
-        """Return the pronunciations for each voice: the request's, then its own."""
-        return [[options.pronunciations, voice.pronunciations if voice else {}] for voice in voices]
+    def dictionaries(voices: Sequence[VoiceReference | None], options: SpeechOptions) -> Dictionaries:
+        """Return the pronunciations for each voice: the request's, then its own; empty ones are left out."""
+        each = ((options.pronunciations, voice.pronunciations if voice else {}) for voice in voices)
+        return tuple(tuple(filter(None, own)) for own in each)
 
     def parts(self, text: ReadText, voices: Sequence[VoiceReference | None]) -> list[Part]:
         """Split a text into what is spoken at once."""

@@ -12,7 +12,8 @@ from audio.reference import prepare_reference
 from errors import InvalidRequest
 from higgs.codecs.base import Codec
 from higgs.speech import SpeechStream
-from synthesis.planner import SpeechOptions, VoiceReference
+from synthesis.options import SpeechOptions
+from synthesis.references import VoiceReference
 
 TONE_SECONDS = 3
 SPOKEN_FRAMES = 2 * FRAME_RATE

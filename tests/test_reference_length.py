@@ -15,7 +15,7 @@ from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from bench.listening import words_heard
 from settings import Settings
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 from tests.audio.media import recording
 from tests.live import BUNDLED_MODEL
 from voice_cloning import VoiceCloner

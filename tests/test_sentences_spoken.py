@@ -13,7 +13,7 @@ from asr.words import unheard_sentences, words_of
 from audio.quiet_ends import without_quiet_end
 from bench.listening import words_heard
 from settings import Settings
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 from tests.live import BUNDLED_MODEL, ROOT
 from voice_cloning import VoiceCloner
 

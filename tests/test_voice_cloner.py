@@ -20,7 +20,8 @@ import voice_cloning
 from errors import Cancelled, InvalidAudio, InvalidRequest, StartError
 from higgs.prompts.v2 import QUIET_ROOM
 from settings import Settings
-from synthesis.planner import SpeechOptions, VoiceReference
+from synthesis.options import SpeechOptions
+from synthesis.references import VoiceReference
 from tests.audio.media import recording
 from tests.live import ROOT
 from tests.tiny_server import write_endless_model, write_whole_model

@@ -28,7 +28,7 @@ from errors import InvalidRequest, StoreUnavailable
 from higgs.codecs.base import Codec
 from higgs.prompts.v2 import Reference
 from speakers.verifier import SpeakerVerifier
-from synthesis.planner import VoiceReference
+from synthesis.references import VoiceReference
 from voice_cloning import VoiceCloner
 from voices.bundle import Bundle
 from voices.onboarding import (

@@ -20,7 +20,7 @@ from errors import Cancelled, Conflict, InvalidAudio, Overloaded, StoreUnavailab
 from higgs.speech import SpeechStream
 from higgs.spoken import Speech
 from speakers.verifier import SAME_SPEAKER, SpeakerVerifier
-from synthesis.planner import VoiceReference
+from synthesis.references import VoiceReference
 from text.pronunciations import Entries
 from voice_cloning import VoiceCloner
 from voices.store.profiles import packed

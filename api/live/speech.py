@@ -9,12 +9,13 @@ from api.schemas.realtime import ResponseConfig, SessionConfig
 from api.speaking import BegunSpeech, SpeechOrder, begin
 from api.state import ServerState
 from api.text_validation import check_text
-from api.voice_resolution import CLONE, Recording, VoiceRequest
+from api.voice_resolution import Recording, VoiceRequest
 from audio.delivery import Delivery
 from audio.encode import encode_audio
 from concurrency import on_cancel
 from errors import InvalidRequest
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
+from synthesis.references import CLONE
 from voice_cloning import VoiceCloner
 
 SAMPLING = ("temperature", "top_k", "top_p", "seed")

@@ -20,7 +20,6 @@ from api.state import Cloner, State, Voices
 from api.streaming import while_connected
 from api.text_validation import check_text
 from api.uploads import file_name, require_form, uploaded_bytes
-from api.voice_resolution import DEFAULT
 from api.voice_validation import (
     TRIAL_TEXT,
     delivery,
@@ -33,6 +32,7 @@ from api.voice_validation import (
 from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB
 from audio.encode import encode_audio
 from errors import InvalidRequest
+from synthesis.references import DEFAULT
 from voices.onboarding import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")

@@ -10,7 +10,7 @@ from api.schemas.messages import Message
 from api.schemas.pronunciations import Pronounced
 from api.schemas.timestamps import Timed, Timestamps
 from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB, Delivery
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 
 AudioFormat = Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"]
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]

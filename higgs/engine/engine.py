@@ -1,9 +1,9 @@
 """The inference engine: one thread owns the model and runs many requests as one batch.
 
 It handles ids and codes only. Requests join and leave between steps: between two steps, one chunk of a prompt
-is prefilled, and each step generates one column for every running stream. The host is one step behind the
-device: it delivers a step's output while the next one runs, so a stream that has just ended generates one
-column that is discarded. Each request ends in exactly one way: complete, or failed.
+is prefilled, and each step generates one column for every running stream (see Batch). The host is one step
+behind the device: it delivers a step's output while the next one runs, so a stream that has just ended
+generates one column that is discarded. Each request ends in exactly one way: complete, or failed.
 """
 
 import logging
@@ -18,9 +18,10 @@ from errors import Cancelled, EngineFailed, InvalidRequest, ModelError, Overload
 from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
 from higgs.devices import on_stream, own_stream
+from higgs.engine.batch import Batch
 from higgs.engine.failure import Failed, FailureWatch
 from higgs.engine.memory import CPU_SLOTS
-from higgs.engine.model_runner import DecodeFn, StepOutput
+from higgs.engine.model_runner import DecodeFn
 from higgs.engine.prefill import CacheUse
 from higgs.engine.request import Ended, Generation, ignored
 from higgs.engine.sampler import SamplingOptions
@@ -31,13 +32,12 @@ from higgs.prompts.v2 import Prompt
 
 log = logging.getLogger(__name__)
 
-LOOKAHEAD = 1  # columns that a stream may have been given beyond those that were handed out
-
 
 class Engine:
     """Owns a model until `close`, or until it fails for good. Thread-safe.
 
     Args:
+        model: the language model, on its device.
         slots: maximum concurrent streams.
         capacity: maximum positions of a request, prompt and speech together.
         queue_limit: maximum queued requests.
@@ -59,7 +59,6 @@ class Engine:
         self._device = model.audio_lm_head.weight.device
         cache = cache_for(model, slots, capacity)
         self._capacity, self._codebooks = capacity, model.config.num_codebooks
-        self._closing = model.config.mark_frames  # frames that close a stream behind its audio
         if self._device.type == "cuda":
             # It would come first on an H100, and plan anew (0.1 s and more) for each shape and thread.
             torch.backends.cuda.enable_cudnn_sdp(False)
@@ -67,18 +66,27 @@ class Engine:
         with torch.inference_mode(), own_stream(self._device) as self._stream:
             decode_fn = make_decode_fn(model, cache)
             self._prefill = prefill_for(model, decode_fn, capacity, kept)
-            self._runner = model_runner_for(model.config, decode_fn, cache)
+            runner = model_runner_for(model.config, decode_fn, cache)
         self._scheduler: Scheduler[Generation] = Scheduler(slots, queue_limit)
-        self._under_way: tuple[list[Generation], StepOutput] | None = None
-        self.count_from_now(ignored)
-        self._failures = FailureWatch()
         self._changed = threading.Condition()
+        parts = self._prefill, runner, model.config
+        self._batch = Batch(self._scheduler, self._changed, *parts, self._note_finished)
+        self._failures = FailureWatch()
+        self.count_from_now(ignored)
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
 
     def check(self, prompt: Sized, max_steps: int) -> None:
-        """Raise InvalidRequest if the prompt and `max_steps` columns exceed the engine's capacity."""
+        """Check that a request fits.
+
+        Args:
+            prompt: its length counts.
+            max_steps: maximum columns of speech.
+
+        Raises:
+            InvalidRequest: `max_steps` has no complete frame, or both together exceed the capacity.
+        """
         if max_steps <= self._codebooks:
             raise InvalidRequest(f"max_steps is {max_steps}; no frame is complete before 9 columns.")
         if len(prompt) + max_steps > self._capacity:
@@ -89,7 +97,11 @@ class Engine:
             )
 
     def reserve(self) -> Place:
-        """Reserve a place in the queue for a request that is being prepared. Raises Overloaded."""
+        """Reserve a place in the queue for a request that is being prepared.
+
+        Raises:
+            Overloaded: the queue is full; carries the seconds to wait.
+        """
         with self._changed:
             self._scheduler.reserve(self._wait_estimate.seconds_to_a_slot)
         return Place(self._unreserve)
@@ -111,12 +123,25 @@ class Engine:
         place: Place | None = None,
         background: bool = False,
     ) -> Generation:
-        """Queue a request for at most max_steps columns, which have up to max_steps - 8 frames, and for at
-        least min_frames frames.
+        """Queue a request.
 
-        Raises InvalidRequest (see `check`), EngineFailed, ShuttingDown, and Overloaded if the queue is full,
-        unless the request is `admitted` (a later part of one that has waited) or has a `place`, which it uses
-        up.
+        Args:
+            prompt: its prompt.
+            options: sampling.
+            max_steps: maximum columns, which have up to max_steps - 8 frames of 40 ms.
+            min_frames: minimum frames; the stream can't end before.
+            admitted: a later part of a request that has waited; goes to the front, even if the queue is full.
+            place: from `reserve`; used up.
+            background: wait until no other request does.
+
+        Returns:
+            A handle; iterate over it for the frames.
+
+        Raises:
+            InvalidRequest: see `check`.
+            Overloaded: the queue is full, and the request is neither admitted nor has a place.
+            EngineFailed: the engine has given up.
+            ShuttingDown: the engine is closed.
         """
         self.check(prompt, max_steps)
         generation = Generation(prompt, options, max_steps, min_frames, self._forget)
@@ -130,7 +155,11 @@ class Engine:
         return generation
 
     def count_from_now(self, ended: Ended) -> None:
-        """Reset the wait estimate after warm-up. `ended` is called in the engine's thread per request."""
+        """Reset the wait estimate after warm-up.
+
+        Args:
+            ended: called in the engine's thread with each request that has ended.
+        """
         self._wait_estimate, self._ended = WaitEstimator(self.slots), ended
 
     def when_failed(self, act: Failed) -> None:
@@ -196,10 +225,10 @@ class Engine:
     def _serve(self) -> None:
         with on_stream(self._stream):
             while self._wait_for_work():
-                with self._harming(self._scheduler.stop_prefilling):
-                    self._read()
-                with self._harming(self._give_up_rows):
-                    self._step()
+                with self._failing(self._scheduler.stop_prefilling):
+                    self._batch.prefill_chunk()
+                with self._failing(self._batch.drop_rows):
+                    self._batch.step()
         with self._changed:
             left = self._scheduler.drain()
         why = self._failures.failed or ShuttingDown()
@@ -207,8 +236,14 @@ class Engine:
             generation.fail(why)
         self._failures.tell()
 
+    def _note_finished(self, generation: Generation) -> None:
+        """Record a stream that has ended, before its reader learns of it, who may ask for the figures."""
+        self._wait_estimate.note(generation.worked)
+        self._ended(generation)
+        self._failures.note_success()
+
     @contextmanager
-    def _harming(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
+    def _failing(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
         """If the model fails in this block, fail the requests that `give_up` returns, and continue."""
         try:
             yield
@@ -229,69 +264,3 @@ class Engine:
                 return False
             self._changed.wait_for(lambda: self._closed or not self._scheduler.idle)
             return not self._closed
-
-    def _read(self) -> None:
-        """Prefill one chunk of a prompt; start its stream once the prompt is complete."""
-        with self._changed:
-            begun = self._scheduler.prefilling is not None
-            generation = self._scheduler.admit()
-        if generation is None:
-            return
-        if generation.cancelled:
-            self._scheduler.stop_prefilling()
-            return generation.fail(Cancelled("The request was cancelled."))
-        if not begun:
-            generation.begin()
-            self._prefill.begin(generation.prompt)
-        if self._prefill.run_chunk(generation.prompt):
-            row, filled = len(self._scheduler.rows), self._prefill.cache.filled()
-            limits = generation.max_steps, generation.min_frames
-            self._runner.start(row, filled, generation.options, generation.seed, *limits)
-            generation.columns = 1
-            self._scheduler.activate()
-
-    def _give_up_rows(self) -> list[Generation]:
-        self._under_way = None
-        return self._scheduler.clear_rows()
-
-    def _step(self) -> None:
-        """Run one step, and deliver the output of the previous one."""
-        rows = self._scheduler.rows
-        for generation in [generation for generation in rows if generation.cancelled]:
-            generation.fail(Cancelled("The request was cancelled."))
-            self._release(generation)
-        before, self._under_way = self._under_way, None
-        if rows:
-            longest = max(len(generation.prompt) + generation.columns for generation in rows) + LOOKAHEAD
-            self._under_way = rows.copy(), self._runner.step(len(rows), longest)
-        if before is not None:
-            generations, columns = before
-            for generation, (*codes, end) in zip(generations, columns.wait(), strict=True):
-                if generation in rows and self._hand_out(generation, codes, end):
-                    self._release(generation)
-        if not rows:
-            self._under_way = None  # nobody is left to read it
-
-    def _hand_out(self, generation: Generation, codes: list[int], end: int) -> bool:
-        """Deliver the K codes of the frame that the newest column completes; return if the stream ended."""
-        generation.columns += 1
-        frame = generation.columns - self._codebooks
-        if 1 <= frame < end:
-            generation.put(codes)
-        complete = frame >= end - 1 + self._closing
-        if not (complete or generation.columns == generation.max_steps or generation.stalled):
-            return False
-        # Noted before its reader goes on, who may ask for the figures.
-        self._wait_estimate.note(generation.worked)
-        self._ended(generation)
-        self._failures.note_success()
-        generation.finish("stop" if complete else "length")
-        return True
-
-    def _release(self, generation: Generation) -> None:
-        """Free the row of an ended stream, and fill the gap."""
-        row = self._scheduler.rows.index(generation)
-        if (source := self._scheduler.leave(row)) is not None:
-            moved = self._scheduler.rows[row]
-            self._runner.move(source, row, len(moved.prompt) + moved.columns + LOOKAHEAD)
-        self._runner.stop(len(self._scheduler.rows))

@@ -201,7 +201,7 @@ def lose() -> None:
         time.sleep(0.05)
     def lost(*given: object) -> None:
         raise RuntimeError("CUDA error: device-side assert triggered")
-    made[0].state.server.cloner.engine._runner._decode_fn = lost
+    made[0].state.server.cloner.engine._batch._runner._decode_fn = lost
 
 threading.Thread(target=lose, daemon=True).start()
 app.main()

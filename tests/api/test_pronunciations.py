@@ -11,7 +11,8 @@ import torch
 
 from errors import StartError
 from settings import Settings
-from synthesis.planner import SpeechOptions, VoiceReference
+from synthesis.options import SpeechOptions
+from synthesis.references import VoiceReference
 from tests.live import ROOT
 from tests.tiny_server import TinyServer, ready
 from voice_cloning import VoiceCloner

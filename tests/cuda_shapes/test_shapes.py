@@ -94,7 +94,7 @@ def test_the_engine_from_start_to_end(
 ) -> None:
     monkeypatch.setattr(StepOutput, "wait", written)
     engine = WatchedEngine(model_of(name, tmp_path), slots=2, capacity=1024)
-    runner = engine._runner
+    runner = engine._batch._runner
     assert len(runner._buckets.all()) == 2, "one graph a batch size"
     prompt_graphs = len(engine._prefill._graphs._captured)  # type: ignore[attr-defined]
     assert prompt_graphs == (4 if name == "v3" else 12), "by size, and by what is text and audio"

@@ -10,7 +10,7 @@ import pytest
 from audio.delivery import Delivery
 from higgs.prompts.v2 import QUIET_ROOM, Reference
 from settings import Settings
-from synthesis.planner import SpeechOptions
+from synthesis.options import SpeechOptions
 from tests.live import ROOT
 from tests.tiny_server import write_whole_model
 from voice_cloning import VoiceCloner
