@@ -1,8 +1,7 @@
-"""Train the vocoder codec: k-means for voices and prosody, then encoder, residual codebooks and decoder
-together.
+"""Train the vocoder codec: k-means for voices and prosody, then the networks and residual codebooks.
 
-The codebooks of the envelope move by exponential averages (van den Oord et al., 2017) and are dropped at
-random from the last on (Zeghidour et al., SoundStream, 2021), so that the first ones carry the words.
+The envelope's codebooks are updated by exponential moving averages (van den Oord et al., 2017), and the last
+ones are dropped at random (Zeghidour et al., SoundStream, 2021), so that the first ones carry the words.
 """
 
 import json
@@ -37,7 +36,7 @@ DECAY = 0.99
 
 
 def k_means(rows: torch.Tensor, rounds: int = 12, count: int = CODES) -> torch.Tensor:
-    """Centres (count, D) of rows (N, D)."""
+    """Return `count` centres (count, D) of rows (N, D)."""
     book = Codebook(rows.shape[1], count)
     book.vectors = rows[torch.randperm(len(rows))[:count]].clone()
     for _ in range(rounds):
@@ -50,7 +49,7 @@ def k_means(rows: torch.Tensor, rounds: int = 12, count: int = CODES) -> torch.T
 
 
 def fit_voices(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
-    """The codebook of mean envelopes, over many pseudo-speakers."""
+    """Fit the codebook of mean envelopes to many pseudo-speakers."""
     picks = [utterances[i] for i in rng.integers(len(utterances), size=12_000)]
     speakers = [speaker_of(warp(u.features, draw_warp(u.teacher, rng))) for u in picks]
     rows = torch.from_numpy(np.stack([speaker.timbre for speaker in speakers])).float()
@@ -62,8 +61,7 @@ def fit_voices(network: VocoderNetwork, utterances: list[Utterance], rng: np.ran
 def crops(
     network: VocoderNetwork, utterances: list[Utterance], count: int, rng: np.random.Generator
 ) -> list[torch.Tensor]:
-    """A batch of warped crops: envelope, pitch, voiced, voicing relative to the voice, and the voice
-    codes."""
+    """Return a batch of warped crops relative to their voices, as of encoder_inputs, and voice codes."""
     rows: list[list[torch.Tensor]] = []
     while len(rows) < count:
         utterance = utterances[rng.integers(len(utterances))]
@@ -80,7 +78,7 @@ def crops(
 
 
 class MovingCodebooks:
-    """Residual codebooks updated by exponential averages of what they are nearest to."""
+    """Residual codebooks, updated by exponential moving averages of the rows assigned to each code."""
 
     def __init__(self, books: list[Codebook]) -> None:
         self.books = books
@@ -89,6 +87,7 @@ class MovingCodebooks:
 
     @torch.no_grad()
     def update(self, rows: torch.Tensor, keep: int) -> None:
+        """Update the first `keep` codebooks with rows (N, D). Unused codes are replaced by random rows."""
         for i, book in enumerate(self.books[:keep]):
             codes = book.encode(rows)
             self.counts[i] = DECAY * self.counts[i] + (1 - DECAY) * torch.bincount(codes, minlength=CODES)
@@ -104,10 +103,10 @@ class MovingCodebooks:
 
 
 def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Distances of the decoded steps to the true ones, over frames that have their context."""
+    """Return the distances of decoded steps to the true ones, over frames with full context, by name."""
     inner = slice(CONTEXT * STEPS_PER_FRAME, -CONTEXT * STEPS_PER_FRAME)
     envelope, pitch, voiced, voicing = (part[:, inner] for part in batch[:4])
-    # Silence and the valleys between formants are heard least.
+    # Silence and the valleys between formants are the least audible.
     weight = torch.where(envelope.mean(-1, keepdim=True) > -4, 1.0, 0.25) * (
         0.4 + 0.6 * torch.sigmoid(envelope + 2)
     )
@@ -123,7 +122,7 @@ def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch
 
 
 def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int = 0) -> VocoderNetwork:
-    """Train on the utterances for a while and save config.json and model.safetensors into the folder."""
+    """Train for some minutes on utterances, and save config.json and model.safetensors."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = VocoderNetwork()
@@ -155,7 +154,7 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
 
 
 def fit_projections(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
-    """Let encoder and decoder begin as the principal components of a frame's envelope."""
+    """Initialise the projections with the principal components of a frame's envelope."""
     batch = crops(network, utterances, 800, rng)
     rows = batch[0].unflatten(1, (-1, STEPS_PER_FRAME)).flatten(2).flatten(0, 1)
     mean = rows.mean(0)
@@ -172,7 +171,7 @@ def fit_projections(network: VocoderNetwork, utterances: list[Utterance], rng: n
 
 
 def start_books(network: VocoderNetwork, utterances: list[Utterance], rng: np.random.Generator) -> None:
-    """k-means on the latents, codebook by codebook on what is left over."""
+    """Initialise the residual codebooks by k-means on the latents."""
     with torch.no_grad():
         batch = crops(network, utterances, 600, rng)
         rows = network.encoder(batch[0], batch[2], network.voice_vector(batch[4])).flatten(0, 1)
@@ -182,6 +181,7 @@ def start_books(network: VocoderNetwork, utterances: list[Utterance], rng: np.ra
 
 
 def save(network: VocoderNetwork, folder: Path) -> None:
+    """Write config.json and model.safetensors."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps({"model_type": MODEL_TYPE}, indent=2) + "\n")
     save_file(

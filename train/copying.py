@@ -1,9 +1,9 @@
-"""The codes of a voice are copied from the reference, whichever they are.
+"""Tie the head's rows of the voice codes to their embeddings, so that any code can be copied.
 
-Each of the 2 · 1024 would have to find out by itself which row of the head answers to its row of the
-embedding, and those that few speakers have never did: a man's timbre that one in 3,000 had was answered with
-other ones, a new one in every frame, until the answer broke off. So while the model is trained the head's row
-is a linear map of the embedding's row, one map for a whole codebook: a code never met is copied as well.
+Otherwise each of the 2 · 1024 codes has to learn which row of the head answers to its embedding, and rare
+ones never did: a man's timbre that one speaker in 3,000 had was answered with other ones, a new one in every
+frame, until the answer broke off. During training the head's row is a linear map of the embedding's row, one
+map per codebook, so a code that was never seen is copied as well.
 """
 
 from typing import cast
@@ -16,12 +16,11 @@ from higgs.model.transformer import HiggsModel
 
 BOOKS = range(VOICE_BOOKS.start, VOICE_BOOKS.stop)
 RIDGE = 0.5
-SPREAD = 0.08  # of a new model's embedding of these codes, which are to stand out from the others'
+SPREAD = 0.08  # standard deviation of a new model's embeddings of these codes, larger than of the others
 
 
 class Copying(nn.Module):
-    """The head's rows of the voice's codebooks out of the embedding's; begins as what fits the model's own
-    best."""
+    """Maps the voice codebooks' embeddings to the head's rows; starts as a ridge regression on these."""
 
     def __init__(self, model: HiggsModel, books: range = BOOKS) -> None:
         super().__init__()
@@ -40,7 +39,7 @@ class Copying(nn.Module):
         return [cast(nn.Linear, linear) for linear in self.maps]
 
     def rows(self, model: HiggsModel) -> torch.Tensor:
-        """The head's rows (2 · V, H) of these codebooks; those of the marks are the model's own."""
+        """Return the head's rows (2 · V, H) of these codebooks; the model's own for special codes."""
         parts: list[torch.Tensor] = []
         for book, linear in zip(self.books, self.linears(), strict=True):
             parts += [linear(embedded(model, book)), head(model, book)[CODES:]]
@@ -48,25 +47,25 @@ class Copying(nn.Module):
 
     @torch.no_grad()
     def write(self, model: HiggsModel) -> None:
-        """Put the rows into the model's head."""
+        """Write the rows into the model's head."""
         size = model.config.codebook_size
         model.audio_lm_head.weight[self.books.start * size : self.books.stop * size] = self.rows(model)
 
 
 def embedded(model: HiggsModel, book: int) -> torch.Tensor:
-    """Embedding (1024, H) of a codebook's codes."""
+    """Return the embeddings (1024, H) of a codebook's codes."""
     first = book * model.config.codebook_size
     return model.model.embed_audio_tokens.embed_audio_tokens.weight[first : first + CODES]
 
 
 def head(model: HiggsModel, book: int) -> torch.Tensor:
-    """Rows (V, H) of the head for a codebook."""
+    """Return the head's rows (V, H) for a codebook."""
     size = model.config.codebook_size
     return model.audio_lm_head.weight[book * size : (book + 1) * size]
 
 
 def fresh(model: HiggsModel, books: range = BOOKS) -> HiggsModel:
-    """A new model whose codes of the voice can be told apart from the start."""
+    """Initialise the embeddings of a new model's voice codes far enough apart, and return it."""
     with torch.no_grad():
         for book in books:
             embedded(model, book).normal_(std=SPREAD)

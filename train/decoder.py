@@ -1,7 +1,7 @@
-"""Teach the codec's decoder to look at codebook 0: the phones say what the envelope's codes leave unclear.
+"""Train the codec's decoder to use codebook 0, whose phones resolve what the envelope's codes leave unclear.
 
-Encoder and codebooks stay as they are, and so all codes keep their meaning. The clips are sentences whose
-phones begin with their frames, as a language model writes them; some are left unread, as recordings are.
+Encoder and codebooks stay fixed, so all codes keep their meaning. The clips are sentences whose phones start
+on frame boundaries, as a language model writes them; some have UNREAD instead, as encoded recordings do.
 """
 
 from collections.abc import Iterator
@@ -21,21 +21,25 @@ from train.fitting import fit
 
 MAX_SECONDS = 6.0  # seconds of a sentence
 CLIPS, BATCH = 8000, 48
-UNTOLD = 0.25  # of the crops: without their phones
-CEPSTRUM = 20  # coefficients: what is understood hangs on the shape of every frame, be it loud or soft
+UNREAD_SHARE = 0.25  # of the crops: without their phones
+CEPSTRUM = 20  # coefficients; intelligibility depends on the shape of every frame, whether loud or soft
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A sentence of T frames with the decoder's context on each side: codes (8, T + 6), and the features of
-    its steps as of decode_loss."""
+    """A sentence of T frames with the decoder's context on each side.
+
+    Attributes:
+        codes: (8, T + 6).
+        features: of its steps; see decode_loss.
+    """
 
     codes: torch.Tensor
     features: list[torch.Tensor]
 
 
 def clips(network: VocoderNetwork, examples: Examples) -> Iterator[Clip]:
-    """Sentences of pseudo-speakers without end."""
+    """Yield sentences of pseudo-speakers, endlessly."""
     while True:
         for spoken in examples.encoded([examples.draft(MAX_SECONDS) for _ in range(16)]):
             if spoken.codes.shape[1] >= CROP_FRAMES:
@@ -43,7 +47,7 @@ def clips(network: VocoderNetwork, examples: Examples) -> Iterator[Clip]:
 
 
 def clip_of(network: VocoderNetwork, spoken: Spoken) -> Clip:
-    """Lay a sentence out for the decoder, its first and last frame repeated beyond its ends."""
+    """Return a sentence for the decoder, with its first and last frame repeated beyond its ends."""
     voice = spoken.codes[VOICE_BOOKS, 0]
     features = encoder_inputs(spoken.clip, voice, network.voice_vector(voice)[-BANDS:])
     codes = F.pad(spoken.codes.float(), (CONTEXT, CONTEXT), mode="replicate").long()
@@ -53,13 +57,13 @@ def clip_of(network: VocoderNetwork, spoken: Spoken) -> Clip:
 
 
 def crops_of(pool: list[Clip], rng: np.random.Generator) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """A batch of crops: codes (B, 8, CROP_FRAMES), and the features that they are to be decoded to."""
+    """Return a batch of random crops: codes (B, 8, CROP_FRAMES), and the features to decode to."""
     codes, rows = [], []
     for index in rng.integers(len(pool), size=BATCH):
         clip = pool[index]
         start = int(rng.integers(clip.codes.shape[1] - CROP_FRAMES + 1))
         chosen = clip.codes[:, start : start + CROP_FRAMES].clone()
-        if rng.random() < UNTOLD:
+        if rng.random() < UNREAD_SHARE:
             chosen[READING_BOOK] = UNREAD
         codes.append(chosen)
         steps = slice(start * STEPS_PER_FRAME, (start + CROP_FRAMES) * STEPS_PER_FRAME)
@@ -68,7 +72,7 @@ def crops_of(pool: list[Clip], rng: np.random.Generator) -> tuple[torch.Tensor, 
 
 
 def cepstral_loss(out: torch.Tensor, envelope: torch.Tensor) -> torch.Tensor:
-    """Mean distance of the first cepstral coefficients, and of their slopes."""
+    """Return the mean distance of the first cepstral coefficients and of their differences in time."""
     order, band = torch.arange(CEPSTRUM)[:, None], torch.arange(BANDS) + 0.5
     basis = torch.cos(torch.pi / BANDS * order * band) * (2 / BANDS) ** 0.5
     inner = slice(CONTEXT * STEPS_PER_FRAME, -CONTEXT * STEPS_PER_FRAME)
@@ -79,7 +83,7 @@ def cepstral_loss(out: torch.Tensor, envelope: torch.Tensor) -> torch.Tensor:
 def train(
     network: VocoderNetwork, source: Iterator[Clip], folder: Path, minutes: float, seed: int = 0
 ) -> None:
-    """Train the decoder alone, and save the codec's config.json and model.safetensors."""
+    """Train the decoder for some minutes, and save the codec's config.json and model.safetensors."""
     rng = np.random.default_rng(seed)
     pool = [next(source) for _ in range(CLIPS)]
     print(f"{len(pool)} clips", flush=True)

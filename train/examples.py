@@ -1,7 +1,8 @@
-"""Training examples of the language model: a voice, a clip of it as the reference, and a text to speak in it.
+"""Training examples of the language model: a voice, a reference clip of it, and a text to speak in it.
 
-Prompts are built by the engine's own PromptBuilder. Half of the references come with their transcript, as an
-earlier exchange that is learned from as well; the others without, in the scene's description.
+Prompts are built by the engine's own PromptBuilder. About half of the references have their transcript, as an
+earlier exchange, some of which are learned from as well; the others are in the scene description, without
+one.
 """
 
 from collections.abc import Iterator
@@ -47,10 +48,17 @@ AFTER_TEXT = 3  # marks between a text and the columns that speak it
 
 @dataclass
 class Example:
-    """S positions: ids [S], columns [S, 8] as read, mask [S]; targets [S, 8] the columns to predict,
-    learn [S] whether they are; letters [S, 2, 2] the first and last place in the text that each guided head
-    may look at, -1 where it is free; sounds [S, 3] what a text's positions pronounce (see train.guide), -1
-    where nothing."""
+    """A tokenised example of S positions.
+
+    Attributes:
+        ids: [S].
+        columns: [S, 8], the input codes.
+        mask: [S], true for audio positions.
+        targets: [S, 8], the columns to predict.
+        learn: [S], whether they count.
+        letters: [S, 2, 2], first and last position in the text for each guided head to attend to; -1 for any.
+        sounds: [S, 3], what the text's positions pronounce (see train.guide); -1 for nothing.
+    """
 
     ids: torch.Tensor
     columns: torch.Tensor
@@ -63,10 +71,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Draft:
-    """An example before its clips are encoded: the speaker's voice is measured on the reference.
+    """An example before its clips are encoded; the speaker's voice is measured on the reference.
 
-    exchange: the reference comes with its transcript, as an earlier exchange. read: it tells what is read, as
-    an earlier answer does; one that doesn't is a recording.
+    Attributes:
+        exchange: the reference has its transcript, as an earlier exchange.
+        by: the pseudo-speaker.
+        reference, target: what is spoken.
+        read: the reference has codebook 0, like an earlier answer; otherwise it is a recording.
     """
 
     exchange: bool
@@ -78,7 +89,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Spoken:
-    """A draft encoded: its prompt, and the target's codes (8, T) and features."""
+    """An encoded draft: its prompt, and the target's codes (8, T) and features."""
 
     draft: Draft
     prompt: Prompt
@@ -87,7 +98,7 @@ class Spoken:
 
 
 class Examples:
-    """Endless batches of examples from utterances, bounded in padded positions."""
+    """Endless batches of examples from utterances, limited in padded positions."""
 
     def __init__(
         self,
@@ -106,12 +117,11 @@ class Examples:
         self._shares = shares / shares.sum()
 
     def seed(self, seed: int) -> None:
-        """Begin another sequence of draws."""
+        """Restart the random draws."""
         self._rng = np.random.default_rng(seed)
 
     def batches(self, positions: int, longest: float) -> Iterator[list[Example]]:
-        """Endless batches of at most `positions` padded positions each, clips of at most `longest`
-        seconds."""
+        """Yield batches of at most `positions` padded positions, with clips of at most `longest` seconds."""
         while True:
             drafts = sorted((self.draft(longest) for _ in range(160)), key=_size)
             groups: list[list[Draft]] = [[]]
@@ -140,7 +150,7 @@ class Examples:
     def _pick(
         self, spoken: list[Utterance], shortest: float, longest: float, but: Utterance | None = None
     ) -> Utterance:
-        """One of a length; where a teacher has hardly any, the one nearest to the shortest."""
+        """Pick an utterance within a length range; if there is hardly any, the one nearest to the minimum."""
         for _ in range(PICKS):
             found = spoken[self._rng.integers(len(spoken))]
             if found is not but and shortest <= found.frames / FRAME_RATE <= longest:
@@ -148,7 +158,7 @@ class Examples:
         return min((u for u in spoken if u is not but), key=lambda u: abs(u.frames / FRAME_RATE - shortest))
 
     def encoded(self, drafts: list[Draft]) -> list[Spoken]:
-        """Warp the clips of drafts and encode them at once."""
+        """Warp the clips of drafts and encode them as one batch."""
         clips, voices = [], []
         for draft in drafts:
             reference = self._clip(draft.reference, draft.by, draft.read)
@@ -170,15 +180,14 @@ class Examples:
         ]
 
     def _any_speaker(self) -> Speaker:
-        """A speaker of any codes: pitch and mean envelope don't hang together as those of people do."""
+        """Draw a speaker with independent codes: pitch and mean envelope aren't correlated as in people."""
         level, spread = self._rng.integers(MIN_LEVEL, MAX_LEVEL), self._rng.integers(RANGES)
         pitch = pitch_of_codes(np.asarray(level * RANGES + spread))
         timbre = self._network.timbres.vectors[self._rng.integers(CODES)]
         return Speaker(float(pitch[0]), float(pitch[1]), timbre.numpy())
 
     def _clip(self, utterance: Utterance, by: Warp, read: bool = True) -> Features:
-        """An utterance as a speaker says it; where it is read its phones begin with their frames, and it is
-        not hurried."""
+        """Return an utterance by a pseudo-speaker; if read, unhurried and with its phones on frames."""
         by = unhurried(by) if read else by
         times = phone_times(utterance, frames_of(utterance.features, by)) if read else None
         return warp(utterance.features, by, times)
@@ -194,8 +203,10 @@ class Examples:
         return Spoken(draft, prompt, target, clip)
 
     def _garble(self, reference: torch.Tensor) -> None:
-        """Replace some of what isn't constant in a reference's codes (8, T) by chance: a voice says anything,
-        and its codes of the voice tell whose it is."""
+        """Replace some codes of a reference (8, T) at random, except the voice's.
+
+        A voice can say anything, and its voice codes alone say whose it is.
+        """
         said = reference[PROSODY_BOOK:]
         wrong = torch.from_numpy(self._rng.random(said.shape) < GARBLED * self._rng.random())
         said[wrong] = torch.from_numpy(self._rng.integers(0, 1024, int(wrong.sum())))
@@ -216,8 +227,10 @@ class Examples:
         return example
 
     def _guide(self, example: Example, first: int, said: Utterance, frames: int) -> None:
-        """Note the letters of a clip whose columns begin at a position, and the sounds of its text: column c
-        tells codebook k of frame c - k."""
+        """Set the letters of a clip whose columns begin at position `first`, and the sounds of its text.
+
+        Column c has codebook k of frame c - k.
+        """
         length = len(self._builder.encode(said.text))
         spans = letter_spans(said, frames, length, REACH) + first - AFTER_TEXT - length
         for head, lag in enumerate(LAGS):
@@ -228,8 +241,7 @@ class Examples:
             example.sounds[at[at < first], head] = sounds[at < first]
 
     def _corrupt(self, example: Example) -> None:
-        """Replace some codes that are read by others of the clip: a model that can't trust its past reads
-        the text."""
+        """Replace some input codes by others of the clip, so that the model relies on the text."""
         rate = CORRUPTED * self._rng.random() * 2
         audio = example.mask.nonzero()[:, 0]
         shuffled = audio[torch.from_numpy(self._rng.permutation(len(audio)))]
@@ -245,18 +257,18 @@ def _size(draft: Draft) -> int:
 
 
 def unhurried(by: Warp) -> Warp:
-    """A warp at a pace that is clear."""
+    """Return the warp, slowed down if needed to a clear pace."""
     least = 1.0 if by.teacher.natural else SLOWER_THAN_FLITE
     return replace(by, tempo=max(by.tempo, least))
 
 
 def share_of(spoken: list[Utterance]) -> int:
-    """How often a teacher is drawn, by what it has spoken."""
+    """Return how often a teacher is drawn, from how much it has spoken."""
     return min(len(spoken), MAX_NATURAL) if spoken[0].teacher.natural else len(spoken)
 
 
 def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Example:
-    """The prompt followed by the answer's columns, nothing learned yet."""
+    """Return the prompt followed by the answer's columns; nothing is learned yet."""
     count = len(delayed)
     columns = torch.cat([prompt.audio_columns, delayed])
     mask = torch.cat([prompt.audio_mask, torch.ones(count, dtype=torch.bool)])
@@ -268,7 +280,7 @@ def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Exa
 
 
 def collate(examples: list[Example]) -> Example:
-    """One batch, padded at the end with positions that nothing is learned from."""
+    """Return one batch, padded at the end with positions that don't count."""
     longest = max(len(e.ids) for e in examples)
     stacked = {}
     for name in vars(examples[0]):

@@ -1,4 +1,4 @@
-"""The loop in which the codec's networks are trained: so many minutes, the rate falling as a cosine."""
+"""The training loop of the codec's networks: a time budget, with a cosine learning rate."""
 
 import time
 from collections.abc import Callable
@@ -16,9 +16,14 @@ def fit(
     rate: float,
     warm_up_steps: int,
 ) -> None:
-    """Minimise the sum of the losses of one batch after the other, and print their running means.
+    """Minimise the sum of the losses on batch after batch, and print their running means.
 
-    losses: draws a batch and tells its losses by name. rate: AdamW's at its height.
+    Args:
+        parameters: to train.
+        losses: draws a batch and returns its losses by name.
+        minutes: time budget.
+        rate: maximum learning rate of AdamW.
+        warm_up_steps: steps until the maximum.
     """
     optimiser = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.01)
     begun, step = time.monotonic(), 0

@@ -1,12 +1,12 @@
-"""What the model is taught beside its columns: where to look in the text, and how words are pronounced.
+"""Auxiliary training targets: where to look in the text, and how words are pronounced.
 
-The guide to the alignment, some heads shown which letters are about to be said, follows H. Tachibana et al.,
+Alignment: some heads are guided to the letters that are about to be spoken, after H. Tachibana et al.,
 "Efficiently trainable text-to-speech system based on deep convolutional networks with guided attention",
-2018. Where they expect a straight line through text and speech, here the times of the phones tell the way.
+2018. Instead of their straight line through text and speech, the times of the phones are used.
 
-Pronouncing: a letter's sound hangs on the letters after it ("captain"), which its own position has not
-seen. So the positions of the text tell the sounds that begin at them and two and four letters before; the
-columns of audio find them where they look. Without it, one phone in thirty was misread.
+Pronunciation: a letter's sound depends on the letters after it ("captain"), which its own position has not
+seen. So each position of the text predicts the sounds that begin at it, and two and four letters earlier; the
+audio columns find them there. Without this, one phone in thirty was misread.
 """
 
 from typing import cast
@@ -18,13 +18,13 @@ from torch import nn
 from higgs.codecs.vocoder.reading import SOUNDS
 from higgs.model.transformer import Attention, HiggsModel, Layer, Rows, rotate, route
 
-LAYERS, HEAD = (2, 3), 0  # the first follows the reading, the second what is spoken of it
-PRONOUNCED = 2  # layers, after which the text knows its sounds
-BEFORE = (0, 2, 4)  # letters by which a position's sounds lie behind it
+LAYERS, HEAD = (2, 3), 0  # the first layer follows the reading, the second what is spoken of it
+PRONOUNCED = 2  # layers after which sounds are predicted
+BEFORE = (0, 2, 4)  # distances in letters of the predicted sounds before a position
 
 
 class Pronunciation(nn.Module):
-    """Tells the sounds of a text from its positions; for training only."""
+    """Predicts the sounds of a text from its positions; for training only."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -40,11 +40,18 @@ class Pronunciation(nn.Module):
 def guided_forward(
     model: HiggsModel, embeddings: torch.Tensor, mask: torch.Tensor, letters: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """As HiggsModel.forward without a cache: final hidden states, those that pronounce, and the guide's loss.
+    """Like HiggsModel.forward without a cache.
 
-    letters [B, S, 2, 2]: for each guided layer the first and last position of its letters, (-1, -1) where
-    there are none; None guides nothing. The loss is the mean of -ln of the attention that the guided
-    heads pay to them.
+    Args:
+        model: the language model.
+        embeddings: [B, S, H].
+        mask: [B, S], true for audio positions.
+        letters: [B, S, 2, 2], first and last position of each guided layer's letters, (-1, -1) for none;
+            None guides nothing.
+
+    Returns:
+        The final hidden states, those that predict sounds, and the guide's loss: mean -ln of the attention
+        that the guided heads pay to the letters.
     """
     backbone = model.model
     positions = torch.arange(embeddings.shape[1], device=embeddings.device).expand(embeddings.shape[:2])
@@ -66,8 +73,7 @@ def guided_forward(
 def guide_loss(
     attention: Attention, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, letters: torch.Tensor
 ) -> torch.Tensor:
-    """-ln of the share of one head's attention [B, S, S] that falls on the letters, averaged over guided
-    rows."""
+    """Return -ln of the share of a head's attention on the letters, averaged over guided rows."""
     size = attention.head_dim
     span = slice(HEAD * size, (HEAD + 1) * size)
     q, k = (torch.nn.functional.linear(x, p.weight[span]) for p in (attention.q_proj, attention.k_proj))

@@ -1,10 +1,9 @@
-"""What codebook 0 says of a frame: the phone being said, the letter it is read from, and how many frames of
-the phone are left.
+"""Codebook 0 of a frame: the phone, the letter it is read from, and how many frames of the phone are left.
 
-A language model that notes these keeps its place in the text by looking for what it noted last, and says what
-it has planned. How long a phone lasts is decided once, where it begins, and counted down: of two like phones
-in a row none is lost, and none is held because going on is likelier than ending. The encoder can't know any
-of it: references carry UNREAD instead.
+A language model that writes these keeps its place in the text by looking for what it wrote last, and says
+what it has planned. A phone's duration is decided once, at its start, and counted down: of two equal phones
+in a row none is lost, and none is held because continuing is likelier than ending. The encoder can't know any
+of this: references have UNREAD instead.
 """
 
 from functools import cache
@@ -22,15 +21,14 @@ SOUND_OF_PHONE = np.array([SOUNDS.index(SAME_PHONE.get(phone, phone)) for phone 
 
 
 def phones_of(utterance: Utterance) -> np.ndarray:
-    """The phones (N,) of an utterance one after the other."""
+    """Return the phones (N,) of an utterance."""
     return utterance.phones[begins_of(utterance.phones)] % ODD
 
 
 def phones_of_frames(utterance: Utterance, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """The number of the phone (frames,) that each frame of a clip warped to another tempo tells, and how many
-    frames of it are left.
+    """Return each frame's phone (frames,), by its index, and the phone's frames left, in a warped clip.
 
-    Many phones are shorter than a frame: each gets one all the same, where there are enough.
+    Many phones are shorter than a frame; each gets one nevertheless if there are enough.
     """
     begins = begins_of(utterance.phones)
     order = np.arange(len(begins))
@@ -43,11 +41,10 @@ def phones_of_frames(utterance: Utterance, frames: int) -> tuple[np.ndarray, np.
 
 
 def phone_times(utterance: Utterance, frames: int) -> np.ndarray:
-    """Where each step (4 · frames,) of a clip whose phones begin with their frames is read in the utterance,
-    in steps."""
+    """Return where each step (4 · frames,) of a clip with phones on frames is in the utterance, in steps."""
     begins = begins_of(utterance.phones)
     numbers, left = phones_of_frames(utterance, frames)
-    lasts = np.bincount(numbers, minlength=len(begins))[numbers]  # frames of the phone
+    lasts = np.bincount(numbers, minlength=len(begins))[numbers]  # duration of the phone in frames
     quarters = (np.arange(STEPS_PER_FRAME) + 0.5) / STEPS_PER_FRAME
     shares = ((lasts - 1 - left)[:, None] + quarters) / lasts[:, None]
     lengths = np.diff(begins, append=len(utterance.phones))[numbers]
@@ -57,7 +54,7 @@ def phone_times(utterance: Utterance, frames: int) -> np.ndarray:
 
 @cache
 def noted(utterance: Utterance) -> np.ndarray:
-    """Phone and letter (N,) of the phones of an utterance, 0..199."""
+    """Return phone and letter class (N,) of an utterance's phones, 0..199."""
     phones, letters = phones_of(utterance), utterance.letters
     classes = [
         letter_class(PHONES[phone], utterance.text[int(letter)])
@@ -67,14 +64,13 @@ def noted(utterance: Utterance) -> np.ndarray:
 
 
 def reading(utterance: Utterance, frames: int) -> torch.Tensor:
-    """Codes (frames,) of codebook 0, 0..999, for a warped clip."""
+    """Return the codes (frames,) of codebook 0, 0..999, for a warped clip."""
     numbers, left = phones_of_frames(utterance, frames)
     return torch.from_numpy(noted(utterance)[numbers] * LEFT_CLASSES + left.clip(max=LEFT_CLASSES - 1))
 
 
 def letter_spans(utterance: Utterance, frames: int, length: int, reach: float) -> torch.Tensor:
-    """First and last letter (frames, 2), of a text of `length` tokens, that each frame of a warped clip may
-    come from."""
+    """Return the first and last letter (frames, 2) of each frame, in a text of `length` tokens."""
     numbers, _ = phones_of_frames(utterance, frames)
     middle = utterance.letters[numbers] * (length - 1) / max(1, len(utterance.text) - 1)
     spans = torch.from_numpy(np.stack([middle - reach, middle + reach], axis=1))
@@ -83,8 +79,10 @@ def letter_spans(utterance: Utterance, frames: int, length: int, reach: float) -
 
 @cache
 def pronounced(utterance: Utterance, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Which of a text's `length` tokens (N,) begin a sound, and the sound (N,), 0..39; without pauses. Of two
-    sounds of one letter the first comes last, so that it stays when both are written."""
+    """Return which of a text's `length` tokens (N,) begin a sound, and the sound (N,), 0..39, without pauses.
+
+    Of two sounds of one letter the first comes last, so that it remains if both are written to one place.
+    """
     phones, letters = phones_of(utterance), utterance.letters
     spoken = phones != PHONES.index("pau")
     tokens = np.floor(letters * (length - 1) / max(1, len(utterance.text) - 1)).astype(np.int64)

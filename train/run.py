@@ -1,10 +1,9 @@
-"""The whole recipe: `python -m train.run` makes models/higgs-small anew; what stands in train/work is
-kept and used.
+"""The whole recipe: `python -m train.run` makes models/higgs-small; results in train/work are reused.
 
     python -m train.run --codec-minutes 20 --minutes 480
     python -m train.run --teachers natural --start models/higgs-small --minutes 90 --decoder-minutes 15
 
-The first learns from flite, the second goes on with what `make teachers` wrote.
+The first command trains on flite's speech, the second continues on the speech that `make teachers` wrote.
 """
 
 import argparse
@@ -32,7 +31,7 @@ from train.tokenizer import build_config, build_tokenizer, save_tokenizer
 WORK = Path(__file__).parent / "work"
 MODEL = Path(__file__).parent.parent / "models" / "higgs-small"
 FLITE_BESIDE = 1_000  # sentences of flite beside the natural teachers', so that its voices aren't forgotten
-TEMPERATURE = 0.15  # at a request's of 1: all codebooks are best near their likeliest
+TEMPERATURE = 0.15  # applied at a request's temperature of 1: all codebooks sound best near greedy
 HEAD = "audio_lm_head.weight"
 GENERATION = {
     "do_sample": True,
@@ -63,13 +62,13 @@ def arguments() -> argparse.Namespace:
 
 
 def spoken_by_flite(sentences: list[str], folder: Path) -> list[Utterance]:
-    """The sentences, spoken and analysed; made once."""
+    """Return the corpus spoken by flite, analysed on the first run."""
     make_shards(sentences, folder)
     return [utterance for path in sorted(folder.glob("*.npz")) for utterance in load_shard(path)]
 
 
 def ship(average: dict[str, torch.Tensor], config: HiggsConfig, out: Path) -> None:
-    """Write the averaged weights in bfloat16 with all that a model folder holds."""
+    """Write the averaged weights in bfloat16, and everything else that a model folder has."""
     out.mkdir(parents=True, exist_ok=True)
     weights = average | {HEAD: average[HEAD] / TEMPERATURE}
     save_file({n: p.to(torch.bfloat16).contiguous() for n, p in weights.items()}, out / "model.safetensors")
@@ -80,13 +79,14 @@ def ship(average: dict[str, torch.Tensor], config: HiggsConfig, out: Path) -> No
 
 
 def copy_codec(source: Path, target: Path) -> None:
+    """Copy a codec's config.json and model.safetensors."""
     target.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "model.safetensors"):
         (target / name).write_bytes((source / name).read_bytes())
 
 
 def started(folder: Path) -> HiggsModel:
-    """A shipped model as it was trained."""
+    """Load a shipped model with its head scaled as in training."""
     model = load_model(folder, torch.device("cpu"), torch.float32)
     with torch.no_grad():
         model.audio_lm_head.weight.mul_(TEMPERATURE)
@@ -123,7 +123,7 @@ def main() -> None:
     trainer = Trainer(model.train().requires_grad_(), schedule, state)
     examples = Examples(utterances, network, builder, config)
     trainer.run(examples)
-    if natural:  # the codes keep their meaning, so this may be last
+    if natural:  # last, since the codes keep their meaning
         decoder.train(network, decoder.clips(network, examples), WORK / "codec", options.decoder_minutes)
     ship(trainer.average, config, options.out)
 

@@ -1,8 +1,7 @@
-"""Sentences → the teachers' speech → features on disk.
+"""Sentences → a teacher's speech → features on disk.
 
-The teacher is flite: three statistical voices and one of diphones, 16 kHz. It tells each phone's end
-time, which the language model's training uses as a hint. A shard is one .npz file of about a thousand
-utterances.
+The teacher is flite: three statistical voices and one of diphones, 16 kHz. It gives each phone's end time,
+which guides the language model's training. A shard is one .npz file of about a thousand utterances.
 """
 
 import json
@@ -80,8 +79,14 @@ PHONES = [
 
 @dataclass(frozen=True)
 class Teacher:
-    """A voice that teaches: its name, where its pitch lies (ln Hz), how far it strays, and whether it is
-    natural, so that pseudo-speakers near it are speakers, too."""
+    """A voice that teaches.
+
+    Attributes:
+        name: the voice's name.
+        level: mean pitch in ln Hz.
+        spread: standard deviation of ln pitch.
+        natural: whether it sounds natural, so that pseudo-speakers near it do, too.
+    """
 
     name: str
     level: float
@@ -99,10 +104,16 @@ FLITE = (
 
 @dataclass(frozen=True, eq=False)
 class Utterance:
-    """What is spoken of one text: features (F, 70) float16 in the order of `pack`; the phone (F,) of each
-    step of 10 ms: its index, plus ODD for every other phone, so that two like phones in a row can be told;
-    letters (N,): the place in the text, a fraction where it is several, that each of the N phones is read
-    from."""
+    """A spoken text.
+
+    Attributes:
+        text: the text.
+        teacher: who speaks.
+        features: (F, 70) float16; see `pack`.
+        phones: (F,), the phone of each step of 10 ms: its index, plus ODD for every other, so that equal ones
+            in a row can be told apart.
+        letters: (N,), the position in the text that each phone is read from, a fraction if it is several.
+    """
 
     text: str
     teacher: Teacher
@@ -116,7 +127,7 @@ class Utterance:
 
 
 def speak(text: str, voice: str) -> tuple[np.ndarray, list[tuple[str, float]]]:
-    """Samples at 24 kHz as flite speaks the text, and its phones with their end times in seconds."""
+    """Return samples at 24 kHz of flite speaking the text, and its phones with their end times in seconds."""
     with tempfile.NamedTemporaryFile(suffix=".wav", dir="/dev/shm") as file:
         command = ["flite", "-voice", voice, "-psdur", "-t", f" {text}", "-o", file.name]
         printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
@@ -139,7 +150,7 @@ def trimmed(
 
 
 def phone_steps(phones: list[tuple[str, float]], steps: int) -> np.ndarray:
-    """The phone in the middle of each step of 10 ms, see Utterance."""
+    """Return the phone at the centre of each step of 10 ms; see Utterance."""
     ends = np.array([end for _, end in phones])
     at = np.searchsorted(ends, (np.arange(steps) + 0.5) * STEP / SAMPLE_RATE)
     marked = [PHONES.index(name) + ODD * (i % 2) for i, (name, _) in enumerate(phones)]
@@ -147,14 +158,14 @@ def phone_steps(phones: list[tuple[str, float]], steps: int) -> np.ndarray:
 
 
 def pack(waveform: np.ndarray) -> np.ndarray:
-    """Features of a waveform as one array (F, 70) float16: log f0, voiced, 4 voicings, 64 bands."""
+    """Return a waveform's features as one array (F, 70) float16: log f0, voiced, 4 voicings, 64 bands."""
     found = analyse(waveform)
     columns = (found.log_f0[:, None], found.voiced[:, None], found.voicing, found.envelope)
     return np.concatenate(columns, axis=1).astype(np.float16)
 
 
 def utterance(job: tuple[str, Teacher]) -> Utterance | None:
-    """Speak and analyse one sentence; None where the teacher says nothing of use."""
+    """Speak and analyse one sentence; None if the teacher says nothing usable."""
     text, teacher = job
     samples, phones = speak(text, teacher.name)
     if sum(name != "pau" for name, _ in phones) < 2:
@@ -166,17 +177,17 @@ def utterance(job: tuple[str, Teacher]) -> Utterance | None:
 
 
 def begins_of(steps: np.ndarray) -> np.ndarray:
-    """The step at which each phone of an utterance begins (N,)."""
+    """Return the step (N,) at which each phone of an utterance begins."""
     return np.flatnonzero(np.diff(steps, prepend=255))
 
 
 def names_of(steps: np.ndarray) -> list[str]:
-    """The phones of an utterance one after the other."""
+    """Return the phones of an utterance by name."""
     return [PHONES[phone] for phone in steps[begins_of(steps)] % ODD]
 
 
 def save_shard(path: Path, utterances: list[Utterance]) -> None:
-    """Write utterances end to end, with their lengths in steps and in phones, at once."""
+    """Write utterances end to end, with their lengths in steps and in phones; atomically."""
     notes = [{"text": u.text, "teacher": asdict(u.teacher)} for u in utterances]
     partial = path.with_suffix(".partial.npz")
     np.savez(
@@ -205,7 +216,7 @@ def load_shard(path: Path) -> list[Utterance]:
 
 
 def make_shards(sentences: list[str], folder: Path, processes: int = 2, seed: int = 0) -> None:
-    """Speak all sentences, a voice drawn for each, into folder/000.npz …; shards that exist are kept."""
+    """Speak all sentences, each in a random voice, into folder/000.npz …; existing shards are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
     jobs = [(text, rng.choices(FLITE, SHARES)[0]) for text in sentences]

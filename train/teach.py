@@ -1,9 +1,9 @@
-"""Let the neural teachers speak, shard after shard, until stopped; shards that stand are kept.
+"""Let the neural teachers speak, shard after shard, until stopped; finished shards are kept.
 
     train/work/venv/bin/python -m train.teach --work train/work [--hours 40]
 
-A shard of Kokoro (60 passages, each in a voice or mixture of two) is followed by one of hibari (120
-passages). Shard 0000 is of the voices held out for the judges. Each is one .npz file: int16 samples end to
+Shards of Kokoro (60 passages, each in one voice or a mixture of two) alternate with shards of hibari (120
+passages). Shard 0000 has the voices held out for the judges. A shard is one .npz file: int16 samples end to
 end, with texts, styles, speeds, phones and their durations (see Shard).
 """
 
@@ -32,7 +32,7 @@ PEAK = 0.98
 
 
 class Shard:
-    """Spoken passages that are being collected."""
+    """Collects spoken passages."""
 
     def __init__(self) -> None:
         self._samples: list[np.ndarray] = []
@@ -40,7 +40,7 @@ class Shard:
         self._notes: list[dict] = []
 
     def add(self, speech: TeacherSpeech, notes: dict) -> None:
-        """Add one passage; notes: text, style, speed, phones and words, as JSON can hold them."""
+        """Add a passage. notes: text, style, speed, phones and words, serialisable as JSON."""
         scaled = speech.samples * min(1.0, PEAK / max(float(np.abs(speech.samples).max()), 1e-6))
         self._samples.append(np.round(scaled * 32767).astype(np.int16))
         self._durations.append(speech.durations)
@@ -54,7 +54,7 @@ class Shard:
         return sum(map(len, self._samples)) / 24_000
 
     def save(self, path: Path) -> None:
-        """Write the shard at once, so that no half of one is ever seen."""
+        """Write the shard atomically."""
         partial = path.with_suffix(".partial.npz")
         np.savez(
             partial,
@@ -66,7 +66,7 @@ class Shard:
 
 
 def draw_mixture(rng: random.Random, voices: tuple[str, ...]) -> dict[str, float]:
-    """One voice, or two in shares between 0.3 and 0.7."""
+    """Draw one voice, or two with shares from 0.3 to 0.7."""
     if rng.random() >= MIXED_SHARE:
         return {rng.choice(voices): 1.0}
     one, other = rng.sample(voices, 2)
@@ -75,19 +75,19 @@ def draw_mixture(rng: random.Random, voices: tuple[str, ...]) -> dict[str, float
 
 
 def draw_speed(rng: random.Random) -> float:
-    """Most at the teacher's pace, none so fast that words are lost."""
+    """Draw a speed, mostly near the teacher's own and never so fast that words are lost."""
     return round(min(1.25, max(0.75, rng.gauss(0.97, 0.1))), 2)
 
 
 class Teaching:
-    """Both teachers, and what they say in a shard of a given number."""
+    """Both teachers, and what they say in each shard."""
 
     def __init__(self, folder: Path) -> None:
         self.front_end = FrontEnd()
         self._kokoro, self._hibari = KokoroTeacher(folder), HibariTeacher(folder)
 
     def make(self, number: int) -> Shard:
-        """Shard `number`: even ones by Kokoro, odd ones by hibari; the same each time it is made."""
+        """Make a shard: even numbers by Kokoro, odd ones by hibari; always the same for a number."""
         rng, shard, mixture = random.Random(number), Shard(), dict[str, float]()
         count = HIBARI_PASSAGES if number % 2 else KOKORO_PASSAGES
         voices = HELD_OUT if number == 0 else VOICES
@@ -97,7 +97,7 @@ class Teaching:
             if not 4 <= ids.shape[1] <= MAX_TOKENS:
                 continue
             speed = draw_speed(rng)
-            # A speaker says several passages: one is the reference that another is spoken after.
+            # Several passages per speaker: one serves as the reference of another.
             if len(shard) % PASSAGES_OF_ONE == 0:
                 mixture = {"af_heart": 1.0} if number % 2 else draw_mixture(rng, voices)
             if number % 2:
@@ -113,7 +113,7 @@ class Teaching:
 
 
 def hours_of(folder: Path) -> float:
-    """Hours of speech in the shards of a folder, by their sizes."""
+    """Return the hours of speech in a folder's shards, from their file sizes."""
     return sum(path.stat().st_size for path in folder.glob("[0-9]*.npz")) / 2 / 24_000 / 3600
 
 

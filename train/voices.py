@@ -1,4 +1,4 @@
-"""Pseudo-speakers: one warp of pitch, formants, tempo and tone, held over all utterances of a speaker."""
+"""Pseudo-speakers: a warp of pitch, formants, tempo and tone, the same for all utterances of a speaker."""
 
 from dataclasses import dataclass, replace
 
@@ -9,15 +9,23 @@ from higgs.codecs.vocoder.bands import NARROW, mel
 from higgs.codecs.vocoder.speaker import Speaker
 from train.speech import Teacher
 
-# Of the pseudo-speakers of a natural teacher: the teacher's own voice, and voices near it.
+# Shares of a natural teacher's pseudo-speakers: its own voice, and voices near it.
 PLAIN_SHARE, NEAR_SHARE = 0.2, 0.5
 
 
 @dataclass(frozen=True)
 class Warp:
-    """formants: factor of their frequencies; shift: of ln f0; spread: factor of pitch range around the
-    teacher's level; tempo: factor of duration; tone (64,): added to the ln envelope; periodicity: factor
-    of voicing."""
+    """How a teacher's speech is changed.
+
+    Attributes:
+        teacher: whose speech.
+        formants: factor of formant frequencies.
+        shift: added to ln f0.
+        spread: factor of the pitch range around the teacher's level.
+        tempo: factor of duration.
+        periodicity: factor of voicing.
+        tone: (64,), added to the ln envelope.
+    """
 
     teacher: Teacher
     formants: float = 1.0
@@ -29,8 +37,7 @@ class Warp:
 
 
 def draw_warp(teacher: Teacher, rng: np.random.Generator) -> Warp:
-    """A pseudo-speaker of a teacher: anywhere that voices are, and where the teacher is natural mostly near
-    it."""
+    """Draw a pseudo-speaker of a teacher: any human voice or, for a natural teacher, mostly one near it."""
     where = rng.random() if teacher.natural else 1.0
     if where < PLAIN_SHARE:
         return Warp(teacher, tempo=draw_tempo(rng))
@@ -38,11 +45,12 @@ def draw_warp(teacher: Teacher, rng: np.random.Generator) -> Warp:
 
 
 def draw_tempo(rng: np.random.Generator) -> float:
+    """Draw a tempo, 0.86 to 1.16."""
     return float(np.exp(rng.uniform(-0.15, 0.15)))
 
 
 def near(teacher: Teacher, rng: np.random.Generator) -> Warp:
-    """A body of another size, the pitch following it, and a recording of another colour."""
+    """Draw a body of another size, with the pitch that follows from it, and a recording of another colour."""
     formants = float(np.exp(rng.uniform(np.log(0.82), np.log(1.22))))
     level = teacher.level + 1.3 * np.log(formants) + rng.normal(0, 0.14)
     spread = np.clip(teacher.spread * np.exp(rng.normal(0, 0.3)), 0.06, 0.4) / teacher.spread
@@ -57,14 +65,14 @@ def near(teacher: Teacher, rng: np.random.Generator) -> Warp:
 
 
 def anywhere(teacher: Teacher, rng: np.random.Generator) -> Warp:
-    """75 to 330 Hz, the formants loosely following the pitch."""
+    """Draw a voice from 75 to 330 Hz, with formants that loosely follow the pitch."""
     level = rng.uniform(np.log(78), np.log(300))
     drift = 0.35 * (level - teacher.level)
     return Warp(
         teacher,
         formants=float(np.clip(np.exp(drift * 0.6 + rng.normal(0, 0.05)), 0.8, 1.25)),
         shift=float(level - teacher.level),
-        # People stray farther than synthesisers: every code of level and spread is to be met.
+        # People vary more than synthesisers: every code of level and spread should occur.
         spread=float(np.exp(rng.uniform(np.log(0.06), np.log(0.4))) / teacher.spread),
         tempo=draw_tempo(rng),
         periodicity=float(rng.uniform(0.85, 1.1)),
@@ -73,21 +81,21 @@ def anywhere(teacher: Teacher, rng: np.random.Generator) -> Warp:
 
 
 def draw_tone(strength: float, rng: np.random.Generator) -> np.ndarray:
-    """The colour (64,) of a voice and its recording, ln power: slow waves over the bands."""
+    """Draw the colour (64,) of a voice and its recording, in ln power: slow waves over the bands."""
     position = np.linspace(0, np.pi, BANDS)
     waves = [rng.normal(0, strength / k**0.5) * np.cos(k * position) for k in range(1, 7)]
     return np.sum(waves, axis=0)
 
 
 def frames_of(features: np.ndarray, by: Warp) -> int:
-    """Frames of packed features (F, 70) at a warp's tempo."""
+    """Return the frames of packed features (F, 70) at a warp's tempo."""
     return max(1, round(len(features) * by.tempo / STEPS_PER_FRAME))
 
 
 def warp(features: np.ndarray, by: Warp, times: np.ndarray | None = None) -> Features:
     """Apply a warp to packed features (F, 70).
 
-    times: the step, a fraction, that each step of the result is read at; evenly spaced where None.
+    times: the step, a fraction, that each step of the result is read from; None for evenly spaced ones.
     """
     if times is None:
         times = np.linspace(0, len(features) - 1, frames_of(features, by) * STEPS_PER_FRAME)
@@ -106,7 +114,7 @@ def warp(features: np.ndarray, by: Warp, times: np.ndarray | None = None) -> Fea
 
 
 def moved(clip: Features, speaker: Speaker, to: Speaker) -> Features:
-    """A clip of one speaker with the pitch and the mean envelope of another."""
+    """Return a clip of one speaker with the pitch and mean envelope of another."""
     return replace(
         clip,
         log_f0=(to.level + (clip.log_f0 - speaker.level) * to.spread / speaker.spread).astype(np.float32),
@@ -115,23 +123,28 @@ def moved(clip: Features, speaker: Speaker, to: Speaker) -> Features:
 
 
 def centred(clip: Features, level: float) -> Features:
-    """The clip with its median pitch at a level (ln Hz). Sentences stray from their speaker's level, by more
-    than two semitones where the range is wide; an answer is to lie where its reference lies."""
+    """Return the clip with its median pitch at a level (ln Hz).
+
+    Sentences stray from their speaker's level, by more than two semitones if the range is wide; an answer
+    should be at its reference's level.
+    """
     voiced = clip.log_f0[clip.voiced > 0.5]
     shift = np.float32(level - np.median(voiced)) if len(voiced) else np.float32(0)
     return replace(clip, log_f0=clip.log_f0 + shift)
 
 
 def resample_rows(rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Rows (N, D) read at fractional row numbers (M,)."""
+    """Return rows (N, D) interpolated at fractional indices (M,)."""
     lower = np.minimum(positions.astype(np.int64), max(len(rows) - 2, 0))
     above = (positions - lower)[:, None].astype(rows.dtype)
     return rows[lower] * (1 - above) + rows[np.minimum(lower + 1, len(rows) - 1)] * above
 
 
 def recorded(features: Features, rng: np.random.Generator) -> Features:
-    """What a synthesiser said as people's recordings have it, each harm by chance: a room, a restless voice,
-    gaps in the voicing, a floor of noise, and words in no order that a sentence has."""
+    """Degrade synthetic speech like recordings of people, each degradation at random.
+
+    A room, unsteady pitch and voicing, gaps in the voicing, background noise, and words in an unusual order.
+    """
     order, log_f0, voiced = np.arange(len(features.log_f0)), features.log_f0, features.voiced
     voicing, power = features.voicing, np.exp(features.envelope)
     if rng.random() < 0.4:
@@ -155,7 +168,7 @@ def recorded(features: Features, rng: np.random.Generator) -> Features:
 
 
 def wandering(rows: np.ndarray, keep: float) -> np.ndarray:
-    """Rows (N, …), each with what was kept of those before it."""
+    """Filter rows (N, …) with a one-pole low-pass of factor `keep`."""
     found = np.zeros_like(rows)
     for step in range(1, len(rows)):
         found[step] = keep * found[step - 1] + rows[step - 1]
