@@ -1,34 +1,28 @@
 """From the engine's codes to samples, streaming or complete."""
 
 import sys
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Literal
 
 import numpy as np
-import torch
 
-from audio.frames import CODEBOOKS, HOP, SAMPLE_RATE
+from audio.frames import HOP, SAMPLE_RATE
 from audio.quiet_ends import DeadSound, faded, without_quiet_end
 from errors import ModelError
+from higgs.code_stream import NO_CODES, CodeStream
 from higgs.codecs.base import Codec
 from higgs.engine.engine import Engine
-from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.playback import MAX_CHUNK, Playback
-from higgs.prompts.v2 import Prompt, Reference
+from higgs.prompts.v2 import Reference
 from higgs.runs import fade_out, runs_of
-from higgs.segments import SpeechSegment, TextChunk
+from higgs.segments import SpeechSegment
 from higgs.spoken import SampleBuffer, Speech, SpeechReport, SpokenText
 
 FIRST_CHUNK = 8  # frames
 FIRST_SOUND = 2  # minimum number of final frames in the first chunk
-NO_CODES = torch.empty(CODEBOOKS, 0, dtype=torch.int64)
-MAX_SEEDS = 4  # seeds to try if the model ends before it speaks
-SEEDS_APART = 1_000_003  # between the seeds of one text chunk, so that no other chunk has them
 
 
 class SpeechStream:
@@ -60,86 +54,13 @@ class SpeechStream:
         admitted: bool = False,
     ) -> None:
         self._chunks = [chunk for segment in segments for chunk in segment.chunks]
-        for chunk in self._chunks:
-            engine.check(chunk.prompt, chunk.max_steps)
-        self._engine, self._codec, self._segments = engine, codec, segments
-        self._options, self._longest, self._background = options, longest, background
-        self._changing = threading.Lock()
-        self._cancelled = False
-        self._spoken: list[Generation] = []
-        self._codes: list[torch.Tensor] = []
-        self._coming: list[torch.Tensor] = []  # codes so far of the current chunk
+        self._codec, self._segments = codec, segments
+        self._stream = CodeStream(engine, self._chunks, options, longest, place, background, admitted)
         self._heard = 0  # samples given out
         self._begun: list[int] = []  # samples given out before each segment
         self._dead: dict[int, Literal["stop", "length"]] = {}  # chunks that were stopped in long silence
         self._watchers: list[Callable[[np.ndarray], None]] = []
         self._samples_spoken = 0
-        self._submit(0, admitted=admitted, place=place)
-
-    def _submit(
-        self, index: int, admitted: bool = True, place: Place | None = None, attempt: int = 0
-    ) -> bool:
-        """Submit a text chunk, once per attempt; return False if no columns are left for it."""
-        columns = self._chunks[index].max_steps
-        if self._longest is not None:
-            columns = min(columns, self._longest - sum(spoken.columns for spoken in self._spoken[:index]))
-        if index and columns <= CODEBOOKS:
-            return False
-        first = self._spoken[0].seed if index else self._options.seed
-        seed = None if first is None else (first + index + attempt * SEEDS_APART) % 2**63
-        options, prompt = replace(self._options, seed=seed), self._prompt(self._chunks[index])
-        with self._changing:
-            generation = self._engine.submit(
-                prompt,
-                options,
-                columns,
-                min_frames=self._chunks[index].min_frames,
-                admitted=admitted,
-                place=place,
-                background=self._background,
-            )
-            self._spoken[index:] = [generation]
-            if self._cancelled:
-                generation.cancel()
-        return True
-
-    def _prompt(self, chunk: TextChunk) -> Prompt:
-        """Return the prompt that continues the previous chunk, if that ended well."""
-        if chunk.previous is None or chunk.continuation_prompt is None:
-            return chunk.prompt.made()
-        codes, before = self._codes[chunk.previous], self._spoken[chunk.previous]
-        return (
-            chunk.continuation_prompt(codes)
-            if before.finish_reason == "stop" and codes.numel()
-            else chunk.prompt.made()
-        )
-
-    def _frames(self, run: range) -> Generator[torch.Tensor, None, None]:
-        """Yield the codes (8, t) of these text chunks, until the columns are used up."""
-        for index in run:
-            if index and not self._submit(index):
-                return
-            self._coming = [NO_CODES]
-            try:
-                for frames in self._frames_of(index):
-                    self._coming.append(frames)
-                    yield frames
-            finally:
-                self._codes.append(torch.cat(self._coming, dim=1))
-                self._coming = []
-
-    def _frames_of(self, index: int) -> Iterator[torch.Tensor]:
-        """Yield the codes of a submitted text chunk, with other seeds if the model ends at once."""
-        attempts = 1 if index == 0 and self._options.seed is not None else MAX_SEEDS
-        for attempt in range(attempts):
-            if attempt and not self._submit(index, attempt=attempt):
-                return
-            frames = iter(self._spoken[index])
-            first = next(frames, None)
-            if first is not None:
-                yield first
-                yield from frames
-                return
 
     def _samples(self, chunks: range, at_once: bool) -> Iterator[np.ndarray]:
         """Yield what the model speaks of a segment: runs of sound, and the pauses between them.
@@ -155,12 +76,12 @@ class SpeechStream:
                     yield np.zeros(pause, np.float32)
                     pause = 0
                 yield samples
-            if len(self._codes) < run.stop:
+            if len(self._stream.codes) < run.stop:
                 return
 
     def _run(self, run: range, playback: Playback, at_once: bool, last: bool) -> Iterator[np.ndarray]:
         """Yield one run of sound, until its last chunk is silent for too long. last: no other run follows."""
-        decoder, frames = self._codec.decoder(), self._frames(run)
+        decoder, frames = self._codec.decoder(), self._stream.frames(run)
         first = MAX_CHUNK if at_once else max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
         growing = playback.chunks(frames, first, decoder.ahead)
         dead_sound, given = DeadSound(), 0
@@ -182,7 +103,7 @@ class SpeechStream:
 
     def _last_begun(self, run: range) -> int:
         """Return at which sample of a run its last chunk begins; far ahead while that is not known."""
-        before = self._codes[run[0] : run[-1]]
+        before = self._stream.codes[run[0] : run[-1]]
         return sum(codes.shape[1] for codes in before) * HOP if len(before) == len(run) - 1 else sys.maxsize
 
     def _stop_dead(self, run: range, end: int, sounding: int) -> None:
@@ -192,8 +113,7 @@ class SpeechStream:
         then.
         """
         index, begun = run[-1], self._last_begun(run)
-        self._spoken[index].cancel()
-        self._codes[index] = self._codes[index][:, : (end - begun) // HOP]
+        self._stream.stop(index, (end - begun) // HOP)
         spoken = (sounding - begun) // HOP
         self._dead[index] = "stop" if spoken >= self._chunks[index].min_frames else "length"
 
@@ -207,7 +127,7 @@ class SpeechStream:
             for samples in segment.filter(without_quiet_end(self._samples(chunks, at_once))):
                 self._heard += len(samples)
                 yield samples
-            if len(self._codes) < begun:
+            if len(self._stream.codes) < begun:
                 return
             self._heard += segment.silence
             yield np.zeros(segment.silence, np.float32)
@@ -241,8 +161,8 @@ class SpeechStream:
 
     def finished(self) -> SpeechReport:
         """Return the report, once the whole speech was consumed."""
-        prompts = [generation.prompt for generation in self._spoken]
-        reasons = [self._dead.get(number, s.finish_reason) for number, s in enumerate(self._spoken)]
+        prompts = [generation.prompt for generation in self._stream.spoken]
+        reasons = [self._dead.get(number, s.finish_reason) for number, s in enumerate(self._stream.spoken)]
         whole = len(reasons) == len(self._chunks) and all(reason == "stop" for reason in reasons)
         return SpeechReport(
             finish_reason="stop" if whole else "length",
@@ -263,18 +183,12 @@ class SpeechStream:
         for segment, begun in zip(self._segments, begins, strict=True):
             within = 0  # samples of the segment before a chunk
             for number, chunk in islice(chunks, len(segment.chunks)):
-                codes, whole = self._codes_of(number), number < len(self._codes)
+                codes, whole = self._stream.so_far(number), number < len(self._stream.codes)
                 start, end = end, end + codes.shape[1] * HOP
                 heard = (begun + within / segment.tempo) / SAMPLE_RATE
                 within += end - start + chunk.pause
                 times = start / SAMPLE_RATE, end / SAMPLE_RATE, heard
                 yield SpokenText(chunk.text, *times, segment.tempo, codes, whole)
-
-    def _codes_of(self, number: int) -> torch.Tensor:
-        """Return the codes (8, t) of a chunk so far."""
-        if number < len(self._codes):
-            return self._codes[number]
-        return torch.cat(self._coming, dim=1) if number == len(self._codes) and self._coming else NO_CODES
 
     @property
     def seconds_heard(self) -> float:
@@ -284,17 +198,15 @@ class SpeechStream:
     @property
     def last_said(self) -> Reference | None:
         """Codes and words of the last chunk, to continue from; None before the end or if incomplete."""
-        whole = len(self._codes) == len(self._chunks) and self._codes[-1].numel()
+        whole = self._stream.complete and self._stream.codes[-1].numel()
         good = whole and self.finished().finish_reason == "stop"
-        return Reference(self._codes[-1], self._chunks[-1].text) if good else None
+        return Reference(self._stream.codes[-1], self._chunks[-1].text) if good else None
 
     @property
     def seed(self) -> int:
         """The seed that reproduces this speech; final once the first samples are available."""
-        return self._spoken[0].seed
+        return self._stream.spoken[0].seed
 
     def cancel(self) -> None:
         """Stop before the next step; consumers get Cancelled."""
-        with self._changing:
-            self._cancelled = True
-            self._spoken[-1].cancel()
+        self._stream.cancel()

@@ -9,13 +9,14 @@ import torch
 
 from audio.frames import HOP, SAMPLE_RATE
 from errors import ModelError
+from higgs.code_stream import MAX_SEEDS
 from higgs.codecs.base import load_codec
 from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.transformer import HiggsModel
 from higgs.segments import SpeechSegment, TextChunk
-from higgs.speech import MAX_SEEDS, SpeechStream
+from higgs.speech import SpeechStream
 from tests.higgs.test_engine import clone_prompt
 from tests.tiny import CONFIG, tiny_model
 from tests.tiny_codec import NATIVE
