@@ -1,7 +1,7 @@
 """Train the language model: next-column prediction, with two attention heads guided at first.
 
-Matrices of the layers are moved by Muon (K. Jordan, 2024), the rest by AdamW. The state is saved every
-few minutes and training goes on from it; the weights that ship are an exponential average.
+Muon (K. Jordan, 2024) updates the layers' matrices, AdamW the rest. The state is saved every few minutes, and
+training resumes from it; the weights that ship are an exponential moving average.
 """
 
 import math
@@ -27,12 +27,24 @@ READING_WEIGHT, VOICE_WEIGHT, PRONUNCIATION_WEIGHT = 4.0, 3.0, 0.5
 BOOK_WEIGHTS = (0.7, 1.2, 0.7, 0.25, 0.15)  # prosody, then the four of the envelope
 VOICE_SHARE = 3  # every third position learns the codes of the voice, which repeat
 AVERAGE, AVERAGE_EVERY = 0.98, 10
-MAX_TARGET_SECONDS = 8.0  # seconds; what is longer is spoken in pieces
+MAX_TARGET_SECONDS = 8.0  # longer texts are spoken in chunks
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """minutes: of training in all; positions: of a batch; rates of Muon and AdamW at their height."""
+    """How long and how fast to train.
+
+    Attributes:
+        minutes: of training in all.
+        positions: of a batch.
+        matrix_rate, rate: maximum learning rates of Muon and AdamW.
+        warm_up_steps: steps until the maximum.
+        decay_share: share of the training in which the rates fall.
+        guide, guided_share: weight of the guide, and the share of the training in which it falls to 0.
+        first_max_seconds: maximum clip at the start.
+        save_minutes: between two saves.
+        holds_voices: keep the embeddings of the voice codes and their map to the head fixed.
+    """
 
     minutes: float
     positions: int = 5120
@@ -48,10 +60,11 @@ class Schedule:
 
     @classmethod
     def of_trained(cls, minutes: float) -> "Schedule":
-        """For weights that speak already: half the rates, falling nearly from the start, clips of every
-        length, and a guide that stays: left alone, a model goes back to where the text was like this before.
-        The embeddings of the voice's codes and their map to the head stay as they are: trained on, those of
-        the teachers' own voices drift away from the others, which are then copied no more.
+        """Return the schedule for weights that can speak already.
+
+        Half the rates, falling nearly from the start, clips of every length, and a lasting guide: without it,
+        a model returns to earlier places of the text that look alike. The voices are held: otherwise the
+        embeddings of the teachers' own voices drift away from the others, which are then no longer copied.
         """
         return cls(
             minutes,
@@ -65,15 +78,15 @@ class Schedule:
         )
 
     def factor(self, step: int, progress: float) -> float:
-        """The rates' factor: warm-up, level, then straight down over the last share."""
+        """Return the factor of the rates: warm-up, constant, then a linear decay over the last share."""
         return min(1.0, (step + 1) / self.warm_up_steps, max(0.0, (1 - progress) / self.decay_share) + 0.01)
 
     def guidance(self, progress: float) -> float:
-        """The weight of the guide: it leads at first, and leaves at its share of the training."""
+        """Return the weight of the guide, which falls linearly to 0."""
         return self.guide * max(0.0, 1 - progress / self.guided_share)
 
     def longest(self, progress: float) -> float:
-        """Seconds of the longest clip: short ones first, where the alignment is easily found."""
+        """Return the maximum clip in seconds; short ones first, in which the alignment is found easily."""
         growth = MAX_TARGET_SECONDS - self.first_max_seconds
         return self.first_max_seconds + growth * min(1.0, progress / 0.5)
 
@@ -85,9 +98,9 @@ def book_losses(
     books: range,
     weight: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Mean cross-entropy (books,) of rows (P, H) against targets (P, 8); leading marks don't count.
+    """Return the mean cross-entropy (books,) of rows (P, H) against targets (P, 8), special codes apart.
 
-    weight: the head's rows of these books where they aren't the model's own.
+    weight: rows of the head for these books, if not the model's own.
     """
     size = model.config.codebook_size
     if weight is None:
@@ -102,7 +115,7 @@ def book_losses(
 def batch_loss(
     model: HiggsModel, pronunciation: Pronunciation, copying: Copying, batch: Example, guidance: float
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """The weighted loss of a batch and its parts, in nats."""
+    """Return the weighted loss of a batch, and its parts in nats."""
     embeddings = model.embed(batch.ids, batch.columns, batch.mask)
     letters = batch.letters if guidance > 0 else None
     hidden, middle, guide = guided_forward(model, embeddings, batch.mask, letters)
@@ -126,13 +139,13 @@ def batch_loss(
 
 
 def compile_layers(model: HiggsModel) -> None:
-    """Fuse what lies between the matrix products; the layers share one graph."""
+    """Compile the layers, which share one graph, so that pointwise operations are fused."""
     for layer in model.model.layers:
         layer.compile(dynamic=True)
 
 
 class Batches(IterableDataset):
-    """Collated batches without end, for a loader."""
+    """Endless collated batches, for a DataLoader."""
 
     def __init__(self, examples: Examples, positions: int, longest: float, seed: int) -> None:
         self.examples, self.positions, self.longest, self.seed = examples, positions, longest, seed
@@ -143,7 +156,7 @@ class Batches(IterableDataset):
 
 
 class Trainer:
-    """Model, optimisers and average, with what is needed to go on later."""
+    """Model, optimisers and average, and the state to resume from."""
 
     def __init__(self, model: HiggsModel, schedule: Schedule, state: Path) -> None:
         self.model, self.schedule, self.state = model, schedule, state
@@ -164,7 +177,7 @@ class Trainer:
         self._held = [(part, part.detach().clone()) for part in held if schedule.holds_voices]
 
     def run(self, examples: Examples) -> None:
-        """Train until the schedule's minutes are spent, those of earlier runs counted."""
+        """Train until the schedule's minutes are spent, including those of earlier runs."""
         compile_layers(self.model)
         begun, saved, seen = time.monotonic() - self.minutes * 60, time.monotonic(), 0
         sums: dict[str, float] = {}
@@ -190,12 +203,12 @@ class Trainer:
         self._save()
 
     def _loader(self, examples: Examples, longest: float) -> Iterator[Example]:
-        """Batches made in a process of their own, beside the training."""
+        """Return batches that a process of its own makes, beside the training."""
         stream = Batches(examples, self.schedule.positions, longest, seed=self.step)
         return iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4))
 
     def _update(self, batch: Example, progress: float) -> dict[str, float]:
-        # On a CPU the plain attention is several times faster backwards than the fused one.
+        # On a CPU, the backward pass of plain attention is several times faster than the fused one's.
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             guidance = self.schedule.guidance(progress)
             loss, parts = batch_loss(self.model, self.pronunciation, self.copying, batch, guidance)

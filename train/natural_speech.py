@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001 (letters of the phonetic alphabet look like others)
-"""The neural teachers' passages → utterances as flite's are: sentences, or several, with the phones of the
+"""Convert the neural teachers' passages to utterances like flite's: one or more sentences, the phones of the
 first codec's codebook 0 and the letters that they are read from.
 
-Which letter a phone is read from is known within a word: the front end told each word's phones.
+The letter of each phone is found within its word, since the front end gives the phones word by word.
 """
 
 from dataclasses import dataclass
@@ -25,17 +25,24 @@ PHONE_OF = {
     **{"ʧ": "ch", "θ": "th", "ð": "dh", "T": "t", **{phone: phone for phone in "bdfklmnpstvwz"}},
 }
 SENTENCE_ENDS = (".", "?", "!")
-LEAD_STEPS, TAIL_STEPS = 8, 16  # of silence kept before a piece and behind it
-SHORTEST_BREAK = 12  # steps of pause between two pieces
-LONGEST_PIECE = 1000  # steps; a piece is filled up to a length drawn for it
+LEAD_STEPS, TAIL_STEPS = 8, 16  # silence kept before and after a piece
+MIN_BREAK = 12  # minimum pause between two pieces, in steps
+MAX_PIECE = 1000  # steps; a piece is filled up to a random length
 ALONE_SHARE = 0.3  # of the pieces hold one sentence, since the server speaks sentence by sentence
 MIN_VOICED = 10  # steps
 
 
 @dataclass(frozen=True)
 class Said:
-    """A phone of a passage: its name, the step at which it begins, the number of its word (see Timing), the
-    place in the text that it is read from, and whether it is the pause behind a sentence."""
+    """A phone of a passage.
+
+    Attributes:
+        phone: its name.
+        begin: the step at which it begins.
+        word: the index of its word; see Timing.
+        letter: the position in the text that it is read from.
+        ends: whether it is the pause after a sentence.
+    """
 
     phone: str
     begin: float
@@ -45,8 +52,7 @@ class Said:
 
 
 def said_phones(passage: Passage, when: Timing) -> list[Said]:
-    """The phones of a passage, those that flite has: the vowels of "her" and "father" are one with their
-    r."""
+    """Return a passage's phones in flite's inventory, whose vowels of "her" and "father" include the r."""
     names = [SYMBOLS[number].lstrip("".join(STRESSES)) for number in when.symbols]
     merged: list[tuple[str, int]] = []  # the phone, and its first symbol
     for i, name in enumerate(names):
@@ -65,12 +71,12 @@ def said_phones(passage: Passage, when: Timing) -> list[Said]:
 
 
 def vowel_follows(names: list[str], when: Timing, i: int) -> bool:
-    """Whether the symbol behind number i is a vowel of the same word."""
+    """Return whether the symbol after index i is a vowel of the same word."""
     return i + 1 < len(names) and when.words[i + 1] == when.words[i] and names[i + 1] in "AIOWYiuæɐɑɔəɜɛɪʊʌᵊᵻ"
 
 
 def letters_of(passage: Passage, when: Timing, phones: list[tuple[str, int]]) -> list[float]:
-    """The place in the text of each phone: the cheapest way through the letters of its word."""
+    """Return the position in the text of each phone: the cheapest alignment with the letters of its word."""
     words = when.words[[first for _, first in phones]]
     found: list[float] = []
     for word in np.unique(words):
@@ -81,9 +87,12 @@ def letters_of(passage: Passage, when: Timing, phones: list[tuple[str, int]]) ->
 
 
 def pieces(passage: Passage, features: np.ndarray, rng: np.random.Generator) -> list[tuple]:
-    """A passage cut between sentences into pieces that don't overlap, each filled up to a length drawn for
-    it: text, features, phones of its steps and letters, as an Utterance has them; none where the passage
-    can't be aligned."""
+    """Cut a passage between sentences into pieces that don't overlap, each filled up to a random length.
+
+    Returns:
+        Text, features, phones and letters of each piece, as in Utterance; none if the passage can't be
+        aligned.
+    """
     when = timing(passage)
     if when is None:
         return []
@@ -93,7 +102,7 @@ def pieces(passage: Passage, features: np.ndarray, rng: np.random.Generator) -> 
     breaks = [
         i
         for i, (phone, end) in enumerate(zip(phones, ends, strict=True))
-        if 0 < i < len(phones) - 1 and phone.ends and end - phone.begin >= SHORTEST_BREAK
+        if 0 < i < len(phones) - 1 and phone.ends and end - phone.begin >= MIN_BREAK
     ]
     found, first, limit = [], 0, length_of_piece(rng)
     stops = [*breaks, len(phones) - 1]
@@ -106,18 +115,18 @@ def pieces(passage: Passage, features: np.ndarray, rng: np.random.Generator) -> 
 
 
 def length_of_piece(rng: np.random.Generator) -> float:
-    """Up to how many steps the next piece is filled; no more than one sentence for 0."""
-    return 0.0 if rng.random() < ALONE_SHARE else rng.uniform(50, LONGEST_PIECE)
+    """Draw the length in steps up to which a piece is filled; 0 for a single sentence."""
+    return 0.0 if rng.random() < ALONE_SHARE else rng.uniform(50, MAX_PIECE)
 
 
 def cut(text: str, when: Timing, features: np.ndarray, phones: list[Said], end: float) -> tuple:
-    """One piece: from shortly before its first word, whose first phone is the pause before, to its end."""
+    """Return one piece, from shortly before its first word; its first phone is the pause before."""
     start = int(max(phones[0].begin, phones[1].begin - LEAD_STEPS))
     if phones[-1].phone == "pau":
         end = min(end, phones[-1].begin + TAIL_STEPS)
     steps = (int(end) - start) // STEPS_PER_FRAME * STEPS_PER_FRAME
     begins = np.array([0, *(round(phone.begin) - start for phone in phones[1:])])
-    # Every phone has a step of its own.
+    # Every phone gets at least one step.
     order = np.arange(len(begins))
     begins = np.minimum(np.maximum.accumulate(begins - order), steps - len(begins)) + order
     numbers = np.searchsorted(begins, np.arange(steps), side="right") - 1
@@ -133,7 +142,7 @@ def cut(text: str, when: Timing, features: np.ndarray, phones: list[Said], end: 
 
 
 def utterances_of(passages: list[Passage], seed: int) -> list[Utterance]:
-    """The pieces of a shard. What one style says in it is one teacher's."""
+    """Return the utterances of a shard; each style in it is one teacher."""
     rng = np.random.default_rng(seed)
     found = []
     for style in dict.fromkeys(passage.style for passage in passages):
@@ -149,7 +158,7 @@ def utterances_of(passages: list[Passage], seed: int) -> list[Utterance]:
 
 
 def natural_speech(work: Path) -> list[Utterance]:
-    """What stands in work/natural, analysed once into work/natural_speech; without the held-out shard."""
+    """Return the speech in work/natural without the held-out shard, analysed into work/natural_speech."""
     folder = work / "natural_speech"
     folder.mkdir(parents=True, exist_ok=True)
     found: list[Utterance] = []

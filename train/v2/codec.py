@@ -1,7 +1,7 @@
-"""Train the second codec: k-means for timbres and prosody, then encoder, codebooks and decoder together.
+"""Train the second codec: k-means for timbres and prosody, then the networks and codebooks together.
 
-As the first (train.codec), but the decoder reads codebook 0 from the start: three quarters of the crops are
-aligned with their symbols, the others are as a recording is, unread.
+As the first (train.codec), but the decoder uses codebook 0 from the start: three quarters of the crops are
+aligned with their symbols, the others have UNREAD instead, like a recording.
 """
 
 import json
@@ -39,8 +39,10 @@ HEARD_FROM, SILENT_WEIGHT = -4.0, 0.25  # ln power relative to speech: what is q
 
 
 def crop(network: VocoderNetwork2, of: Utterance, rng: np.random.Generator) -> list[torch.Tensor] | None:
-    """A warped crop: envelope, pitch and voiced relative to the voice, its codes, and what is read; None
-    where the utterance is too short."""
+    """Return a warped crop, or None if the utterance is too short.
+
+    Envelope, pitch and voiced relative to the voice, the voice's codes, and codebook 0.
+    """
     by = draw_warp(of, rng)
     voice, _ = speaker(of, by)
     codes = network.voice_codes(voice)
@@ -65,7 +67,7 @@ def crop(network: VocoderNetwork2, of: Utterance, rng: np.random.Generator) -> l
 def crops(
     network: VocoderNetwork2, utterances: list[Utterance], count: int, rng: np.random.Generator
 ) -> list[torch.Tensor]:
-    """A batch of crops, see `crop`."""
+    """Return a batch of crops; see `crop`."""
     rows: list[list[torch.Tensor]] = []
     while len(rows) < count:
         found = crop(network, utterances[rng.integers(len(utterances))], rng)
@@ -74,7 +76,7 @@ def crops(
 
 
 def fit_timbres(network: VocoderNetwork2, utterances: list[Utterance], rng: np.random.Generator) -> None:
-    """Both codebooks of mean envelopes, over many pseudo-speakers."""
+    """Fit both codebooks of mean envelopes to many pseudo-speakers."""
     picks = [utterances[i] for i in rng.integers(len(utterances), size=16_000)]
     rows = torch.from_numpy(np.stack([speaker(u, draw_warp(u, rng))[0].timbre for u in picks])).float()
     for book in network.timbres.books():
@@ -84,7 +86,7 @@ def fit_timbres(network: VocoderNetwork2, utterances: list[Utterance], rng: np.r
 
 
 def fit_projections(network: VocoderNetwork2, batch: list[torch.Tensor]) -> None:
-    """Let encoder and decoder begin as the principal components of a frame's envelope."""
+    """Initialise the projections with the principal components of a frame's envelope."""
     rows = batch[0].unflatten(1, (-1, STEPS_PER_FRAME)).flatten(2).flatten(0, 1)
     mean = rows.mean(0)
     directions = torch.linalg.eigh(torch.cov(rows.T))[1][:, -LATENT:]
@@ -104,7 +106,7 @@ def fit_projections(network: VocoderNetwork2, batch: list[torch.Tensor]) -> None
 
 
 def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Distances of the decoded steps to the true ones, over frames that have their context."""
+    """Return the distances of decoded steps to the true ones, over frames with full context, by name."""
     inner = slice(CONTEXT * STEPS_PER_FRAME, -CONTEXT * STEPS_PER_FRAME)
     envelope, pitch, voiced = (part[:, inner] for part in batch[:3])
     loud = envelope.mean(-1, keepdim=True) > HEARD_FROM
@@ -120,7 +122,7 @@ def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch
 
 
 class CodecTraining:
-    """Network, moving codebooks and the losses of a batch."""
+    """The network, its moving codebooks, and the losses of a batch."""
 
     def __init__(self, network: VocoderNetwork2, utterances: list[Utterance], seed: int) -> None:
         self.network, self.utterances = network, utterances
@@ -128,7 +130,7 @@ class CodecTraining:
         self.moving = MovingCodebooks(network.contents.books())
 
     def losses(self) -> dict[str, torch.Tensor]:
-        """The parts of the loss of a fresh batch; moves the codebooks."""
+        """Return the parts of the loss of a new batch; updates the codebooks."""
         network = self.network
         batch = crops(network, self.utterances, BATCH, self.rng)
         voice = network.voice_vector(batch[3])
@@ -144,7 +146,7 @@ class CodecTraining:
         return decode_loss(out, batch) | {"commitment": commitment}
 
     def run(self, minutes: float, state: Path, folder: Path) -> None:
-        """Train for so many minutes, those of earlier runs counted; state and network are saved often."""
+        """Train for some minutes, including those of earlier runs; state and network are saved often."""
         parameters = list(self.network.parameters())
         optimiser = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
         step, spent, means = self._load(state, optimiser)
@@ -190,7 +192,7 @@ class CodecTraining:
 
 
 def begun(utterances: list[Utterance], seed: int = 0) -> VocoderNetwork2:
-    """A network whose codebooks and projections are fitted, before a step of training."""
+    """Return a network with fitted codebooks and projections, before any training step."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = VocoderNetwork2()

@@ -1,7 +1,7 @@
-"""Pseudo-speakers' clips → codes, texts and where each frame is read, ready for the language model.
+"""Encode pseudo-speakers' clips: codes, texts and the letters of each frame, ready for the language model.
 
-Shard after shard into work/coded; a shard is small (about a megabyte an hour), so that the training needs
-neither features nor codec, and can be packed for a machine with a GPU (`train.v2.run pack`).
+Shards go to work/coded. They are small (about a megabyte per hour), so that training needs neither features
+nor codec, and can be packed for a machine with a GPU (`train.v2.run pack`).
 """
 
 import json
@@ -32,8 +32,16 @@ ROWS = [
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """A clip: its speaker's number, codes (T, 7) of reading, prosody and content, voice (3,), the model's
-    text, and the first and last character of it (T, 2) that each frame says; recordings are unread."""
+    """An encoded clip.
+
+    Attributes:
+        speaker: its index.
+        codes: (T, 7) of reading, prosody and content; recordings are unread.
+        voice: (3,).
+        text: the model's text.
+        spans: (T, 2), the first and last character that each frame is read from.
+        recorded: whether it is degraded like a recording.
+    """
 
     speaker: int
     codes: np.ndarray
@@ -44,8 +52,7 @@ class Coded:
 
 
 def read_text(of: Utterance, table: Pronunciations, rng: np.random.Generator) -> tuple[str, np.ndarray]:
-    """The model's text of an utterance, and the first and last character of it (N, 2) that each of its
-    symbols may be read from."""
+    """Return the model's text of an utterance, and its first and last character (N, 2) for each symbol."""
     text, starts, reaches = "", [], []
     for part in table.parts(of.text):
         spelled = not part.pronounced or rng.random() < SPELLED_SHARE
@@ -65,8 +72,7 @@ def read_text(of: Utterance, table: Pronunciations, rng: np.random.Generator) ->
 
 
 def aligned(of: Utterance, by: Warp) -> tuple[Features, np.ndarray, np.ndarray]:
-    """A clip whose symbols begin with their frames: its features, codebook 0 (T,), and the symbol's number
-    (T,)."""
+    """Return a clip with symbols on frames: features, codebook 0 (T,), each frame's symbol (T,) by index."""
     numbers, left, times = frame_symbols(of, by.tempo)
     rows = zip(of.timing.symbols[numbers], of.timing.words[numbers], left, strict=True)
     return warp(of, by, times), np.array([reading_code(*row) for row in rows]), numbers
@@ -83,7 +89,7 @@ class Encoder:
         self._styles = {style: found for style, found in styles.items() if len(found) > 1}
 
     def speaker(self, number: int, rng: np.random.Generator) -> list[Coded]:
-        """The clips of one pseudo-speaker."""
+        """Return the clips of one pseudo-speaker."""
         names = sorted(self._styles)
         weights = np.array([len(self._styles[n]) * (0.0 if n.startswith("hibari") else 1.0) for n in names])
         weights = weights / max(weights.sum(), 1) * (1 - HIBARI_SHARE)
@@ -107,13 +113,13 @@ class Encoder:
         return clips
 
     def _encoded(self, clips: list[Features], voices: list[torch.Tensor]) -> list[np.ndarray]:
-        """Codes (T, 7) of clips; codebook 0 unread."""
+        """Return the codes (T, 7) of clips, with codebook 0 unread."""
         found = encode_clips(self._network, clips, torch.stack(voices))
         return [codes[ROWS].T.numpy().copy() for codes in found]
 
 
 def save(path: Path, clips: list[Coded]) -> None:
-    """Write a shard, compressed."""
+    """Write a compressed shard."""
     spans = np.concatenate([clip.spans for clip in clips])
     notes = [[c.speaker, len(c.codes), c.text, c.recorded, c.voice.tolist()] for c in clips]
     partial = path.with_suffix(".partial.npz")
@@ -144,7 +150,7 @@ def load(path: Path) -> list[Coded]:
 def make(
     work: Path, network: VocoderNetwork2, utterances: list[Utterance], table: Pronunciations, shards: int
 ) -> None:
-    """Encode shards until so many stand in work/coded; those that stand are kept."""
+    """Encode shards until there are `count` in work/coded; existing ones are kept."""
     folder = work / "coded"
     folder.mkdir(parents=True, exist_ok=True)
     encoder = Encoder(network, utterances, table)

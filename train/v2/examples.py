@@ -1,8 +1,8 @@
-"""Training examples of the second language model, out of coded clips: a voice's reference, a text to speak.
+"""Training examples of the second language model, from encoded clips: a reference, and a text to speak.
 
-Prompts are built by the engine's own PromptBuilder. Half of the references come with their transcript, as an
-earlier exchange, the others stand in the scene's description. References last 1.5 to 30 s, most of them less
-than 8; longer ones are several clips of the voice, one after the other.
+Prompts are built by the engine's own PromptBuilder. Half of the references have their transcript, as an
+earlier exchange; the others are in the scene description. References last 1.5 to 30 s, most less than 8;
+longer ones are several clips of the voice.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ WAITING = 160  # drafts that are sorted by length
 
 
 class Examples:
-    """Endless batches from shards of coded clips, bounded in padded positions."""
+    """Endless batches from shards of encoded clips, limited in padded positions."""
 
     def __init__(self, shards: list[Path], builder: PromptBuilder, config: HiggsConfig) -> None:
         self._builder, self._config = builder, config
@@ -57,11 +57,11 @@ class Examples:
         return sum(len(clip.codes) for clips in self._speakers for clip in clips) / FRAME_RATE / 3600
 
     def seed(self, seed: int) -> None:
-        """Begin another sequence of draws."""
+        """Restart the random draws."""
         self._rng = np.random.default_rng(seed)
 
     def batches(self, positions: int, longest: float) -> Iterator[Example]:
-        """Endless batches of at most `positions` padded positions each, targets of at most `longest` s."""
+        """Yield batches of up to `positions` padded positions, with targets of up to `longest` seconds."""
         while True:
             drafts = [found for _ in range(WAITING) if (found := self.example(longest))]
             drafts.sort(key=lambda example: len(example.ids))
@@ -75,7 +75,7 @@ class Examples:
                 yield collate(full[index])
 
     def example(self, longest: float) -> Example | None:
-        """Draw a speaker, a target and a reference; None where none of its clips is short enough."""
+        """Draw a speaker, a target and a reference; None if none of its clips is short enough."""
         clips = self._speakers[self._rng.integers(len(self._speakers))]
         targets = [c for c in clips if not c.recorded and len(c.codes) <= longest * FRAME_RATE]
         if not targets:
@@ -100,8 +100,7 @@ class Examples:
     def _reference(
         self, clips: list[Coded], target: Coded
     ) -> tuple[torch.Tensor, str | None, np.ndarray, Coded | None]:
-        """Codes (8, T) of a reference, its words if it comes with them, its voice, and the clip that is read
-        in it if one is."""
+        """Return a reference's codes (8, T), transcript or None, voice, and the clip read in it, if any."""
         rng = self._rng
         exchange = rng.random() < EXCHANGE_SHARE
         aligned = [c for c in clips if not c.recorded]
@@ -133,23 +132,20 @@ class Examples:
         return codes, words if exchange else None, voice, None
 
     def _garble(self, reference: torch.Tensor) -> None:
-        """Replace some of what isn't constant in a reference's codes (8, T) by chance: a voice says anything,
-        and its codes of the voice tell whose it is."""
+        """Replace some codes of a reference (8, T) at random, except those of the voice."""
         said = reference[PROSODY_BOOK:]
         wrong = torch.from_numpy(self._rng.random(said.shape) < GARBLED * self._rng.random())
         said[wrong] = torch.from_numpy(self._rng.integers(0, 1024, int(wrong.sum())))
 
     def _guide(self, example: Example, first: int, said: Coded) -> None:
-        """Note what the columns of a clip that begin at a position are read from: column c tells codebook k
-        of frame c - k."""
+        """Set the letters of a clip whose columns begin at `first`; column c has codebook k of frame c-k."""
         length = len(said.text)
         spans = torch.from_numpy(said.spans) + first - AFTER_TEXT - length
         for head, lag in enumerate(LAGS):
             example.letters[first + lag : first + lag + len(spans), head] = spans
 
     def _corrupt(self, example: Example) -> None:
-        """Replace some codes that are read by others of the clip: a model that can't trust its past reads
-        the text."""
+        """Replace some input codes by others of the clip, so that the model relies on the text."""
         rate = CORRUPTED * self._rng.random() * 2
         audio = example.mask.nonzero()[:, 0]
         shuffled = audio[torch.from_numpy(self._rng.permutation(len(audio)))]
@@ -159,7 +155,7 @@ class Examples:
 
 
 def full_codes(clip: Coded, voice: np.ndarray) -> torch.Tensor:
-    """Codes (8, T) of a clip in a voice (3,)."""
+    """Return the codes (8, T) of a clip in a voice (3,)."""
     codes = torch.empty(CODEBOOKS, len(clip.codes), dtype=torch.int64)
     rows = torch.from_numpy(clip.codes.astype(np.int64)).T
     codes[READING_BOOK], codes[PROSODY_BOOK], codes[CONTENT_BOOKS] = rows[0], rows[1], rows[2:]

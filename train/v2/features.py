@@ -1,4 +1,4 @@
-"""Passages → features with their timings, on disk and back; one .npz a shard of speech."""
+"""Passages → features with their timings, on disk and back; one .npz per shard of speech."""
 
 import json
 from dataclasses import dataclass
@@ -19,8 +19,11 @@ ARRAYS = ("symbols", "begins", "words", "places", "spans")
 
 @dataclass(frozen=True, eq=False)
 class Utterance:
-    """One passage: pitch (F,) ln Hz, voiced (F,), envelope (F, 80) float16 ln power; mean (80,) of the steps
-    of speech; level and spread of its pitch."""
+    """A passage.
+
+    Attributes: pitch (F,) in ln Hz, voiced (F,), envelope (F, 80) float16 ln power; mean (80,) over the steps
+    of speech; level and spread of its pitch.
+    """
 
     text: str
     style: str
@@ -38,7 +41,7 @@ class Utterance:
 
 
 def analysed(passage: Passage) -> Utterance | None:
-    """Features of a passage; None where it can't be aligned or nothing in it is voiced."""
+    """Return the features of a passage; None if it can't be aligned, or nothing in it is voiced."""
     when = timing(passage)
     if when is None:
         return None
@@ -63,7 +66,7 @@ def analysed(passage: Passage) -> Utterance | None:
 
 
 def save(path: Path, utterances: list[Utterance]) -> None:
-    """Write a shard, end to end with its lengths."""
+    """Write a shard."""
     timings = [u.timing for u in utterances]
     arrays = {name: np.concatenate([getattr(t, name) for t in timings]) for name in ARRAYS}
     notes = [
@@ -107,7 +110,7 @@ def load(path: Path) -> list[Utterance]:
 
 
 def make(work: Path) -> list[Path]:
-    """Analyse the shards of speech that have no features yet; their files without the held-out one."""
+    """Analyse shards of speech that have no features yet; return the files but for the held-out one."""
     folder = work / "features"
     folder.mkdir(parents=True, exist_ok=True)
     found = []

@@ -1,7 +1,7 @@
-"""Train the second language model, on a CPU or a GPU: next-column prediction with two guided attention heads.
+"""Train the second language model on a CPU or a GPU: next-column prediction, with two guided attention heads.
 
-As the first (train.language_model): Muon for the layers' matrices, AdamW for the rest, an exponential average
-that ships, a state that is saved often and gone on from.
+As the first (train.language_model): Muon for the layers' matrices, AdamW for the rest, an exponential moving
+average that ships, and a state that is saved often and resumed.
 """
 
 import time
@@ -34,8 +34,11 @@ REPORT = 10  # steps
 
 @dataclass(frozen=True)
 class Schedule:
-    """minutes: of training in all; positions: of a batch; rates of Muon and AdamW at their height; longest: s
-    of a target, from the first half's end on; guide: weight of the guided heads."""
+    """How long and how fast to train.
+
+    minutes: of training in all. positions: of a batch. Rates: the maxima of Muon and AdamW. longest: maximum
+    target in seconds, from half of the training on. guide: weight of the guided heads.
+    """
 
     minutes: float
     positions: int = 4096
@@ -51,20 +54,20 @@ class Schedule:
 
     @classmethod
     def of_gpu(cls, minutes: float) -> "Schedule":
-        """Batches that keep a large GPU busy, made by as many processes as it has cores to spare."""
+        """Return a schedule with batches for a large GPU, made by a process per spare core."""
         return replace(cls(minutes), positions=48_000, save_minutes=2.0, workers=12)
 
     def factor(self, step: int, progress: float) -> float:
-        """The rates' factor: warm-up, level, then straight down over the last share."""
+        """Return the factor of the rates: warm-up, constant, then a linear decay over the last share."""
         return min(1.0, (step + 1) / self.warm_up_steps, max(0.0, (1 - progress) / self.decay_share) + 0.01)
 
     def longest_target(self, progress: float) -> float:
-        """Short ones first, where the alignment is easily found."""
+        """Return the maximum target in seconds; short ones first, in which the alignment is found easily."""
         return self.first_longest + (self.longest - self.first_longest) * min(1.0, progress / 0.4)
 
 
 class Batches(IterableDataset):
-    """Batches without end, for a loader; each of its processes draws others."""
+    """Endless batches, for a DataLoader; each of its processes draws others."""
 
     def __init__(self, examples: Examples, positions: int, longest: float, seed: int) -> None:
         self.examples, self.positions, self.longest, self.seed = examples, positions, longest, seed
@@ -76,7 +79,7 @@ class Batches(IterableDataset):
 
 
 class Trainer:
-    """Model, optimisers and average, with what is needed to go on later."""
+    """Model, optimisers and average, and the state to resume from."""
 
     def __init__(self, model: HiggsModel, schedule: Schedule, state: Path, device: str) -> None:
         self.copying = Copying(model, BOOKS).to(device)
@@ -94,7 +97,7 @@ class Trainer:
             self._load()
 
     def run(self, examples: Examples) -> None:
-        """Train until the schedule's minutes are spent, those of earlier runs counted."""
+        """Train until the schedule's minutes are spent, including those of earlier runs."""
         compile_layers(self.model)
         begun, saved, longest = time.monotonic() - self.minutes * 60, time.monotonic(), 0.0
         window, seen, batches = time.monotonic(), 0, None
@@ -118,7 +121,7 @@ class Trainer:
         self._save()
 
     def _loader(self, examples: Examples, longest: float) -> Iterator[Example]:
-        """Batches made in processes of their own, beside the training."""
+        """Return batches that other processes make, beside the training."""
         stream = Batches(examples, self.schedule.positions, longest, seed=self.step)
         return iter(DataLoader(stream, batch_size=None, num_workers=self.schedule.workers, prefetch_factor=4))
 
@@ -143,7 +146,7 @@ class Trainer:
         return parts
 
     def _loss(self, batch: Example) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The weighted loss of a batch and its parts, in nats."""
+        """Return the weighted loss of a batch, and its parts in nats."""
         model = self.model
         embeddings = model.embed(batch.ids, batch.columns, batch.mask)
         hidden, _, guide = guided_forward(model, embeddings, batch.mask, batch.letters)

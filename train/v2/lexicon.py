@@ -1,8 +1,9 @@
-"""Write the table of pronunciations that the model's text is made of: SCOWL's words as hibari says them.
+"""Write the pronunciation table for the model's text: SCOWL's words as pronounced by hibari.
 
     train/work/venv/bin/python -m train.v2.lexicon --work train/work
 
-Words whose sound depends on what they mean ("read", "live") are left out: the model reads their letters.
+Words whose pronunciation depends on their meaning ("read", "live") are left out: the model reads their
+letters.
 """
 
 import argparse
@@ -22,12 +23,12 @@ FUNCTION_WORDS = {"a", "an", "the", "to", "of", "and", "or", "for", "that", "in"
 
 
 def ambiguous(readings: dict[str, str]) -> bool:
-    """Whether a word's readings differ by more than their stress."""
+    """Return whether a word's pronunciations differ by more than stress."""
     return len({reading.translate(STRESSES) for reading in readings.values() if reading}) > 1
 
 
 def table() -> dict[str, str]:
-    """Words in lower case → phones of Kokoro's alphabet."""
+    """Return words in lower case → phones of Kokoro's alphabet."""
     g2p = Hibari().g2p
     words = set(word_list(*LEVELS)) | {name.lower() for name in NAMES} | FUNCTION_WORDS
     contracted = ("'s", "'t", "'re", "'ve", "'ll", "'d", "'m", "n't")

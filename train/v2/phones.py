@@ -14,12 +14,15 @@ PAUSE_OF = {",": ",", ";": ";", ":": ";", "—": ";", ".": ".", "…": ".", "?":
 
 @dataclass(frozen=True)
 class Timing:
-    """N symbols in the order that they are said.
+    """N symbols in spoken order.
 
-    symbols (N,): numbers of SYMBOLS. begins (N,): steps, fractions. words (N,): number of the word or
-    punctuation mark from 1 on, 0 for the silence before. places (N, 2): which of how many symbols of it.
-    spans (W + 1, 2): the characters of each word.
-    first and last: the steps of the passage that are kept, to which `begins` is relative.
+    Attributes:
+        symbols: (N,), indices into SYMBOLS.
+        begins: (N,), in steps, fractional.
+        words: (N,), index of the word or punctuation mark, from 1; 0 for the silence before.
+        places: (N, 2), index in its word, and the word's number of symbols.
+        spans: (W + 1, 2), the characters of each word.
+        first, last: the steps of the passage that are kept, to which `begins` is relative.
     """
 
     symbols: np.ndarray
@@ -32,7 +35,7 @@ class Timing:
 
 
 def timing(passage: Passage) -> Timing | None:
-    """When each symbol of a passage is said; None where the front end's words don't make up its text."""
+    """Return when each symbol of a passage is spoken; None if the front end's words aren't its text."""
     if "".join(word + space for word, _, space in passage.words).strip() != passage.text.strip():
         return None
     found = [("pad", 0.0, 0)]
@@ -54,7 +57,7 @@ def timing(passage: Passage) -> Timing | None:
 
 
 def _signs(passage: Passage) -> list[tuple[str, int]]:
-    """Each sign of the phones with the number of the word that it is of."""
+    """Yield each sign of the phones with the index of its word."""
     signs = [
         (sign, number) for number, (_, phones, space) in enumerate(passage.words) for sign in phones + space
     ]
@@ -78,5 +81,5 @@ def _cut(passage: Passage, found: list[tuple[str, float, int]], end: float) -> T
 
 
 def _rank(numbers: np.ndarray) -> np.ndarray:
-    """Which of its like each of a row of sorted numbers is."""
+    """Return the rank of each of some sorted numbers among its equals."""
     return np.arange(len(numbers)) - np.searchsorted(numbers, numbers)

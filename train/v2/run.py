@@ -1,4 +1,4 @@
-"""The second recipe, step by step; what stands in --work is kept, and a training goes on where it was.
+"""The second recipe, step by step; results in --work are reused, and trainings resume.
 
 make teachers                                             # speech, hours; beside it:
 python -m train.v2.run codec --minutes 60                 # work/codec2
@@ -47,14 +47,14 @@ GENERATION = {
 
 
 def utterances(work: Path) -> list[Utterance]:
-    """All speech that there is, analysed."""
+    """Return all speech so far, analysed."""
     found = [utterance for path in features.make(work) for utterance in features.load(path)]
     print(f"{len(found)} passages, {sum(u.steps for u in found) / 360_000:.2f} hours", flush=True)
     return found
 
 
 def train_codec(options: argparse.Namespace) -> None:
-    """The codec into work/codec2."""
+    """Train the codec into work/codec2."""
     torch.manual_seed(0)
     folder, state = options.work / "codec2", options.work / "codec2.pt"
     spoken = utterances(options.work)
@@ -63,13 +63,13 @@ def train_codec(options: argparse.Namespace) -> None:
 
 
 def code(options: argparse.Namespace) -> None:
-    """Coded clips into work/coded."""
+    """Encode clips into work/coded."""
     network = VocoderCodec2.load(options.work / "codec2").network.float()
     coded.make(options.work, network, utterances(options.work), table(options.work), options.shards)
 
 
 def pack(options: argparse.Namespace) -> None:
-    """As many shards of coded clips as a GPU's machine takes, into a folder that serves as its --work."""
+    """Copy the shards of encoded clips that a machine with a GPU gets into a folder that is its --work."""
     (options.out / "coded").mkdir(parents=True, exist_ok=True)
     total = 0
     for path in sorted((options.work / "coded").glob("*.npz")):
@@ -81,13 +81,13 @@ def pack(options: argparse.Namespace) -> None:
 
 
 def model_parts() -> tuple[PreTrainedTokenizerFast, HiggsConfig]:
-    """The tokenizer and the shape of the model."""
+    """Return the tokenizer and the config of the model."""
     tokenizer = build_tokenizer()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer), build_config(tokenizer)
 
 
 def train_language_model(options: argparse.Namespace) -> None:
-    """The language model's state into work/lm2.pt."""
+    """Train the language model; its state goes to work/lm2.pt."""
     torch.manual_seed(0)
     tokenizer, config = model_parts()
     shards = sorted((options.work / "coded").glob("*.npz"))
@@ -99,7 +99,7 @@ def train_language_model(options: argparse.Namespace) -> None:
 
 
 def ship(options: argparse.Namespace) -> None:
-    """A model folder: averaged weights in bfloat16, tokenizer, table of pronunciations, codec."""
+    """Write a model folder: averaged weights in bfloat16, tokenizer, pronunciation table, codec."""
     out, (_, config) = options.out, model_parts()
     out.mkdir(parents=True, exist_ok=True)
     average = torch.load(options.work / "lm2.pt", map_location="cpu")["average"]
@@ -113,7 +113,7 @@ def ship(options: argparse.Namespace) -> None:
 
 
 def table(work: Path) -> Pronunciations:
-    """The pronunciations that train.v2.lexicon wrote."""
+    """Return the pronunciations that train.v2.lexicon wrote."""
     found = Pronunciations.load(work)
     if found is None:
         raise SystemExit(

@@ -1,4 +1,4 @@
-"""Pseudo-speakers: a warp of pitch, formants, tempo and tone, held over all that a teacher's voice says."""
+"""Pseudo-speakers: a warp of pitch, formants, tempo and tone, the same for all speech of a voice."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,15 @@ FASTEST = 1.0  # of the teacher's durations, at least: an answer is clear, howev
 
 @dataclass(frozen=True)
 class Warp:
-    """formants: factor of their frequencies; level: ln Hz that the pitch's median is sent to; spread: its
-    standard deviation there; tempo: factor of durations; tone (80,): added to the ln envelope."""
+    """How a teacher's speech is changed.
+
+    Attributes:
+        formants: factor of formant frequencies.
+        level: ln Hz to which the median pitch is moved.
+        spread: standard deviation of ln pitch there.
+        tempo: factor of durations.
+        tone: (80,), added to the ln envelope.
+    """
 
     formants: float
     level: float
@@ -29,7 +36,7 @@ class Warp:
 
 
 def draw_warp(of: Utterance, rng: np.random.Generator) -> Warp:
-    """A pseudo-speaker of a teacher's voice: formants from 0.82 to 1.2, the pitch loosely following them."""
+    """Draw a pseudo-speaker of a voice: formants from 0.82 to 1.2, with a pitch that loosely follows them."""
     tempo = float(np.exp(rng.uniform(np.log(FASTEST), 0.25)))
     if rng.random() < PLAIN_SHARE:
         return Warp(1.0, of.level, of.spread, tempo, np.zeros(WIDE.count))
@@ -48,20 +55,20 @@ def draw_warp(of: Utterance, rng: np.random.Generator) -> Warp:
 
 
 def warped_bands(envelope: np.ndarray, by: Warp) -> np.ndarray:
-    """Envelopes (F, 80) with their formants moved and the tone added."""
+    """Return envelopes (F, 80) with moved formants and added tone."""
     sources = np.minimum(WIDE.centres / by.formants, WIDE.top_hz)
     bands = np.clip(mel(sources) / mel(WIDE.top_hz) * WIDE.count - 0.5, 0, WIDE.count - 1)
     return resample_rows(envelope.T.astype(np.float32), bands).T + by.tone
 
 
 def speaker(of: Utterance, by: Warp) -> tuple[Speaker, float]:
-    """The voice of a warped utterance, and its loudness, without warping all of it."""
+    """Return the voice of a warped utterance and its loudness, without warping all of it."""
     mean = warped_bands(of.mean[None], by)[0]
     return Speaker(by.level, by.spread, mean - mean.mean()), float(mean.mean())
 
 
 def warp(of: Utterance, by: Warp, times: np.ndarray) -> Features:
-    """The steps of a warped utterance, read at `times` (M,), steps and their fractions."""
+    """Return the steps of a warped utterance at `times` (M,), fractional steps."""
     log_f0 = resample_rows(of.log_f0.astype(np.float32)[:, None], times)[:, 0]
     voiced = of.voiced[np.round(times).astype(np.int64)].astype(np.float32)
     envelope = warped_bands(resample_rows(of.envelope.astype(np.float32), times), by)
@@ -75,8 +82,13 @@ def warp(of: Utterance, by: Warp, times: np.ndarray) -> Features:
 
 
 def frame_symbols(of: Utterance, tempo: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At a tempo: the number of the symbol (T,) that each frame says, the frames of it left (T,), and where
-    each of the 4·T steps is read, so that each symbol begins with its frame and has one at least."""
+    """Return the symbols and times of an utterance's frames at a tempo.
+
+    Each symbol starts on a frame and gets at least one.
+
+    Returns:
+        Each frame's symbol (T,) by its index, the symbol's frames left (T,), and the times of the 4·T steps.
+    """
     begins = of.timing.begins
     frames = max(len(begins), round(of.steps * tempo / STEPS_PER_FRAME))
     order = np.arange(len(begins))
@@ -96,14 +108,16 @@ def frame_symbols(of: Utterance, tempo: float) -> tuple[np.ndarray, np.ndarray, 
 
 
 def even_times(of: Utterance, tempo: float) -> np.ndarray:
-    """Where each step of an utterance is read at a tempo, as a recording is: whole frames, evenly spaced."""
+    """Return the times of an utterance's steps at a tempo, evenly spaced in whole frames."""
     frames = max(1, round(of.steps * tempo / STEPS_PER_FRAME))
     return np.linspace(0, of.steps - 1, frames * STEPS_PER_FRAME)
 
 
 def recorded(clip: Features, rng: np.random.Generator) -> Features:
-    """What a teacher said as people's recordings have it, each harm by chance: a room, a restless pitch, gaps
-    in the voicing, a telephone's band, clipping's flat spectrum, and a floor of noise."""
+    """Degrade synthetic speech like recordings of people, each degradation at random.
+
+    A room, unsteady pitch, gaps in the voicing, a telephone's band, clipping, and background noise.
+    """
     power, log_f0, voiced = np.exp(clip.envelope), clip.log_f0, clip.voiced
     level = np.log(power).mean(1)
     loud = float(np.percentile(level, 95))

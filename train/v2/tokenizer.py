@@ -1,4 +1,4 @@
-"""The second model's tokenizer and shape: the first one's, with a token for each phone."""
+"""The second model's tokenizer and config: the first one's, with a token for each phone."""
 
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
@@ -12,7 +12,7 @@ KEPT = ("[^\\p{L}\\p{M}\\p{N}\\p{Co}\\n !',.:;?\\[\\]\\t-]", "")
 
 
 def build_tokenizer() -> Tokenizer:
-    """A tokenizer of characters and phones; one it doesn't know becomes `<|unknown|>`."""
+    """Return a tokenizer of characters and phones; an unknown character becomes `<|unknown|>`."""
     names = [UNKNOWN, *CHARACTERS, *PHONES]
     tokenizer = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=UNKNOWN))
     signs, spaces = (
@@ -28,7 +28,7 @@ def build_tokenizer() -> Tokenizer:
 
 
 def build_config(tokenizer: Tokenizer, hidden: int = 384, layers: int = 8) -> HiggsConfig:
-    """The shape of the model: 32 million parameters, 18 of them touched in a step."""
+    """Return the model's config: 32 million parameters, 18 of them used per step."""
     ids = tokenizer.get_vocab()
     return HiggsConfig(
         vocab_size=tokenizer.get_vocab_size(),
