@@ -68,7 +68,7 @@ SPARE_THREADS = 16
 # How many times as long as the largest recording a body may be: base64 takes 4/3 of it, and a recording up to
 # twice too large is still read, so that the refusal can name its field.
 BODY_FACTOR = 3
-FAILED_SECONDS = 10  # for which a lost engine is still told of by /health, before the process ends
+FAILED_SECONDS = 10  # how long /health still reports a lost engine before the process ends
 # For which a thread may keep the interpreter to itself. With Python's own 5 ms, /health waits 50 ms behind a
 # crowd's recordings: the event loop takes turns with all of their threads several times for each answer.
 SWITCH_SECONDS = 0.001

@@ -113,8 +113,8 @@ def with_torch_builds(some: Pins) -> Pins:
         pip = [sys.executable, "-m", "pip"]
         subprocess.run([*pip, "download", "--quiet", "--no-deps", "--dest", folder, torch], check=True)
         wheels = [str(path) for path in Path(folder).iterdir()]
-        told = subprocess.run([*pip, "hash", *wheels], check=True, capture_output=True, text=True).stdout
-    hashes |= set(re.findall(r"--hash=\S+", told))
+        printed = subprocess.run([*pip, "hash", *wheels], check=True, capture_output=True, text=True).stdout
+    hashes |= set(re.findall(r"--hash=\S+", printed))
     return {**some, torch: " \\\n    ".join([torch, *sorted(hashes)]) + "\n"}
 
 

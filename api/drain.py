@@ -154,9 +154,9 @@ class _Body:
             message = await self._drain.bounded(self._receive(), max(left, 0.0))
         except TimeoutError:
             if self._drain.begun:
-                told = ShuttingDown()
-                headers = {"retry-after": str(told.retry_after)} | HANG_UP
-                raise HTTPException(told.status, told.message, headers) from None
+                stopping = ShuttingDown()
+                headers = {"retry-after": str(stopping.retry_after)} | HANG_UP
+                raise HTTPException(stopping.status, stopping.message, headers) from None
             late = "The request body arrived too slowly or incompletely."
             raise HTTPException(408, late, HANG_UP) from None
         self._bytes += len(message.get("body", b""))

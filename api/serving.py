@@ -1,7 +1,7 @@
 """The process around the app: it serves, and shuts down gracefully on SIGTERM or SIGINT.
 
 First, new requests are refused while running ones finish, within the configured time. Then remaining clients
-are told that the server is stopping, and the process exits with status 0. A second signal ends it at once.
+learn that the server is stopping, and the process exits with status 0. A second signal ends it at once.
 """
 
 import logging

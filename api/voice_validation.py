@@ -70,8 +70,8 @@ def transcript(value: str | None, param: str) -> str | None:
 
 def delivery(sound: SoundOfVoice, instructions: str | None, param: str) -> Delivery:
     """Return a voice's default delivery; empty instructions are None."""
-    told = plain_text(" ".join((instructions or "").split()), param, MAX_INSTRUCTIONS_LENGTH)
-    return sound.delivery(told or None)
+    text = plain_text(" ".join((instructions or "").split()), param, MAX_INSTRUCTIONS_LENGTH)
+    return sound.delivery(text or None)
 
 
 def dictionary(value: str, cloner: VoiceCloner, param: str = "pronunciations") -> dict[str, str]:

@@ -124,8 +124,18 @@ class Planner:
         options: SpeechOptions,
         before: Reference | None = None,
     ) -> list[SpeechSegment]:
-        """Return the segments of a text, in order. before: what the voice has just said, for models that
-        continue it. Raises InvalidRequest; see PromptBuilder.build."""
+        """Return the segments of a text, in order.
+
+        Args:
+            text: from `read`; read again if a voice has other pronunciations than it was read with.
+            voices: one per speaker.
+            options: how to speak.
+            before: what the voice has just said, for models that continue it.
+
+        Raises:
+            InvalidRequest: see PromptBuilder.build.
+            PayloadTooLarge: see `read`.
+        """
         own = self.dictionaries(voices, options)
         if own != text.dictionaries:
             text = self.read(text.written, len(voices), own)
@@ -169,11 +179,15 @@ class Planner:
         return found
 
     def check_pronunciations(self, entries: Entries) -> None:
-        """Raise InvalidRequest where a dictionary tells phones that this model can't read."""
+        """Raise InvalidRequest if a dictionary has phones, which this model can't read."""
         Lexicon(entries, phones=self.phones)
 
     def phones(self, phonetic: str) -> str:
-        """What stands for a phonetic pronunciation in the model's text. InvalidRequest for one of letters."""
+        """Return a phonetic pronunciation as the model's text has it.
+
+        Raises:
+            InvalidRequest: unsupported, this model reads letters only.
+        """
         if not self.prompts.reads_phones:
             message = f"This model reads letters, no phones such as {quoted(phonetic)}; respell the word"
             message += ' in letters: {"Nguyen": "win"}.'
@@ -221,11 +235,11 @@ class Planner:
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Return whether the model follows the instructions of options or voices; None if there are none."""
-        told = [options.scene, options.delivery.instructions]
-        if not any([*told, *(voice.delivery.instructions for voice in voices if voice)]):
+        instructions = [options.scene, options.delivery.instructions]
+        if not any([*instructions, *(voice.delivery.instructions for voice in voices if voice)]):
             return None
-        heeded = (self.prompts.supports_instructions(self._scene(voice, options)) for voice in voices)
-        return self.trained_on_conversations and any(heeded)
+        supported = (self.prompts.supports_instructions(self._scene(voice, options)) for voice in voices)
+        return self.trained_on_conversations and any(supported)
 
     def _reference(self, voice: VoiceReference) -> Reference:
         return Reference(voice.codes, voice.transcript, voice.more if self.trained_on_conversations else ())
@@ -249,9 +263,10 @@ class Planner:
 
     def _scene(self, voice: VoiceReference | None, options: SpeechOptions) -> str:
         """Return the scene description followed by the instructions."""
-        told = options.delivery.with_defaults(voice.delivery if voice else Delivery()).instructions
+        own = voice.delivery if voice else Delivery()
+        instructions = options.delivery.with_defaults(own).instructions
         if not self.trained_on_conversations:
             return QUIET_ROOM
-        if told and voice is None and self.prompts.normalised:
-            return f"{plain_scene(options.scene or QUIET_ROOM)}\n\nSPEAKER0: {plain_scene(told)}"
-        return "\n".join(filter(None, map(plain_scene, (options.scene or QUIET_ROOM, told or ""))))
+        if instructions and voice is None and self.prompts.normalised:
+            return f"{plain_scene(options.scene or QUIET_ROOM)}\n\nSPEAKER0: {plain_scene(instructions)}"
+        return "\n".join(filter(None, map(plain_scene, (options.scene or QUIET_ROOM, instructions or ""))))

@@ -204,15 +204,15 @@ def spoken_parts(text: ReadText, chunking: Chunking, *, manners: frozenset[str] 
     """
     found: list[Part] = []
     for number, parts in text.turns:
-        told = ""
+        opening = ""
         for part in parts:
             if isinstance(part, float):
                 found.append(part)
                 continue
             for chunk in chunks(part, chunking):
                 own = _manner(chunk, manners)
-                found.append((number, chunk if own else told + chunk))
-                told = told or own
+                found.append((number, chunk if own else opening + chunk))
+                opening = opening or own
     return found
 
 
