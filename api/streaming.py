@@ -28,7 +28,7 @@ from higgs.speech import SpeechStream
 T = TypeVar("T")
 
 EVENT_STREAM = "text/event-stream"
-# Chunks of a multiple of this have base64 that can be concatenated, and whole 16-bit samples.
+# Blocks of a multiple of this have base64 that can be concatenated, and whole 16-bit samples.
 WHOLE_BYTES = 6
 
 
@@ -41,7 +41,7 @@ class Cancellable(Protocol):
 async def in_worker(workers: anyio.CapacityLimiter, stream: Cancellable | None, work: Callable[[], T]) -> T:
     """Run `work` in a thread; cancel it if this task is cancelled.
 
-    stream: what the work waits for, which is cancelled too. Other work notices by `raise_if_cancelled`.
+    stream: what the work waits for, which is cancelled too. Other work checks `raise_if_cancelled`.
     """
     cancellation = Cancellation()
     if stream is not None:
@@ -61,7 +61,7 @@ async def in_worker(workers: anyio.CapacityLimiter, stream: Cancellable | None, 
 
 
 def _read_error(working: "asyncio.Future[Any]") -> None:
-    """Nobody may be left who would read it, and asyncio would complain."""
+    """Retrieve the error, or asyncio would log that nobody did."""
     if not working.cancelled():
         working.exception()
 
@@ -100,76 +100,77 @@ def sounding(stream: SpeechStream) -> Iterator[np.ndarray]:
     """
     samples = iter(stream)
     silence: list[np.ndarray] = []
-    for piece in samples:
-        if piece.any():
-            return chain(silence, [piece], samples)
-        silence.append(piece)
+    for block in samples:
+        if block.any():
+            return chain(silence, [block], samples)
+        silence.append(block)
     raise ModelError("The model ended before it spoke; try another seed.", code="no_audio")
 
 
 def noted(samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Samples of which the first are there, which is noted, as is how long a player of the others waits."""
+    """Record that the first samples are available, and how long a player waits for the others."""
     note_first_audio()
     record = current_request()
     return samples if record is None else with_underruns_noted(samples, record)
 
 
 def with_underruns_noted(
-    pieces: Iterator[np.ndarray], record: RequestContext, clock: Callable[[], float] = time.monotonic
+    blocks: Iterator[np.ndarray], record: RequestContext, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[np.ndarray]:
-    """The pieces of sound; the record is told how long a player that begins with the first stands still.
+    """Yield blocks of samples; record how long a player that starts with the first one stands still.
 
-    Only waiting for the model counts: a client that reads late, since it has enough, is not one that waits.
+    Only waiting for the model counts, not that of a client that reads late because it has enough to play.
     """
     underrun = 0.0
-    dry = math.inf  # when the player will have played all that it was given
+    dry = math.inf  # when the player will have played everything so far
     while True:
         asked = clock()
-        piece = next(pieces, None)
-        if piece is None:
+        block = next(blocks, None)
+        if block is None:
             return
         late = max(clock() - max(dry, asked), 0.0)
         record.underrun = underrun = underrun + late
-        dry = (clock() if math.isinf(dry) else dry + late) + len(piece) / SAMPLE_RATE
-        yield piece
+        dry = (clock() if math.isinf(dry) else dry + late) + len(block) / SAMPLE_RATE
+        yield block
 
 
 class PiecewiseResponse(StreamingResponse):
-    """Sends each piece when it is there. However the response ends, the model stops speaking for it."""
+    """Sends each block as soon as it is available. However the response ends, the speech is cancelled."""
 
     def __init__(
-        self, pieces: Iterator[bytes], stream: Cancellable, media_type: str, headers: Mapping[str, str] = {}
+        self, blocks: Iterator[bytes], stream: Cancellable, media_type: str, headers: Mapping[str, str] = {}
     ) -> None:
         unbuffered = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         super().__init__((), media_type=media_type, headers={**unbuffered, **headers})
-        self._pieces, self._stream = pieces, stream
+        self._blocks, self._stream = blocks, stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = scope["app"].state.server
-        pieces = from_thread(self._pieces, state.workers, state.drain)
-        self.body_iterator = _ending_with_error(pieces) if self.media_type == EVENT_STREAM else pieces
+        blocks = from_thread(self._blocks, state.workers, state.drain)
+        self.body_iterator = _ending_with_error(blocks) if self.media_type == EVENT_STREAM else blocks
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._stream.cancel()
 
 
-async def from_thread(pieces: Iterator[T], workers: anyio.CapacityLimiter, drain: Drain) -> AsyncIterator[T]:
-    """The pieces, each waited for in a thread that is left to itself when nobody wants them any more.
+async def from_thread(blocks: Iterator[T], workers: anyio.CapacityLimiter, drain: Drain) -> AsyncIterator[T]:
+    """Yield the items of an iterator that blocks, each awaited in a thread (abandoned if cancelled).
 
-    What is spoken already, but not yet sent, can take longer than a server that ends has left: ShuttingDown.
+    Raises:
+        ShuttingDown: the server's time for running requests is over.
     """
     while True:
         if drain.over:
             raise ShuttingDown()
-        piece = await anyio.to_thread.run_sync(next, pieces, None, abandon_on_cancel=True, limiter=workers)
-        if piece is None:
+        block = await anyio.to_thread.run_sync(next, blocks, None, abandon_on_cancel=True, limiter=workers)
+        if block is None:
             return
-        yield piece
+        yield block
 
 
 async def _ending_with_error(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Server-sent events; what breaks them off is the last."""
+    """Yield server-sent events; if the server stops, a last event says so."""
     try:
         async for event in events:
             yield event
@@ -195,11 +196,11 @@ def failure_event(error: Exception) -> bytes:
     return b"data: " + bytes(error_response(error).body) + b"\n\n"
 
 
-def base64_pieces(pieces: Iterable[bytes]) -> Iterator[str]:
+def base64_pieces(blocks: Iterable[bytes]) -> Iterator[str]:
     """Yield base64 that can be decoded chunk by chunk or concatenated."""
     held = b""
-    for piece in pieces:
-        held += piece
+    for block in blocks:
+        held += block
         size = len(held) // WHOLE_BYTES * WHOLE_BYTES
         if size:
             yield base64.b64encode(held[:size]).decode("ascii")
