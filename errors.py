@@ -157,7 +157,7 @@ class RedisUnavailable(StoreUnavailable):
     default_code = "redis_unavailable"
 
     def __init__(self) -> None:
-        super().__init__("Earlier answers can't be looked up now; try again in a moment.")
+        super().__init__("Earlier answers and client secrets can't be looked up now; try again in a moment.")
 
 
 class NotInstalled(VoiceServerError):

@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         default=None,
         description="redis, rediss or unix URL of a Redis in which several servers share their counts of"
-        " HIGGS_RATE_LIMIT and their audio ids. Default: each in its own memory.",
+        " HIGGS_RATE_LIMIT, audio ids and client secrets. Default: each in its own memory.",
     )
     drain_seconds: float = Field(
         default=30.0,

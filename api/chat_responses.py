@@ -1,8 +1,9 @@
 """Answers of chat completions in OpenAI's format: complete, or chunks while the model speaks."""
 
 import base64
+import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -25,12 +26,11 @@ from api.schemas.chat import (
 )
 from api.schemas.timestamps import Timed, Timestamps
 from api.streaming import base64_pieces, sse
-from api.word_times import SpokenWords, spoken_words, timed
+from api.word_times import SpokenWords, spoken_words, timed, with_words
 from audio.encode import FlacRecorder, encode_audio, encode_pieces
 from audio.speech_track import SpeechTrack
 from higgs.speech import SpeechStream
 from higgs.spoken import Speech, SpeechReport
-from synthesis.word_times import WordTime
 from text.pauses import without_pauses
 
 DONE = b"data: [DONE]\n\n"
@@ -109,22 +109,15 @@ def answer_events(
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return sse({**base, "choices": [choice], **extensions})
 
-    count = 0
-
-    def told(words: Sequence[WordTime]) -> Iterator[bytes]:
-        """The chunk of words whose times have become certain; clients join them by their numbers."""
-        nonlocal count
-        if words and wanted.wants_words:
-            numbered = enumerate(spoken_words(words), count)
-            count += len(words)
-            yield chunk({"audio": {"words": [{"index": n, **word.model_dump()} for n, word in numbered]}})
-
     yield chunk({"role": "assistant", "content": None, "refusal": None}, voice=answer.voice.model_dump())
     yield chunk({"audio": {"id": answer.audio_id, "transcript": answer.text}})
-    for data in base64_pieces(encode_pieces(samples, answer.format)):
-        yield chunk({"audio": {"data": data}})
-        yield from told(watched.words.ready() if watched.words else [])
-    yield from told(watched.words.rest() if watched.words else [])
+    numbers = itertools.count()  # by which clients join the lists of words
+    for piece in with_words(base64_pieces(encode_pieces(samples, answer.format)), watched.words):
+        if isinstance(piece, str):
+            yield chunk({"audio": {"data": piece}})
+        elif wanted.wants_words:
+            told = [{"index": next(numbers), **word.model_dump()} for word in spoken_words(piece)]
+            yield chunk({"audio": {"words": told}})
     if watched.words and wanted.caption_format:
         yield chunk({"audio": {"captions": timed(wanted, watched.words.words).captions}})
     speech = watched.stream.finished()

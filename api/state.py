@@ -8,7 +8,7 @@ import anyio
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
-from api.client_secrets import ClientSecrets
+from api.client_secrets import ClientSecrets, SecretsInMemory, SecretsInRedis
 from api.drain import Drain
 from api.kept_audio import AudioInMemory, AudioInRedis, KeptAudio
 from api.metrics import Metrics
@@ -66,17 +66,17 @@ class ServerState:
     redis_url: str | None = None
     redis: SharedRedis | None = field(init=False, default=None)
     kept_audio: KeptAudio = field(init=False)
-    client_secrets: ClientSecrets = field(default_factory=ClientSecrets)
+    client_secrets: ClientSecrets = field(init=False)
     reference_transcripts: ReferenceTranscripts = field(init=False)
     metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
         self.reference_transcripts = ReferenceTranscripts(self.transcriber)
         self.metrics = Metrics(lambda: self.cloner, lambda: self.sockets.open)
-        self.kept_audio = AudioInMemory()
+        self.kept_audio, self.client_secrets = AudioInMemory(), SecretsInMemory()
         if self.redis_url is not None:
             self.redis = SharedRedis(self.redis_url, self.metrics.note_redis_failure)
-            self.kept_audio = AudioInRedis(self.redis)
+            self.kept_audio, self.client_secrets = AudioInRedis(self.redis), SecretsInRedis(self.redis)
 
     @property
     def dead(self) -> str | None:

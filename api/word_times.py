@@ -2,7 +2,9 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from synthesis.word_times import Align, Span, WordTime, WordTimes
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 DECIMALS = 3
 MAX_HEADER = 4_096  # bytes, as vLLM-Omni has it
 
@@ -25,24 +29,38 @@ MAX_HEADER = 4_096  # bytes, as vLLM-Omni has it
 class SpokenWords:
     """The words of a speech under way: made before its first samples are taken, and asked between them."""
 
-    def __init__(self, text: str, stream: SpeechStream, codec: Codec, transcriber: Transcriber) -> None:
-        """text: as it was given to VoiceCloner.stream."""
-        self._stream = stream
+    def __init__(
+        self, text: str, stream: SpeechStream, codec: Codec, transcriber: Transcriber, after: float = 0.0
+    ) -> None:
+        """text: as it was given to VoiceCloner.stream. after: seconds of the audio before the speech."""
+        self._stream, self._after = stream, after
         self._times = WordTimes(text, stream.texts(), reader_of(codec), aligner(transcriber))
         stream.watch(self._times.hear)
         self.words: list[WordTime] = []  # all that were told so far
 
     def ready(self) -> list[WordTime]:
         """The words whose times have become certain since the last call."""
-        found = self._times.ready(list(self._stream.texts()))
-        self.words += found
-        return found
+        return self._told(self._times.ready(list(self._stream.texts())))
 
     def rest(self) -> list[WordTime]:
         """The words that are left, once the stream has ended."""
-        found = self._times.rest(list(self._stream.texts()), self._stream.seconds_heard)
-        self.words += found
-        return found
+        return self._told(self._times.rest(list(self._stream.texts()), self._stream.seconds_heard))
+
+    def _told(self, found: list[WordTime]) -> list[WordTime]:
+        moved = [replace(word, start=word.start + self._after, end=word.end + self._after) for word in found]
+        self.words += moved
+        return moved
+
+
+def with_words(pieces: Iterable[T], words: SpokenWords | None) -> Iterator[T | list[WordTime]]:
+    """The pieces of an answer, made of the speech's samples as they come, and between them its words, as soon
+    as their times are certain."""
+    for piece in pieces:
+        yield piece
+        if words and (found := words.ready()):
+            yield found
+    if words and (found := words.rest()):
+        yield found
 
 
 def words_of(text: str, speech: Speech, codec: Codec, transcriber: Transcriber) -> list[WordTime]:
@@ -67,13 +85,17 @@ def spoken_words(words: Sequence[WordTime]) -> list[SpokenWord]:
     ]
 
 
-def word_headers(words: Sequence[WordTime]) -> dict[str, str]:
-    """vLLM-Omni's header for clients that get a mere file; too many words are told to be left out."""
-    told = [
+def milliseconds(words: Sequence[WordTime]) -> list[dict[str, Any]]:
+    """The words as vLLM-Omni tells them."""
+    return [
         {"word": word.word, "start_ms": round(1000 * word.start), "end_ms": round(1000 * word.end)}
         for word in words
     ]
-    value = json.dumps(told, separators=(",", ":"))
+
+
+def word_headers(words: Sequence[WordTime]) -> dict[str, str]:
+    """vLLM-Omni's header for clients that get a mere file; too many words are told to be left out."""
+    value = json.dumps(milliseconds(words), separators=(",", ":"))
     if len(value) > MAX_HEADER:
         return {"x-word-timestamps-omitted": f"{len(words)} words; ask for timestamp_granularities"}
     return {"x-word-timestamps": value}

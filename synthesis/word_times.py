@@ -192,9 +192,13 @@ def _span(letters: Sequence[SpokenLetter], span: SpokenSpan) -> Span | None:
 
 
 def _settled(word: WrittenWord, spoken: Sequence[SpokenText], said: dict[int, list[SpokenLetter]]) -> bool:
-    """Return whether a word's time is final: its letters are spoken, and some after it."""
+    """Return whether a word's time is final: its letters are spoken, and some after it.
+
+    The last words of a text wait for its end, since trailing silence may be cut.
+    """
     *before, last = word.spoken
     if not all(spoken[span.chunk].whole for span in before):
         return False
     later = [each for each in said[last.chunk] if each.letter > last.last]
-    return spoken[last.chunk].whole or len(later) >= LATER_SOUNDS
+    ended = spoken[last.chunk].whole and last.chunk < len(spoken) - 1
+    return ended or len(later) >= LATER_SOUNDS

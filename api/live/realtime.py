@@ -12,10 +12,10 @@ from api.errors import error_detail, invalid_field
 from api.live.conversation import Conversation, StoredItem, last_recording, new_id, spoken_text
 from api.live.input_audio import MAX_APPENDED_BYTES, InputBuffer, TurnEdge
 from api.live.responses import SpokenResponse
-from api.live.session_config import merged, session_of, wire_of
+from api.live.session_config import check_voice, merged, session_of, wire_of
 from api.live.speech import response_request, speech_of
 from api.live.transcription import tell_failure, transcribe
-from api.middleware.rate_limits import charge_turn
+from api.middleware.rate_limits import charge_turn, limit_left
 from api.schemas.fields import RequestBody
 from api.schemas.realtime import (
     AudioAppend,
@@ -113,10 +113,14 @@ class RealtimeSession:
         return wire_of(self._config, self.id, self._cloner.model_id)
 
     async def _update(self, event: SessionUpdate) -> None:
-        before = self._config.audio.input
-        self._config = session_of(merged(self._config, event.session), self._cloner, self._state)
-        if self._config.audio.input != before:
-            self._input.configure(self._config.audio.input)
+        before = self._config.audio
+        config = session_of(merged(self._config, event.session), self._cloner, self._state)
+        if config.audio.output.voice != before.output.voice:
+            checked = partial(check_voice, config, self._cloner, self._state, self._owner)
+            await in_worker(self._state.workers, None, checked)
+        self._config = config
+        if config.audio.input != before.input:
+            self._input.configure(config.audio.input)
         await self._send("session.updated", {"session": self._wire})
 
     async def _respond(self, event: ResponseCreate) -> None:
@@ -129,8 +133,8 @@ class RealtimeSession:
         text = spoken_text(items)
         recording = last_recording(items) or last_recording(self._conversation.items)
         request = response_request(wanted, self._config, text, default)
-        await charge_turn(self._socket)
-        response = SpokenResponse(request, self._send, self._state)
+        await self._charge()
+        response = SpokenResponse(request, self._send, self._cloner, self._state)
         begin = partial(
             speech_of, wanted, self._config, request, recording, self._cloner, self._state, self._owner
         )
@@ -140,6 +144,12 @@ class RealtimeSession:
         except VoiceServerError:
             del self._responses[response.id]
             raise
+
+    async def _charge(self) -> None:
+        """Count a turn, and tell what is left of the rate limits. RateLimited beyond one."""
+        await charge_turn(self._socket)
+        if (left := await limit_left(self._socket)) is not None:
+            await self._send("rate_limits.updated", {"rate_limits": [{"name": "requests", **left}]})
 
     @property
     def _active(self) -> list[SpokenResponse]:
@@ -249,7 +259,7 @@ class RealtimeSession:
         config = self._config.audio.input.transcription
         if config is not None:
             try:
-                await charge_turn(self._socket)
+                await self._charge()
                 self._channel.begin(transcribe(item, sound, config, self._send, self._state))
             except VoiceServerError as error:
                 await tell_failure(item, error, self._send)

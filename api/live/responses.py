@@ -1,7 +1,7 @@
 """One spoken response of a Realtime session, from response.created to response.done."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,13 +12,17 @@ from api.errors import error_detail
 from api.live.conversation import Conversation, StoredItem, new_id
 from api.schemas.chat import VoiceUsed
 from api.schemas.realtime import SoundFormat
+from api.schemas.timestamps import Timestamps
 from api.speaking import BegunSpeech
 from api.state import ServerState
 from api.streaming import base64_pieces, from_thread, in_worker, noted, sounding
+from api.word_times import SpokenWords, spoken_words, timed, with_words
 from audio.encode import encode_pieces
 from audio.frames import SAMPLE_RATE
 from errors import VoiceServerError
 from higgs.speech import SpeechStream
+from synthesis.word_times import WordTime
+from voice_cloning import VoiceCloner
 
 Send = Callable[[str, dict[str, Any]], Awaitable[None]]
 
@@ -30,6 +34,7 @@ class ResponseRequest:
     text: str
     voice: str
     format: SoundFormat
+    times: Timestamps
     metadata: dict[str, str] | None
     max_output_tokens: int | str
     conversation: Conversation | None
@@ -38,16 +43,18 @@ class ResponseRequest:
 class SpokenResponse:
     """A response on its way: `run` sends its events; `cancel` ends it before its time."""
 
-    def __init__(self, request: ResponseRequest, send: Send, state: ServerState) -> None:
+    def __init__(self, request: ResponseRequest, send: Send, cloner: VoiceCloner, state: ServerState) -> None:
         self.id = new_id("resp")
         self.item = StoredItem(new_id("item"), "assistant", [], status="in_progress")
-        self._request, self._send, self._state = request, send, state
+        self._request, self._send, self._cloner, self._state = request, send, cloner, state
         self._speaking: asyncio.Future[None] | None = None
         self._stream: SpeechStream | None = None
         self._status = "in_progress"
         self._details: dict[str, Any] | None = None
         self._cancelled: str | None = None
         self._samples: list[np.ndarray] = []
+        self._words: list[WordTime] = []
+        self._told = 0  # characters of the transcript
 
     @property
     def in_conversation(self) -> bool:
@@ -107,12 +114,32 @@ class SpokenResponse:
         await self._about_part("response.content_part.added", part={"type": "audio", "transcript": ""})
 
     async def _speak(self, stream: SpeechStream) -> None:
-        workers = self._state.workers
+        workers, text, times = self._state.workers, self._request.text, self._request.times
+        words = None
+        if times.wants_times:
+            told = partial(SpokenWords, text, stream, self._cloner.codec, self._state.transcriber)
+            words = await in_worker(workers, stream, told)
         samples = noted(await in_worker(workers, stream, partial(sounding, stream)))
-        await self._about_part("response.output_audio_transcript.delta", delta=self._request.text)
+        if not times.wants_words:
+            await self._tell((), len(text))
         pieces = base64_pieces(encode_pieces(self._kept(samples), self._request.format.name))
-        async for piece in from_thread(pieces, workers, self._state.drain):
-            await self._about_part("response.output_audio.delta", delta=piece)
+        async for piece in from_thread(with_words(pieces, words), workers, self._state.drain):
+            if isinstance(piece, str):
+                await self._about_part("response.output_audio.delta", delta=piece)
+                continue
+            self._words += piece
+            if times.wants_words:
+                await self._tell(piece, piece[-1].position + len(piece[-1].word))
+        if self._told < len(text):
+            await self._tell((), len(text))
+
+    async def _tell(self, words: Sequence[WordTime], end: int) -> None:
+        """Send the transcript on to a character, and when its words are spoken, if that is asked for."""
+        about: dict[str, Any] = {"delta": self._request.text[self._told : end]}
+        if self._request.times.wants_words:
+            about["words"] = [word.model_dump() for word in spoken_words(words)]
+        self._told = end
+        await self._about_part("response.output_audio_transcript.delta", **about)
 
     def _kept(self, samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         for piece in samples:
@@ -133,7 +160,8 @@ class SpokenResponse:
             conversation.note_sound(self.item, sound)
         self.item.status = "completed" if self._status == "completed" else "incomplete"
         await self._about_part("response.output_audio.done")
-        await self._about_part("response.output_audio_transcript.done", transcript=text)
+        times = timed(self._request.times, self._words).model_dump(exclude_none=True)
+        await self._about_part("response.output_audio_transcript.done", transcript=text, **times)
         await self._about_part("response.content_part.done", part={"type": "audio", "transcript": text})
         await self._about_item("response.output_item.done")
         if conversation is not None:

@@ -8,11 +8,17 @@ from api.errors import blamed_on, invalid_field
 from api.model_names import check_model
 from api.schemas.realtime import SessionConfig
 from api.state import ServerState
+from api.voice_resolution import CLONE, VoiceRequest, choose_voice
+from errors import InvalidRequest
 from voice_cloning import VoiceCloner
 
 # Objects whose fields are updated one by one; any other is replaced.
 NESTED = ("audio", "input", "output")
-SAMPLING = ("seed", "temperature", "top_p", "top_k")
+# What the client is shown of the extensions, where it is set.
+EXTENSIONS = (
+    *("seed", "temperature", "top_p", "top_k"),
+    *("pronunciations", "timestamp_granularities", "caption_format"),
+)
 
 
 def merged(config: SessionConfig, update: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +50,19 @@ def session_of(fields: dict[str, Any], cloner: VoiceCloner, state: ServerState) 
     with blamed_on("session.audio.input.transcription.model"):
         if transcription is not None and transcription.model is not None:
             check_model(transcription.model, state.model_names)
+    try:
+        cloner.check_pronunciations(config.pronunciations or {})
+    except InvalidRequest as error:
+        error.param = "session.pronunciations"
+        raise
     return config
+
+
+def check_voice(config: SessionConfig, cloner: VoiceCloner, state: ServerState, owner: str) -> None:
+    """Refuse a voice that isn't there: NotFound. What "clone" speaks like comes later. It may block."""
+    voice = config.audio.output.voice
+    if voice != CLONE:
+        choose_voice(VoiceRequest(voice, "session.audio.output.voice"), cloner, state, owner)
 
 
 def wire_of(config: SessionConfig, id: str, model: str) -> dict[str, Any]:
@@ -77,5 +95,5 @@ def wire_of(config: SessionConfig, id: str, model: str) -> dict[str, Any]:
         "prompt": None,
         "include": None,
         "audio": sound,
-        **{name: value for name in SAMPLING if (value := getattr(config, name)) is not None},
+        **{name: value for name in EXTENSIONS if (value := getattr(config, name)) is not None},
     }

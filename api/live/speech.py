@@ -2,10 +2,12 @@
 
 from base64 import b64encode
 from dataclasses import replace
+from typing import TypeVar
 
 from api.live.conversation import Conversation, StoredItem
 from api.live.responses import ResponseRequest
 from api.schemas.realtime import ResponseConfig, SessionConfig
+from api.schemas.timestamps import Timestamps
 from api.speaking import BegunSpeech, SpeechOrder, begin
 from api.state import ServerState
 from api.text_validation import check_text
@@ -17,6 +19,8 @@ from errors import InvalidRequest
 from synthesis.options import SpeechOptions
 from synthesis.references import CLONE
 from voice_cloning import VoiceCloner
+
+T = TypeVar("T")
 
 SAMPLING = ("temperature", "top_k", "top_p", "seed")
 
@@ -30,6 +34,10 @@ def response_request(
         text,
         output.voice or session.audio.output.voice,
         output.format or session.audio.output.format,
+        Timestamps(
+            timestamp_granularities=_chosen(wanted.timestamp_granularities, session.timestamp_granularities),
+            caption_format=_chosen(wanted.caption_format, session.caption_format),
+        ),
         wanted.metadata,
         wanted.max_output_tokens or session.max_output_tokens,
         conversation,
@@ -58,14 +66,20 @@ def speech_options(wanted: ResponseConfig, session: SessionConfig, request: Resp
     own, shared = wanted.sampling(), session.sampling()
     chosen = {name: getattr(shared, name) for name in SAMPLING if getattr(own, name) is None}
     speed = wanted.audio.output.speed or session.audio.output.speed
-    instructions = session.instructions if wanted.instructions is None else wanted.instructions
+    instructions = _chosen(wanted.instructions, session.instructions)
     longest = request.max_output_tokens
     return replace(
         own,
         **chosen,
         max_steps=longest if isinstance(longest, int) else None,
         delivery=Delivery(speed=speed, instructions=instructions or None),
+        pronunciations=_chosen(wanted.pronunciations, session.pronunciations) or {},
     )
+
+
+def _chosen(own: T | None, shared: T | None) -> T | None:
+    """A field of the response or, where it leaves it open, of the session."""
+    return shared if own is None else own
 
 
 def _reference(voice: str, recording: StoredItem | None) -> Recording | None:

@@ -20,6 +20,7 @@ from fastapi.websockets import WebSocket
 from pydantic import ValidationError
 
 from api.errors import error_detail, invalid_field
+from api.live.part import PartMessages, Piece, gathered
 from api.middleware.rate_limits import charge_turn
 from api.request_context import note_first_audio
 from api.schemas.speech_stream import Event, InputText, StreamConfig
@@ -27,6 +28,7 @@ from api.sockets import NORMAL, Channel
 from api.speech_requests import Speaker, check_speakable, speak_on, speaker_of
 from api.state import ServerState
 from api.streaming import from_thread, in_worker, sounding
+from api.word_times import SpokenWords, with_words
 from audio.encode import encode_pieces
 from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest, Overloaded, PayloadTooLarge, VoiceServerError
@@ -120,9 +122,6 @@ class TextIn:
         if config.verify:
             told = "Sound leaves before it can be heard as a whole; verify speech on /v1/audio/speech."
             raise InvalidRequest(told, code="unsupported", param="verify")
-        if config.wants_words or config.word_timestamps:
-            told = "Times of words are not sent here; ask for them on /v1/audio/speech."
-            raise InvalidRequest(told, code="unsupported", param="timestamp_granularities")
         check_speakable(config, self._cloner)
         ready = partial(speaker_of, config, self._cloner, self._state, self._owner)
         self._speaker = await in_worker(self._state.workers, None, ready)
@@ -210,37 +209,31 @@ class TextIn:
 
     async def _speak_part(self, text: str) -> None:
         assert self._config is not None
-        about = {"utterance_index": self._utterance, "sentence_index": self._parts}
-        start = {"type": "audio.start", **about, "sentence_text": text}
-        start |= {"format": self._config.response_format, "sample_rate": SAMPLE_RATE, "channels": 1}
-        done, sent, ended = {"type": "audio.done", **about}, 0, {"error": False}
-        await self._channel.send(start)
+        messages = PartMessages(self._channel, self._config, self._utterance, self._parts)
+        ended: dict[str, bool] = {}
+        await messages.start(text)
         try:
-            samples = await self._begin_part(text)
+            pieces = await self._begin_part(text)
             if not self._parts:
                 note_first_audio()
-            pieces = encode_pieces(self._watched(samples), self._config.response_format)
             if not self._config.stream_audio:
-                whole = partial(b"".join, pieces)
-                pieces = iter([await in_worker(self._state.workers, self._last, whole)])
+                pieces = iter(await in_worker(self._state.workers, self._last, partial(gathered, pieces)))
             async for piece in from_thread(pieces, self._state.workers, self._state.drain):
-                await self._channel.send_bytes(piece)
-                sent += len(piece)
+                await messages.send(piece)
         except asyncio.CancelledError:
-            ended = {"error": False, "cancelled": True}
-            await asyncio.shield(self._channel.send({**done, "total_bytes": sent, **ended}))
+            await asyncio.shield(messages.done(cancelled=True))
             raise
         except VoiceServerError as error:
             ended = {"error": True}
-            await self.tell(error, partial_audio=sent > 0)
+            await self.tell(error, partial_audio=messages.bytes_sent > 0)
         finally:
             if self._last is not None:
                 self._last.cancel()
-        await self._channel.send({**done, "total_bytes": sent, **ended})
+        await messages.done(**ended)
 
-    async def _begin_part(self, text: str) -> Iterator[np.ndarray]:
-        """Queue a part behind what was spoken before; its samples, once the first are there."""
-        assert self._speaker is not None
+    async def _begin_part(self, text: str) -> Iterator[Piece]:
+        """Queue a part behind what was spoken before; its pieces, once the first samples are there."""
+        assert self._speaker is not None and self._config is not None
         options, workers = self._speaker.options, self._state.workers
         if options.seed is not None:
             options = replace(options, seed=(options.seed + self._parts) % 2**63)
@@ -249,7 +242,14 @@ class TextIn:
         stream = await in_worker(workers, None, ready)
         pause = [SENTENCE_PAUSE] if self._parts and self._ended_sentence else []
         self._last, self._ended_sentence = stream, text.endswith(SENTENCE_ENDS)
-        return chain(pause, await in_worker(workers, stream, partial(sounding, stream)))
+        words = None
+        if self._config.wants_times or self._config.word_timestamps:
+            before = sum(map(len, pause)) / SAMPLE_RATE
+            codec, transcriber = self._cloner.codec, self._state.transcriber
+            told = partial(SpokenWords, text, stream, codec, transcriber, before)
+            words = await in_worker(workers, stream, told)
+        samples = chain(pause, await in_worker(workers, stream, partial(sounding, stream)))
+        return with_words(encode_pieces(self._watched(samples), self._config.response_format), words)
 
     def _watched(self, samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """The samples, whose time of playing is counted."""

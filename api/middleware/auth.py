@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated
 
+import anyio.to_thread
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 from pydantic import SecretStr
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.client_secrets import PREFIX, ClientSecrets
 from api.errors import refusal
 from api.sockets import KEY_PROTOCOL
-from errors import Unauthorized
+from errors import RedisUnavailable, Unauthorized
 
 GUARDED = ("/v1/", "/api/")
 # Without keys, all requests share one set of voices.
@@ -41,15 +42,20 @@ class ApiKeys:
         self._owners = [_owner(key) for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app: ASGIApp = self.app
         if scope["type"] in ("http", "websocket"):
             scope.setdefault("state", {})
-            scope["state"]["owner"] = self._owner_of(scope)
-        await self.app(scope, receive, send)
+            try:
+                scope["state"]["owner"] = await self._owner_of(scope)
+            except RedisUnavailable as error:
+                app = refusal(error)
+        await app(scope, receive, send)
 
-    def _owner_of(self, scope: Scope) -> str | None:
+    async def _owner_of(self, scope: Scope) -> str | None:
         """Return the request's owner; None if it needs a key and has no valid one."""
         if scope["type"] == "websocket" and scope["path"] == REALTIME and _key_in(scope).startswith(PREFIX):
-            scope["state"]["client_secret"] = secret = self._client_secrets.find(_key_in(scope))
+            secret = await anyio.to_thread.run_sync(self._client_secrets.find, _key_in(scope))
+            scope["state"]["client_secret"] = secret
             return secret.owner if secret else None
         if not self._owners or not scope["path"].startswith(GUARDED):
             return EVERYONE

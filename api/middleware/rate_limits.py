@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_address, ip_network
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import anyio.to_thread
 from limits import RateLimitItem, WindowStats, parse_many
@@ -29,6 +29,14 @@ ANSWERS = ("http.response.start", "websocket.http.response.start", "websocket.ac
 def limits_of(setting: str | None) -> list[RateLimitItem]:
     """Parse HIGGS_RATE_LIMIT, such as 60/minute."""
     return parse_many(setting) if setting else []
+
+
+class LimitLeft(TypedDict):
+    """A rate limit: its maximum, what is left of it, and the seconds until all of it is there again."""
+
+    limit: int
+    remaining: int
+    reset_seconds: float
 
 
 class RateLimits:
@@ -62,6 +70,7 @@ class RateLimits:
             return await self.app(scope, receive, send)
         asker = scope["state"]["owner"] or _address(scope)
         scope["state"]["charge"] = partial(self._charge, asker)
+        scope["state"]["limit_left"] = partial(self._counted, partial(self._tightest, asker))
         app: ASGIApp = self.app
         try:
             await self._charge(asker, 1)
@@ -102,14 +111,19 @@ class RateLimits:
                 raise RateLimited(message, retry_after=wait)
 
     def _headers(self, asker: str) -> dict[str, str]:
-        """Return the headers for the limit with the fewest remaining requests."""
+        left = self._tightest(asker)
+        return {
+            "x-ratelimit-limit-requests": str(left["limit"]),
+            "x-ratelimit-remaining-requests": str(left["remaining"]),
+            "x-ratelimit-reset-requests": _duration(left["reset_seconds"]),
+        }
+
+    def _tightest(self, asker: str) -> LimitLeft:
+        """Return what is left of the limit with the fewest remaining requests."""
         tightest = min(self._limits, key=lambda limit: self._left(limit, asker).remaining)
         left = self._left(tightest, asker)
-        return {
-            "x-ratelimit-limit-requests": str(tightest.amount),
-            "x-ratelimit-remaining-requests": str(left.remaining),
-            "x-ratelimit-reset-requests": _duration(max(left.reset_time - time.time(), 0.0)),
-        }
+        seconds = round(max(left.reset_time - time.time(), 0.0), 3)
+        return {"limit": tightest.amount, "remaining": left.remaining, "reset_seconds": seconds}
 
     def _left(self, limit: RateLimitItem, asker: str) -> WindowStats:
         return self._limiter.get_window_stats(limit, asker)
@@ -130,6 +144,12 @@ async def charge_turn(socket: HTTPConnection) -> None:
     """Count a turn within a WebSocket as a request. Raises RateLimited."""
     if (count := getattr(socket.state, "charge", None)) is not None:
         await count(1)
+
+
+async def limit_left(socket: HTTPConnection) -> LimitLeft | None:
+    """Return what is left of the tightest rate limit; None where none is set, or Redis is unavailable."""
+    ask = getattr(socket.state, "limit_left", None)
+    return None if ask is None else await ask()
 
 
 def _address(scope: Scope) -> str:

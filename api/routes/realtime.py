@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from api.live.conversation import new_id
 from api.live.realtime import RealtimeSession
 from api.live.serving import serve
-from api.live.session_config import session_of, wire_of
+from api.live.session_config import check_voice, session_of, wire_of
 from api.middleware.auth import Owner
 from api.schemas.realtime import ClientSecretRequest
 from api.state import Cloner, State
@@ -26,14 +26,15 @@ class ClientSecretMade(BaseModel):
 
 
 @router.post("/v1/realtime/client_secrets")
-async def create_client_secret(
+def create_client_secret(
     body: ClientSecretRequest, cloner: Cloner, state: State, owner: Owner
 ) -> ClientSecretMade:
     """Make a key that opens Realtime sessions for a while, and nothing else: one that a browser may have.
 
-    It is known to this process only, and forgotten when that ends.
+    Without a Redis that servers share, it is known to this process only, and forgotten when that ends.
     """
     config = session_of(body.session or {}, cloner, state)
+    check_voice(config, cloner, state, owner)
     value, secret = state.client_secrets.make(owner, config.model_dump(), body.expires_after.seconds)
     session = wire_of(config, new_id("sess"), cloner.model_id)
     return ClientSecretMade(value=value, expires_at=secret.expires_at, session=session)

@@ -1,7 +1,7 @@
 """POST /v1/audio/speech: speak a text; the file is sent while the model speaks."""
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,7 @@ from api.streaming import (
     while_connected,
     with_failure_told,
 )
-from api.word_times import SpokenWords, spoken_words, timed, word_headers, words_of
+from api.word_times import SpokenWords, spoken_words, timed, with_words, word_headers, words_of
 from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
 from audio.speech_track import SpeechTrack
 from errors import InvalidRequest
@@ -153,10 +153,12 @@ def speech_events(
 
     Extensions: `quality` has the problems of the speech; word times and captions, if they are asked for.
     """
-    for data in base64_pieces(encode_pieces(samples, body.response_format)):
-        yield sse({"type": "speech.audio.delta", "audio": data})
-        yield from word_events(body, words.ready() if words else ())
-    yield from word_events(body, words.rest() if words else ())
+    for piece in with_words(base64_pieces(encode_pieces(samples, body.response_format)), words):
+        if isinstance(piece, str):
+            yield sse({"type": "speech.audio.delta", "audio": piece})
+        elif body.wants_words:
+            told = [word.model_dump() for word in spoken_words(piece)]
+            yield sse({"type": "speech.audio.words", "words": told})
     speech = stream.finished()
     usage = usage_of(speech)
     counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
@@ -164,10 +166,3 @@ def speech_events(
     done = {"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}}
     shown = {"captions": timed(body, words.words).captions} if words and body.caption_format else {}
     yield sse({**done, "quality": quality, **shown})
-
-
-def word_events(body: SpeechRequest, words: Sequence[WordTime]) -> Iterator[bytes]:
-    """The event that tells of words, if there are any, and they are asked for."""
-    if words and body.wants_words:
-        told = [word.model_dump() for word in spoken_words(words)]
-        yield sse({"type": "speech.audio.words", "words": told})

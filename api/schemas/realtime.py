@@ -8,6 +8,8 @@ from pydantic_core import PydanticCustomError
 from api.schemas.chat import Instructions, Sampling, VoiceName
 from api.schemas.fields import UNSUPPORTED, Refused, RequestBody
 from api.schemas.foreign import VOICE
+from api.schemas.pronunciations import Pronounced
+from api.schemas.timestamps import Timestamps
 from audio.frames import SAMPLE_RATE
 
 NO_ANSWERS = "This server speaks your text as it is and writes no answers;"
@@ -108,8 +110,9 @@ class NoAnswers(RequestBody):
     ] = None
 
 
-class SessionConfig(Sampling, NoAnswers):
-    """The session. Extensions: `seed`, `temperature`, `top_p`, `top_k`."""
+class SessionConfig(Sampling, Pronounced, Timestamps, NoAnswers):
+    """The session. Extensions: `seed`, `temperature`, `top_p`, `top_k`, `pronunciations`,
+    `timestamp_granularities`, `caption_format`."""
 
     type: Literal["realtime", "transcription"] = "realtime"
     model: str | None = None
@@ -149,7 +152,7 @@ class ResponseAudio(RequestBody):
     output: ResponseOutput = ResponseOutput()
 
 
-class ResponseConfig(Sampling, NoAnswers):
+class ResponseConfig(Sampling, Pronounced, Timestamps, NoAnswers):
     """response.create; what it leaves open is as in the session."""
 
     conversation: str = "auto"

@@ -213,6 +213,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (of_output(format={"type": "audio/mp3"}), "invalid_value", "session.audio.output.format.type"),
     ({"model": "gpt-4o"}, "model_not_found", "model"),
     ({"instructions": "x" * 5_000}, "invalid_value", "session.instructions"),
+    (of_output(voice="nobody"), "voice_not_found", "session.audio.output.voice"),
+    ({"timestamp_granularities": ["segment"]}, "invalid_value", "session.timestamp_granularities[0]"),
 ]
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI
@@ -12,7 +14,7 @@ from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from settings import Settings
-from tests.api.realtime_client import connected, event
+from tests.api.realtime_client import configured, connected, event, message, until
 from tests.event_loop import run
 from tests.tiny_server import TinyServer, ready, write_whole_model
 
@@ -52,6 +54,36 @@ def test_a_client_secret_opens_sessions_and_nothing_else(guarded: TinyServer) ->
                 assert refused.value.response.status_code == 401
 
     run(use())
+
+
+def test_a_client_secret_for_a_voice_that_is_not_there_is_refused(guarded: TinyServer) -> None:
+    session = {"type": "realtime", "audio": {"output": {"voice": "nobody"}}}
+    answer = httpx.post(
+        f"{guarded.url}/v1/realtime/client_secrets",
+        json={"session": session},
+        headers={"authorization": "Bearer ann"},
+    )
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "voice_not_found")
+    assert error["param"] == "session.audio.output.voice"
+
+
+def test_what_is_left_of_a_rate_limit_is_told_at_each_response(tiny_model: Path) -> None:
+    async def talk(link: AsyncRealtimeConnection) -> None:
+        await configured(link)
+        left = []
+        for _ in range(2):
+            await link.response.create(response={"conversation": "none", "input": [message("Hi.")]})
+            told = next(
+                each for each in await until(link, "response.done") if each.type == "rate_limits.updated"
+            )
+            left += [(limit.name, limit.limit, limit.remaining) for limit in told.rate_limits]
+        assert left == [("requests", 3, 1), ("requests", 3, 0)]
+        await link.response.create(response={"conversation": "none", "input": [message("Hi.")]})
+        assert (await event(link)).error.code == "rate_limit_exceeded"
+
+    with ready(Settings(model=str(tiny_model), device="cpu", rate_limit="3/hour")) as server:
+        connected(server, talk)
 
 
 @pytest.mark.parametrize(("frame", "code"), [("{", 1007), (b"\x00", 1003), ("x" * 17_000_000, 1009)])

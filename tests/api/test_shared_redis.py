@@ -1,5 +1,5 @@
-"""What several servers share in a real Redis, counts of rate limits and earlier answers, and what is done
-while it is away."""
+"""What several servers share in a real Redis, counts of rate limits, earlier answers and client secrets, and
+what is done while it is away."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from api.client_secrets import SecretsInRedis
 from api.kept_audio import AudioInRedis
 from api.shared_redis import AWAY_SECONDS, SharedRedis
 from app import create_app, load
@@ -74,6 +75,36 @@ def test_a_clone_goes_on_in_a_voice_that_another_server_spoke(
         ]
     assert [body["voice"]["used"] for body in spoken] == ["clone", "clone"]
     assert audio_of(spoken[0]) == audio_of(spoken[1])
+
+
+def test_a_client_secret_of_one_server_opens_sessions_of_another_until_it_expires(
+    redis_server: RedisServer,
+) -> None:
+    one, other = (SecretsInRedis(shared(redis_server.url)) for _ in range(2))
+    value, secret = one.make("ann", {"instructions": "Softly."}, 60)
+    assert other.find(value) == secret and other.find("ek_unknown") is None
+    expired, _ = one.make("ann", {}, 0)
+    assert other.find(expired) is None
+    app = client(redis_server, keys="ann")
+    assert (answer_to(app, expired), answer_to(app, value)) == (401, 503)  # 503: the model isn't loaded
+    redis_server.stop()
+    try:
+        assert answer_to(app, value, "redis_unavailable") == 503
+    finally:
+        redis_server.start()
+
+
+def answer_to(app: TestClient, secret: str, code: str | None = None) -> int:
+    """The status with which a Realtime session is refused; code: of its error."""
+    protocols = ["realtime", f"openai-insecure-api-key.{secret}"]
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        app.websocket_connect("/v1/realtime", subprotocols=protocols),
+    ):
+        pass
+    error = refused.value.json()["error"]
+    assert code is None or error["code"] == code
+    return refused.value.status_code
 
 
 def test_while_redis_is_away_answers_go_out_and_nothing_is_counted(

@@ -16,6 +16,7 @@ from websockets.sync.connection import Connection
 from audio.decode import decode_audio
 from tests.api.test_chat import RECORDING
 from tests.api.test_metrics import scraped
+from tests.live import LiveServer
 from tests.tiny_server import TinyServer
 
 CONFIG: dict[str, Any] = {"seed": 1, "temperature": 0, "max_tokens": 40, "response_format": "pcm"}
@@ -38,7 +39,7 @@ class Utterance:
 
 
 @contextmanager
-def session(server: TinyServer, **config: Any) -> Iterator[Connection]:
+def session(server: TinyServer | LiveServer, **config: Any) -> Iterator[Connection]:
     with connect(server.url.replace("http", "ws") + "/v1/audio/speech/stream", max_size=None) as socket:
         send(socket, "session.config", **(CONFIG | config))
         yield socket

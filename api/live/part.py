@@ -1,0 +1,76 @@
+"""One part of a text, spoken in one go: its sound, its word times, and the messages that bring them."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from api.schemas.speech_stream import StreamConfig
+from api.sockets import Channel
+from api.word_times import milliseconds, spoken_words, timed
+from audio.frames import SAMPLE_RATE
+from synthesis.word_times import WordTime
+
+Piece = bytes | list[WordTime]  # of the file, and words whose times are known by then
+
+
+def gathered(pieces: Iterable[Piece]) -> list[Piece]:
+    """The whole file as one piece, and all words as another."""
+    data, words = list[bytes](), list[WordTime]()
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            data.append(piece)
+        else:
+            words += piece
+    return [b"".join(data), words] if words else [b"".join(data)]
+
+
+class PartMessages:
+    """Sends what belongs to one part, from audio.start to audio.done."""
+
+    def __init__(self, channel: Channel, config: StreamConfig, utterance: int, number: int) -> None:
+        self._channel, self._config = channel, config
+        self._about = {"utterance_index": utterance, "sentence_index": number}
+        self._chunks, self._words = 0, list[WordTime]()
+        self.bytes_sent = 0
+
+    async def start(self, text: str) -> None:
+        about: dict[str, Any] = {**self._about, "sentence_text": text}
+        about |= {"format": self._config.response_format, "sample_rate": SAMPLE_RATE, "channels": 1}
+        if self._config.word_timestamps:
+            about["word_timestamps"] = True
+        await self._send("audio.start", about)
+
+    async def send(self, piece: Piece) -> None:
+        """Send a piece of the file, as vLLM-Omni does where it was asked so, or words."""
+        if not isinstance(piece, bytes):
+            self._words += piece
+            if self._config.wants_words:
+                told = [word.model_dump() for word in spoken_words(piece)]
+                await self._send("audio.words", self._about | {"words": told})
+            return
+        if self._config.word_timestamps:
+            await self._chunk(piece, None)
+        else:
+            await self._channel.send_bytes(piece)
+        self.bytes_sent += len(piece)
+
+    async def done(self, *, error: bool = False, cancelled: bool = False) -> None:
+        """Send what comes at the end. After an error there are no times of words."""
+        if self._config.word_timestamps:
+            await self._chunk(b"", None if error else self._words)
+        about: dict[str, Any] = {**self._about, "total_bytes": self.bytes_sent, "error": error}
+        if cancelled:
+            about["cancelled"] = True
+        if self._config.caption_format:
+            about["captions"] = timed(self._config, self._words).captions
+        await self._send("audio.done", about)
+
+    async def _chunk(self, data: bytes, words: Sequence[WordTime] | None) -> None:
+        about: dict[str, Any] = {**self._about, "chunk_id": self._chunks}
+        about["audio_b64"] = base64.b64encode(data).decode("ascii")
+        about["timestamps"] = None if words is None else milliseconds(words)
+        self._chunks += 1
+        await self._send("audio.chunk", about)
+
+    async def _send(self, type: str, about: dict[str, Any]) -> None:
+        await self._channel.send({"type": type, **about})
