@@ -1,4 +1,4 @@
-"""boson's HiggsAudioServeEngine as a peer, in the environment of requirements-reference.txt.
+"""boson's HiggsAudioServeEngine as a peer, in the environment of requirements-reference.lock.
 
     .reference-venv/bin/python -m bench.boson_worker FOLDER
 

@@ -3,7 +3,7 @@
     .judges-venv/bin/python -m bench.judges FOLDER
 
 Reads FOLDER/*.wav and appends a line to FOLDER/verdicts.jsonl for each that has none yet: {"file", "whisper",
-"pocketsphinx", "ovrl", "sig", "bak"}. Runs in the environment of bench/requirements-judges.txt.
+"pocketsphinx", "ovrl", "sig", "bak"}. Runs in the environment of bench/requirements-judges.lock.
 """
 
 import argparse

