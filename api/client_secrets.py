@@ -1,6 +1,6 @@
-"""Keys for browsers: each opens Realtime sessions of its owner's for a while, and nothing else.
+"""Keys for browsers: each opens its owner's Realtime sessions for a while, and nothing else.
 
-They are in memory, or in Redis, which several servers share; only their hashes are kept.
+They are in memory, or in Redis, which several servers share; only their hashes are stored.
 """
 
 import json
@@ -20,7 +20,7 @@ MAX_SECRETS = 1_000  # of one owner in memory; the oldest go first
 
 @dataclass(frozen=True)
 class ClientSecret:
-    """Whose sessions it opens, with which fields, until when, in Unix seconds."""
+    """Whose sessions it opens, with which fields, and until when (Unix seconds)."""
 
     owner: str
     session: dict[str, Any]
@@ -28,13 +28,13 @@ class ClientSecret:
 
 
 class ClientSecrets(Protocol):
-    """The secrets that were made. Methods may block: call them in threads."""
+    """The issued secrets. Methods may block: call them in threads."""
 
     def make(self, owner: str, session: dict[str, Any], seconds: int) -> tuple[str, ClientSecret]:
-        """Return a new secret, and what it stands for."""
+        """Return a new secret, and its record."""
 
     def find(self, value: str) -> ClientSecret | None:
-        """Return what a secret stands for; None where it is unknown, or has expired."""
+        """Return a secret's record; None if it is unknown or has expired."""
 
 
 class SecretsInMemory:

@@ -1,4 +1,4 @@
-"""The times of a speech's words for an answer: of a whole speech, or of one that is still under way."""
+"""The word times of a speech for an answer: of a complete speech, or of one in progress."""
 
 import json
 import logging
@@ -27,23 +27,23 @@ MAX_HEADER = 4_096  # bytes, as vLLM-Omni has it
 
 
 class SpokenWords:
-    """The words of a speech under way: made before its first samples are taken, and asked between them."""
+    """The words of a speech in progress. Create it before the first samples are read, ask it between them."""
 
     def __init__(
         self, text: str, stream: SpeechStream, codec: Codec, transcriber: Transcriber, after: float = 0.0
     ) -> None:
-        """text: as it was given to VoiceCloner.stream. after: seconds of the audio before the speech."""
+        """text: as given to VoiceCloner.stream. after: seconds of audio before the speech."""
         self._stream, self._after = stream, after
         self._times = WordTimes(text, stream.texts(), reader_of(codec), aligner(transcriber))
         stream.watch(self._times.hear)
         self.words: list[WordTime] = []  # all that were told so far
 
     def ready(self) -> list[WordTime]:
-        """The words whose times have become certain since the last call."""
+        """Return the words whose times have become certain since the last call."""
         return self._told(self._times.ready(list(self._stream.texts())))
 
     def rest(self) -> list[WordTime]:
-        """The words that are left, once the stream has ended."""
+        """Return the remaining words, once the stream has ended."""
         return self._told(self._times.rest(list(self._stream.texts()), self._stream.seconds_heard))
 
     def _told(self, found: list[WordTime]) -> list[WordTime]:
@@ -53,8 +53,7 @@ class SpokenWords:
 
 
 def with_words(pieces: Iterable[T], words: SpokenWords | None) -> Iterator[T | list[WordTime]]:
-    """The pieces of an answer, made of the speech's samples as they come, and between them its words, as soon
-    as their times are certain."""
+    """Yield the blocks of an answer and, between them, its words as soon as their times are certain."""
     for piece in pieces:
         yield piece
         if words and (found := words.ready()):
@@ -64,14 +63,14 @@ def with_words(pieces: Iterable[T], words: SpokenWords | None) -> Iterator[T | l
 
 
 def words_of(text: str, speech: Speech, codec: Codec, transcriber: Transcriber) -> list[WordTime]:
-    """The words of a whole speech. Where an aligner has to hear it, this takes a tenth of its length."""
+    """Return the words of a complete speech. A forced aligner, if needed, takes a tenth of its duration."""
     times = WordTimes(text, speech.texts, reader_of(codec), aligner(transcriber))
     times.hear(speech.as_spoken)
     return times.rest(speech.texts, len(speech.samples) / SAMPLE_RATE)
 
 
 def timed(wanted: Timestamps, words: Sequence[WordTime]) -> Timed:
-    """What a request asks for of the times of its words."""
+    """Return the word times in the requested forms."""
     return Timed(
         words=spoken_words(words) if wanted.wants_words else None,
         captions=captions(words, wanted.caption_format) if wanted.caption_format else None,
@@ -86,7 +85,7 @@ def spoken_words(words: Sequence[WordTime]) -> list[SpokenWord]:
 
 
 def milliseconds(words: Sequence[WordTime]) -> list[dict[str, Any]]:
-    """The words as vLLM-Omni tells them."""
+    """Return the words in vLLM-Omni's format."""
     return [
         {"word": word.word, "start_ms": round(1000 * word.start), "end_ms": round(1000 * word.end)}
         for word in words
@@ -94,7 +93,7 @@ def milliseconds(words: Sequence[WordTime]) -> list[dict[str, Any]]:
 
 
 def word_headers(words: Sequence[WordTime]) -> dict[str, str]:
-    """vLLM-Omni's header for clients that get a mere file; too many words are told to be left out."""
+    """Return vLLM-Omni's header for clients that get only a file, or one that says it would be too long."""
     value = json.dumps(milliseconds(words), separators=(",", ":"))
     if len(value) > MAX_HEADER:
         return {"x-word-timestamps-omitted": f"{len(words)} words; ask for timestamp_granularities"}
@@ -102,8 +101,9 @@ def word_headers(words: Sequence[WordTime]) -> dict[str, str]:
 
 
 def aligner(transcriber: Transcriber) -> Align:
-    """Finds words by the recogniser. Where that can't be had, none is found: speech is worth more than its
-    times, which are then told from the length of the words."""
+    """Return a function that aligns words with the recogniser. Without it, no word is found, and the times are
+    estimated from the lengths of the words.
+    """
 
     def align(samples: np.ndarray, words: Sequence[str]) -> Sequence[Span | None]:
         try:

@@ -1,4 +1,4 @@
-"""The items of a Realtime session: what was written, said and recorded in it, as far as it is kept."""
+"""The items of a Realtime session: its messages, written, spoken or recorded, within limits."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from errors import InvalidRequest, NotFound, quoted
 from text.chunking import has_words
 
 MAX_ITEMS = 200  # the oldest go first
-MAX_KEPT_SECONDS = 120.0  # of sound in all items together; of the oldest it is forgotten, and its words stay
+MAX_KEPT_SECONDS = 120.0  # sound of all items together; the oldest lose theirs, but not their words
 NO_SOUND = np.empty(0, np.int16)
 
 
@@ -25,9 +25,11 @@ def new_id(kind: str) -> str:
 
 @dataclass
 class StoredItem:
-    """One message. sound: int16 samples at 24 kHz, empty where there is none or it was forgotten.
+    """One message.
 
-    seconds: how long its sound is, or was.
+    Attributes:
+        sound: int16 samples at 24 kHz; empty if there are none, or no longer.
+        seconds: duration of the sound, even if it is no longer stored.
     """
 
     id: str
@@ -39,7 +41,14 @@ class StoredItem:
 
     @classmethod
     def of(cls, item: Item, format: str, max_bytes: int) -> "StoredItem":
-        """A client's item. InvalidAudio for sound that is no base64. format: of its sound."""
+        """Create an item from a client's message.
+
+        Args:
+            format: of its sound.
+
+        Raises:
+            InvalidAudio: the sound is not base64.
+        """
         content, sound = [], NO_SOUND
         for number, part in enumerate(item.content):
             shown = part.model_dump(exclude={"audio"}, exclude_none=True)
@@ -55,12 +64,12 @@ class StoredItem:
 
     @property
     def text(self) -> str:
-        """What is written in it."""
+        """Its written text."""
         return "\n".join(part["text"] for part in self.content if part.get("text"))
 
     @property
     def transcript(self) -> str | None:
-        """The words of its sound, where they are known."""
+        """The words of its sound, if known."""
         return next((part["transcript"] for part in self.content if part.get("transcript")), None)
 
     @property
@@ -87,9 +96,11 @@ class Conversation:
         return list(self._items.values())
 
     def add(self, item: StoredItem, behind: str | None = None) -> str | None:
-        """Put an item behind another or, for None, the last; "root" puts it first. Returns the id before it.
+        """Insert an item after another; None for the end, "root" for the start. Return the id before it.
 
-        NotFound (item_not_found), and InvalidRequest for an id that is taken.
+        Raises:
+            NotFound: item_not_found.
+            InvalidRequest: the id exists.
         """
         if item.id in self._items:
             told = f"The conversation has an item {quoted(item.id)} already."
@@ -102,7 +113,7 @@ class Conversation:
         return items[at - 1].id if at else None
 
     def find(self, id: str, param: str = "previous_item_id") -> StoredItem:
-        """NotFound (item_not_found) for an id that isn't there."""
+        """Return an item. Raises NotFound (item_not_found)."""
         if id not in self._items:
             told = f"The conversation has no item {quoted(id)}, or no longer."
             raise NotFound(told, code="item_not_found", param=param)
@@ -112,7 +123,7 @@ class Conversation:
         del self._items[self.find(id, "item_id").id]
 
     def truncate(self, id: str, milliseconds: int) -> None:
-        """Forget what of a spoken message nobody heard, and its words. InvalidRequest if it isn't so long."""
+        """Remove a spoken message's unheard part and transcript. Raises InvalidRequest if it is shorter."""
         item = self.find(id, "item_id")
         if item.role != "assistant" or not item.seconds:
             told = "Only spoken messages of the assistant can be truncated."
@@ -125,7 +136,7 @@ class Conversation:
         item.content = [{"type": "output_audio", "transcript": ""}]
 
     def note_sound(self, item: StoredItem, samples: np.ndarray) -> None:
-        """The sound of an item that was spoken or recorded."""
+        """Set the sound of an item that was spoken or recorded."""
         item.sound, item.seconds = samples, len(samples) / SAMPLE_RATE
         self._forget_sound(self.items)
 
@@ -138,7 +149,7 @@ class Conversation:
 
 
 def spoken_text(items: Iterable[StoredItem]) -> str:
-    """The text of the last user message that has one: it is spoken as it is. InvalidRequest (text_empty)."""
+    """Return the text of the last user message that has one. Raises InvalidRequest (text_empty)."""
     texts = [item.text for item in items if item.role == "user" and has_words(item.text)]
     if not texts:
         told = "There is no text to speak: send a user message with an input_text part."
@@ -147,5 +158,5 @@ def spoken_text(items: Iterable[StoredItem]) -> str:
 
 
 def last_recording(items: Iterable[StoredItem]) -> StoredItem | None:
-    """The last message of the user's that holds sound: the reference of the voice "clone"."""
+    """Return the user's last message with sound, the reference of the voice "clone"."""
     return next((item for item in reversed(list(items)) if item.role == "user" and len(item.sound)), None)

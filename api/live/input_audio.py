@@ -1,4 +1,4 @@
-"""input_audio_buffer: sound that a client appends, until it or the turn detection commits it."""
+"""input_audio_buffer: sound that a client appends, until the client or the turn detection commits it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MIN_COMMIT_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class TurnEdge:
-    """Speech began or stopped: milliseconds since the session began. sound: of the whole turn, at its end."""
+    """Speech started or stopped, in milliseconds of the session. sound: the whole turn, when it stops."""
 
     kind: str
     item_id: str
@@ -29,7 +29,7 @@ class TurnEdge:
 
 
 class InputBuffer:
-    """What was appended and not yet committed; with turn detection, what may be part of a turn."""
+    """Sound that is not committed yet; with turn detection, sound that may be part of a turn."""
 
     def __init__(self, config: InputConfig) -> None:
         self._held: list[np.ndarray] = []  # int16 at 24 kHz
@@ -40,7 +40,7 @@ class InputBuffer:
         self.configure(config)
 
     def configure(self, config: InputConfig) -> None:
-        """Take the sound that follows in another format, or find turns in it otherwise."""
+        """Set the format of the sound to come, and the turn detection."""
         self._decoder, detection = RawDecoder(config.format.name), config.turn_detection
         self._detector = None
         self._origin = self._end  # the sample that the detector counts from
@@ -53,9 +53,11 @@ class InputBuffer:
         return self._dropped + self._samples
 
     def append(self, audio: str) -> Iterator[TurnEdge]:
-        """Take base64 of raw sound; the edges of turns that it shows.
+        """Append base64 of raw sound; return the edges of turns that were detected in it.
 
-        InvalidAudio for what is no base64, PayloadTooLarge where the buffer is full.
+        Raises:
+            InvalidAudio: not base64.
+            PayloadTooLarge: the buffer is full.
         """
         samples = self._decoder.push(decode_base64_audio(audio, max_bytes=MAX_APPENDED_BYTES))
         if self._begun is not None and self._samples + len(samples) > MAX_SECONDS * SAMPLE_RATE:
@@ -83,7 +85,7 @@ class InputBuffer:
                 yield TurnEdge("stopped", self.new_item(), self._milliseconds(at), sound)
 
     def _split(self) -> Iterator[TurnEdge]:
-        """End a turn that is as long as the buffer, and begin another behind it."""
+        """End a turn that fills the buffer, and start another."""
         end, sound = self._end, np.concatenate(self._held)
         yield TurnEdge("stopped", self.new_item(), self._milliseconds(end), sound)
         self._drop_until(end)
@@ -91,12 +93,12 @@ class InputBuffer:
         yield TurnEdge("started", self._item_id, self._milliseconds(end))
 
     def new_item(self) -> str:
-        """The id of what is committed now; what follows has another."""
+        """Return the id of the item that is committed now, and choose the next one."""
         self._begun, id, self._item_id = None, self._item_id, new_id("item")
         return id
 
     def take(self) -> np.ndarray:
-        """All that is held, int16 at 24 kHz. InvalidRequest (input_audio_buffer_commit_empty)."""
+        """Remove and return the sound, int16 at 24 kHz. Raises InvalidRequest if there is too little."""
         if self._samples < MIN_COMMIT_SECONDS * SAMPLE_RATE:
             told = f"The buffer holds {1000 * self._samples // SAMPLE_RATE} ms; append 100 ms or more first."
             raise InvalidRequest(told, code="input_audio_buffer_commit_empty")

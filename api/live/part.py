@@ -1,4 +1,4 @@
-"""One part of a text, spoken in one go: its sound, its word times, and the messages that bring them."""
+"""One part of a text, spoken at once: its sound, its word times, and the messages that carry them."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ Piece = bytes | list[WordTime]  # of the file, and words whose times are known b
 
 
 def gathered(pieces: Iterable[Piece]) -> list[Piece]:
-    """The whole file as one piece, and all words as another."""
+    """Return the whole file as one block, and all words as another."""
     data, words = list[bytes](), list[WordTime]()
     for piece in pieces:
         if isinstance(piece, bytes):
@@ -25,7 +25,7 @@ def gathered(pieces: Iterable[Piece]) -> list[Piece]:
 
 
 class PartMessages:
-    """Sends what belongs to one part, from audio.start to audio.done."""
+    """Sends the messages of one part, from audio.start to audio.done."""
 
     def __init__(self, channel: Channel, config: StreamConfig, utterance: int, number: int) -> None:
         self._channel, self._config = channel, config
@@ -41,7 +41,7 @@ class PartMessages:
         await self._send("audio.start", about)
 
     async def send(self, piece: Piece) -> None:
-        """Send a piece of the file, as vLLM-Omni does where it was asked so, or words."""
+        """Send words, or a block of the file (as vLLM-Omni does, if requested)."""
         if not isinstance(piece, bytes):
             self._words += piece
             if self._config.wants_words:
@@ -55,7 +55,7 @@ class PartMessages:
         self.bytes_sent += len(piece)
 
     async def done(self, *, error: bool = False, cancelled: bool = False) -> None:
-        """Send what comes at the end. After an error there are no times of words."""
+        """Send the end of the part. After an error, there are no word times."""
         if self._config.word_timestamps:
             await self._chunk(b"", None if error else self._words)
         about: dict[str, Any] = {**self._about, "total_bytes": self.bytes_sent, "error": error}

@@ -1,4 +1,4 @@
-"""How every WebSocket is served: it is admitted, accepted, and left behind in order."""
+"""How every WebSocket is served: admitted, accepted, and closed properly."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -11,17 +11,17 @@ from errors import UnreadableMessage
 
 
 class Session(Protocol):
-    """What a client and the server say to each other over one WebSocket."""
+    """The conversation of a client and the server over one WebSocket."""
 
     async def run(self) -> None:
-        """Serve the client until it leaves, or the server ends."""
+        """Serve the client until it leaves, or the server stops."""
 
     async def tell(self, error: Exception) -> None:
         """Send the client an error."""
 
 
 async def serve(socket: WebSocket, state: ServerState, begin: Callable[[Channel], Session]) -> None:
-    """Accept a WebSocket and serve it; what runs in it ends with it. Overloaded where too many are open."""
+    """Accept a WebSocket and serve it; its turns end with it. Raises Overloaded if too many are open."""
     with state.sockets.admitted():
         channel = Channel(socket, state.drain, state.sockets.idle_seconds)
         await channel.accept()

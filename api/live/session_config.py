@@ -1,4 +1,4 @@
-"""The configuration of a Realtime session: updates, checks, and what the client is shown."""
+"""The configuration of a Realtime session: updates, validation, and the client's view of it."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from api.voice_resolution import CLONE, VoiceRequest, choose_voice
 from errors import InvalidRequest
 from voice_cloning import VoiceCloner
 
-# Objects whose fields are updated one by one; any other is replaced.
+# Objects whose fields are updated individually; all others are replaced.
 NESTED = ("audio", "input", "output")
 # What the client is shown of the extensions, where it is set.
 EXTENSIONS = (
@@ -22,7 +22,7 @@ EXTENSIONS = (
 
 
 def merged(config: SessionConfig, update: dict[str, Any]) -> dict[str, Any]:
-    """The session with the fields that an update names. An empty text or list clears one."""
+    """Return the session updated with the given fields. An empty text or list clears a field."""
     return _merged(config.model_dump(), update)
 
 
@@ -36,7 +36,12 @@ def _merged(old: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
 
 
 def session_of(fields: dict[str, Any], cloner: VoiceCloner, state: ServerState) -> SessionConfig:
-    """A checked session. InvalidRequest names the field that can't be served, NotFound an unknown model."""
+    """Return the validated session.
+
+    Raises:
+        InvalidRequest: a field can't be served.
+        NotFound: another model's name.
+    """
     try:
         config = SessionConfig.model_validate(fields)
     except ValidationError as error:
@@ -59,14 +64,14 @@ def session_of(fields: dict[str, Any], cloner: VoiceCloner, state: ServerState) 
 
 
 def check_voice(config: SessionConfig, cloner: VoiceCloner, state: ServerState, owner: str) -> None:
-    """Refuse a voice that isn't there: NotFound. What "clone" speaks like comes later. It may block."""
+    """Raise NotFound if there is no such voice. May block. The recording of "clone" may come later."""
     voice = config.audio.output.voice
     if voice != CLONE:
         choose_voice(VoiceRequest(voice, "session.audio.output.voice"), cloner, state, owner)
 
 
 def wire_of(config: SessionConfig, id: str, model: str) -> dict[str, Any]:
-    """The session as the client is shown it: all that is in effect."""
+    """Return the session as sent to the client: everything that is in effect."""
     transcribes = config.type == "transcription"
     sound = config.audio.model_dump()
     sound["input"]["format"] = config.audio.input.format.wire

@@ -1,4 +1,4 @@
-"""What is said in a Realtime session, written down: in deltas while it is recognised, then as a whole."""
+"""Transcribe sound of a Realtime session: deltas while it is recognised, then the whole."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ EVENT = "conversation.item.input_audio_transcription"
 
 
 async def tell_failure(item: StoredItem, error: Exception, send: Send) -> None:
-    """Say why an item isn't written down."""
+    """Send why an item isn't transcribed."""
     detail = error_detail(error).model_dump()
     await send(f"{EVENT}.failed", {"item_id": item.id, "content_index": 0, "error": detail})
 
@@ -29,7 +29,7 @@ async def transcribe(
     send: Send,
     state: ServerState,
 ) -> None:
-    """Write down int16 samples (N,) at 24 kHz, which are the item's; its transcript is known from then on."""
+    """Transcribe int16 samples (N,) at 24 kHz and set the item's transcript."""
     about = {"item_id": item.id, "content_index": 0}
     prompt = " ".join(filter(None, [config.prompt, *(config.keywords or ())])) or None
     task = Task(config.language, prompt=prompt)
