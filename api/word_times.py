@@ -101,8 +101,9 @@ def word_headers(words: Sequence[WordTime]) -> dict[str, str]:
 
 
 def aligner(transcriber: Transcriber) -> Align:
-    """Return a function that aligns words with the recogniser. Without it, no word is found, and the times are
-    estimated from the lengths of the words.
+    """Return a function that aligns words with the recogniser.
+
+    If that is unavailable, it finds no words, whose times are then estimated from their lengths.
     """
 
     def align(samples: np.ndarray, words: Sequence[str]) -> Sequence[Span | None]:
