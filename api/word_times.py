@@ -36,7 +36,7 @@ class SpokenWords:
         self._stream, self._after = stream, after
         self._times = WordTimes(text, stream.texts(), reader_of(codec), aligner(transcriber))
         stream.watch(self._times.hear)
-        self.words: list[WordTime] = []  # all that were told so far
+        self.words: list[WordTime] = []  # all that were returned so far
 
     def ready(self) -> list[WordTime]:
         """Return the words whose times have become certain since the last call."""

@@ -53,9 +53,9 @@ class StoredItem:
         for number, part in enumerate(item.content):
             shown = part.model_dump(exclude={"audio"}, exclude_none=True)
             if part.type in ("input_text", "output_text") and part.text is None:
-                told = f"The request needs the field 'item.content[{number}].text'."
+                message = f"The request needs the field 'item.content[{number}].text'."
                 param = f"item.content[{number}].text"
-                raise InvalidRequest(told, code="missing_required_parameter", param=param)
+                raise InvalidRequest(message, code="missing_required_parameter", param=param)
             if part.audio is not None:
                 sound = samples_of(decode_base64_audio(part.audio, max_bytes=max_bytes), format)
             content.append(shown)
@@ -103,8 +103,8 @@ class Conversation:
             InvalidRequest: the id exists.
         """
         if item.id in self._items:
-            told = f"The conversation has an item {quoted(item.id)} already."
-            raise InvalidRequest(told, code="item_exists", param="item.id")
+            message = f"The conversation has an item {quoted(item.id)} already."
+            raise InvalidRequest(message, code="item_exists", param="item.id")
         items = self.items
         at = len(items) if behind is None else 0 if behind == "root" else items.index(self.find(behind)) + 1
         items.insert(at, item)
@@ -115,8 +115,8 @@ class Conversation:
     def find(self, id: str, param: str = "previous_item_id") -> StoredItem:
         """Return an item. Raises NotFound (item_not_found)."""
         if id not in self._items:
-            told = f"The conversation has no item {quoted(id)}, or no longer."
-            raise NotFound(told, code="item_not_found", param=param)
+            message = f"The conversation has no item {quoted(id)}, or no longer."
+            raise NotFound(message, code="item_not_found", param=param)
         return self._items[id]
 
     def delete(self, id: str) -> None:
@@ -126,11 +126,11 @@ class Conversation:
         """Remove a spoken message's unheard part and transcript. Raises InvalidRequest if it is shorter."""
         item = self.find(id, "item_id")
         if item.role != "assistant" or not item.seconds:
-            told = "Only spoken messages of the assistant can be truncated."
-            raise InvalidRequest(told, code="invalid_value", param="item_id")
+            message = "Only spoken messages of the assistant can be truncated."
+            raise InvalidRequest(message, code="invalid_value", param="item_id")
         if milliseconds > 1000 * item.seconds:
-            told = f"The sound of {quoted(id)} is {1000 * item.seconds:.0f} ms long."
-            raise InvalidRequest(told, code="invalid_value", param="audio_end_ms")
+            message = f"The sound of {quoted(id)} is {1000 * item.seconds:.0f} ms long."
+            raise InvalidRequest(message, code="invalid_value", param="audio_end_ms")
         item.seconds = milliseconds / 1000
         item.sound = item.sound[: round(item.seconds * SAMPLE_RATE)]
         item.content = [{"type": "output_audio", "transcript": ""}]
@@ -152,8 +152,8 @@ def spoken_text(items: Iterable[StoredItem]) -> str:
     """Return the text of the last user message that has one. Raises InvalidRequest (text_empty)."""
     texts = [item.text for item in items if item.role == "user" and has_words(item.text)]
     if not texts:
-        told = "There is no text to speak: send a user message with an input_text part."
-        raise InvalidRequest(told, code="text_empty", param="response.input")
+        message = "There is no text to speak: send a user message with an input_text part."
+        raise InvalidRequest(message, code="text_empty", param="response.input")
     return texts[-1]
 
 

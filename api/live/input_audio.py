@@ -63,8 +63,8 @@ class InputBuffer:
         if self._begun is not None and self._samples + len(samples) > MAX_SECONDS * SAMPLE_RATE:
             yield from self._split()
         if self._samples + len(samples) > MAX_SECONDS * SAMPLE_RATE:
-            told = f"The buffer holds at most {MAX_SECONDS:g} s; commit or clear it first."
-            raise PayloadTooLarge(told, code="input_audio_buffer_full", param="audio")
+            message = f"The buffer holds at most {MAX_SECONDS:g} s; commit or clear it first."
+            raise PayloadTooLarge(message, code="input_audio_buffer_full", param="audio")
         self._held.append(samples)
         self._samples += len(samples)
         if self._detector is not None:
@@ -100,8 +100,10 @@ class InputBuffer:
     def take(self) -> np.ndarray:
         """Remove and return the sound, int16 at 24 kHz. Raises InvalidRequest if there is too little."""
         if self._samples < MIN_COMMIT_SECONDS * SAMPLE_RATE:
-            told = f"The buffer holds {1000 * self._samples // SAMPLE_RATE} ms; append 100 ms or more first."
-            raise InvalidRequest(told, code="input_audio_buffer_commit_empty")
+            message = (
+                f"The buffer holds {1000 * self._samples // SAMPLE_RATE} ms; append 100 ms or more first."
+            )
+            raise InvalidRequest(message, code="input_audio_buffer_commit_empty")
         sound = np.concatenate(self._held)
         self.clear()
         return sound

@@ -45,8 +45,8 @@ class PartMessages:
         if not isinstance(piece, bytes):
             self._words += piece
             if self._config.wants_words:
-                told = [word.model_dump() for word in spoken_words(piece)]
-                await self._send("audio.words", self._about | {"words": told})
+                times = [word.model_dump() for word in spoken_words(piece)]
+                await self._send("audio.words", self._about | {"words": times})
             return
         if self._config.word_timestamps:
             await self._chunk(piece, None)

@@ -96,8 +96,8 @@ def _key_in(scope: Scope) -> str:
 
 def _unauthorized(scope: Scope) -> Unauthorized:
     if _key_in(scope).startswith(PREFIX) and scope["path"] == REALTIME:
-        told = "The client secret is unknown or has expired; make one by POST /v1/realtime/client_secrets."
-        return Unauthorized(told)
+        message = "The client secret is unknown or has expired; make one by POST /v1/realtime/client_secrets."
+        return Unauthorized(message)
     what = "This API key is not known here" if _key_in(scope) else "The request brings no API key"
     return Unauthorized(f"{what}; send one of this server's as 'authorization: Bearer <key>'.")
 
