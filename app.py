@@ -107,6 +107,7 @@ def create_app(
             settings.transcribe_references, settings.verify, settings.max_attempts, settings.verify_consents
         ),
         Transcriber.of_setting(settings.recogniser, settings.device, settings.queue_limit),
+        SpeakerVerifier(weights_file()),
         # As many may be listened to as may wait to be spoken.
         anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MAX_SLOTS) + SPARE_THREADS),
         Sockets(settings.max_sockets, settings.socket_idle_seconds),
@@ -188,7 +189,7 @@ def load(
             state.redis.check()
         store = VoiceStore(database_url(settings), settings.max_voices, settings.max_jobs)
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
-        state.voices = VoiceLibrary(cloner, store, SpeakerVerifier(weights_file()))
+        state.voices = VoiceLibrary(cloner, store, state.speakers)
         state.cloner = cloner
         state.jobs = job_maker(state, cloner, state.voices)
         state.jobs.start()

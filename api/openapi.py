@@ -14,6 +14,7 @@ from api.schemas.events import (
     SpeechWords,
     TranscriptDelta,
     TranscriptDone,
+    TranscriptSpeakerSegment,
     VoiceDone,
     VoiceStep,
 )
@@ -24,6 +25,7 @@ from api.streaming import EVENT_STREAM
 EventModel = type[BaseModel]
 EVENT_MODELS: tuple[EventModel, ...] = (
     *(ChatChunk, SpeechDelta, SpeechDone, SpeechWords, TranscriptDelta, TranscriptDone),
+    TranscriptSpeakerSegment,
     *(VoiceStep, VoiceDone, OnboardingStatus, SpeechJobEvent, ErrorResponse),
 )
 REFERENCE = "#/components/schemas/{model}"

@@ -18,6 +18,7 @@ from api.sockets import Sockets
 from asr.transcriber import Transcriber
 from errors import EngineFailed, Loading, StartError
 from jobs.maker import JobMaker
+from speakers.verifier import SpeakerVerifier
 from voice_cloning import VoiceCloner
 from voices.library import VoiceLibrary
 
@@ -55,6 +56,7 @@ class ServerState:
     limits: Limits
     request_defaults: RequestDefaults
     transcriber: Transcriber
+    speakers: SpeakerVerifier
     workers: anyio.CapacityLimiter
     sockets: Sockets
     voice_aliases: Mapping[str, str] = field(default_factory=dict)

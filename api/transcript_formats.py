@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 
 from api.schemas.transcription import (
     DurationUsage,
+    RecordingForm,
     TokenUsage,
     TranscriptSegment,
     TranscriptText,
     TranscriptWord,
-    TranslationForm,
     VerboseTranscript,
 )
 from asr.transcript import Segment, Transcript
@@ -22,7 +22,7 @@ def plain(transcript: Transcript) -> TranscriptText:
     return TranscriptText(text=transcript.text, usage=DurationUsage(seconds=transcript.seconds))
 
 
-def verbose(transcript: Transcript, form: TranslationForm, languages: Mapping[str, str]) -> VerboseTranscript:
+def verbose(transcript: Transcript, form: RecordingForm, languages: Mapping[str, str]) -> VerboseTranscript:
     """Return verbose_json; `languages` maps codes to English names, which OpenAI's field language has."""
     words = [
         TranscriptWord(word=word.text, start=word.start, end=word.end, probability=word.probability)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from audio.compact import compact
 from concurrency import acquired
 from errors import InvalidAudio
 
@@ -18,7 +19,6 @@ Decode = Callable[[float], np.ndarray]
 
 LONG_SECONDS = 120.0
 LONG_AT_ONCE, DECODED_AT_ONCE = 3, 2
-BLOCK = 2**20  # samples converted at once
 
 
 class RecordingMemory:
@@ -61,16 +61,3 @@ class RecordingMemory:
             if error.code != "audio_too_long" or seconds == longest:
                 raise
             return None
-
-
-def compact(samples: np.ndarray) -> np.ndarray:
-    """Convert float samples (N,) to int16: half the memory, at the precision of recordings."""
-    found = np.empty(len(samples), np.int16)
-    for start in range(0, len(samples), BLOCK):
-        found[start : start + BLOCK] = np.clip(samples[start : start + BLOCK], -1, 1) * 32_767
-    return found
-
-
-def as_float(samples: np.ndarray) -> np.ndarray:
-    """Convert float32 or int16 samples (n,) to float32."""
-    return samples if samples.dtype == np.float32 else samples.astype(np.float32) / 32_767

@@ -13,10 +13,11 @@ import numpy as np
 import soxr
 import torch
 
-from asr.memory import Decode, RecordingMemory, as_float
+from asr.memory import Decode, RecordingMemory
 from asr.sphinx import Sphinx
 from asr.transcript import SAMPLE_RATE, Heard, Recogniser, Span, Task, Transcript
-from asr.windows import windows
+from asr.windows import chunks, windows
+from audio.compact import as_float
 from concurrency import acquired
 from errors import Cancelled, InvalidRequest, ModelError, Overloaded, quoted
 
@@ -27,6 +28,8 @@ T = TypeVar("T")
 PUBLISHED = "openai/whisper-small"
 AUTO = "auto"
 PLAIN = Task()
+# Takes a whole recording: mono samples (N,), float32, or int16 if it is long.
+Study = Callable[[np.ndarray], None]
 CLOSING_SECONDS = 2.0
 
 
@@ -74,7 +77,7 @@ class Transcriber:
         return self.listen_to(lambda _: samples, sample_rate, math.inf, task)
 
     def listen_to(
-        self, decode: Decode, sample_rate: int, longest: float, task: Task = PLAIN
+        self, decode: Decode, sample_rate: int, longest: float, task: Task = PLAIN, study: Study | None = None
     ) -> "TranscriptionJob":
         """Start to transcribe a recording that is decoded only when its turn comes.
 
@@ -86,20 +89,32 @@ class Transcriber:
             sample_rate: of the decoded samples, in Hz.
             longest: maximum duration in seconds.
             task: see `listen`.
+            study: is called with all samples before the first window is transcribed.
 
         Raises (while iterating):
             InvalidAudio: from `decode`.
             InvalidRequest, Overloaded, ModelError: see `listen`.
         """
-        return TranscriptionJob(lambda hearing: self._parts(hearing, decode, sample_rate, longest, task))
+        return TranscriptionJob(lambda job: self._parts(job, decode, sample_rate, longest, task, study))
 
     def _parts(
-        self, hearing: "TranscriptionJob", decode: Decode, sample_rate: int, longest: float, task: Task
+        self,
+        hearing: "TranscriptionJob",
+        decode: Decode,
+        sample_rate: int,
+        longest: float,
+        task: Task,
+        study: Study | None,
     ) -> Generator[Heard, None, None]:
         with self._place(), self._memory.held(decode, longest) as samples:
             hearing.seconds = len(samples) / sample_rate
             task = self._checked(task)
-            for start, end in windows(samples, sample_rate):
+            if study is not None:
+                study(samples)
+            cut = windows(samples, sample_rate)
+            if task.chunking is not None:
+                cut = chunks(samples, sample_rate, task.chunking)
+            for start, end in cut:
                 window = soxr.resample(as_float(samples[start:end]), sample_rate, SAMPLE_RATE)
                 heard = self._heard(window, task)
                 task = replace(task, language=heard.language)

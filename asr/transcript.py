@@ -68,6 +68,21 @@ class Transcript:
 
 
 @dataclass(frozen=True)
+class Chunking:
+    """How voice activity detection cuts a recording into the chunks that are transcribed one by one.
+
+    Attributes:
+        threshold: probability from which on sound counts as speech, 0 to 1.
+        padding_seconds: of the sound before speech that belong to its chunk.
+        silence_seconds: of silence that end a chunk.
+    """
+
+    threshold: float
+    padding_seconds: float
+    silence_seconds: float
+
+
+@dataclass(frozen=True)
 class Task:
     """What to transcribe, and how.
 
@@ -77,6 +92,7 @@ class Task:
         prompt: expected words, or the preceding text.
         words: return word times.
         temperature: for sampling; 0 is greedy, with higher temperatures as fallbacks.
+        chunking: None to cut long recordings at pauses by their level.
     """
 
     language: str | None = None
@@ -84,6 +100,7 @@ class Task:
     prompt: str | None = None
     words: bool = False
     temperature: float = 0.0
+    chunking: Chunking | None = None
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from asr.memory import as_float
+from asr.transcript import Chunking
 from audio.activity import STEPS_PER_SECOND, LevelMeter
+from audio.compact import float_blocks
+from audio.turn_detection import turns_of
 
 MAX_SECONDS = 30.0  # what Whisper was trained on
 EARLIEST_CUT_SECONDS = 15.0
@@ -36,14 +38,34 @@ def windows(samples: np.ndarray, sample_rate: int) -> Iterator[tuple[int, int]]:
             yield start * step, stop
 
 
+def chunks(samples: np.ndarray, sample_rate: int, chunking: Chunking) -> Iterator[tuple[int, int]]:
+    """Yield the start and end, in samples, of each chunk that voice activity detection finds.
+
+    A chunk that is too long for a recogniser is cut as `windows` cuts a recording.
+    """
+    padding, kept = (
+        round(seconds * sample_rate)
+        for seconds in (chunking.padding_seconds, min(chunking.silence_seconds, KEPT_SECONDS))
+    )
+    position = 0
+    for first, last in turns_of(samples, sample_rate, chunking.threshold, chunking.silence_seconds):
+        start, end = max(first - padding, position), min(last + kept, len(samples))
+        position = end
+        if end - start > MAX_SECONDS * sample_rate:
+            cut = windows(samples[start:end], sample_rate)
+            yield from ((start + one, start + other) for one, other in cut)
+        elif end - start >= MIN_SECONDS * sample_rate:
+            yield start, end
+
+
 def levels_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """Return the level in dBFS of 20 ms frames, one every 10 ms.
 
     Works block by block: copies of a whole hour would need gigabytes.
     """
-    meter, block = LevelMeter(sample_rate), BLOCK_SECONDS * sample_rate
-    for start in range(0, len(samples), block):
-        meter.push(as_float(samples[start : start + block]))
+    meter = LevelMeter(sample_rate)
+    for block in float_blocks(samples, BLOCK_SECONDS * sample_rate):
+        meter.push(block)
     return meter.levels
 
 

@@ -6,10 +6,13 @@ from typing import Literal
 
 import numpy as np
 
+from audio.compact import float_blocks
 from audio.frames import SAMPLE_RATE
 from audio.voice_activity import WINDOW_SECONDS, VoiceActivityStream
+from concurrency import raise_if_cancelled
 
-HYSTERESIS = 0.15  # below the threshold, as Silero's own iterator has it
+HYSTERESIS, MIN_THRESHOLD = 0.15, 0.01  # below the threshold, and at least, as Silero's own iterator has it
+BLOCK_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -25,25 +28,49 @@ class TurnDetector:
 
     threshold: probability from which on a window counts as speech.
     silence_seconds: that end a turn.
+    sample_rate: of what is pushed, in Hz.
     """
 
-    def __init__(self, threshold: float, silence_seconds: float) -> None:
-        self._threshold = threshold
-        self._patience = max(round(silence_seconds / WINDOW_SECONDS), 1)
-        self._activity = VoiceActivityStream(SAMPLE_RATE)
+    def __init__(self, threshold: float, silence_seconds: float, sample_rate: int = SAMPLE_RATE) -> None:
+        self._threshold, self._lower = threshold, max(threshold - HYSTERESIS, MIN_THRESHOLD)
+        self._sample_rate = sample_rate
+        self.patience = max(round(silence_seconds / WINDOW_SECONDS), 1)
+        self._activity = VoiceActivityStream(sample_rate)
         self._windows = self._quiet = 0
         self.speaking = False
 
     def push(self, samples: np.ndarray) -> Iterator[Edge]:
-        """Take mono float32 samples (n,) at 24 kHz; what they show."""
+        """Take mono float32 samples (n,); what they show."""
         for probability in self._activity.push(samples):
             self._windows += 1
-            now = round(self._windows * WINDOW_SECONDS * SAMPLE_RATE)
-            loud = probability >= self._threshold - (HYSTERESIS if self.speaking else 0.0)
+            now = round(self._windows * WINDOW_SECONDS * self._sample_rate)
+            loud = probability >= (self._lower if self.speaking else self._threshold)
             self._quiet = 0 if loud else self._quiet + 1
             if loud and not self.speaking:
                 self.speaking = True
-                yield Edge("started", now - round(WINDOW_SECONDS * SAMPLE_RATE))
-            elif self.speaking and self._quiet >= self._patience:
+                yield Edge("started", now - round(WINDOW_SECONDS * self._sample_rate))
+            elif self.speaking and self._quiet >= self.patience:
                 self.speaking = False
                 yield Edge("stopped", now)
+
+
+def turns_of(
+    samples: np.ndarray, sample_rate: int, threshold: float, silence_seconds: float
+) -> Iterator[tuple[int, int]]:
+    """Yield the start and end, in samples, of each turn of a whole recording; for options see TurnDetector.
+
+    Args:
+        samples: mono (N,), float32 or int16. Its blocks are worked on one by one.
+        sample_rate: in Hz.
+    """
+    detector = TurnDetector(threshold, silence_seconds, sample_rate)
+    silence, start = detector.patience * WINDOW_SECONDS * sample_rate, 0
+    for block in float_blocks(samples, BLOCK_SECONDS * sample_rate):
+        raise_if_cancelled()
+        for edge in detector.push(block):
+            if edge.kind == "started":
+                start = edge.sample
+            else:
+                yield start, edge.sample - round(silence)
+    if detector.speaking:
+        yield start, len(samples)

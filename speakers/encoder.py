@@ -49,7 +49,10 @@ class SpeakerEncoder(nn.Module):
 
     @torch.inference_mode()
     def embeddings(self, windows: np.ndarray) -> np.ndarray:
-        """Return embeddings (N, 256) of unit norm for windows of float32 samples (N, 25600) at 16 kHz."""
+        """Return embeddings (N, 256) of unit norm for windows of float32 samples (N, n) at 16 kHz.
+
+        The encoder was trained on windows of 1.6 s (n = 25600); shorter ones tell less about the speaker.
+        """
         spectrograms = self._spectrograms(torch.from_numpy(windows))
         prints = []
         for part in spectrograms.split(BATCH):
@@ -58,7 +61,7 @@ class SpeakerEncoder(nn.Module):
         return torch.cat(prints).numpy()
 
     def _spectrograms(self, windows: torch.Tensor) -> torch.Tensor:
-        """Return the power in mel bands (N, 160, 40)."""
+        """Return the power in mel bands (N, F, 40), F at most 160."""
         window = torch.hann_window(FRAME)
         spectrum = torch.stft(windows, FRAME, STEP, window=window, pad_mode="constant", return_complex=True)
         return (spectrum.abs() ** 2).transpose(1, 2)[:, :WINDOW_FRAMES] @ self._filters

@@ -73,7 +73,7 @@ class SpeakerVerifier:
         Raises:
             NotInstalled: there is no model.
         """
-        return unit(self._encode(windows(speech(samples, sample_rate), WINDOW // OVERLAP)).mean(axis=0))
+        return unit(self.encode(windows(speech(samples, sample_rate), WINDOW // OVERLAP)).mean(axis=0))
 
     def second_speaker(self, phrases: Sequence[np.ndarray], sample_rate: int) -> np.ndarray:
         """Return the share of each phrase that a second speaker says.
@@ -93,12 +93,13 @@ class SpeakerVerifier:
         """
         pieces = [speech(phrase, sample_rate) for phrase in phrases]
         cut = windows(np.concatenate(pieces), WINDOW)
-        second = np.repeat(two_groups(self._encode(cut)), WINDOW)
+        second = np.repeat(two_groups(self.encode(cut)), WINDOW)
         of = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])[: len(second)]
         lengths = np.bincount(of, minlength=len(pieces))
         return np.bincount(of, second[: len(of)], len(pieces)) / np.maximum(lengths, 1)
 
-    def _encode(self, cut: np.ndarray) -> np.ndarray:
+    def encode(self, cut: np.ndarray) -> np.ndarray:
+        """Return the embeddings (N, 256) of windows (N, n); see SpeakerEncoder. Raises NotInstalled."""
         with self._working:
             if self._encoder is None:
                 self._encoder = SpeakerEncoder(self.require())

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "higgs": SIGNALS,
     "text": GROUND,
     "asr": SIGNALS,
-    "speakers": GROUND,
+    "speakers": SIGNALS,
     "voices.store": SIGNALS,
     "setting_names": {"errors"},
     "setting_values": set(),

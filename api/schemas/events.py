@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api.schemas.chat import SpeechQuality, Usage, VoiceUsed
 from api.schemas.timestamps import SpokenWord
-from api.schemas.transcription import TokenUsage
+from api.schemas.transcription import DiarizedSegment, TokenUsage
 from api.schemas.voices import OnboardingAnswer
 
 
@@ -92,8 +92,15 @@ class SpeechDone(Event):
 
 
 class TranscriptDelta(Event):
+    """segment_id: with diarized_json, the segment that the text belongs to, which follows."""
+
     type: Literal["transcript.text.delta"]
     delta: str
+    segment_id: str | None = None
+
+
+class TranscriptSpeakerSegment(DiarizedSegment):
+    """Who said what, with diarized_json."""
 
 
 class TranscriptDone(Event):

@@ -10,8 +10,8 @@ from api.schemas.transcription_fields import TranscriptionFields
 from asr.transcript import Task
 
 
-class TranslationForm(BaseModel):
-    """POST /v1/audio/translations; unknown fields are ignored."""
+class RecordingForm(BaseModel):
+    """What both forms have; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, str_min_length=0)
 
@@ -20,7 +20,9 @@ class TranslationForm(BaseModel):
     )
     model: str
     prompt: str | None = Field(default=None, description="Expected words; Whisper only.")
-    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"] = Field(
+        default="json", description="diarized_json: who says what."
+    )
     temperature: float = Field(
         default=0, ge=0, le=1, description="0: greedy, with higher temperatures as fallbacks."
     )
@@ -38,8 +40,14 @@ class TranslationForm(BaseModel):
         return False
 
 
-class TranscriptionForm(TranslationForm, TranscriptionFields):
-    """POST /v1/audio/transcriptions; unknown fields are ignored."""
+class TranslationForm(RecordingForm):
+    """POST /v1/audio/translations."""
+
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+
+
+class TranscriptionForm(RecordingForm, TranscriptionFields):
+    """POST /v1/audio/transcriptions."""
 
     language: str | None = Field(
         default=None,
@@ -55,6 +63,10 @@ class TranscriptionForm(TranslationForm, TranscriptionFields):
     )
 
     @property
+    def diarised(self) -> bool:
+        return self.response_format == "diarized_json"
+
+    @property
     def spoken(self) -> str | None:
         """The language, if the form has one."""
         named = self.language or (self.languages[0] if len(self.languages) == 1 else None)
@@ -67,7 +79,8 @@ class TranscriptionForm(TranslationForm, TranscriptionFields):
             language=self.spoken,
             prompt=words or None,
             temperature=self.temperature,
-            words=self.wants_words,
+            words=self.wants_words or self.diarised,
+            chunking=self.chunking,
         )
 
     @property
@@ -126,6 +139,27 @@ class TranscriptSegment(BaseModel):
     avg_logprob: float
     compression_ratio: float
     no_speech_prob: float
+
+
+class DiarizedSegment(BaseModel):
+    """What one speaker says: in the answer, and as an event of a stream."""
+
+    type: Literal["transcript.text.segment"] = "transcript.text.segment"
+    id: str
+    start: float
+    end: float
+    speaker: str = Field(description="A known speaker's name, or A, B, … in the order of appearance.")
+    text: str
+
+
+class DiarizedTranscript(BaseModel):
+    """response_format diarized_json."""
+
+    task: Literal["transcribe"] = "transcribe"
+    duration: float
+    text: str
+    segments: list[DiarizedSegment]
+    usage: DurationUsage
 
 
 class TranscriptWord(BaseModel):

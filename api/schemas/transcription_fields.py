@@ -1,30 +1,49 @@
 """Fields of transcriptions that clients send in several forms, and unsupported ones."""
 
-from typing import Annotated, Any
+import json
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from api.schemas.fields import UNSUPPORTED, Refused
+from api.schemas.fields import Refused
+from asr.transcript import Chunking
 
 # OpenAI's SDKs append brackets to the name of a list; people and other clients don't.
 LISTS = (
     *("timestamp_granularities", "languages", "keywords"),
     *("include", "known_speaker_names", "known_speaker_references"),
 )
-NO_SPEAKERS = Refused("Speakers are not distinguished; omit the known speakers.")
-NO_TUNING = Refused("Chunking at pauses can't be configured; send chunking_strategy=auto.")
+MAX_MILLISECONDS = 5_000
+MAX_KNOWN_SPEAKERS = 4
+KnownSpeaker = Annotated[str, Field(min_length=1, max_length=100)]
+STRATEGY = "chunking_strategy"
 
 
-def _cut_at_pauses(strategy: Any) -> Any:
-    """Accept auto, or server_vad without parameters: the default behaviour."""
-    plain = "".join(strategy.split()) if isinstance(strategy, str) else strategy
-    if plain not in (None, "", "auto", "server_vad", '{"type":"server_vad"}', '{"type":"auto"}'):
-        raise PydanticCustomError(UNSUPPORTED, "{why}", {"why": NO_TUNING.why})
-    return "auto"
+class ServerVad(BaseModel):
+    """How voice activity detection cuts a recording."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    type: Literal["server_vad"]
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    prefix_padding_ms: int = Field(default=300, ge=0, le=MAX_MILLISECONDS)
+    silence_duration_ms: int = Field(default=200, ge=0, le=MAX_MILLISECONDS)
+
+    @property
+    def chunking(self) -> Chunking:
+        return Chunking(self.threshold, self.prefix_padding_ms / 1000, self.silence_duration_ms / 1000)
 
 
-Strategy = Annotated[Any, BeforeValidator(_cut_at_pauses, json_schema_input_type=str)]
+def _strategy(value: Any) -> Any:
+    """Read "auto", "server_vad", or an object, also as JSON in a string; None is auto."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError("it is not valid JSON; send auto, or an object of the type server_vad") from None
+    if value in (None, "", "auto", {"type": "auto"}):
+        return None
+    return {"type": value} if isinstance(value, str) else value
 
 
 class TranscriptionFields(BaseModel):
@@ -40,18 +59,31 @@ class TranscriptionFields(BaseModel):
     keywords: list[str] = Field(
         default=[], alias="keywords[]", description="Expected words, added to the prompt; Whisper only."
     )
-    chunking_strategy: Strategy = Field(
-        default="auto", description="auto: long recordings are split at pauses."
+    chunking_strategy: Annotated[ServerVad | None, BeforeValidator(_strategy)] = Field(
+        default=None,
+        description="auto (default): long recordings are split at pauses. server_vad, or an object of this "
+        "type with threshold, prefix_padding_ms, silence_duration_ms: where voice activity detection says.",
     )
-    chunking_type: Strategy = Field(default="auto", alias="chunking_strategy[type]")
-    chunking_padding: Annotated[Any, NO_TUNING] = Field(None, alias="chunking_strategy[prefix_padding_ms]")
-    chunking_silence: Annotated[Any, NO_TUNING] = Field(None, alias="chunking_strategy[silence_duration_ms]")
-    chunking_threshold: Annotated[Any, NO_TUNING] = Field(None, alias="chunking_strategy[threshold]")
     include: Annotated[Any, Refused("Log probabilities are not available; omit include.")] = Field(
         None, alias="include[]"
     )
-    known_speaker_names: Annotated[Any, NO_SPEAKERS] = Field(None, alias="known_speaker_names[]")
-    known_speaker_references: Annotated[Any, NO_SPEAKERS] = Field(None, alias="known_speaker_references[]")
+    known_speaker_names: list[KnownSpeaker] = Field(
+        default=[],
+        alias="known_speaker_names[]",
+        max_length=MAX_KNOWN_SPEAKERS,
+        description="With diarized_json: names of speakers, in the order of their references.",
+    )
+    known_speaker_references: list[str] = Field(
+        default=[],
+        alias="known_speaker_references[]",
+        max_length=MAX_KNOWN_SPEAKERS,
+        description="Recordings of them as data: URLs, 2 to 10 s. Extension: ids or names of saved voices. "
+        "Without references, the names are those of saved voices.",
+    )
+
+    @property
+    def chunking(self) -> Chunking | None:
+        return None if self.chunking_strategy is None else self.chunking_strategy.chunking
 
     @model_validator(mode="before")
     @classmethod
@@ -63,4 +95,12 @@ class TranscriptionFields(BaseModel):
             plain = merged.pop(name, None)
             if plain and not merged.get(f"{name}[]"):
                 merged[f"{name}[]"] = plain if isinstance(plain, list) else [plain]
+        parts = {
+            field: merged.pop(f"{STRATEGY}[{field}]", None)
+            for field in ServerVad.model_fields
+            if f"{STRATEGY}[{field}]" in merged
+        }
+        given = {field: value for field, value in parts.items() if value not in (None, "")}
+        if given and not merged.get(STRATEGY):
+            merged[STRATEGY] = given
         return merged

@@ -101,7 +101,7 @@ def test_nobody_speaks(client: OpenAI) -> None:
         ({"language": "de"}, 400, "unsupported_language", "language"),
         ({"file": ("x.wav", b"not a sound")}, 400, "audio_undecodable", "file"),
         ({"file": ("x.wav", b"")}, 400, "audio_empty", "file"),
-        ({"response_format": "diarized_json"}, 400, "invalid_value", "response_format"),
+        ({"response_format": "diarised_json"}, 400, "invalid_value", "response_format"),
         ({"temperature": 2}, 400, "invalid_value", "temperature"),
         ({"timestamp_granularities": ["word"]}, 400, "invalid_value", "timestamp_granularities[]"),
         ({"stream": True, "response_format": "srt"}, 400, "invalid_value", "response_format"),

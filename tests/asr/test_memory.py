@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from asr.memory import LONG_AT_ONCE, LONG_SECONDS, RecordingMemory, as_float, compact
+from asr.memory import LONG_AT_ONCE, LONG_SECONDS, RecordingMemory
 from asr.transcriber import Transcriber, load_recogniser
 from asr.windows import levels_of
+from audio.compact import as_float, compact
 from errors import InvalidAudio, Overloaded
 from tests.audio.media import recording
 

@@ -1,9 +1,13 @@
 """Windows: cut at pauses, none too long, silence left out."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from asr.windows import windows
+from asr.transcript import Chunking
+from asr.windows import MAX_SECONDS, chunks, windows
+from tests.audio.media import recording
 
 RATE = 16_000
 
@@ -53,3 +57,26 @@ def test_nothing_to_hear(samples: np.ndarray) -> None:
 
 def test_an_offset_of_the_microphone_is_not_sound() -> None:
     assert found(silence(3) + np.float32(0.2)) == []
+
+
+def chunked(samples: np.ndarray, chunking: Chunking) -> list[tuple[float, float]]:
+    return [(start / 24_000, end / 24_000) for start, end in chunks(samples, 24_000, chunking)]
+
+
+def test_voice_activity_cuts_at_pauses_and_keeps_what_is_before_speech() -> None:
+    pause = np.zeros(24_000, np.float32)
+    speech = recording()
+    samples = np.concatenate([pause, speech, pause, speech])
+    plain = chunked(samples, Chunking(0.5, 0.0, 0.6))
+    padded = chunked(samples, Chunking(0.5, 0.3, 0.6))
+    assert len(plain) == len(padded) == 2
+    for (start, end), (earlier, same) in zip(plain, padded, strict=True):
+        assert start - earlier == pytest.approx(0.3, abs=0.01) and end == same
+    assert len(chunked(samples, Chunking(0.5, 0.3, 0.1))) > 2
+    assert chunked(pause, Chunking(0.5, 0.3, 0.2)) == []
+
+
+def test_speech_without_a_pause_is_cut_where_it_is_too_long() -> None:
+    found = chunked(np.tile(recording(), 8), Chunking(0.0, 5.0, 5.0))
+    assert len(found) > 1 and all(0 < end - start <= MAX_SECONDS for start, end in found)
+    assert all(one[1] <= other[0] for one, other in pairwise(found))
