@@ -26,7 +26,7 @@ from speakers.verifier import OVERLAP, SpeakerVerifier, speech, unit, windows
 SPEECH, PAUSE_SECONDS, MIN_PHRASE_SECONDS = 0.5, 0.25, 0.2
 HOP_SECONDS = 0.4
 WINDOW_SECONDS = WINDOW / SAMPLE_RATE
-# A window that is shorter says too little to be clustered, and a speaker has at least so much speech.
+# A window that is shorter says too little to be clustered; a speaker has at least so much clustered speech.
 MIN_CLUSTERED_SECONDS, MIN_SPEAKER_SECONDS = 0.8, 2.0
 # Clustering needs two matrices of this size squared, 18 MB; of longer recordings not every window is taken.
 MAX_CLUSTERED = 1500
@@ -145,10 +145,9 @@ def speakers_of(
     """
     long = np.flatnonzero(cut[:, 1] - cut[:, 0] >= MIN_CLUSTERED_SECONDS)
     taken = long if len(long) else np.arange(len(cut))
-    stride = -(-len(taken) // MAX_CLUSTERED)
-    taken = taken[::stride]
+    taken = taken[:: -(-len(taken) // MAX_CLUSTERED)]
     labels = clusters_of(embeddings[taken])
-    seconds = np.bincount(labels, cut[taken, 2]) * stride
+    seconds = np.bincount(labels, cut[taken, 2])
     means = np.stack([unit(embeddings[taken[labels == label]].sum(axis=0)) for label in range(len(seconds))])
     if known:
         likeness = means @ np.stack(known).T
@@ -175,15 +174,15 @@ def _embedded(
     batches = [np.flatnonzero(full)[start : start + BATCH] for start in range(0, int(full.sum()), BATCH)]
     for batch in [*batches, *np.flatnonzero(~full)[:, None]]:
         raise_if_cancelled()
+        size = round(float(cut[batch[0], 1] - cut[batch[0], 0]) * SAMPLE_RATE)
         edges = (cut[batch] * sample_rate).round().astype(int)
-        found[batch] = verifier.encode(np.stack([_window(samples[a:b], sample_rate) for a, b in edges]))
+        found[batch] = verifier.encode(np.stack([_window(samples[a:b], sample_rate, size) for a, b in edges]))
     return found
 
 
-def _window(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return one window at 16 kHz, at the level of the encoder's training data."""
+def _window(samples: np.ndarray, sample_rate: int, size: int) -> np.ndarray:
+    """Return `size` samples of one window at 16 kHz, at the level of the encoder's training data."""
     slow = soxr.resample(as_float(samples), sample_rate, SAMPLE_RATE)
-    size = min(round(len(samples) / sample_rate * SAMPLE_RATE), WINDOW)
     slow = np.pad(slow, (0, max(size - len(slow), 0)))[:size].astype(np.float32)
     return slow * np.float32(10 ** (LEVEL_DB / 20) / max(float((slow**2).mean()), 1e-12) ** 0.5)
 

@@ -8,8 +8,16 @@ from hypothesis import strategies as st
 from audio.compact import compact
 from errors import NotInstalled
 from speakers import diarisation
-from speakers.diarisation import MAX_CLUSTERED, Diarisation, Turn, diarise, known_embedding, speakers_of
-from speakers.encoder import weights_file
+from speakers.diarisation import (
+    MAX_CLUSTERED,
+    MIN_PHRASE_SECONDS,
+    Diarisation,
+    Turn,
+    diarise,
+    known_embedding,
+    speakers_of,
+)
+from speakers.encoder import SAMPLE_RATE, WINDOW, weights_file
 from speakers.segmentation import best_path, frames_of, similarities
 from speakers.verifier import SpeakerVerifier
 from tests.speakers.conversations import RATE, conversation, voice
@@ -60,6 +68,21 @@ def test_where_nobody_speaks_there_are_no_turns(verifier: SpeakerVerifier, size:
     noise = np.random.default_rng(0).normal(0, 0.01, size).astype(np.float32)
     found = diarise(noise, RATE, verifier)
     assert found.turns == () and found.speaker(0, 1) == 0
+
+
+class Flat(SpeakerVerifier):
+    """To whom all sound alike."""
+
+    def encode(self, cut: np.ndarray) -> np.ndarray:
+        assert SAMPLE_RATE * MIN_PHRASE_SECONDS * 0.9 <= cut.shape[1] <= WINDOW
+        return np.eye(256, dtype=np.float32)[np.zeros(len(cut), int)]
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 24_000])
+@pytest.mark.parametrize("offset", [0, 1, 77])
+def test_windows_have_their_size_wherever_they_lie(rate: int, offset: int) -> None:
+    found = diarise(voice("clara")[offset:], rate, Flat(None))
+    assert {turn.speaker for turn in found.turns} == {0}
 
 
 def test_without_the_model_it_says_so() -> None:
