@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 
 from api.schemas.transcription import (
     DurationUsage,
+    InputTokenDetails,
     RecordingForm,
     TokenUsage,
+    TranscriptLanguage,
     TranscriptSegment,
     TranscriptText,
     TranscriptWord,
@@ -19,7 +21,14 @@ FEATURES_PER_SECOND = 100  # the unit of Whisper's `seek`
 
 
 def plain(transcript: Transcript) -> TranscriptText:
-    return TranscriptText(text=transcript.text, usage=DurationUsage(seconds=transcript.seconds))
+    languages = languages_of([transcript.language] if transcript.segments else [])
+    usage = DurationUsage(seconds=transcript.seconds)
+    return TranscriptText(text=transcript.text, languages=languages, usage=usage)
+
+
+def languages_of(codes: Iterable[str]) -> list[TranscriptLanguage]:
+    """Return each language once."""
+    return [TranscriptLanguage(code=code) for code in dict.fromkeys(codes)]
 
 
 def verbose(transcript: Transcript, form: RecordingForm, languages: Mapping[str, str]) -> VerboseTranscript:
@@ -71,7 +80,12 @@ def vtt(transcript: Transcript) -> str:
 def usage_of(segments: Iterable[Segment], seconds: float) -> TokenUsage:
     heard = round(seconds * TOKENS_PER_SECOND)
     written = sum(len(segment.tokens) or len(segment.text.split()) for segment in segments)
-    return TokenUsage(input_tokens=heard, output_tokens=written, total_tokens=heard + written)
+    return TokenUsage(
+        input_tokens=heard,
+        output_tokens=written,
+        total_tokens=heard + written,
+        input_token_details=InputTokenDetails(audio_tokens=heard),
+    )
 
 
 def _cue(segment: Segment, mark: str) -> str:

@@ -89,7 +89,9 @@ def conversation(folders: Sequence[Path], seed: int) -> tuple[np.ndarray, Truth]
     random = np.random.default_rng(seed)
     voices = [Voice(folder) for folder in folders]
     gains = [float(gain) for gain in 10 ** (random.uniform(-6, 3, len(voices)) / 20)]
-    pieces, truth, at, last = [], [], 0, -1
+    pieces: list[np.ndarray] = []
+    truth: Truth = []
+    at, last = 0, -1
     while at < (20 + 15 * len(voices)) * SAMPLE_RATE:
         who = int(random.integers(len(voices)))
         if who == last and len(voices) > 1:

@@ -7,7 +7,7 @@ speaker: where several talk at once, the most similar one.
 """
 
 from bisect import bisect_right
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +61,11 @@ class Diarisation:
         """
         first = max(bisect_right(self._starts, start) - 1, 0)
         near = self.turns[first : bisect_right(self._starts, end) + 1]
-        spoken: Counter[int] = Counter()
+        spoken: defaultdict[int, float] = defaultdict(float)
         for turn in near:
             spoken[turn.speaker] += max(min(turn.end, end) - max(turn.start, start), 0.0)
         if any(spoken.values()):
-            return spoken.most_common(1)[0][0]
+            return max(spoken, key=spoken.__getitem__)
         nearest = min(near, key=lambda turn: max(turn.start - end, start - turn.end), default=None)
         return 0 if nearest is None else nearest.speaker
 
@@ -149,16 +149,14 @@ def speakers_of(
     labels = clusters_of(embeddings[taken])
     seconds = np.bincount(labels, cut[taken, 2])
     means = np.stack([unit(embeddings[taken[labels == label]].sum(axis=0)) for label in range(len(seconds))])
-    if known:
-        likeness = means @ np.stack(known).T
-        named = likeness.max(axis=1) >= KNOWN_SPEAKER
-    else:
-        likeness, named = np.zeros((len(means), 0)), np.zeros(len(means), bool)
+    likeness = means @ np.array(known, np.float32).reshape(-1, means.shape[1]).T
+    named = (likeness >= KNOWN_SPEAKER).any(axis=1)
     numbers, found = [], []
-    for number in np.flatnonzero((likeness >= KNOWN_SPEAKER).any(axis=0)):
-        own = means[named & (likeness.argmax(axis=1) == number)]
-        numbers.append(int(number))
-        found.append(unit(known[number] + own.sum(axis=0)))
+    for number, embedding in enumerate(known):
+        if (likeness[:, number] >= KNOWN_SPEAKER).any():
+            own = means[named & (likeness.argmax(axis=1) == number)]
+            numbers.append(number)
+            found.append(unit(embedding + own.sum(axis=0)))
     for label in np.flatnonzero(~named & (seconds >= min(MIN_SPEAKER_SECONDS, seconds.max()))):
         numbers.append(len(known) + int(label))
         found.append(means[label])

@@ -143,9 +143,11 @@ def transcript_events(
 ) -> Iterator[bytes]:
     """Yield OpenAI's transcript events: text window by window, with its speakers, then the whole."""
     heard: list[Segment] = []
+    codes: list[str] = []
     text = ""
     for part in parts:
         heard += part.segments
+        codes += [part.language] if part.segments else []
         found = [(part.text, None)] if speakers is None else speakers.segments(part.segments)
         for said, segment in found:
             delta = said if text else said.lstrip()
@@ -156,7 +158,8 @@ def transcript_events(
             if segment is not None:
                 yield sse(segment.model_dump())
     usage = formats.usage_of(heard, job.seconds).model_dump()
-    yield sse({"type": "transcript.text.done", "text": text, "usage": usage})
+    languages = [language.model_dump() for language in formats.languages_of(codes)]
+    yield sse({"type": "transcript.text.done", "text": text, "languages": languages, "usage": usage})
 
 
 def check_timestamps(form: TranscriptionForm) -> None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api.schemas.chat import SpeechQuality, Usage, VoiceUsed
 from api.schemas.timestamps import SpokenWord
-from api.schemas.transcription import DiarizedSegment, TokenUsage
+from api.schemas.transcription import DiarizedSegment, TokenUsage, TranscriptLanguage
 from api.schemas.voices import OnboardingAnswer
 
 
@@ -106,6 +106,7 @@ class TranscriptSpeakerSegment(DiarizedSegment):
 class TranscriptDone(Event):
     type: Literal["transcript.text.done"]
     text: str
+    languages: list[TranscriptLanguage]
     usage: TokenUsage
 
 

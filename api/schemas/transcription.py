@@ -121,10 +121,15 @@ class DurationUsage(BaseModel):
     seconds: float
 
 
+class TranscriptLanguage(BaseModel):
+    code: str = Field(description="ISO 639, e.g. en.")
+
+
 class TranscriptText(BaseModel):
-    """response_format json."""
+    """response_format json; languages: that are spoken, none if nothing is said."""
 
     text: str
+    languages: list[TranscriptLanguage]
     usage: DurationUsage
 
 
@@ -181,6 +186,11 @@ class VerboseTranscript(BaseModel):
     usage: DurationUsage
 
 
+class InputTokenDetails(BaseModel):
+    audio_tokens: int
+    text_tokens: int = 0
+
+
 class TokenUsage(BaseModel):
     """Input tokens are 40 ms of audio, output tokens the recogniser's (with pocketsphinx: words)."""
 
@@ -188,3 +198,4 @@ class TokenUsage(BaseModel):
     input_tokens: int
     output_tokens: int
     total_tokens: int
+    input_token_details: InputTokenDetails

@@ -35,6 +35,7 @@ def test_a_file_becomes_text(client: OpenAI) -> None:
     answer = transcribe(client)
     Transcription.model_validate_json(answer.to_json(exclude_unset=False), strict=True)
     assert understood(answer.text)
+    assert [language.code for language in answer.languages] == ["en"]
     assert answer.usage.seconds == pytest.approx(len(recording()) / 24_000, abs=0.01)
 
 
@@ -80,6 +81,8 @@ def test_a_stream_of_a_long_file_brings_a_delta_for_each_window(client: OpenAI) 
     assert understood(done.text, WORDS * 4)
     assert done.usage.total_tokens == done.usage.input_tokens + done.usage.output_tokens
     assert done.usage.output_tokens == len(done.text.split())
+    assert done.usage.input_token_details.audio_tokens == done.usage.input_tokens
+    assert [language.code for language in done.languages] == ["en"]
 
 
 def test_translation_of_english_is_english(client: OpenAI) -> None:
@@ -91,7 +94,7 @@ def test_nobody_speaks(client: OpenAI) -> None:
     silence = ("silence.wav", float_wav(np.zeros(24_000, np.float32)))
     assert transcribe(client, silence).text == ""
     (done,) = transcribe(client, silence, stream=True)
-    assert done.text == "" and done.usage.output_tokens == 0
+    assert done.text == "" and done.usage.output_tokens == 0 and done.languages == []
 
 
 @pytest.mark.parametrize(
