@@ -133,6 +133,13 @@ def windows_of(start: float, end: float) -> Iterator[tuple[float, float, float]]
         yield float(first), float(first) + length, (end - start) / count
 
 
+def clustered(cut: np.ndarray) -> np.ndarray:
+    """Return which windows (N, 3) are clustered: (M,), at most MAX_CLUSTERED, and some if there are any."""
+    long = np.flatnonzero(cut[:, 1] - cut[:, 0] >= MIN_CLUSTERED_SECONDS)
+    taken = long if len(long) else np.arange(len(cut))
+    return taken[:: -(-len(taken) // MAX_CLUSTERED)]
+
+
 def speakers_of(
     embeddings: np.ndarray, cut: np.ndarray, known: Sequence[np.ndarray]
 ) -> tuple[list[int], np.ndarray]:
@@ -143,9 +150,7 @@ def speakers_of(
         cut: (N, 3), as of `windows_of`.
         known: see `diarise`.
     """
-    long = np.flatnonzero(cut[:, 1] - cut[:, 0] >= MIN_CLUSTERED_SECONDS)
-    taken = long if len(long) else np.arange(len(cut))
-    taken = taken[:: -(-len(taken) // MAX_CLUSTERED)]
+    taken = clustered(cut)
     labels = clusters_of(embeddings[taken])
     seconds = np.bincount(labels, cut[taken, 2])
     means = np.stack([unit(embeddings[taken[labels == label]].sum(axis=0)) for label in range(len(seconds))])

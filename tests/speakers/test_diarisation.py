@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from audio.compact import compact
 from errors import NotInstalled
-from speakers import diarisation
 from speakers.diarisation import (
+    HOP_SECONDS,
     MAX_CLUSTERED,
     MIN_PHRASE_SECONDS,
     Diarisation,
     Turn,
+    clustered,
     diarise,
     known_embedding,
     speakers_of,
@@ -90,21 +91,18 @@ def test_without_the_model_it_says_so() -> None:
         diarise(voice("hugo"), RATE, SpeakerVerifier(None))
 
 
-def test_of_a_long_recording_only_so_many_windows_are_clustered(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = []
-    clusters_of = diarisation.clusters_of
-
-    def counted(embeddings: np.ndarray) -> np.ndarray:
-        sizes.append(len(embeddings))
-        return clusters_of(embeddings)
-
-    monkeypatch.setattr(diarisation, "MAX_CLUSTERED", 40)
-    monkeypatch.setattr(diarisation, "clusters_of", counted)
-    speakers = np.repeat([0, 1, 0, 1], 50)
-    embeddings = np.eye(256, dtype=np.float32)[speakers]
-    cut = np.stack([np.arange(200) * 0.4, np.arange(200) * 0.4 + 1.6, np.full(200, 0.4)], axis=1)
-    numbers, means = speakers_of(embeddings, cut, ())
-    assert sizes[0] <= 40 < MAX_CLUSTERED and len(numbers) == len(means) == 2
+@pytest.mark.parametrize("count", [1, MAX_CLUSTERED + 1, 9_000])
+def test_of_a_long_recording_only_so_many_windows_are_clustered(count: int) -> None:
+    starts = np.arange(count) * HOP_SECONDS
+    cut = np.stack([starts, starts + 1.6, np.full(count, HOP_SECONDS)], axis=1)
+    taken = clustered(cut)
+    assert min(count, MAX_CLUSTERED // 2) <= len(taken) <= MAX_CLUSTERED
+    assert len(clustered(cut - [[0, 1.5, 0]])) == len(taken)  # short windows, where there are no others
+    if count <= MAX_CLUSTERED // 2:
+        return
+    alternating = np.arange(count) // 50 % 2
+    numbers, means = speakers_of(np.eye(256, dtype=np.float32)[alternating], cut, ())
+    assert len(numbers) == len(means) == 2
 
 
 def test_a_word_in_a_pause_belongs_to_the_nearest_turn() -> None:
