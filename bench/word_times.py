@@ -3,8 +3,8 @@
     python -m bench.word_times [--clips FOLDER] [--teachers SHARD.npz]
 
 The ten clips are spoken anew, and their word times compared with bench/word_times.tsv: clip, word, start, end
-in seconds, as they were aligned and then checked on spectrograms. Each clip's audio is told by a hash: with
-other weights the truths are of other audio: the recogniser's alignment of the new audio takes their place.
+in seconds, as the recogniser aligned them, corrected by eye on spectrograms. A clip is known by a hash: with
+other weights the truths are of other audio, and the recogniser's alignment of the new one takes their place.
 --clips writes the clips as WAV, with spectrograms and their words, for the eye.
 --teachers measures the recogniser's alignment against the exact durations of a shard that train.teach made.
 Ends in one line of JSON.

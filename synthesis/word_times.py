@@ -68,10 +68,11 @@ class WordTimes:
         self._reader, self._align = reader, align
         self._said: dict[int, list[SpokenLetter]] = {}  # of chunks that are whole
         self._next, self._until = 0, 0.0
-        self.samples = SampleBuffer()
+        self.samples, self._sounding = SampleBuffer(), Sounding()
 
     def hear(self, samples: np.ndarray) -> None:
-        """Collect samples (n,) at 24 kHz as the model speaks them; only an aligner needs them."""
+        """Take samples (n,) at 24 kHz as the model speaks them; only an aligner needs to keep them."""
+        self._sounding.push(samples)
         if self._reader is None:
             self.samples.append(samples)
 
@@ -87,9 +88,17 @@ class WordTimes:
     def rest(self, spoken: Sequence[SpokenText], seconds: float) -> list[WordTime]:
         """Return the remaining words of a speech that has ended, `seconds` long."""
         said = {number: self._letters(number, chunk) for number, chunk in enumerate(spoken)}
-        found = [self._timed(word, said, seconds) for word in self._words[self._next :]]
+        latest = min(seconds, self._last_sound(spoken))
+        found = [self._timed(word, said, latest) for word in self._words[self._next :]]
         self._next = len(self._words)
         return found
+
+    def _last_sound(self, spoken: Sequence[SpokenText]) -> float:
+        """Return when the last sound ends, in seconds of the audio that goes out; infinity if unknown."""
+        if not spoken or not self._sounding.end:
+            return float("inf")
+        last = spoken[-1]
+        return last.heard + max(self._sounding.end / SAMPLE_RATE - last.start, 0.0) / last.tempo
 
     def _timed(
         self, word: WrittenWord, said: dict[int, list[SpokenLetter]], latest: float = float("inf")

@@ -14,7 +14,7 @@ from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.codecs.reading import ReadSound
 from higgs.codecs.vocoder.codec import MODEL_TYPE as VOCODER_MODEL_TYPE
 from higgs.codecs.vocoder.codec import VocoderCodec
-from higgs.codecs.vocoder.reading import sounds_read
+from higgs.codecs.vocoder.reading import sounds_heard
 from higgs.codecs.vocoder.v2.codec import MODEL_TYPE as VOCODER_2_MODEL_TYPE
 from higgs.codecs.vocoder.v2.codec import VocoderCodec2
 from higgs.model.weights import find, read_json
@@ -80,7 +80,7 @@ def load_codec(name: str, device: torch.device | str = "cpu") -> Codec:
 
 def reader_of(codec: Codec) -> SoundReader | None:
     """What tells when each letter of a text is spoken, where a codec's codes say so."""
-    return sounds_read if isinstance(codec, VocoderCodec) else None
+    return sounds_heard if isinstance(codec, VocoderCodec) else None
 
 
 def is_vocoder(folder: Path) -> bool:

@@ -7,6 +7,6 @@ from dataclasses import dataclass
 class ReadSound:
     """A sound of a text: frames start to end of its codes, and the character that it is read from."""
 
-    start: int
-    end: int
+    start: float
+    end: float
     letter: int

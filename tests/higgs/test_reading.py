@@ -6,7 +6,7 @@ import torch
 
 from higgs.codecs.vocoder.letters import letter_class
 from higgs.codecs.vocoder.network import LEFT_CLASSES, LETTER_CLASSES, UNREAD
-from higgs.codecs.vocoder.reading import SOUNDS, phone_runs, sounds_read
+from higgs.codecs.vocoder.reading import LAG, SOUNDS, phone_runs, sounds_heard, sounds_read
 
 TEXT = "The cat sat."
 # Phone, the letter that it is read from, and frames.
@@ -31,6 +31,14 @@ def test_each_sound_is_read_from_its_letter() -> None:
     assert [TEXT[sound.letter] for sound in found] == list("hecatsat")
     assert [(sound.start, sound.end) for sound in found][:3] == [(2, 3), (3, 5), (5, 8)]
     assert found[-1].letter == 10
+
+
+def test_sounds_are_heard_before_they_are_noted() -> None:
+    codes = codes_of(SPOKEN)
+    for heard, read in zip(sounds_heard(codes, TEXT, True), sounds_read(codes, TEXT, True), strict=True):
+        assert (heard.start, heard.end, heard.letter) == (read.start - LAG, read.end - LAG, read.letter)
+    (first,) = sounds_heard(codes_of([("ah", "a", 1)]), "A", True)
+    assert (first.start, first.end) == (0, 0)
 
 
 @pytest.mark.parametrize("noted", ["n", "e", " "])

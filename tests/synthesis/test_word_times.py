@@ -49,6 +49,13 @@ def test_tempo_and_what_is_before_are_counted() -> None:
     assert cut[-1].end == 3.4
 
 
+def test_no_word_ends_behind_the_last_sound() -> None:
+    chunk = SpokenText(Traced.of(TEXT), 0, 1.2, heard=3.0, tempo=2.0, codes=codes_of(SPOKEN))
+    times = WordTimes(TEXT, [chunk], sounds_read, nobody)
+    times.hear(np.concatenate([np.full(24 * 960, 0.1, np.float32), np.zeros(6 * 960, np.float32)]))
+    assert times.rest([chunk], 4.0)[-1].end == 3.0 + 24 / 25 / 2
+
+
 def test_an_aligner_hears_each_chunk_alone_and_in_spoken_words() -> None:
     asked: list[tuple[int, list[str]]] = []
 

@@ -4,6 +4,7 @@ The notes are the model's own plan (see network), so that no sound has to be rec
 frames that note it and count down how many of it are left.
 """
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -30,6 +31,8 @@ SOUNDS = (
 # as for the n of "nine" the mean of n and e may be. Both are less than a space costs.
 OTHER_CLASS, NEIGHBOUR, BETWEEN_WORDS = MISMATCH / 2, MISMATCH / 5, 0.6 * MISMATCH
 LETTERS = 128
+# The frames by which a phone is noted later than it sounds. Measured: bench/LOG.md.
+LAG = 1.5
 
 
 def sounds_read(codes: torch.Tensor, text: str, whole: bool) -> list[ReadSound]:
@@ -47,6 +50,14 @@ def sounds_read(codes: torch.Tensor, text: str, whole: bool) -> list[ReadSound]:
         if SOUNDS[note // LETTER_CLASSES] != PAUSE and visited:
             found.append(ReadSound(start, end, min(visited, key=lambda letter: (own[letter], letter))))
     return found
+
+
+def sounds_heard(codes: torch.Tensor, text: str, whole: bool) -> list[ReadSound]:
+    """Return the sounds as `sounds_read` does, at the frames (not whole ones) where they are heard."""
+    return [
+        replace(sound, start=max(sound.start - LAG, 0.0), end=max(sound.end - LAG, 0.0))
+        for sound in sounds_read(codes, text, whole)
+    ]
 
 
 def phone_runs(row: np.ndarray) -> list[tuple[int, int, int]]:
