@@ -80,6 +80,7 @@ class VoiceCloner:
             max_frames_per_byte=settings.max_frames_per_byte,
             max_spoken_characters=SPOKEN_FACTOR * settings.max_text_characters,
             pronunciations=of_file(settings.pronunciations),
+            respells_phones=bundled,
         )
         self.check_pronunciations = self._planner.check_pronunciations
         self._ended: Ended = ignored

@@ -12,7 +12,8 @@ import torch
 from audio.delivery import Delivery, delivered, filters
 from audio.frames import CODEBOOKS, FRAME_RATE, SAMPLE_RATE
 from errors import InvalidRequest, PayloadTooLarge, quoted
-from higgs.prompts.phonetic import spelled
+from higgs.prompts.phonetic import phone_symbols, spelled
+from higgs.prompts.respelling import respelled
 from higgs.prompts.tags import BARE_PAUSE, PAUSE, Tags
 from higgs.prompts.v2 import QUIET_ROOM, LazyPrompt, Prompt, Reference
 from higgs.segments import SpeechSegment, TextChunk
@@ -77,6 +78,7 @@ class Planner:
         max_frames_per_byte: see Settings.
         max_spoken_characters: maximum length of a normalised text ("9999" has 41 characters).
         pronunciations: the server's own, which those of voices and requests override.
+        respells_phones: the model reads English letters only: phones are spelled for it.
     """
 
     prompts: Prompts
@@ -87,6 +89,7 @@ class Planner:
     max_frames_per_byte: float
     max_spoken_characters: int
     pronunciations: Entries = field(default_factory=dict)
+    respells_phones: bool = False
 
     def read(self, text: str, voices: int, dictionaries: Dictionaries = ()) -> ReadText:
         """Normalise a text.
@@ -188,11 +191,13 @@ class Planner:
         Raises:
             InvalidRequest: unsupported, this model reads letters only.
         """
-        if not self.prompts.reads_phones:
-            message = f"This model reads letters, no phones such as {quoted(phonetic)}; respell the word"
-            message += ' in letters: {"Nguyen": "win"}.'
-            raise InvalidRequest(message, code="unsupported", param="pronunciations")
-        return spelled(phonetic)
+        if self.prompts.reads_phones:
+            return spelled(phonetic)
+        if self.respells_phones:
+            return respelled(phone_symbols(phonetic))
+        message = f"This model reads letters, no phones such as {quoted(phonetic)}; respell the word"
+        message += ' in letters: {"Nguyen": "win"}.'
+        raise InvalidRequest(message, code="unsupported", param="pronunciations")
 
     def _speakers(self, text: str, voices: Sequence[VoiceReference | None]) -> list[str]:
         """Return the speakers of a dialogue for whom the model makes up voices; none if voices are given."""

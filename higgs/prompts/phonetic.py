@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001, RUF002 (letters of the phonetic alphabet look like others)
-"""Pronunciations that people write, in IPA or ARPAbet → the phones of models that read phones."""
+"""Pronunciations that people write, in IPA or ARPAbet → phones, as models read them."""
 
 from errors import InvalidRequest, quoted
 from higgs.prompts.pronunciation import CONSONANTS, SAME_PHONE, STRESSES, VOWELS, character, symbols_of
@@ -19,13 +19,22 @@ IPA = {
 }
 
 
-def spelled(phones: str) -> str:
-    """The characters that stand for phones in a model's text, of "/wɪn/" or "{W IH1 N}".
+def phone_symbols(phones: str) -> list[str]:
+    """Return the symbols of phones that are written as "/wɪn/" or "{W IH1 N}".
 
-    InvalidRequest (invalid_pronunciation): a phone that isn't known.
+    Raises:
+        InvalidRequest: invalid_pronunciation, a phone is unknown, or there is none.
     """
     said = _of_arpabet(phones[1:-1].split()) if phones.startswith("{") else _of_ipa(phones[1:-1])
-    return "".join(map(character, symbols_of(said)))
+    symbols = symbols_of(said)
+    if not symbols:
+        raise _unknown(phones, "IPA or ARPAbet")
+    return symbols
+
+
+def spelled(phones: str) -> str:
+    """Return the characters that stand for phones in the text of a model that reads phones."""
+    return "".join(map(character, phone_symbols(phones)))
 
 
 def _of_arpabet(phones: list[str]) -> str:

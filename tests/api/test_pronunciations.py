@@ -13,7 +13,7 @@ from errors import StartError
 from settings import Settings
 from synthesis.options import SpeechOptions
 from synthesis.references import VoiceReference
-from tests.live import ROOT
+from tests.live import ROOT, LiveServer
 from tests.tiny_server import TinyServer, ready
 from voice_cloning import VoiceCloner
 
@@ -90,3 +90,14 @@ def test_a_job_follows_the_request_the_voice_and_the_server(server: TinyServer) 
     body = {"model": "tiny", "input": "Anna.", "pronunciations": {"": "request"}}
     refused = httpx.post(f"{server.url}/v1/audio/speech/jobs", json=body)
     assert refused.status_code == 400 and "pronunciations" in refused.json()["error"]["param"]
+
+
+def test_phones_are_respelled_for_the_bundled_model(live_server: LiveServer) -> None:
+    def spoken(said: str) -> bytes:
+        body = {"model": "tts-1", "input": "Ask Nguyen.", "seed": 1, "response_format": "pcm"}
+        body |= {"pronunciations": {"Nguyen": said}}
+        answer = httpx.post(f"{live_server.url}/v1/audio/speech", json=body, timeout=300)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    assert spoken("{W IH1 N}") == spoken("win")
