@@ -62,8 +62,9 @@ class DelayRule:
 
     def bar(self, logits: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
         """Logits [n, K, V] of columns [n] without what can't be drawn. The logits given may be changed."""
-        early = column[:, None] - self.books <= self.min_frames[: len(logits), None]
-        logits[..., self.eos_code].masked_fill_(early, -torch.inf)
+        if self.eos_code < logits.shape[-1]:  # else no stream ends, as in benchmarks
+            early = column[:, None] - self.books <= self.min_frames[: len(logits), None]
+            logits[..., self.eos_code].masked_fill_(early, -torch.inf)
         return logits if self.marks else logits.masked_fill_(self.barred, -torch.inf)
 
     def force(self, codes: torch.Tensor, column: torch.Tensor | int) -> torch.Tensor:
