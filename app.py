@@ -35,6 +35,7 @@ from api.routes import (
     onboarding,
     ops,
     page,
+    provenance,
     realtime,
     similarity,
     speech,
@@ -81,7 +82,7 @@ PLAIN_BODY_BYTES, BYTES_PER_CHARACTER = 2**18, 12
 # What a page elsewhere may read of an answer beside its body.
 READABLE_HEADERS = (
     *("x-request-id", "x-should-retry", "retry-after", "x-voice-used", "x-seed", "x-takes", "x-faults"),
-    *("x-word-error-rate", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
+    *("x-word-error-rate", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "ai-disclosure"),
     *("x-ratelimit-reset-requests", "x-instructions-followed", "x-model-used", "x-word-timestamps"),
 )
 
@@ -112,6 +113,8 @@ def create_app(
         anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MAX_SLOTS) + SPARE_THREADS),
         Sockets(settings.max_sockets, settings.socket_idle_seconds),
         voice_aliases=pairs(settings.voice_aliases),
+        watermark=settings.watermark == "on",
+        require_consent=settings.require_consent,
         redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
     )
 
@@ -139,7 +142,7 @@ def create_app(
     )
     app.state.server = state
     app.include_router(ops.router, responses=errors(404))
-    for module in (chat, realtime, speech, speech_batch, transcriptions):
+    for module in (chat, provenance, realtime, speech, speech_batch, transcriptions):
         app.include_router(module.router, responses=errors(404, 413, 415))
     app.include_router(speech_jobs.router, responses=errors(404, 409, 413, 415))
     for module in (onboarding, similarity, voices, voice_files, voice_samples, consents):

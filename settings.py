@@ -117,6 +117,14 @@ class Settings(BaseSettings):
     verify_consents: bool = Field(
         default=False, description="Require a consent recording of the same speaker for each saved voice."
     )
+    require_consent: bool = Field(
+        default=False,
+        description="Refuse recordings sent for cloning (403) without the header x-speaker-consent.",
+    )
+    watermark: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Inaudible watermark in all speech that is sent; auto: off for now.",
+    )
     keep_alive: str = Field(
         default="0",
         description="Unload the model after so long without work: 10m, 1h30m, 90 (seconds); the next request"

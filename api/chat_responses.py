@@ -27,7 +27,8 @@ from api.schemas.chat import (
 from api.schemas.timestamps import Timed, Timestamps
 from api.streaming import base64_pieces, sse
 from api.word_times import SpokenWords, spoken_words, timed, with_words
-from audio.encode import FlacRecorder, encode_audio, encode_pieces
+from audio.encode import FlacRecorder, encode_audio
+from audio.generated import SpeechEncoder
 from audio.speech_track import SpeechTrack
 from higgs.speech import SpeechStream
 from higgs.spoken import Speech, SpeechReport
@@ -40,7 +41,7 @@ DONE = b"data: [DONE]\n\n"
 class Answer:
     """What is known of an answer before it is spoken."""
 
-    model: str
+    encoder: SpeechEncoder
     text: str
     format: AudioFormat
     voice: VoiceUsed
@@ -48,6 +49,10 @@ class Answer:
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     audio_id: str = field(default_factory=lambda: f"audio_{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def model(self) -> str:
+        return self.encoder.model
 
 
 class WatchedStream:
@@ -67,7 +72,7 @@ def whole_answer(
     answer: Answer, speech: Speech, quality: SpeechQuality, times: Timed, kept: KeptAudio
 ) -> ChatResponse:
     """Return the answer as one chat completion."""
-    data = base64.b64encode(encode_audio(speech.samples, answer.format).data).decode("ascii")
+    data = base64.b64encode(answer.encoder.file(speech.samples, answer.format).data).decode("ascii")
     flac = encode_audio(speech.as_spoken, "flac").data
     expires_at = kept.keep(answer.owner, answer.audio_id, flac, without_pauses(answer.text))
     audio = MessageAudio(
@@ -112,7 +117,7 @@ def answer_events(
     yield chunk({"role": "assistant", "content": None, "refusal": None}, voice=answer.voice.model_dump())
     yield chunk({"audio": {"id": answer.audio_id, "transcript": answer.text}})
     numbers = itertools.count()  # by which clients join the lists of words
-    for piece in with_words(base64_pieces(encode_pieces(samples, answer.format)), watched.words):
+    for piece in with_words(base64_pieces(answer.encoder.stream(samples, answer.format)), watched.words):
         if isinstance(piece, str):
             yield chunk({"audio": {"data": piece}})
         elif wanted.wants_words:

@@ -40,6 +40,7 @@ def voice_requests(request: ChatRequest, text: str, kept: KeptAudio, owner: str)
             next(left, None) if name == CLONE or len(named) == 1 else None,
             falls_back=audio.fallback is not None,
             transcribes=audio.transcribe_reference,
+            consent=audio.consent,
         )
         for path, name in named
     ]

@@ -25,6 +25,8 @@ class RequestContext:
         errors: error codes, including those within a stream or batch.
         underrun: seconds that a player, begun with the first audio, waited for more; None if not streamed.
         close_code: a WebSocket's close code; None otherwise.
+        consent: the header x-speaker-consent; see api.speaker_consent.
+        generated_by: the model that speaks in the response; None if none does.
     """
 
     id: str
@@ -38,6 +40,8 @@ class RequestContext:
     retries: int = 0
     errors: list[str] = field(default_factory=list)
     close_code: int | None = None
+    generated_by: str | None = None
+    consent: str | None = None
     _arrival: float = field(default_factory=time.perf_counter)
 
     def elapsed(self) -> float:
@@ -77,6 +81,12 @@ def note_first_audio() -> None:
     """Record that the first samples of a streamed answer are ready."""
     if (record := _under_way.get()) is not None:
         record.first_audio = record.elapsed()
+
+
+def note_generated(model: str) -> None:
+    """Record that the response holds speech of this model."""
+    if (record := _under_way.get()) is not None:
+        record.generated_by = model
 
 
 def note_retry() -> None:

@@ -167,6 +167,7 @@ class Channel:
         around = current_request()
         id = f"{around.id if around else 'turn'}.{self._count}"
         record = RequestContext(id, TURN, self._socket.scope["route"].path, status=200)
+        record.consent = around.consent if around else None
         with request_context(record):
             try:
                 await work

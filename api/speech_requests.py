@@ -110,7 +110,10 @@ def voice_requests(body: SpeechFields) -> list[VoiceRequest]:
     if recording is None and any(name == CLONE for _, name in named):
         message = "The voice 'clone' needs a recording: send one in ref_audio, base64-encoded."
         raise InvalidRequest(message, code="missing_required_parameter", param="ref_audio")
-    return [VoiceRequest(name, path, recording if name == CLONE else None) for path, name in named]
+    return [
+        VoiceRequest(name, path, recording if name == CLONE else None, consent=body.consent)
+        for path, name in named
+    ]
 
 
 def check_language(language: str | None, cloner: VoiceCloner) -> None:

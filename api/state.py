@@ -16,6 +16,7 @@ from api.reference_transcripts import ReferenceTranscripts
 from api.shared_redis import SharedRedis
 from api.sockets import Sockets
 from asr.transcriber import Transcriber
+from audio.watermark import Watermark
 from errors import EngineFailed, Loading, StartError
 from jobs.maker import JobMaker
 from speakers.verifier import SpeakerVerifier
@@ -50,6 +51,8 @@ class ServerState:
     voice_aliases: names of OpenAI's voices → ids or names of the kept ones that speak for them.
     workers: threads for what may wait long: for the model, the recogniser, a recording. The default threads
              are left to what is short.
+    watermark: mark speech that leaves; see audio.watermark.
+    require_consent: clone only where the speaker's consent is attested; see api.speaker_consent.
     redis_url: where several servers share earlier answers and counts; None for a server alone.
     """
 
@@ -66,6 +69,8 @@ class ServerState:
     jobs: JobMaker | None = None
     failure: StartError | EngineFailed | None = None
     redis_url: str | None = None
+    watermark: bool = False
+    require_consent: bool = False
     redis: SharedRedis | None = field(init=False, default=None)
     kept_audio: KeptAudio = field(init=False)
     client_secrets: ClientSecrets = field(init=False)
@@ -76,6 +81,8 @@ class ServerState:
         self.reference_transcripts = ReferenceTranscripts(self.transcriber)
         self.metrics = Metrics(lambda: self.cloner, lambda: self.sockets.open)
         self.kept_audio, self.client_secrets = AudioInMemory(), SecretsInMemory()
+        if self.watermark:
+            Watermark()  # computes the filters, which the first request would wait for
         if self.redis_url is not None:
             self.redis = SharedRedis(self.redis_url, self.metrics.note_redis_failure)
             self.kept_audio, self.client_secrets = AudioInRedis(self.redis), SecretsInRedis(self.redis)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from api.errors import blamed_on
 from api.schemas.chat import OPENAI_VOICES, ReferenceUsed, VoiceUsed
+from api.speaker_consent import check_consent, check_kept_voice, note_consent
 from api.state import ServerState
 from audio.decode import decode_base64_audio
 from errors import InvalidAudio, NotFound, quoted
@@ -38,6 +39,7 @@ class VoiceRequest:
         recording: to clone, if any.
         falls_back: use the default voice if the recording can't be cloned.
         transcribes: recognise a missing transcript; None for the server's setting.
+        consent: attests that the speaker consents; see api.speaker_consent.
     """
 
     name: str
@@ -45,6 +47,7 @@ class VoiceRequest:
     recording: Recording | None = None
     falls_back: bool = False
     transcribes: bool | None = None
+    consent: str | None = None
 
 
 def choose_voices(
@@ -72,9 +75,10 @@ def choose_voice(
     Raises:
         NotFound: voice_not_found, neither a built-in nor one of this owner's voices.
         InvalidAudio: the recording can't be cloned.
+        Forbidden: consent_required, see api.speaker_consent.
     """
     if wanted.name == CLONE:
-        return _clone(wanted, cloner, state)
+        return _clone(wanted, cloner, state, owner)
     name = state.voice_aliases.get(wanted.name, wanted.name)
     own = cloner.built_in_voices.find(name)
     if name in OPENAI_VOICES and own:
@@ -85,6 +89,7 @@ def choose_voice(
         kept = state.voices.find(owner, name) if state.voices else None
     if kept is not None:
         profile, voice = kept
+        check_kept_voice(profile, wanted.path, state, owner, wanted.consent)
         return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wanted))
     if own:  # after saved voices, one of which may have this name
         return cloner.built_in(own.id), VoiceUsed(used=own.id, note=_note_on_built_in(wanted, own.id))
@@ -96,15 +101,17 @@ def choose_voice(
 
 
 def _clone(
-    wanted: VoiceRequest, cloner: VoiceCloner, state: ServerState
+    wanted: VoiceRequest, cloner: VoiceCloner, state: ServerState, owner: str
 ) -> tuple[VoiceReference | None, VoiceUsed]:
     recording = wanted.recording
     if recording is None:
         return None, VoiceUsed(used=DEFAULT, note="The messages have no input_audio to clone.")
+    attested = None if recording.ours else check_consent(wanted.consent, recording.path, state, owner)
     try:
         with blamed_on(recording.path):
             data = decode_base64_audio(recording.data, max_bytes=state.limits.upload_bytes)
             voice = cloner.reference(data, recording.transcript, check_voice=not recording.ours)
+            note_consent(attested, owner, data)
     except InvalidAudio as error:
         if not wanted.falls_back:
             raise

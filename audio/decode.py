@@ -127,6 +127,16 @@ def decode_audio(data: bytes, *, max_seconds: float = MAX_SECONDS) -> np.ndarray
     return at_full_scale(found[0] if len(found) == 1 else np.concatenate(found))
 
 
+def comments_of(data: bytes) -> list[str]:
+    """Return the comments in the tags of a file and its audio tracks; none if it can't be read."""
+    try:
+        with av.open(BytesIO(data), mode="r", options=OPTIONS, metadata_errors="ignore") as container:
+            holders = (container.metadata, *(track.metadata for track in container.streams.audio))
+            return [holder["comment"] for holder in holders if "comment" in holder]
+    except (av.FFmpegError, ValueError):
+        return []
+
+
 def decode_file(data: bytes, left: float, max_seconds: float) -> np.ndarray:
     """Decode the first audible track, at most `left` seconds; `max_seconds` is the limit that errors name."""
     failure: InvalidAudio | None = None

@@ -1,6 +1,6 @@
 """Mono 24 kHz samples → a file in one of the formats of the OpenAI API, whole or streamed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO, RawIOBase
 from typing import Any, BinaryIO, cast
@@ -47,6 +47,9 @@ OPTIONS = {"fflags": "bitexact"}
 # Flush each packet at once, and an Ogg page every 100 ms instead of every second.
 STREAMED = OPTIONS | {"flush_packets": "1"}
 STREAMED_OGG = STREAMED | {"page_duration": "100000"}
+# ADTS has no tags of its own; players skip an ID3 tag before it, as before an MP3.
+TAGGED_ADTS = {"write_id3v2": "1"}
+NO_TAGS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -55,19 +58,20 @@ class EncodedAudio:
     content_type: str
 
 
-def encode_audio(samples: np.ndarray, format: str) -> EncodedAudio:
+def encode_audio(samples: np.ndarray, format: str, tags: Mapping[str, str] = NO_TAGS) -> EncodedAudio:
     """Encode samples as a file.
 
     Args:
         samples: float32 (N,) at 24 kHz, clipped to ±1.
         format: "wav", "flac" (16-bit), "mp3", "opus" (in Ogg), "aac" (in ADTS), "pcm16" or "pcm" (raw,
             little-endian).
+        tags: see Encoder.
 
     Raises:
         InvalidRequest: unsupported_format.
     """
     output, known = BytesIO(), format_named(format)
-    encoder = Encoder(output, known, OPTIONS)
+    encoder = Encoder(output, known, OPTIONS, tags=tags)
     encoder.write(samples)
     encoder.close()
     return EncodedAudio(output.getvalue(), known.content_type)
@@ -91,12 +95,16 @@ def encode_pieces(pieces: Iterable[np.ndarray], format: str) -> Iterator[bytes]:
 
 
 def encode_stream(
-    pieces: Iterable[np.ndarray], format: Format, *, title: str = "", chapters: Sequence[Any] = ()
+    pieces: Iterable[np.ndarray],
+    format: Format,
+    *,
+    tags: Mapping[str, str] = NO_TAGS,
+    chapters: Sequence[Any] = (),
 ) -> Iterator[bytes]:
-    """As `encode_pieces`, for a known format; title and chapters: see Encoder."""
+    """As `encode_pieces`, for a known format; tags and chapters: see Encoder."""
     output = Pipe()
     options = STREAMED_OGG if format.container == "ogg" else STREAMED
-    encoder = Encoder(output, format, options, title=title, chapters=chapters)
+    encoder = Encoder(output, format, options, tags=tags, chapters=chapters)
     for samples in pieces:
         encoder.write(samples)
         if data := output.take():
@@ -118,7 +126,8 @@ def format_named(name: str) -> Format:
 class Encoder:
     """Writes samples (n,) at 24 kHz to an output; completes the file's header if the output is seekable.
 
-    title and chapters (as set_chapters of PyAV takes them) are written if the format has them.
+    tags (by FFmpeg's names: title, comment) and chapters (as set_chapters of PyAV takes them) are written if
+    the format has them.
     """
 
     def __init__(
@@ -127,18 +136,20 @@ class Encoder:
         format: Format,
         options: dict[str, str],
         *,
-        title: str = "",
+        tags: Mapping[str, str] = NO_TAGS,
         chapters: Sequence[Any] = (),
     ) -> None:
         self._format = format
+        if tags and format.container == "adts":
+            options = options | TAGGED_ADTS
         self._container = av.open(output, mode="w", format=format.container, container_options=options)
-        if title:
-            self._container.metadata["title"] = title
         if chapters:
             self._container.set_chapters(list(chapters))
         self._stream = cast(
             av.AudioStream, self._container.add_stream(format.codec, rate=format.rate, layout="mono")
         )
+        # The comments of an Ogg file belong to its stream.
+        (self._stream if format.container == "ogg" else self._container).metadata.update(tags)
         context = self._stream.codec_context
         context.format = av.AudioFormat(format.sample_format)
         if format.bit_rate:

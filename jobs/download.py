@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from audio.decode import decode_audio
-from audio.encode import FORMATS, OPTIONS, Encoder, Format, encode_stream
+from audio.encode import FORMATS, Format
 from audio.frames import SAMPLE_RATE
+from audio.generated import SpeechEncoder
 from concurrency import raise_if_cancelled
 from voices.store.job_tables import SpeechJob, SpeechPiece
 
@@ -25,30 +26,27 @@ Sound = Callable[[int], bytes]
 
 
 class BookFile:
-    """The speech of finished pieces, joined with the pauses between them."""
+    """The speech of finished pieces, joined with the pauses between them; `encoder` marks it."""
 
-    def __init__(self, job: SpeechJob, pieces: Sequence[SpeechPiece], sound: Sound) -> None:
-        self._job, self._pieces, self._sound = job, pieces, sound
+    def __init__(
+        self, job: SpeechJob, pieces: Sequence[SpeechPiece], sound: Sound, encoder: SpeechEncoder
+    ) -> None:
+        self._job, self._pieces, self._sound, self._encoder = job, pieces, sound, encoder
 
     def streamed(self, name: str) -> Iterator[bytes]:
         """Yield the file as it is encoded, in any format but m4b."""
-        return encode_stream(self._samples(), BOOK_FORMATS[name], **self._tags())
+        about = self._job.title, list(self.chapters())
+        return self._encoder.book(self._samples(), BOOK_FORMATS[name], *about)
 
     def written(self, name: str) -> BinaryIO:
         """Write the file to a temporary file, which is deleted when closed. Raises Cancelled."""
         with ExitStack() as closing:
             file = closing.enter_context(TemporaryFile())
-            encoder = Encoder(file, BOOK_FORMATS[name], OPTIONS, **self._tags())
-            for samples in self._samples():
-                raise_if_cancelled()
-                encoder.write(samples)
-            encoder.close()
+            about = self._job.title, list(self.chapters())
+            self._encoder.write_book(file, self._samples(), BOOK_FORMATS[name], *about)
             file.seek(0)
             closing.pop_all()
             return file
-
-    def _tags(self) -> dict[str, Any]:
-        return {"title": self._job.title, "chapters": list(self.chapters())}
 
     def chapters(self) -> Iterator[dict[str, Any]]:
         """Return the chapters of pieces for PyAV, in milliseconds."""
@@ -63,6 +61,7 @@ class BookFile:
 
     def _samples(self) -> Iterator[np.ndarray]:
         for piece in self._pieces:
+            raise_if_cancelled()
             yield decode_audio(self._sound(piece.number))
             yield np.zeros(round(piece.pause * SAMPLE_RATE), np.float32)
 

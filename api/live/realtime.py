@@ -16,6 +16,7 @@ from api.live.session_config import check_voice, merged, session_of, wire_of
 from api.live.speech import response_request, speech_of
 from api.live.transcription import tell_failure, transcribe
 from api.middleware.rate_limits import charge_turn, limit_left
+from api.outgoing import speech_encoder
 from api.schemas.fields import RequestBody
 from api.schemas.realtime import (
     AudioAppend,
@@ -208,11 +209,12 @@ class RealtimeSession:
         item = self._conversation.find(event.item_id, "item_id")
         wire = item.wire
         if len(item.sound):
-            format = (
-                self._config.audio.input.format if item.role == "user" else self._config.audio.output.format
-            )
+            said = item.role == "assistant"
+            sound = self._config.audio.output if said else self._config.audio.input
+            encoder = speech_encoder(self._cloner.model_id, self._state)
+            encode = encoder.file if said else encode_audio
             samples = item.sound.astype("float32") / 32_768
-            encoded = await in_worker(self._state.workers, None, partial(encode_audio, samples, format.name))
+            encoded = await in_worker(self._state.workers, None, partial(encode, samples, sound.format.name))
             audio = base64.b64encode(encoded.data).decode("ascii")
             content = [part | {"audio": audio} if "audio" in part["type"] else part for part in item.content]
             wire |= {"content": content}

@@ -10,6 +10,7 @@ import numpy as np
 
 from api.errors import error_detail
 from api.live.conversation import Conversation, StoredItem, new_id
+from api.outgoing import speech_encoder
 from api.schemas.chat import VoiceUsed
 from api.schemas.realtime import SoundFormat
 from api.schemas.timestamps import Timestamps
@@ -17,7 +18,6 @@ from api.speaking import BegunSpeech
 from api.state import ServerState
 from api.streaming import base64_pieces, from_thread, in_worker, noted, sounding
 from api.word_times import SpokenWords, spoken_words, timed, with_words
-from audio.encode import encode_pieces
 from audio.frames import SAMPLE_RATE
 from errors import VoiceServerError
 from higgs.speech import SpeechStream
@@ -122,7 +122,8 @@ class SpokenResponse:
         samples = noted(await in_worker(workers, stream, partial(sounding, stream)))
         if not times.wants_words:
             await self._tell((), len(text))
-        pieces = base64_pieces(encode_pieces(self._kept(samples), self._request.format.name))
+        encoder = speech_encoder(self._cloner.model_id, self._state)
+        pieces = base64_pieces(encoder.stream(self._kept(samples), self._request.format.name))
         async for piece in from_thread(with_words(pieces, words), workers, self._state.drain):
             if isinstance(piece, str):
                 await self._about_part("response.output_audio.delta", delta=piece)

@@ -55,7 +55,8 @@ def speech_of(
 ) -> BegunSpeech:
     """Queue a response's text. recording: what the voice "clone" speaks like. Errors as of `begin`."""
     options = speech_options(wanted, session, request)
-    asked = VoiceRequest(request.voice, "response.audio.output.voice", _reference(request.voice, recording))
+    path, reference = "response.audio.output.voice", _reference(request.voice, recording)
+    asked = VoiceRequest(request.voice, path, reference, consent=session.consent)
     check_text(request.text, "response.input", state.limits.text_characters)
     begun = begin(SpeechOrder(request.text, "response.input", [asked], options, False), cloner, state, owner)
     on_cancel(begun.stream.cancel)

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from api.errors import error_detail, invalid_field
 from api.live.part import PartMessages, Piece, gathered
 from api.middleware.rate_limits import charge_turn
+from api.outgoing import speech_encoder
 from api.request_context import note_first_audio
 from api.schemas.speech_stream import Event, InputText, StreamConfig
 from api.sockets import NORMAL, Channel
@@ -29,7 +30,6 @@ from api.speech_requests import Speaker, check_speakable, speak_on, speaker_of
 from api.state import ServerState
 from api.streaming import from_thread, in_worker, sounding
 from api.word_times import SpokenWords, with_words
-from audio.encode import encode_pieces
 from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest, Overloaded, PayloadTooLarge, VoiceServerError
 from higgs.speech import SpeechStream
@@ -64,6 +64,7 @@ class TextIn:
         self._utterance = self._parts = 0
         self._last: SpeechStream | None = None  # what was spoken before, to go on from
         self._ended_sentence = False
+        self._samples_sent = 0  # of all parts: the watermark goes on from part to part
         self._plays_until = 0.0  # when a player that began at once runs dry
         self._handlers: dict[str, Callable[[dict[str, Any]], Any]] = {
             "session.config": self._configure,
@@ -249,12 +250,14 @@ class TextIn:
             told = partial(SpokenWords, text, stream, codec, transcriber, before)
             words = await in_worker(workers, stream, told)
         samples = chain(pause, await in_worker(workers, stream, partial(sounding, stream)))
-        return with_words(encode_pieces(self._watched(samples), self._config.response_format), words)
+        encoder, format = speech_encoder(self._cloner.model_id, self._state), self._config.response_format
+        return with_words(encoder.stream(self._watched(samples), format, self._samples_sent), words)
 
     def _watched(self, samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """The samples, whose time of playing is counted."""
         for piece in samples:
             self._plays_until = max(self._plays_until, time.monotonic()) + len(piece) / SAMPLE_RATE
+            self._samples_sent += len(piece)
             yield piece
 
     async def tell(self, error: Exception, **more: Any) -> None:

@@ -24,11 +24,14 @@ MAX_VALUES = 50_000  # of a body in JSON; parsed in some 30 ms
 MAX_MARKS = 300_000  # of a book's body, whose commas are those of its text
 BROKEN_OFF, TOO_LARGE = 1006, 1009  # closing codes of WebSockets, as of RFC 6455
 VALUE_MARKS = (b",", b"[", b"{")
+FIRST_ERROR = 300  # of the statuses: whatever is above holds no speech
 SANE_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
 class RequestContextMiddleware:
     """Set x-request-id on every response (the client's own if valid), and provide each request's record.
+
+    A response that holds speech has AI-Disclosure, too.
 
     observers: called with the record once the response is complete or aborted.
     """
@@ -40,16 +43,21 @@ class RequestContextMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
         sane = SANE_REQUEST_ID.fullmatch(given) is not None
         record = RequestContext(given if sane else f"req_{uuid4().hex}", scope.get("method", WEBSOCKET))
+        record.consent = headers.get("x-speaker-consent")
         scope.setdefault("state", {})["observe"] = self._observe
 
         async def send_and_note(message: Message) -> None:
             if (status := _status_in(message, record.status)) is not None:
                 record.status = status
                 message.setdefault("headers", [])  # which the refusal of a handshake has no use for
-                MutableHeaders(scope=message)["x-request-id"] = record.id
+                answered = MutableHeaders(scope=message)
+                answered["x-request-id"] = record.id
+                if record.generated_by is not None and status < FIRST_ERROR:
+                    answered["ai-disclosure"] = disclosure(record.generated_by)
             await send(message)
             _note_end(record, message)
 
@@ -69,6 +77,13 @@ class RequestContextMiddleware:
     def _observe(self, record: RequestContext) -> None:
         for observe in self._observers:
             observe(record)
+
+
+def disclosure(model: str) -> str:
+    """Return the value of AI-Disclosure (draft-abaris-aicdh): a dictionary as of RFC 9651."""
+    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in model)
+    escaped = shown.replace("\\", "\\\\").replace('"', '\\"')
+    return f'mode=machine-generated, model="{escaped}"'
 
 
 def _status_in(message: Message, sent: int) -> int | None:

@@ -13,6 +13,7 @@ from api.chat_voices import voice_requests
 from api.middleware.auth import Owner
 from api.model_names import check_model
 from api.openapi import event_stream
+from api.outgoing import speech_encoder
 from api.schemas.chat import ChatRequest, ChatResponse
 from api.schemas.events import ChatChunk
 from api.schemas.timestamps import Timed
@@ -47,7 +48,7 @@ async def create_chat_completion(
     options = speech_options(body, state.limits.text_characters)
     order = SpeechOrder(spoken.text, spoken.path, wanted, options, body.verify)
     speech = await while_connected(request, None, partial(begin, order, cloner, state, owner))
-    answer = Answer(cloner.model_id, spoken.text, audio.format, speech.voice, owner)
+    answer = Answer(speech_encoder(cloner.model_id, state), spoken.text, audio.format, speech.voice, owner)
     if body.stream:
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
         timing = partial(SpokenWords, spoken.text, speech.stream, cloner.codec, state.transcriber)

@@ -15,6 +15,7 @@ from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.onboarding_progress import consent_check, finished, listening, ordered, progress_response
 from api.openapi import event_stream
+from api.outgoing import speech_encoder
 from api.schemas.events import VoiceDone, VoiceStep
 from api.schemas.voices import (
     OnboardingAnswer,
@@ -27,13 +28,14 @@ from api.schemas.voices import (
     find_recording_issues,
     similarity_of,
 )
+from api.speaker_consent import check_consent, check_kept_voice, note_consent
 from api.state import Cloner, State, Voices
 from api.streaming import EVENT_STREAM, failure_event, sse, while_connected
 from api.text_validation import check_text
 from api.trial import trial_listener
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_validation import TRIAL_TEXT, dictionary, name_of_file, transcript, user_name, voice_name
-from audio.encode import encode_audio
+from audio.generated import SpeechEncoder
 from errors import InvalidRequest
 from higgs.spoken import Speech
 from voices.library import VoiceLibrary
@@ -111,12 +113,16 @@ async def clone_voice(
         pronunciations=dictionary(pronunciations, cloner),
         upload=await uploaded_bytes(audio_file, "audio_file", state.limits.voice_bytes),
     )
+    if not consent:
+        attested = await run_in_threadpool(check_consent, None, "consent", state, owner)
+        note_consent(attested, owner, order.upload)
     onboarding = await ordered(voices, order, FIELDS)
+    encoder = speech_encoder(cloner.model_id, state)
 
     def answer() -> OnboardingAnswer:
         assert onboarding.profile is not None and onboarding.sample is not None
         profile = onboarding.profile
-        return spoken_answer(profile, sample_text, onboarding.sample, profile.similarity)
+        return spoken_answer(profile, sample_text, onboarding.sample, profile.similarity, encoder)
 
     if stream:
         return await progress_response(onboarding, FIELDS, answer)
@@ -168,12 +174,14 @@ async def try_voice(
     """Synthesise a text in a saved voice."""
     check_text(body.text, "text", state.limits.text_characters)
     profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
+    await run_in_threadpool(check_kept_voice, profile, "voice_id", state, owner)
     reference = await run_in_threadpool(voices.reference, profile)
     with blamed_on("text"):
         stream = await run_in_threadpool(cloner.stream, body.text, reference)
     speech = await while_connected(request, stream, stream.speech)
     similarity = await run_in_threadpool(voices.similarity, profile, speech.as_spoken)
-    return await run_in_threadpool(spoken_answer, profile, body.text, speech, similarity)
+    encoder = speech_encoder(cloner.model_id, state)
+    return await run_in_threadpool(spoken_answer, profile, body.text, speech, similarity, encoder)
 
 
 @router.delete("/{voice_id}")
@@ -184,9 +192,9 @@ def delete_voice(voice_id: str, voices: Voices, owner: Owner) -> OnboardingDelet
 
 
 def spoken_answer(
-    profile: VoiceProfile, text: str, speech: Speech, similarity: float | None
+    profile: VoiceProfile, text: str, speech: Speech, similarity: float | None, encoder: SpeechEncoder
 ) -> OnboardingAnswer:
-    mp3 = base64.b64encode(encode_audio(speech.samples, "mp3").data).decode("ascii")
+    mp3 = base64.b64encode(encoder.file(speech.samples, "mp3").data).decode("ascii")
     return OnboardingAnswer(
         voice_id=profile.id,
         voice_name=profile.name,

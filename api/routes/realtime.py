@@ -10,6 +10,7 @@ from api.live.realtime import RealtimeSession
 from api.live.serving import serve
 from api.live.session_config import check_voice, session_of, wire_of
 from api.middleware.auth import Owner
+from api.request_context import note_generated
 from api.schemas.realtime import ClientSecretRequest
 from api.state import Cloner, State
 from errors import InvalidRequest
@@ -60,4 +61,6 @@ async def open_session(
     if model is not None:
         fields["model"] = model
     config = session_of(fields, cloner, state)
+    if config.type == "realtime":
+        note_generated(cloner.model_id)
     await serve(socket, state, lambda channel: RealtimeSession(socket, channel, cloner, state, owner, config))

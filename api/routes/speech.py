@@ -14,6 +14,7 @@ from api.attempts import quality_of
 from api.chat_responses import usage_of
 from api.middleware.auth import Owner
 from api.openapi import event_stream
+from api.outgoing import speech_encoder
 from api.schemas.chat import SpeechQuality, VoiceUsed
 from api.schemas.events import SpeechDelta, SpeechDone, SpeechWords
 from api.schemas.speech import SpeechRequest, TimedSpeech
@@ -29,7 +30,8 @@ from api.streaming import (
     with_failure_told,
 )
 from api.word_times import SpokenWords, spoken_words, timed, with_words, word_headers, words_of
-from audio.encode import FORMATS, encode_audio, encode_pieces, format_named
+from audio.encode import FORMATS, format_named
+from audio.generated import SpeechEncoder
 from audio.speech_track import SpeechTrack
 from errors import InvalidRequest
 from higgs.speech import SpeechStream
@@ -66,7 +68,7 @@ async def create_speech(
         return await whole_answer(body, request, begun_speech, cloner, state, headers)
     samples = await begun(begun_speech.stream, request)
     headers["x-seed"] = str(begun_speech.stream.seed)
-    pieces = encode_pieces(samples, body.response_format)
+    pieces = speech_encoder(cloner.model_id, state).stream(samples, body.response_format)
     media_type = format_named(body.response_format).content_type
     return PiecewiseResponse(pieces, begun_speech.stream, media_type, headers)
 
@@ -84,8 +86,8 @@ async def event_answer(
     stream.watch(track.push)
     wanted = body.wants_times
     words = SpokenWords(body.input, stream, cloner.codec, state.transcriber) if wanted else None
-    samples = await begun(stream, request)
-    events = with_failure_told(speech_events(stream, samples, track, body, words))
+    samples, encoder = await begun(stream, request), speech_encoder(cloner.model_id, state)
+    events = with_failure_told(speech_events(stream, samples, track, body, encoder, words))
     return PiecewiseResponse(events, stream, EVENT_STREAM, headers | {"x-seed": str(stream.seed)})
 
 
@@ -100,7 +102,8 @@ async def whole_answer(
     """The file at once; in JSON with the times of its words, where these are asked for."""
     attempts = begun_speech.attempts
     speech, quality = await while_connected(request, attempts, attempts.best)
-    encoded = await run_in_threadpool(encode_audio, speech.samples, body.response_format)
+    encoder = speech_encoder(cloner.model_id, state)
+    encoded = await run_in_threadpool(encoder.file, speech.samples, body.response_format)
     headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
     words: list[WordTime] = []
     if body.wants_times or body.word_timestamps:
@@ -147,13 +150,14 @@ def speech_events(
     samples: Iterable[np.ndarray],
     track: SpeechTrack,
     body: SpeechRequest,
+    encoder: SpeechEncoder,
     words: SpokenWords | None = None,
 ) -> Iterator[bytes]:
     """Yield OpenAI's speech events: deltas of the file in base64, then the usage.
 
     Extensions: `quality` has the problems of the speech; word times and captions, if they are asked for.
     """
-    for piece in with_words(base64_pieces(encode_pieces(samples, body.response_format)), words):
+    for piece in with_words(base64_pieces(encoder.stream(samples, body.response_format)), words):
         if isinstance(piece, str):
             yield sse({"type": "speech.audio.delta", "audio": piece})
         elif body.wants_words:

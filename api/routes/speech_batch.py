@@ -19,13 +19,13 @@ from pydantic import ValidationError
 from api.errors import error_detail, invalid_field
 from api.middleware.auth import Owner
 from api.middleware.rate_limits import charge
+from api.outgoing import speech_encoder
 from api.schemas.speech import SpeechBatch, SpeechRequest, SpeechResult, SpeechResults
 from api.schemas.timestamps import Timed
 from api.speech_requests import begin_speech
 from api.state import Cloner, State
 from api.streaming import while_connected
 from api.word_times import timed, words_of
-from audio.encode import encode_audio
 
 router = APIRouter()
 
@@ -44,6 +44,7 @@ async def create_speeches(
     """
 
     await charge(request, len(body.items))
+    encoder = speech_encoder(cloner.model_id, state)
 
     async def speak(index: int, item: Item) -> SpeechResult:
         if isinstance(item, ValidationError):
@@ -53,7 +54,7 @@ async def create_speeches(
             ready = partial(begin_speech, item, cloner, state, owner)
             begun = await while_connected(request, None, ready)
             speech, quality = await while_connected(request, begun.attempts, begun.attempts.best)
-            encoded = await run_in_threadpool(encode_audio, speech.samples, item.response_format)
+            encoded = await run_in_threadpool(encoder.file, speech.samples, item.response_format)
             times = Timed()
             if item.wants_times:
                 found = partial(words_of, item.input, speech, cloner.codec, state.transcriber)

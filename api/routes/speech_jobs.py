@@ -11,6 +11,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from api.middleware.auth import Owner
 from api.openapi import event_stream
+from api.outgoing import speech_encoder
 from api.schemas.chat import SpeechFormat
 from api.schemas.jobs import (
     BookFormat,
@@ -27,7 +28,7 @@ from api.speech_job_orders import ordered_job
 from api.state import Cloner, ServerState, State, Voices
 from api.streaming import EVENT_STREAM, PiecewiseResponse, failure_event, sse, while_connected
 from audio.decode import decode_audio
-from audio.encode import FORMATS, encode_audio
+from audio.encode import FORMATS
 from errors import Conflict, NotFound
 from jobs.download import BOOK_FORMATS, BookFile, blocks_of
 from voice_cloning import VoiceCloner
@@ -134,6 +135,7 @@ async def job_content(
     job_id: str,
     request: Request,
     voices: Voices,
+    state: State,
     owner: Owner,
     response_format: BookFormat = "m4b",
     chapter: Annotated[int | None, Query(ge=0, description="Only this chapter, from 0 on.")] = None,
@@ -142,7 +144,7 @@ async def job_content(
 
     An m4b is encoded completely before the first byte is sent: some seconds per hour of speech.
     """
-    book = await run_in_threadpool(_book, voices, owner, job_id, chapter)
+    book = await run_in_threadpool(_book, voices, state, owner, job_id, chapter)
     format = BOOK_FORMATS[response_format]
     headers = {"content-disposition": f'attachment; filename="{job_id}.{response_format}"'}
     if response_format != "m4b":
@@ -189,14 +191,17 @@ def make_piece_again(
 
 @router.get("/{job_id}/pieces/{number}/content", response_class=Response, responses=FILES)
 def piece_content(
-    job_id: str, number: Number, voices: Voices, owner: Owner, response_format: SpeechFormat = "flac"
+    job_id: str,
+    number: Number,
+    voices: Voices,
+    state: State,
+    owner: Owner,
+    response_format: SpeechFormat = "flac",
 ) -> Response:
     """Return the speech of one piece."""
     voices.store.jobs.piece(owner, job_id, number)
-    flac = voices.store.jobs.sound(job_id, number)
-    if response_format == "flac":
-        return Response(flac, media_type=FORMATS["flac"].content_type)
-    encoded = encode_audio(decode_audio(flac), response_format)
+    encoder = speech_encoder(voices.store.jobs.get(owner, job_id).model, state)
+    encoded = encoder.file(decode_audio(voices.store.jobs.sound(job_id, number)), response_format)
     return Response(encoded.data, media_type=encoded.content_type)
 
 
@@ -207,7 +212,7 @@ class Uncancelled:
         return
 
 
-def _book(voices: VoiceLibrary, owner: str, job_id: str, chapter: int | None) -> BookFile:
+def _book(voices: VoiceLibrary, state: ServerState, owner: str, job_id: str, chapter: int | None) -> BookFile:
     """NotFound: no such job or chapter. Conflict (job_not_completed): a piece of it isn't made."""
     job = voices.store.jobs.get(owner, job_id)
     pieces = voices.store.jobs.pieces(owner, job_id, chapter=chapter)
@@ -217,7 +222,8 @@ def _book(voices: VoiceLibrary, owner: str, job_id: str, chapter: int | None) ->
     if missing:
         message = f"{missing} of {len(pieces)} pieces are not made yet; ask again when they are."
         raise Conflict(message, code="job_not_completed")
-    return BookFile(job, pieces, partial(voices.store.jobs.sound, job_id))
+    sound = partial(voices.store.jobs.sound, job_id)
+    return BookFile(job, pieces, sound, speech_encoder(job.model, state))
 
 
 def _state(job: SpeechJob, cloner: VoiceCloner, voices: VoiceLibrary) -> SpeechJobState:

@@ -12,10 +12,12 @@ from api.built_in_voices import built_in, built_in_of, refuse_built_in
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.onboarding_progress import VOICE_FIELDS, consent_check, finished, listening, ordered
+from api.outgoing import speech_encoder
 from api.paging import After, Limit
 from api.schemas.chat import OPENAI_VOICES, SoundOfVoice, SpeechFormat
 from api.schemas.foreign import PROMPTED_VOICE
 from api.schemas.voices import Voice, VoiceChange, VoiceDeleted, VoiceList, VoiceOption
+from api.speaker_consent import check_kept_voice
 from api.state import Cloner, State, Voices
 from api.streaming import while_connected
 from api.text_validation import check_text
@@ -30,7 +32,6 @@ from api.voice_validation import (
     voice_name,
 )
 from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB
-from audio.encode import encode_audio
 from errors import InvalidRequest
 from synthesis.references import DEFAULT
 from voices.onboarding import VoiceOrder
@@ -180,11 +181,13 @@ async def preview_voice(
         reference = await run_in_threadpool(cloner.built_in, None if voice_id == DEFAULT else voice_id)
     else:
         profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
+        await run_in_threadpool(check_kept_voice, profile, "voice_id", state, owner)
         reference = await run_in_threadpool(voices.reference, profile)
     with blamed_on("text"):
         stream = await run_in_threadpool(cloner.stream, text, reference)
     speech = await while_connected(request, stream, stream.speech)
-    encoded = await run_in_threadpool(encode_audio, speech.samples, response_format)
+    encoder = speech_encoder(cloner.model_id, state)
+    encoded = await run_in_threadpool(encoder.file, speech.samples, response_format)
     return Response(encoded.data, media_type=encoded.content_type)
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
+from api.schemas.consent import Attested
 from api.schemas.fields import RequestBody
 from api.schemas.foreign import ForeignChatFields, ForeignVoiceFields
 from api.schemas.messages import Message
@@ -60,7 +61,7 @@ MAX_INSTRUCTIONS_LENGTH = 4_096
 Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS_LENGTH)]
 
 
-class AudioRequest(SoundOfVoice, ForeignVoiceFields):
+class AudioRequest(SoundOfVoice, Attested, ForeignVoiceFields):
     """The requested audio. Extensions: all fields but `voice` and `format`."""
 
     voice: VoiceName = Field(

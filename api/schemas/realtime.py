@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api.schemas.chat import Instructions, Sampling, VoiceName
+from api.schemas.consent import Attested
 from api.schemas.fields import UNSUPPORTED, Refused, RequestBody
 from api.schemas.foreign import VOICE
 from api.schemas.pronunciations import Pronounced
@@ -110,8 +111,8 @@ class NoAnswers(RequestBody):
     ] = None
 
 
-class SessionConfig(Sampling, Pronounced, Timestamps, NoAnswers):
-    """The session. Extensions: `seed`, `temperature`, `top_p`, `top_k`, `pronunciations`,
+class SessionConfig(Sampling, Attested, Pronounced, Timestamps, NoAnswers):
+    """The session. Extensions: `seed`, `temperature`, `top_p`, `top_k`, `pronunciations`, `consent`,
     `timestamp_granularities`, `caption_format`."""
 
     type: Literal["realtime", "transcription"] = "realtime"

@@ -23,6 +23,7 @@ from api.schemas.chat import (
     VoiceName,
     VoiceUsed,
 )
+from api.schemas.consent import Attested
 from api.schemas.fields import UNSUPPORTED, Refused, RequestBody
 from api.schemas.foreign import ForeignSpeechFields
 from api.schemas.pronunciations import Pronounced
@@ -73,9 +74,9 @@ class SpeechReference(RequestBody):
         return next(found, None)
 
 
-class SpeechFields(Sampling, SoundOfVoice, Pronounced, ForeignSpeechFields):
+class SpeechFields(Sampling, SoundOfVoice, Attested, Pronounced, ForeignSpeechFields):
     """What bodies that have a text spoken have in common. Extensions: `voices`, `ref_audio`, `ref_text`,
-    `references`, `task_type`, `language`, `verify`, `pitch`, `volume`, sampling."""
+    `references`, `consent`, `task_type`, `language`, `verify`, `pitch`, `volume`, sampling."""
 
     model: str
     voice: VoiceName = Field(

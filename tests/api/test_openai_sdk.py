@@ -47,7 +47,7 @@ def test_the_audio_has_the_format_asked_for_and_the_length_of_the_usage(client: 
     audio, usage = completion.choices[0].message.audio, completion.usage
     assert audio is not None and usage is not None and usage.completion_tokens_details is not None
     data = base64.b64decode(audio.data, validate=True)
-    marks = {"wav": b"RIFF", "flac": b"fLaC", "opus": b"OggS", "aac": b"\xff\xf1"}
+    marks = {"wav": b"RIFF", "flac": b"fLaC", "opus": b"OggS", "aac": b"ID3"}
     assert data.startswith(marks.get(format, b""))
     samples = len(data) / 2 if format == "pcm16" else len(decode_audio(data))
     seconds = (usage.completion_tokens_details.audio_tokens or 0) / 25

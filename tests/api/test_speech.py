@@ -23,7 +23,7 @@ CHUNKING = 2 / 32_768
 TYPES = {
     "mp3": ("audio/mpeg", b"ID3"),
     "opus": ("audio/ogg", b"OggS"),
-    "aac": ("audio/aac", b"\xff\xf1"),
+    "aac": ("audio/aac", b"ID3"),
     "flac": ("audio/flac", b"fLaC"),
     "wav": ("audio/wav", b"RIFF"),
     "pcm": ("audio/pcm", b""),

@@ -222,7 +222,7 @@ def test_frames_of_100_mb_close_at_their_head(tiny_server: TinyServer) -> None:
 
 def test_too_many_sockets_are_refused(tiny_server: TinyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     sockets = tiny_server.app.state.server.sockets
-    monkeypatch.setattr(sockets, "most", sockets.open + 1)
+    monkeypatch.setattr(sockets, "max_open", sockets.open + 1)
     with session(tiny_server), pytest.raises(InvalidStatus) as refused, session(tiny_server):
         pass
     answer = refused.value.response
