@@ -43,6 +43,7 @@ from api.routes import (
     speech_jobs,
     speech_stream,
     transcriptions,
+    voice_check,
     voice_files,
     voice_samples,
     voices,
@@ -145,7 +146,7 @@ def create_app(
     for module in (chat, provenance, realtime, speech, speech_batch, transcriptions):
         app.include_router(module.router, responses=errors(404, 413, 415))
     app.include_router(speech_jobs.router, responses=errors(404, 409, 413, 415))
-    for module in (onboarding, similarity, voices, voice_files, voice_samples, consents):
+    for module in (onboarding, similarity, voice_check, voices, voice_files, voice_samples, consents):
         app.include_router(module.router, responses=errors(404, 409, 413, 415, 501))
     app.include_router(speech_stream.router)
     app.include_router(page.router)

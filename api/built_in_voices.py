@@ -8,8 +8,22 @@ from voice_cloning import VoiceCloner
 
 def built_in(cloner: VoiceCloner) -> list[Voice]:
     """Return the default voice and the model's other voices; OpenAI's names map to them."""
-    ids = [DEFAULT, *(voice.id for voice in cloner.built_in_voices.voices)]
-    return [Voice(id=id, name=id, created_at=cloner.loaded_at, built_in=True) for id in ids]
+    own = cloner.built_in_voices
+    default = own.default and f"{own.default.id}: {own.default.description}"
+    described = {DEFAULT: (default, [])} | {
+        voice.id: (voice.description, list(voice.answers_to)) for voice in own.voices
+    }
+    return [
+        Voice(
+            id=id,
+            name=id,
+            created_at=cloner.loaded_at,
+            built_in=True,
+            description=description,
+            aliases=aliases,
+        )
+        for id, (description, aliases) in described.items()
+    ]
 
 
 def built_in_of(cloner: VoiceCloner, voice_id: str) -> Voice | None:

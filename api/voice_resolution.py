@@ -79,6 +79,11 @@ def choose_voice(
     """
     if wanted.name == CLONE:
         return _clone(wanted, cloner, state, owner)
+    if wanted.name in OPENAI_VOICES and state.voices is not None:
+        aliased = state.voices.aliased(owner, wanted.name)
+        if aliased is not None:
+            profile, voice = aliased
+            return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wanted))
     name = state.voice_aliases.get(wanted.name, wanted.name)
     own = cloner.built_in_voices.find(name)
     if name in OPENAI_VOICES and own:

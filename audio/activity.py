@@ -77,3 +77,11 @@ def runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the start and end indices of each run of True."""
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     return np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)
+
+
+def joined_runs(flags: np.ndarray, gap: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the start and end indices of each run of True; runs less than `gap` apart are one."""
+    first, end = runs(flags)
+    apart = first[1:] - end[:-1] >= gap
+    starts, ends = np.concatenate([[True], apart]), np.concatenate([apart, [True]])
+    return first[starts[: len(first)]], end[ends[: len(end)]]

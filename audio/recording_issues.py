@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from audio.activity import STEP, STEPS_PER_SECOND
+from audio.activity import STEP, STEPS_PER_SECOND, joined_runs
 from audio.frames import SAMPLE_RATE
 from audio.pitch import WINDOW_SECONDS, pitch_track
 
@@ -19,23 +19,56 @@ CLIPPED_NEAR_TOP = 0.95
 
 HUM_HZ = (50, 60)
 HUM_RATE = 2_000
-HUM_WINDOW_SECONDS = 0.4
+HUM_WINDOW_SECONDS, HUM_STEP_SECONDS = 0.4, 0.1
 HUM_SIDES = (6, 16)  # a tone is compared with what lies this many Hz to either side
 QUIETEST = 0.05
 HUM_ABOVE_DB = 14.0
 HUM_BELOW_SPEECH_DB = 50.0
+MIN_HUM_SECONDS = 0.3  # shorter places are between two words
 
 VOICES_APART_SEMITONES = 6.0
 VOICES_APART_DEVIATIONS = 3.0
 SECOND_VOICE_SHARE = 0.2
 
+APART_SECONDS = 0.5  # places closer together are reported as one
+
+
+@dataclass(frozen=True)
+class Place:
+    """A part of a recording, in seconds from its start."""
+
+    start: float
+    end: float
+
 
 @dataclass(frozen=True)
 class RecordingIssue:
-    """A problem of a recording: a machine-readable name and a message for people."""
+    """A problem of a recording.
+
+    Attributes:
+        name: machine-readable.
+        message: for people.
+        places: where in the recording it is heard, in order; empty if that can't be told.
+    """
 
     name: str
     message: str
+    places: tuple[Place, ...] = ()
+
+
+def places_of(
+    flags: np.ndarray, step_seconds: float = 1 / STEPS_PER_SECOND, offset: float = 0.0
+) -> tuple[Place, ...]:
+    """Return the places where flags are True; those less than 0.5 s apart as one.
+
+    Args:
+        flags: bool (N,), one per step.
+        step_seconds: length of a step.
+        offset: where in the recording the first step begins, in seconds.
+    """
+    first, end = joined_runs(flags, round(APART_SECONDS / step_seconds))
+    spans = offset + np.stack([first, end], axis=1) * step_seconds
+    return tuple(Place(round(start, 2), round(stop, 2)) for start, stop in spans.tolist())
 
 
 def clipped_share(samples: np.ndarray, loud_frames: np.ndarray) -> np.ndarray:
@@ -65,11 +98,12 @@ def pitches_of(samples: np.ndarray, frames: int) -> np.ndarray:
     return pitches
 
 
-def hum_of(samples: np.ndarray, loud: float) -> int | None:
-    """Return the frequency (50 or 60 Hz) of audible mains hum, or None.
+def hum_of(samples: np.ndarray, loud: float) -> tuple[int, tuple[Place, ...]] | None:
+    """Return the frequency (50 or 60 Hz) of audible mains hum and where it is heard, or None.
 
     Hum is constant while speech pauses. In the quietest moments, two of the tones f, 2f and 3f must rise 14
-    dB above their neighbourhood, and the stronger must be at most 50 dB below the speech.
+    dB above their neighbourhood, and the stronger must be at most 50 dB below the speech. It is heard where
+    its tones rise so; speech covers it.
 
     Args:
         samples: mono float32 (N,) at 24 kHz.
@@ -77,25 +111,37 @@ def hum_of(samples: np.ndarray, loud: float) -> int | None:
     """
     slow = soxr.resample(samples, SAMPLE_RATE, HUM_RATE)
     window = np.hanning(int(HUM_WINDOW_SECONDS * HUM_RATE))
-    frames = np.lib.stride_tricks.sliding_window_view(slow, len(window))[:: len(window) // 4]
+    frames = np.lib.stride_tricks.sliding_window_view(slow, len(window))[:: int(HUM_STEP_SECONDS * HUM_RATE)]
     # Zero padding to 1 s makes the bins 1 Hz wide; a sine of amplitude A gives A²/2.
-    power = 2 * np.abs(np.fft.rfft(frames * window, HUM_RATE)) ** 2 / window.sum() ** 2
-    levels = 10 * np.log10(np.maximum(np.quantile(power, QUIETEST, axis=0), 1e-14))
+    spectra = np.fft.rfft(frames * window, HUM_RATE)[:, : 3 * max(HUM_HZ) + HUM_SIDES[1] + 1]
+    power = 20 * np.log10(np.maximum(2**0.5 * np.abs(spectra) / window.sum(), 1e-7))
+    levels = np.quantile(power, QUIETEST, axis=0)
     for frequency in HUM_HZ:
-        tones = [tone_in(levels, multiple * frequency) for multiple in (1, 2, 3)]
-        clear = [level for level, above in tones if above > HUM_ABOVE_DB]
-        if len(clear) >= 2 and max(clear) > loud - HUM_BELOW_SPEECH_DB:
-            return frequency
+        level, above = tones_in(levels, frequency)
+        clear = above > HUM_ABOVE_DB
+        if clear.sum() >= 2 and level[clear].max() > loud - HUM_BELOW_SPEECH_DB:
+            _, above = tones_in(power, frequency)
+            heard = (above > HUM_ABOVE_DB).sum(axis=-1) >= 2
+            middle = round(HUM_WINDOW_SECONDS / HUM_STEP_SECONDS / 2)
+            places = places_of(np.pad(heard, middle, mode="edge"), HUM_STEP_SECONDS)
+            return frequency, tuple(place for place in places if place.end - place.start >= MIN_HUM_SECONDS)
     return None
 
 
-def tone_in(levels: np.ndarray, frequency: int) -> tuple[float, float]:
-    """Return a tone's level in dB in a spectrum of 1 Hz bins, and how far it rises above both sides."""
+def tones_in(levels: np.ndarray, frequency: int) -> tuple[np.ndarray, np.ndarray]:
+    """Measure a frequency and its multiples by 2 and 3 in spectra (..., bins) of 1 Hz bins in dB.
+
+    Returns:
+        Their levels in dB (..., 3), and how far they rise above both sides (..., 3).
+    """
     near, far = HUM_SIDES
-    below = levels[frequency - far : frequency - near]
-    above = levels[frequency + near + 1 : frequency + far + 1]
-    level = float(levels[frequency - 1 : frequency + 2].max())
-    return level, level - float(np.median(np.concatenate([below, above])))
+    found = []
+    for tone in (frequency, 2 * frequency, 3 * frequency):
+        sides = np.r_[tone - far : tone - near, tone + near + 1 : tone + far + 1]
+        level = levels[..., tone - 1 : tone + 2].max(axis=-1)
+        found.append((level, level - np.median(levels[..., sides], axis=-1)))
+    level, above = np.stack(found, axis=-1)
+    return level, above
 
 
 def second_voice(medians: np.ndarray, seconds: np.ndarray) -> np.ndarray:

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio import activity
-from audio.activity import SPEECH_RANGE_DB, STEP, STEPS_PER_SECOND, loudness_of, speech_levels
+from audio.activity import SPEECH_RANGE_DB, STEP, STEPS_PER_SECOND, joined_runs, loudness_of, speech_levels
 from audio.frames import SAMPLE_RATE
 from audio.loudness import at_usual_loudness
 from audio.music import is_music
 from audio.recording_issues import (
     QUIETEST,
+    Place,
     RecordingIssue,
     clipped_share,
     hum_of,
     pitches_of,
+    places_of,
     second_voice,
 )
 from audio.reference import (
@@ -130,9 +131,9 @@ def select_reference(
     start = max(int(phrases.first[first]) * STEP - KEPT_BEFORE, 0)
     end = min(int(phrases.end[last]) * STEP + KEPT_AFTER, len(samples))
     hum = hum_of(samples, loud)
-    findings = _findings(samples[start:end], phrases, chosen, other, loud, hum)
-    used = prepare_reference(at_usual_loudness(samples[start:end]), max_seconds)
     offset = start / SAMPLE_RATE
+    findings = _findings(samples[start:end], offset, phrases, chosen, other, loud, hum)
+    used = prepare_reference(at_usual_loudness(samples[start:end]), max_seconds)
     left_out = float(np.delete(phrases.seconds * phrases.spoken, np.arange(first, last + 1)).sum())
     return ReferenceSelection(
         used.samples,
@@ -146,21 +147,23 @@ def select_reference(
 
 def _findings(
     samples: np.ndarray,
+    offset: float,
     phrases: Phrases,
     chosen: slice,
     other: np.ndarray,
     loud: float,
-    hum: int | None,
+    hum: tuple[int, tuple[Place, ...]] | None,
 ) -> tuple[RecordingIssue, ...]:
     """Return the problems of the selected part. Raises InvalidAudio if it can't be used.
 
     Args:
         samples: the selected samples.
+        offset: where they begin in the recording, in seconds.
         phrases: all phrases.
         chosen: which phrases are selected.
         other: share of each phrase that a second voice says.
         loud: the recording's loudness in dB.
-        hum: in Hz, None if there is none.
+        hum: in Hz, and where; None if there is none.
     """
     seconds = phrases.seconds[chosen]
     if seconds.sum() < MIN_SPEECH_SECONDS:
@@ -173,18 +176,29 @@ def _findings(
     above = loud - float(np.quantile(levels, QUIETEST))
     found = []
     if clipped > CLIPPED:
-        found.append(RecordingIssue("clipping", f"{clipped:.0%} of the samples are clipped."))
+        places = places_of(clipped_share(samples, levels > loud - BELOW_LOUD_DB) > CLIPPED, offset=offset)
+        found.append(RecordingIssue("clipping", f"{clipped:.0%} of the samples are clipped.", places))
     if hum is not None:
-        found.append(RecordingIssue("hum", f"There is a hum of {hum} Hz in the background."))
+        found.append(RecordingIssue("hum", f"There is a hum of {hum[0]} Hz in the background.", hum[1]))
     if is_music(samples):
-        found.append(RecordingIssue("music", "There is music or singing in it; speech alone is better."))
+        everywhere = places_of(np.ones(len(levels), bool), offset=offset)
+        message = "There is music or singing in it; speech alone is better."
+        found.append(RecordingIssue("music", message, everywhere))
     elif above < NOISY_DB:
-        found.append(RecordingIssue("noise", f"The background is only {above:.0f} dB below the speech."))
+        loud_pauses = ~spoken_steps(samples, len(levels)) & (levels > loud - NOISY_DB)
+        message = f"The background is only {above:.0f} dB below the speech."
+        found.append(RecordingIssue("noise", message, places_of(loud_pauses, offset=offset)))
     if other.any():
-        found.append(
-            RecordingIssue("two_voices", _two_voices(float(other[chosen] @ seconds) > STRAY_SECONDS))
-        )
+        both_used = float(other[chosen] @ seconds) > STRAY_SECONDS
+        found.append(RecordingIssue("two_voices", _two_voices(both_used), _places_of_phrases(phrases, other)))
     return tuple(found)
+
+
+def _places_of_phrases(phrases: Phrases, other: np.ndarray) -> tuple[Place, ...]:
+    """Return the places of the phrases that a second voice says most of."""
+    spoken = other >= min(0.5, float(other.max()))
+    spans = zip(phrases.first[spoken].tolist(), phrases.end[spoken].tolist(), strict=True)
+    return tuple(Place(first / STEPS_PER_SECOND, end / STEPS_PER_SECOND) for first, end in spans)
 
 
 def _two_voices(both_used: bool) -> str:
@@ -225,9 +239,7 @@ def spoken_steps(samples: np.ndarray, steps: int) -> np.ndarray:
 
 def phrase_runs(loud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return first and end frame of each run of loud frames, with short pauses bridged and clicks removed."""
-    first, end = activity.runs(loud)
-    apart = first[1:] - end[:-1] >= PAUSE_FRAMES
-    first, end = first[np.concatenate([[True], apart])], end[np.concatenate([apart, [True]])]
+    first, end = joined_runs(loud, PAUSE_FRAMES)
     whole = end - first >= CLICK_FRAMES
     return first[whole], end[whole]
 

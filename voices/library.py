@@ -23,7 +23,7 @@ from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.frames import FRAME_RATE, SAMPLE_RATE
 from audio.reference import prepare_reference
-from audio.reference_selection import select_reference
+from audio.reference_selection import ReferenceSelection, select_reference
 from errors import InvalidRequest, StoreUnavailable
 from higgs.codecs.base import Codec
 from higgs.prompts.v2 import Reference
@@ -38,6 +38,7 @@ from voices.onboarding import (
     named_freely,
     new_voice_id,
     place_among,
+    selected_part,
 )
 from voices.store.profiles import name_taken, packed
 from voices.store.samples import check_room
@@ -71,6 +72,11 @@ class VoiceLibrary:
             InvalidRequest: voice_ambiguous, several voices have this name.
         """
         profile = self.store.profiles.find(owner, name)
+        return None if profile is None else (profile, self.reference(profile))
+
+    def aliased(self, owner: str, alias: str) -> tuple[VoiceProfile, VoiceReference] | None:
+        """Return the profile and reference of the owner's voice with this alias; None if there is none."""
+        profile = self.store.profiles.aliased(owner, alias)
         return None if profile is None else (profile, self.reference(profile))
 
     def reference(self, profile: VoiceProfile) -> VoiceReference:
@@ -138,6 +144,17 @@ class VoiceLibrary:
                 raise InvalidRequest(message, code="missing_required_parameter", param="ref_text")
             return self.store.samples.add(owner, self._sample(voice_id, chosen.samples, words))
 
+    def check(self, upload: bytes) -> ReferenceSelection:
+        """Select the part of a recording that a new voice would be made of, with its problems; saves nothing.
+
+        Raises:
+            InvalidAudio: no voice can be made of the recording.
+            Overloaded: too many voices are being made.
+        """
+        with place_among(self._places):
+            samples = decode_audio(upload, max_seconds=MAX_UPLOAD_SECONDS)
+            return selected_part(samples, self._cloner, self.verifier)
+
     def _sample(self, voice_id: str, samples: np.ndarray, words: str) -> VoiceSample:
         flac = encode_audio(samples, "flac").data
         return VoiceSample(
@@ -198,6 +215,7 @@ class VoiceLibrary:
             flac=flac,
             codes=packed(self._cloner.reference(flac).codes.numpy()),
             samples=[self._sample(voice_id, samples, words) for samples, words in more],
+            aliases=[],
         )
         check_room(profile)
         self.store.keep(profile)

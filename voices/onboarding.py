@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from audio.delivery import Delivery
 from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from audio.recording_issues import RecordingIssue
-from audio.reference_selection import ReferenceSelection, SecondSpeaker, select_reference
+from audio.reference_selection import ReferenceSelection, select_reference
 from errors import Cancelled, Conflict, InvalidAudio, Overloaded, StoreUnavailable, VoiceServerError
 from higgs.speech import SpeechStream
 from higgs.spoken import Speech
@@ -41,6 +42,12 @@ def place_among(places: threading.Semaphore) -> Iterator[None]:
         yield
     finally:
         places.release()
+
+
+def selected_part(samples: np.ndarray, cloner: VoiceCloner, verifier: SpeakerVerifier) -> ReferenceSelection:
+    """Select the best part of a recording, within the model's maximum. Raises InvalidAudio."""
+    judge = partial(verifier.second_speaker, sample_rate=SAMPLE_RATE) if verifier.installed else None
+    return select_reference(samples, judge, cloner.max_reference_seconds)
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ class Onboarding:
         samples = yield from self._step(
             "read", lambda: decode_audio(order.upload, max_seconds=MAX_UPLOAD_SECONDS)
         )
-        chosen = yield from self._step("choose", lambda: self._chosen(samples))
+        chosen = yield from self._step("choose", lambda: selected_part(samples, self._cloner, self._judge))
         self._findings += chosen.findings
         if order.verify_consent:
             yield from self._step("verify", lambda: self._check_consent(chosen.samples))
@@ -185,10 +192,6 @@ class Onboarding:
         """The steps started so far: name, state (running, completed or failed), started_at and seconds."""
         return [dict(step) for step in self._steps]
 
-    def _chosen(self, samples: np.ndarray) -> ReferenceSelection:
-        """Select the best part of the recording, within the model's maximum."""
-        return select_reference(samples, self._second_speaker(), self._cloner.max_reference_seconds)
-
     def _words(self, chosen: ReferenceSelection) -> str | None:
         """Return the given transcript if it matches the selected part."""
         words = self._order.transcript
@@ -197,12 +200,6 @@ class Onboarding:
         message = "Only part of the recording was used, so the transcript of the whole was left out."
         self._findings.append(RecordingIssue("words_left_out", message))
         return None
-
-    def _second_speaker(self) -> SecondSpeaker | None:
-        """Return the detector of a second speaker; None without a model."""
-        if not self._judge.installed:
-            return None
-        return lambda phrases: self._judge.second_speaker(phrases, SAMPLE_RATE)
 
     def _check_consent(self, samples: np.ndarray) -> None:
         """Raise InvalidAudio if the consent was recorded by another speaker."""
@@ -285,6 +282,7 @@ class Onboarding:
             **asdict(order.delivery),
             pronunciations=dict(order.pronunciations) or None,
             samples=[],
+            aliases=[],
             codec=self._codec,
             flac=flac,
             codes=packed(voice.codes.numpy()),

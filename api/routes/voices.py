@@ -122,11 +122,12 @@ def list_voices(
 ) -> VoiceList:
     """List the model's own voices, on the first page, and the saved ones, newest first."""
     page = voices.store.profiles.page(owner, after=after, limit=limit, user_id=user_id)
-    own, aliases = (built_in(cloner), OPENAI_VOICES) if after is None else ([], ())
+    own, openai = (built_in(cloner), OPENAI_VOICES) if after is None else ([], ())
     data = own + [Voice.of(profile) for profile in page.rows]
-    named = [(voice.id, voice.name) for voice in data] + [(name, name) for name in aliases]
+    named = [(voice.id, voice.name) for voice in data] + [(name, name) for name in openai]
     options = [VoiceOption(id=id, name=name) for id, name in named]
-    return VoiceList(data=data, has_more=page.has_more, voices=options, aliases=dict(state.voice_aliases))
+    aliases = {**state.voice_aliases, **voices.store.profiles.aliases(owner)}
+    return VoiceList(data=data, has_more=page.has_more, voices=options, aliases=aliases)
 
 
 @router.get("/{voice_id}")
@@ -139,7 +140,7 @@ def retrieve_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) 
 
 @router.patch("/{voice_id}")
 def change_voice(voice_id: str, body: VoiceChange, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
-    """Edit a voice: its name, the transcript of its recording, or its default delivery."""
+    """Edit a voice: its name, the transcript of its recording, its default delivery, or its aliases."""
     refuse_built_in(cloner, voice_id)
     name = None if body.name is None else voice_name(body.name, "name")
     words = None if body.ref_text is None else transcript(body.ref_text, "ref_text") or ""
@@ -150,7 +151,13 @@ def change_voice(voice_id: str, body: VoiceChange, cloner: Cloner, voices: Voice
     entries = pronunciations_of(body, cloner)
     with blamed_on("name"):
         changed = profiles.change(
-            owner, voice_id, name=name, transcript=words, delivery=changes, pronunciations=entries
+            owner,
+            voice_id,
+            name=name,
+            transcript=words,
+            delivery=changes,
+            pronunciations=entries,
+            aliases=None if body.aliases is None else set(body.aliases),
         )
     return Voice.of(changed)
 

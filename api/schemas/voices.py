@@ -5,25 +5,35 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas.chat import ErrorDetail, Instructions, SoundOfVoice
+from api.schemas.chat import OPENAI_VOICES, ErrorDetail, Instructions, SoundOfVoice
 from api.schemas.fields import RequestBody
 from api.schemas.pronunciations import Pronunciations
+from audio.reference_selection import ReferenceSelection
 from speakers.verifier import MODEL, SAME_SPEAKER
 from voices.library import delivery_of
 from voices.store.tables import SessionState, VoiceConsent, VoiceProfile, VoiceSample
 
+OpenAIVoice = Literal[OPENAI_VOICES]
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+
+
+class Place(BaseModel):
+    """A part of the upload, in seconds."""
+
+    start: float
+    end: float
 
 
 class RecordingIssue(BaseModel):
     """A problem of a voice: a machine-readable name and a message for people.
 
     Of its recording: clipping, hum, noise, music, two_voices, or words_left_out if ref_text has more than the
-    used part. Of its trial: misheard, or unlike (the recording).
+    used part. Of its trial: misheard, or unlike (the recording). places: where in the upload it is heard.
     """
 
     name: str
     message: str
+    places: list[Place] = []
 
 
 class PartUsed(BaseModel):
@@ -36,6 +46,18 @@ class PartUsed(BaseModel):
     @classmethod
     def of(cls, profile: VoiceProfile) -> "PartUsed":
         return cls(seconds=profile.source_seconds, start=profile.start_seconds, end=profile.end_seconds)
+
+
+class RecordingCheck(BaseModel):
+    """The part of a recording that would become a voice, and the problems of the recording."""
+
+    used: PartUsed
+    findings: list[RecordingIssue]
+
+    @classmethod
+    def of(cls, chosen: ReferenceSelection) -> "RecordingCheck":
+        used = PartUsed(seconds=chosen.source_seconds, start=chosen.start_seconds, end=chosen.end_seconds)
+        return cls(used=used, findings=[RecordingIssue(**asdict(issue)) for issue in chosen.findings])
 
 
 def find_recording_issues(profile: VoiceProfile) -> list[RecordingIssue]:
@@ -127,7 +149,11 @@ class SampleOfVoice(BaseModel):
 
 
 class Voice(BaseModel):
-    """OpenAI's audio.voice. samples: further recordings. built_in: the model's own, read-only."""
+    """OpenAI's audio.voice.
+
+    built_in: the model's own, read-only; description: what it sounds like. samples: further recordings.
+    aliases: OpenAI's names that it answers to.
+    """
 
     id: str
     object: Literal["audio.voice"] = "audio.voice"
@@ -135,6 +161,8 @@ class Voice(BaseModel):
     name: str
     type: Literal["audio_sample"] = "audio_sample"
     built_in: bool = False
+    description: str | None = None
+    aliases: list[str] = []
     user_id: str | None = None
     ref_text: str | None = None
     speed: float | None = None
@@ -162,6 +190,7 @@ class Voice(BaseModel):
             used=PartUsed.of(profile),
             findings=find_recording_issues(profile),
             samples=[SampleOfVoice.of(sample) for sample in profile.samples],
+            aliases=[alias.name for alias in profile.aliases],
             likeness=similarity_of(profile.similarity),
         )
 
@@ -176,7 +205,8 @@ class VoiceOption(BaseModel):
 class VoiceList(BaseModel):
     """`voices`, for Open WebUI, has those of `data` and, on the first page, OpenAI's names.
 
-    aliases: OpenAI's names that the server is configured to map to saved voices, with their id or name.
+    aliases: OpenAI's names that saved voices answer to, with the voice's id, or, where it is a setting of the
+    server, its id or name.
     """
 
     object: Literal["list"] = "list"
@@ -203,7 +233,8 @@ class BatchAnswer(BaseModel):
 class VoiceChange(SoundOfVoice):
     """Fields to change. An empty ref_text removes the transcript; empty or null instructions remove these.
 
-    Null for speed, pitch or volume restores the model's own.
+    Null for speed, pitch or volume restores the model's own. aliases: which of OpenAI's names the voice is to
+    answer to; another voice that has one of them loses it.
     """
 
     model_config = ConfigDict(extra="forbid")  # an unknown field must not look like a successful change
@@ -212,6 +243,7 @@ class VoiceChange(SoundOfVoice):
     ref_text: str | None = None
     instructions: Instructions | None = None
     pronunciations: Pronunciations | None = None
+    aliases: list[OpenAIVoice] | None = None
 
 
 class VoiceDeleted(BaseModel):

@@ -112,6 +112,9 @@ def test_only_one_of_two_voices_is_taken_and_said_so() -> None:
     border = len(CLIP) / SAMPLE_RATE + 0.5
     assert chosen.end_seconds <= border or chosen.start_seconds >= border
     assert names_of(chosen) == ["two_voices"] and "only one" in chosen.findings[0].message
+    places = chosen.findings[0].places
+    second = (border, border + len(another_voice()) / SAMPLE_RATE)
+    assert places and all(second[0] - 0.2 <= one.start < one.end <= second[1] + 0.2 for one in places)
 
 
 def test_another_judge_of_voices_is_asked_about_each_phrase() -> None:
@@ -159,7 +162,23 @@ def humming(hertz: float) -> np.ndarray:
 def test_what_is_wrong_is_said_by_name(source: np.ndarray, name: str, words: str) -> None:
     chosen = select_reference(source)
     assert names_of(chosen) == [name]
-    assert words in chosen.findings[0].message
+    found = chosen.findings[0]
+    assert words in found.message
+    times = [moment for place in found.places for moment in (place.start, place.end)]
+    assert times == sorted(times) and 0 <= times[0] < times[-1] <= chosen.source_seconds + 0.01
+
+
+def test_hum_is_placed_where_nobody_speaks() -> None:
+    places = select_reference(humming(50)).findings[0].places
+    first, last = 2 * len(PAUSE) / SAMPLE_RATE, (2 * len(PAUSE) + len(CLIP)) / SAMPLE_RATE
+    assert places[0].start == 0 and abs(places[0].end - first) < 0.3
+    assert abs(places[-1].start - last) < 0.5
+
+
+def test_clipping_is_placed_where_it_is_clipped() -> None:
+    source = np.concatenate([0.9 * CLIP[:SAMPLE_RATE], clipped(2.5)[SAMPLE_RATE:]])
+    places = select_reference(source).findings[0].places
+    assert places[0].start > 0.9
 
 
 @pytest.mark.parametrize(

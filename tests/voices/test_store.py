@@ -100,6 +100,21 @@ def test_two_users_of_one_owner_may_use_one_name(store: VoiceStore) -> None:
     assert caught.value.code == "voice_ambiguous"
 
 
+def test_an_alias_belongs_to_one_voice_of_an_owner(store: VoiceStore) -> None:
+    anna, bert, yours = profile("Anna"), profile("Bert"), profile("Anna", "you")
+    for kept in (anna, bert, yours):
+        store.keep(kept)
+        store.profiles.change(kept.owner, kept.id, aliases={"alloy", "nova"})
+    assert store.profiles.aliases("me") == {"alloy": bert.id, "nova": bert.id}
+    changed = store.profiles.change("me", anna.id, name="Ann", aliases={"nova"})
+    assert (changed.name, [alias.name for alias in changed.aliases]) == ("Ann", ["nova"])
+    found = store.profiles.aliased("you", "nova")
+    assert found is not None and found.id == yours.id
+    store.delete("me", bert.id)
+    assert store.profiles.aliases("me") == {"nova": anna.id}
+    assert store.profiles.aliased("me", "alloy") is None
+
+
 def test_owners_do_not_see_each_other(store: VoiceStore) -> None:
     mine, yours = profile("Anna", "me"), profile("Anna", "you")
     for kept in (mine, yours):

@@ -1,13 +1,13 @@
 """Voice profiles of each owner: add, find, list, edit, delete."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
 from types import MappingProxyType
 
 import numpy as np
-from sqlalchemy import Select, select
+from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
@@ -15,7 +15,7 @@ from audio.frames import CODEBOOKS
 from errors import Conflict, InvalidRequest, NotFound, quoted
 from voices.store.database import Database
 from voices.store.paging import Page, page
-from voices.store.tables import VoiceProfile
+from voices.store.tables import VoiceAlias, VoiceProfile
 
 CODE_TYPE = np.dtype("<u2")
 MAX_LISTED = 3
@@ -63,6 +63,18 @@ class Profiles:
             message = f"Several voices are named {quoted(name)}; use an id instead, such as {ids}."
             raise InvalidRequest(message, code="voice_ambiguous")
         return named[0] if named else None
+
+    def aliased(self, owner: str, alias: str) -> VoiceProfile | None:
+        """Return the voice that has this alias; None if there is none."""
+        with self._database.reading() as session:
+            known = _of(owner).join(VoiceProfile.aliases).where(VoiceAlias.owner == owner)
+            return session.scalar(known.where(VoiceAlias.name == alias))
+
+    def aliases(self, owner: str) -> dict[str, str]:
+        """Return all aliases, in alphabetical order, with the ids of their voices."""
+        with self._database.reading() as session:
+            rows = session.scalars(select(VoiceAlias).filter_by(owner=owner).order_by(VoiceAlias.name))
+            return {row.name: row.voice_id for row in rows}
 
     def taken(self, owner: str, user_id: str, name: str) -> bool:
         """Return whether this user of the owner has a voice with this name."""
@@ -119,6 +131,7 @@ class Profiles:
         transcript: str | None = None,
         delivery: Mapping[str, float | str | None] = MappingProxyType({}),
         pronunciations: Mapping[str, str] | None = None,
+        aliases: Collection[str] | None = None,
     ) -> VoiceProfile:
         """Edit a voice; None leaves a field unchanged.
 
@@ -129,10 +142,11 @@ class Profiles:
             transcript: new transcript; empty removes it.
             delivery: new values of the columns speed, pitch, volume, instructions.
             pronunciations: new ones, empty for none; None keeps them.
+            aliases: all that the voice is to have; other voices lose them. None keeps the voice's own.
 
         Raises:
             NotFound: there is no such voice.
-            Conflict: the name is taken.
+            Conflict: the name is taken, or another request gave away an alias at the same time.
         """
         try:
             with self._database.writing() as session:
@@ -145,7 +159,13 @@ class Profiles:
                     setattr(profile, column, value)
                 if pronunciations is not None:
                     profile.pronunciations = dict(pronunciations) or None
+                session.flush()
+                if aliases is not None:
+                    _give_aliases(session, profile, aliases)
         except IntegrityError as error:
+            if aliases:
+                message = "The aliases or the name were taken at the same time; try again."
+                raise Conflict(message, code="voice_name_taken") from error
             raise name_taken(name or "") from error
         return profile
 
@@ -184,3 +204,12 @@ def _owned(session: Session, owner: str, voice_id: str) -> VoiceProfile:
     if profile is None:
         raise no_voice(voice_id)
     return profile
+
+
+def _give_aliases(session: Session, profile: VoiceProfile, names: Collection[str]) -> None:
+    """Let the voice have exactly these aliases."""
+    replaced = or_(VoiceAlias.voice_id == profile.id, VoiceAlias.name.in_(names))
+    session.execute(delete(VoiceAlias).where(VoiceAlias.owner == profile.owner, replaced))
+    session.add_all(VoiceAlias(owner=profile.owner, name=name, voice_id=profile.id) for name in names)
+    session.flush()
+    session.refresh(profile, ["aliases"])

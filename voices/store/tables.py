@@ -62,6 +62,7 @@ class VoiceProfile(Base):
         start_seconds, end_seconds: the part of the upload, of source_seconds, that became the reference.
         similarity: of the voice's first trial to the reference, 0 to 1; None if not compared.
         samples: further recordings of the voice, oldest first.
+        aliases: other names that it answers to, in alphabetical order.
         speed, pitch, volume, instructions: the default delivery; None keeps the model's own.
         pronunciations: how it says words, as of text.pronunciations; None says nothing of it.
     """
@@ -95,6 +96,13 @@ class VoiceProfile(Base):
         passive_deletes=True,
     )
 
+    aliases: Mapped[list["VoiceAlias"]] = relationship(
+        order_by="VoiceAlias.name",
+        lazy="selectin",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+    )
+
     __table_args__ = (
         UniqueConstraint("owner", "user_id", "name"),
         Index(None, "owner", "created_at", "id"),
@@ -117,6 +125,18 @@ class VoiceSample(Base):
     codes: Mapped[bytes] = mapped_column(LargeBinary(2**16 - 1), deferred=True, deferred_raiseload=True)
 
     __table_args__ = (Index(None, "voice_id", "created_at"), MYSQL)
+
+
+class VoiceAlias(Base):
+    """Another name that one of the owner's voices answers to, such as alloy."""
+
+    __tablename__ = "voice_aliases"
+
+    owner: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    voice_id: Mapped[str] = mapped_column(ForeignKey("voice_profiles.id", ondelete="CASCADE"))
+
+    __table_args__ = (Index(None, "voice_id"), MYSQL)
 
 
 class VoiceCloneSession(Base):

@@ -1,13 +1,12 @@
 // Cloning: from a recording, its transcript and a name to a voice.
 
-import { $, attempt, el, tell } from "./dom.js";
+import { $, attempt, el, saveFile, tell } from "./dom.js";
 import { showRequest } from "./api-pane.js";
 import { decoded, decodedDataUrl } from "./clip.js";
-import { ClipView } from "./clip-view.js";
 import { comparison } from "./compare.js";
 import { consentId, wireConsent } from "./consent.js";
-import { recordingIssues } from "./recording-issues.js";
 import { RecordingPanel } from "./recording-panel.js";
+import { RecordingView } from "./recording-view.js";
 import { ServerError, ask, formOf, upload } from "./server.js";
 import { chooseVoice } from "./speech.js";
 import { failSteps, hideSteps, showSteps, showUpload } from "./steps.js";
@@ -21,21 +20,23 @@ const SENTENCE_READ = 0.5; // minimum share of recognised words for the sentence
 let recording = null; // { file, clip, sentence }
 let creating = null; // an AbortController
 let transcribing = null; // an AbortController
+let checking = null; // an AbortController
 let recorder = null;
 let recognised = ""; // the recognised transcript of the whole recording, not yet edited
-const view = new ClipView("the recording");
+let view = null;
 
 export function wireClone() {
   recorder = new RecordingPanel($("recorder-place"), {
     onDone: (blob, sentence) => take(new File([blob], "recording.wav", { type: blob.type }), sentence),
   });
-  $("recording-wave").append(view.element);
+  view = new RecordingView();
   $("file").onchange = () => {
     const [file] = $("file").files;
     $("file").value = ""; // so that the same file can be chosen again
     if (file) attempt($("clone-status"), () => take(file));
   };
   $("clear").onclick = clear;
+  $("keep-recording").onclick = () => saveFile(recording.file, recording.file.name);
   $("transcribe").onclick = () => attempt($("transcript-status"), transcribe);
   $("cancel").onclick = () => creating.abort();
   $("clone-form").onsubmit = (event) => {
@@ -57,21 +58,20 @@ export async function take(file, sentence = null) {
   const clip = await decoded(file);
   if (recording !== mine) return;
   mine.clip = clip;
-  view.show(clip, { used: null });
-  showIssues(clip ? recordingIssues(clip) : [{ message: "This browser can't show the file; the server may read it." }]);
+  view.show(clip);
   $("name").focus();
+  checking = new AbortController();
+  attempt($("clone-status"), () => view.check(file, checking.signal));
   if (!clip || clip.seconds <= WHOLE_SECONDS) await attempt($("transcript-status"), transcribe);
   else tell($("transcript-status"), "Long recording: the server picks the best part and transcribes that.");
 }
 
 function clear() {
-  transcribing?.abort();
-  creating?.abort();
+  for (const running of [transcribing, checking, creating]) running?.abort();
   recording = null;
   recognised = "";
-  view.show(null, { used: null });
+  view.clear();
   $("clone-form").reset();
-  $("issues").replaceChildren();
   $("clone-result").replaceChildren();
   hideSteps();
   tell($("clone-status"), "");
@@ -81,11 +81,8 @@ function clear() {
 
 function showRecording(there) {
   $("recording").hidden = $("clone-form").hidden = !there;
-  $("recorder-place").hidden = there;
-}
-
-function showIssues(issues) {
-  $("issues").replaceChildren(...issues.map(({ message }) => el("li", {}, message)));
+  $("drop").hidden = there;
+  $("keep-recording").hidden = !recording?.sentence;
 }
 
 async function transcribe() {
@@ -119,7 +116,7 @@ const heard = (text) => (text ? "Recognised: correct it where it is wrong." : "N
 async function create() {
   const mine = recording;
   const fields = fieldsOf(mine);
-  transcribing?.abort();
+  for (const running of [transcribing, checking]) running?.abort();
   creating = new AbortController();
   const { signal } = creating;
   busy(true);
@@ -181,9 +178,7 @@ async function created(answer, mine, corrected) {
   tell($("clone-status"), `Saved “${voice.name}”.${used}${check}`);
   $("transcript").value = voice.ref_text ?? "";
   tell($("transcript-status"), "");
-  const marked = mine.clip ? recordingIssues(mine.clip) : [];
-  showIssues([...marked, ...answer.findings.filter(({ name }) => !marked.some((issue) => issue.name === name))]);
-  if (mine.clip) view.show(mine.clip, { used: answer.used });
+  view.found(answer);
   const clone = await decodedDataUrl(answer.sample_audio);
   const original = mine.clip?.slice(start, end) ?? (await savedRecording(voice.id));
   showComparison(answer, original, clone);

@@ -10,23 +10,30 @@ const DEMONSTRATION = "higgs-small";
 export let health = null;
 let lost = 0; // consecutive polls without an answer
 
+let ready = false;
+let whenReady = () => {};
+let timer = null;
+
 /** Poll the server while the page is open. onReady: called when it becomes ready. */
 export async function watchServer(onReady) {
-  let ready = false;
-  $("try-now").onclick = () => poll();
-  async function poll() {
-    clearTimeout(poll.timer);
-    health = await fetch("/health", { cache: "no-store" }).then((response) => response.json()).catch(() => null);
-    lost = health ? 0 : lost + 1;
-    show();
-    document.dispatchEvent(new CustomEvent("health"));
-    const serves = ["ready", "unloaded"].includes(health?.status);
-    if (serves && !ready) onReady();
-    ready = serves;
-    poll.timer = setTimeout(poll, Math.min(MAX_WAIT_MS, WATCH_MS * Math.max(1, lost)));
-  }
+  whenReady = onReady;
+  $("try-now").onclick = poll;
   window.addEventListener("online", poll);
   await poll();
+}
+
+/** Ask the server now, and again after a while. */
+export async function poll() {
+  clearTimeout(timer);
+  health = await fetch("/health", { cache: "no-store" }).then((response) => response.json()).catch(() => null);
+  clearTimeout(timer); // of a poll that overlapped
+  lost = health ? 0 : lost + 1;
+  show();
+  document.dispatchEvent(new CustomEvent("health"));
+  const serves = ["ready", "unloaded"].includes(health?.status);
+  if (serves && !ready) whenReady();
+  ready = serves;
+  timer = setTimeout(poll, Math.min(MAX_WAIT_MS, WATCH_MS * Math.max(1, lost)));
 }
 
 function show() {
@@ -49,7 +56,7 @@ function stateNow() {
   return ["ready", "Ready"];
 }
 
-export const queued = (count) => (count === 1 ? "1 request in the queue" : `${count} requests in the queue`);
+const queued = (count) => (count === 1 ? "1 request in the queue" : `${count} requests in the queue`);
 
 function modelWords({ model, device }) {
   const where = device.startsWith("cuda") ? "on a GPU" : "on the CPU, no GPU";

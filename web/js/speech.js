@@ -4,17 +4,19 @@ import { $, attempt, tell } from "./dom.js";
 import { isBook, startJob, wireBook } from "./book.js";
 import { Clip, samplesOf } from "./clip.js";
 import { dialogueRequest, isDialogue, showDialogue, showText, wireDialogue } from "./dialogue.js";
-import { health, queued } from "./health.js";
+import { health, poll } from "./health.js";
 import { player } from "./player.js";
 import { Result } from "./results.js";
 import { events, post } from "./server.js";
 import { setSettings, settings, showVoiceSettings, wireSettings } from "./speech-settings.js";
 import { showRequest } from "./api-pane.js";
+import { showSample, wireVoiceSample } from "./voice-sample.js";
 import { fillVoices, nameOf } from "./voices.js";
 
 const CHARACTERS_PER_SECOND = 15; // of English read aloud
 const MAX_CHARACTERS = 4096; // the server's default limits; what it says of itself, or its answer, decides
 const MAX_BOOK_CHARACTERS = 1_000_000;
+const QUEUE_POLL_MS = 1000; // while a request waits
 
 const SAMPLES = {
   Greeting: "Hello and welcome! I am glad that you are here. What would you like to hear?",
@@ -25,11 +27,12 @@ const SAMPLES = {
   Numbers: "Your train leaves at 9:45 from platform 12. The ticket costs $18.50, and the journey takes 3 hours.",
 };
 
-let job = null; // { controller, heard }: the current request
+let job = null; // { controller, heard, place }: the current request, whether it sounds, its place in the queue
 
 export function wireSpeech() {
   wireSettings();
   wireDialogue();
+  wireVoiceSample();
   wireBook(showCount);
   for (const [name, text] of Object.entries(SAMPLES)) addSample(name, text);
   $("speech").onsubmit = (event) => {
@@ -41,17 +44,21 @@ export function wireSpeech() {
   };
   $("text").oninput = showCount;
   $("stop").onclick = stop;
-  $("voice").onchange = () => showVoiceSettings($("voice").value);
+  $("voice").onchange = () => chooseVoice($("voice").value);
   player.addEventListener("change", showStop);
   document.addEventListener("health", showQueue);
   document.addEventListener("voices", () => chooseVoice($("voice").value));
   showCount();
 }
 
+let shown = null; // id of the voice whose settings stand there
+
 export function chooseVoice(id) {
-  const before = $("voice").value;
   fillVoices($("voice"), id);
-  if (before !== $("voice").value) showVoiceSettings($("voice").value);
+  const now = $("voice").value;
+  if (now !== shown) showVoiceSettings(now);
+  shown = now;
+  showSample();
 }
 
 function addSample(name, text) {
@@ -83,8 +90,11 @@ function showStop() {
   $("stop").disabled = !job && !player.playing;
 }
 
+/** The queue's length when the request is sent is its place; later requests make only the queue longer. */
 function showQueue() {
-  if (job && !job.heard && health?.waiting) tell($("speech-status"), `Waiting: ${queued(health.waiting)} …`);
+  if (!job || job.heard || !health?.waiting) return;
+  job.place = Math.min(job.place, health.waiting);
+  tell($("speech-status"), `Waiting: place ${job.place} in the queue …`);
 }
 
 function request() {
@@ -96,7 +106,8 @@ function request() {
 
 async function generate() {
   stop();
-  const mine = (job = { controller: new AbortController(), heard: false });
+  const mine = (job = { controller: new AbortController(), heard: false, place: Infinity });
+  const watch = setInterval(() => !mine.heard && poll(), QUEUE_POLL_MS);
   const body = request();
   const clip = new Clip();
   const voice = (body.voices ?? [body.voice]).map(nameOf).join(", ");
@@ -124,6 +135,7 @@ async function generate() {
     if (error.name !== "AbortError") throw error;
     tell($("speech-status"), "Stopped.");
   } finally {
+    clearInterval(watch);
     if (job === mine) job = null;
     showStop();
   }

@@ -1,13 +1,15 @@
 // The card of a saved voice: play, use, compare with its recording, edit, export, delete.
 
 import { $, attempt, el, fileName, saveFile, tell } from "./dom.js";
+import { aliasChips } from "./alias-chips.js";
 import { decoded } from "./clip.js";
 import { ClipView } from "./clip-view.js";
 import { savedRecording } from "./clone.js";
 import { comparison, similarityWords } from "./compare.js";
 import { ask, formOf, patch } from "./server.js";
 import { showRequest } from "./api-pane.js";
-import { putVoice, voicePath } from "./voices.js";
+import { issueItems, listed } from "./recording-issues.js";
+import { loadVoices, putVoice, voicePath } from "./voices.js";
 
 const LABELS = {
   use: "Use",
@@ -21,6 +23,7 @@ export class VoiceCard {
   #view;
   #path;
   #loading = null;
+  #aliases = null; // the chips, while the voice is edited
 
   /** onUse and onDelete: called with the voice. */
   constructor(voice, { onUse, onDelete }) {
@@ -62,13 +65,27 @@ export class VoiceCard {
       throw error;
     });
     const clip = await this.#loading;
-    if (this.#view.clip !== clip) this.#view.show(clip);
+    if (this.#view.clip === clip) return clip;
+    const issues = this.#issues();
+    this.#view.show(clip, { marks: issues.map(({ places }) => places).filter((places) => places.length) });
+    this.#part("issues").replaceChildren(...issueItems(issues, clip));
     return clip;
   }
 
   remove() {
     this.#view.remove();
     this.element.remove();
+  }
+
+  /** The problems of the recording; their places within the part that was kept. */
+  #issues() {
+    const { used, findings } = this.voice;
+    const within = ({ start, end }) => ({ start: Math.max(0, start - used.start), end: Math.min(end, used.end) - used.start });
+    return listed(findings).map(({ name, message, places }) => ({
+      name,
+      message,
+      places: places.map(within).filter(({ start, end }) => start < end),
+    }));
   }
 
   #show() {
@@ -81,7 +98,8 @@ export class VoiceCard {
     this.#part("voice-details").textContent = details.filter(Boolean).join(" · ");
     this.#part("voice-similarity").textContent = likeness && !alike ? similarityWords(likeness) : "";
     this.#part("voice-transcript").textContent = voice.ref_text ? `“${voice.ref_text}”` : "No transcript";
-    this.#part("issues").replaceChildren(...voice.findings.map(({ message }) => el("li", {}, message)));
+    this.#part("voice-aliases").textContent = voice.aliases.length ? `Answers to ${voice.aliases.join(", ")}` : "";
+    this.#part("issues").replaceChildren(...issueItems(this.#issues(), this.#view.clip));
     this.#part("new-name").value = voice.name;
     this.#part("new-transcript").value = voice.ref_text ?? "";
     for (const [name, words] of Object.entries(LABELS)) {
@@ -104,17 +122,24 @@ export class VoiceCard {
   #edit(open) {
     this.#part("editing").hidden = !open;
     this.#part("edit").setAttribute("aria-expanded", open);
-    if (open) this.#part("new-name").focus();
+    if (!open) return;
+    this.#aliases = aliasChips(this.voice);
+    this.#part("aliases-place").replaceChildren(this.#aliases.element);
+    this.#part("new-name").focus();
   }
 
   async #save() {
     const changes = { name: this.#part("new-name").value.trim(), ref_text: this.#part("new-transcript").value.trim() };
+    const aliases = this.#aliases.chosen();
+    const moved = `${aliases}` !== `${this.voice.aliases}`;
+    if (moved) changes.aliases = aliases;
     const changed = await (await patch(this.#path, changes)).json();
     showRequest({ title: "Change a voice", method: "PATCH", path: this.#path, json: changes });
     this.#edit(false);
     this.#part("edit").focus();
     tell(this.#part("told"), "Saved.");
     putVoice(changed);
+    if (moved) await loadVoices(); // another voice may have lost one
   }
 
   async #addRecording() {

@@ -7,12 +7,23 @@ const PAGE = 100; // voices in one answer, the most that the server gives
 
 let known = [];
 
+/** Names that a saved voice can answer to: OpenAI's. */
+export let aliasNames = [];
+
 export const voicePath = (id) => `/v1/audio/voices/${encodeURIComponent(id)}`;
 export const savedVoices = () => known.filter((voice) => !voice.built_in);
 export const voiceOf = (id) => known.find((voice) => voice.id === id);
-export const nameOf = (id) => (voiceOf(id) ? titleOf(voiceOf(id)) : id);
+/** The saved voice that answers to one of OpenAI's names, if any. */
+export const aliased = (alias) => savedVoices().find(({ aliases }) => aliases.includes(alias));
 
-const titleOf = (voice) => (voice.id === "default" ? "Built-in voice" : voice.name);
+/** A voice's name as people see it. */
+export function nameOf(id) {
+  if (id === "default") return "Built-in voice";
+  const { name, built_in: own } = voiceOf(id) ?? { name: id };
+  return own ? name[0].toUpperCase() + name.slice(1) : name;
+}
+
+const titleOf = ({ id, description }) => [nameOf(id), description].filter(Boolean).join(": ");
 
 /** Ask the server for all of them, page by page. */
 export async function loadVoices() {
@@ -20,11 +31,18 @@ export async function loadVoices() {
   for (let after = ""; ; ) {
     const list = await (await ask(`/v1/audio/voices?limit=${PAGE}${after}`)).json();
     found.push(...list.data);
+    if (!after) aliasNames = list.voices.map(({ id }) => id).filter((id) => !list.data.some((voice) => voice.id === id));
     if (!list.has_more) break;
     after = `&after=${encodeURIComponent(list.data.at(-1).id)}`;
   }
-  known = found;
+  known = withoutTwin(found);
   changed();
+}
+
+/** Leave the default voice out where it is another's, the first of the model's voices that have names. */
+function withoutTwin(voices) {
+  const named = voices.some(({ id, built_in: own }) => own && id !== "default");
+  return named ? voices.filter(({ id }) => id !== "default") : voices;
 }
 
 /** Put one in, in place of its former self. */

@@ -1,7 +1,11 @@
 // Waveforms drawn on a canvas: what has played, what was used, where the recording clips, and the pitch.
 
 const BAR = 3; // px from one bar to the next
-const COLOURS = ["accent", "bad", "ink", "pitch", "wave"];
+const STRIP = 5; // px of the strip above the wave that marks a kind of problem
+const COLOURS = ["accent", "bad", "ink", "pitch", "wave", "mark-0", "mark-1", "mark-2"];
+
+/** How many kinds of problems have colours of their own; further ones begin anew. */
+export const MARK_COLOURS = 3;
 
 let palette = null; // the colours of the present scheme
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (palette = null));
@@ -22,9 +26,10 @@ function colours() {
 /**
  * Draw a clip.
  * seconds: the time that the whole width stands for; used: the part that counts, {start, end} in seconds;
+ * marks: kinds of problems, each a list of places {start, end};
  * pitch: Hz of each 10 ms, NaN where unvoiced; pitchRange: Hz of the lower and the upper edge.
  */
-export function drawWave(canvas, clip, { position = 0, seconds = clip.seconds, used, pitch, pitchRange } = {}) {
+export function drawWave(canvas, clip, { position = 0, seconds = clip.seconds, used, marks = [], pitch, pitchRange } = {}) {
   const scale = devicePixelRatio;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   canvas.width = Math.round(width * scale);
@@ -44,6 +49,7 @@ export function drawWave(canvas, clip, { position = 0, seconds = clip.seconds, u
   });
   pen.globalAlpha = 1;
   if (used) shade(pen, used, seconds, width, height, colour.accent);
+  marks.forEach((places, kind) => drawMarks(pen, places, kind, { seconds, width, height, colour: colour[`mark-${kind % MARK_COLOURS}`] }));
   if (pitch) drawPitch(pen, pitch, pitchRange, seconds, width, height, colour.pitch);
   if (position > 0) {
     pen.fillStyle = colour.ink;
@@ -72,6 +78,19 @@ function shade(pen, used, seconds, width, height, colour) {
   pen.fillRect(from, 0, to - from, height);
   pen.globalAlpha = 1;
   for (const edge of [from, to - 2]) pen.fillRect(Math.max(0, edge), 0, 2, height);
+}
+
+/** Tint the places of one kind of problem, and mark them in a strip of its own. */
+function drawMarks(pen, places, kind, { seconds, width, height, colour }) {
+  pen.fillStyle = colour;
+  for (const { start, end } of places) {
+    const from = (start / seconds) * width;
+    const wide = Math.max(3, ((end - start) / seconds) * width);
+    pen.globalAlpha = 0.18;
+    pen.fillRect(from, 0, wide, height);
+    pen.globalAlpha = 1;
+    pen.fillRect(from, kind * STRIP, wide, STRIP - 1);
+  }
 }
 
 function drawPitch(pen, pitch, range, seconds, width, height, colour) {
