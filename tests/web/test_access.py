@@ -37,7 +37,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     for _ in range(30):
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
         page.keyboard.press("Tab")
-    wanted = {"mode-single", "voice", "text", "generate", "record", "file", "import"}
+    wanted = {"mode-single", "voice", "hear", "text", "generate", "record", "file", "import"}
     assert wanted <= set(reached), reached
     page.get_by_label("Text", exact=True).focus()
     page.keyboard.press("Control+Enter")

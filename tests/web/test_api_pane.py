@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tests.web.conftest import CLIP, download, generate
+from tests.web.conftest import CLIP, download, generate, keep_voice
 
 QUOTES = 'It\'s "quoted", $HOME and `ticks`, in two\nlines.'
 RUNNERS = {
@@ -55,3 +55,18 @@ def test_each_language_clones(page: Page, tmp_path: Path) -> None:
         assert f"Ada by {language}" in run(language, snippet, tmp_path)
     names = {voice["name"] for voice in httpx.get(f"{page.url}v1/audio/voices").json()["data"]}
     assert {"Ada by curl", "Ada by Python", "Ada by JavaScript"} <= names
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_each_language_changes_a_voice(page: Page, tmp_path: Path) -> None:
+    """A snippet of a change that changes something else, or nothing."""
+    voice = keep_voice(page.url, "Ada")
+    page.reload()
+    page.get_by_role("button", name="Edit Ada").click()
+    page.locator(".voice").get_by_text("nova").click()
+    page.locator(".voice").get_by_role("button", name="Save").click()
+    page.locator("#api-title", has_text="Change a voice").wait_for()
+    for language in RUNNERS:
+        httpx.patch(f"{page.url}v1/audio/voices/{voice}", json={"aliases": []}).raise_for_status()
+        assert '"nova"' in run(language, shown(page, language), tmp_path)
+        assert httpx.get(f"{page.url}v1/audio/voices/{voice}").json()["aliases"] == ["nova"]

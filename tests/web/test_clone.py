@@ -67,7 +67,31 @@ def test_clipping_is_marked_and_told(page: Page) -> None:
     output = io.BytesIO()
     soundfile.write(output, samples, rate, format="WAV")
     choose(page, output.getvalue(), "loud.wav")
-    page.locator("#issues li", has_text="Clipping (marked red) at").wait_for()
+    page.locator("#issues li", has_text="Clipping, too loud for the microphone").wait_for()
+
+
+def test_hum_is_marked_at_its_place_before_a_voice_is_made(page: Page, server: LiveServer) -> None:
+    """A problem that is told when it is too late, or without saying where."""
+    samples, rate = soundfile.read(CLIP)
+    silence = np.zeros(rate)
+    source = np.concatenate([silence, 0.5 * samples, silence])
+    time = np.arange(len(source)) / rate
+    for hertz, level in ((50, 0.004), (100, 0.003), (150, 0.002)):
+        source += level * np.sin(2 * np.pi * hertz * time)
+    output = io.BytesIO()
+    soundfile.write(output, source, rate, format="WAV")
+    choose(page, output.getvalue(), "humming.wav")
+    told = page.locator("#issues li.mark-0", has_text="hum of 50 Hz")
+    told.get_by_role("button", name="Hear hum at 0.0 s").click()
+    page.get_by_role("button", name="Pause the recording").wait_for()
+    strip = """(canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 1, canvas.width, 1);
+        return [...Array(canvas.width).keys()].map((x) => data[4 * x + 3] === 255);
+    }"""
+    marked = np.array(page.locator("#recording-wave canvas").evaluate(strip))
+    third = len(marked) // 10
+    assert marked[1:third].any() and marked[-third:].any() and not marked.all()
+    assert saved_voices(server.url) == []
 
 
 def test_what_is_no_sound_is_refused_in_the_servers_words(open_page: OpenPage) -> None:

@@ -94,6 +94,25 @@ def test_a_voice_is_compared_with_its_recording(page: Page) -> None:
     expect(page.locator(".play.playing")).to_have_count(1)
 
 
+def test_a_voice_answers_to_a_name_of_openai_s(page: Page) -> None:
+    """An alias that two voices seem to have, or that the server doesn't know of."""
+    ada, bert = keep_voice(page.url, "Ada"), keep_voice(page.url, "Bert")
+    page.reload()
+
+    def give_alloy(name: str) -> None:
+        page.get_by_role("button", name=f"Edit {name}").click()
+        card = page.locator(".voice", has=page.get_by_role("heading", name=name))
+        card.get_by_text("alloy").click()
+        card.get_by_role("button", name="Save").click()
+        card.get_by_text("Answers to alloy", exact=True).wait_for()
+
+    give_alloy("Ada")
+    assert httpx.get(f"{page.url}v1/audio/voices").json()["aliases"] == {"alloy": ada}
+    give_alloy("Bert")
+    expect(page.get_by_text("Answers to alloy", exact=True)).to_have_count(1)
+    assert httpx.get(f"{page.url}v1/audio/voices").json()["aliases"] == {"alloy": bert}
+
+
 @pytest.mark.parametrize("width", [375, 1280])
 def test_three_hundred_voices(
     page: Page, open_page: OpenPage, server: LiveServer, voices_folder: Path, width: int

@@ -37,6 +37,17 @@ def test_every_format_is_of_the_same_speech(page: Page, format: str) -> None:
         np.testing.assert_allclose(samples_of(data), whole, atol=1e-4)
 
 
+def test_a_voice_is_heard_before_anything_is_generated(page: Page) -> None:
+    """Names that say nothing, and no way to hear who is behind them."""
+    options = page.locator("#voice optgroup[label=Built-in] option").all_text_contents()
+    assert options[0] == "Hugo: a man, friendly" and len(options) == 6
+    page.get_by_label("Voice", exact=True).select_option("clara")
+    page.get_by_role("button", name="Hear Clara").click()
+    page.get_by_role("button", name="Pause Clara").click()
+    expect(page.locator(".play.playing")).to_have_count(0)
+    expect(page.locator("#api-curl")).to_contain_text("/v1/audio/voices/clara/preview")
+
+
 def test_stop_works_until_silence(page: Page) -> None:
     """A Stop button that ends with the generation, while the speech still sounds; two sounds at once."""
     generate(page, "One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve.")
@@ -127,10 +138,10 @@ def test_a_dialogue_has_a_voice_for_each_line(page: Page, open_page: OpenPage) -
     page.get_by_text("Dialogue", exact=True).click()
     lines = page.locator("#lines select")
     assert lines.nth(0).input_value() != lines.nth(1).input_value()
-    lines.nth(0).select_option("default")
+    lines.nth(0).select_option("hugo")
     lines.nth(1).select_option("Ada")
     page.get_by_role("button", name="Generate").click()
-    page.locator(".result .details", has_text="Built-in voice, Ada").wait_for()
+    page.locator(".result .details", has_text="Hugo, Ada").wait_for()
     page.locator("#speech-status", has_text="real time").wait_for()
     expect(page.locator(".result .said")).to_contain_text("Ada: It does!")
 
@@ -145,5 +156,5 @@ def test_a_voice_keeps_its_settings(page: Page) -> None:
     page.get_by_role("button", name="Save as this voice's default").click()
     page.locator("#settings-status", has_text="Saved").wait_for()
     assert httpx.get(f"{page.url}v1/audio/voices/{voice}").json()["pitch"] == 3
-    page.get_by_label("Voice", exact=True).select_option("Built-in voice")
+    page.get_by_label("Voice", exact=True).select_option("hugo")
     assert page.get_by_label("Pitch").input_value() == "0"

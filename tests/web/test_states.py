@@ -33,7 +33,7 @@ def test_a_server_that_is_not_ready(open_page: OpenPage, body: dict[str, str], w
     page = open_page(expected="503")
     answer(page, "/health", 503, body)
     page.reload()
-    page.locator("#server", has_text=words).wait_for()
+    page.locator("header", has_text=words).wait_for()
 
 
 def test_busy_waits_and_tries_again(open_page: OpenPage) -> None:
@@ -54,6 +54,23 @@ def test_a_queue_is_told(page: Page) -> None:
     ready = {"status": "ready", "model": "higgs-small", "device": "cpu", "dtype": "float32", "waiting": 3}
     answer(page, "/health", 200, ready)
     page.locator("#server", has_text="Busy: 3 requests in the queue").wait_for()
+
+
+def test_the_place_in_the_queue_is_told(page: Page) -> None:
+    """A wait of which nobody knows how long; a place that moves back as others come."""
+    ready = {"status": "ready", "model": "higgs-small", "device": "cpu", "dtype": "float32"}
+    answer(page, "/health", 200, ready | {"waiting": 3})
+    page.route("**/v1/audio/speech", lambda route: None)  # never answered
+    page.get_by_role("button", name="Generate").click()
+    told = page.locator("#speech-status")
+    expect(told).to_contain_text("Waiting: place 3 in the queue")
+    answer(page, "/health", 200, ready | {"waiting": 5})
+    page.locator("#server", has_text="5 requests").wait_for()
+    expect(told).to_contain_text("place 3")
+    answer(page, "/health", 200, ready | {"waiting": 1})
+    expect(told).to_contain_text("place 1")
+    page.keyboard.press("Escape")
+    expect(told).to_have_text("Stopped.")
 
 
 def test_the_server_goes_and_comes_back(open_page: OpenPage) -> None:

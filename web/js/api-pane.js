@@ -22,7 +22,7 @@ const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 function curl({ method, url, json, form, output }) {
   const lines = [`curl -X ${method} ${shell(url)}`];
   if (hasKey()) lines.push(`-H "Authorization: Bearer $API_KEY"`);
-  if (json) lines.push("-H 'Content-Type: application/json'", `-d ${shell(JSON.stringify(json))}`);
+  if (json) lines.push("-H 'Content-Type: application/json'", `-d ${shell(JSON.stringify(json, null, 2))}`);
   for (const [name, value] of Object.entries(form ?? {})) {
     lines.push(isFile(value) ? `-F ${shell(`${name}=@${value.name}`)}` : `--form-string ${shell(`${name}=${value}`)}`);
   }

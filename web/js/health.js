@@ -42,7 +42,9 @@ function show() {
   if ($("server-state").textContent !== words) tell($("server-state"), words, state === "down");
   $("try-now").hidden = lost < 2;
   if (health?.model) $("model").replaceChildren(...modelWords(health));
-  $("notice").textContent = [health?.fallback, health?.license_notice].filter(Boolean).join(" ");
+  if (health?.status === "loading") $("model").textContent = "The model is being loaded. A voice can be recorded meanwhile.";
+  const failure = health?.status === "failed" ? health.message : null;
+  tell($("notice"), [failure, health?.fallback, health?.license_notice].filter(Boolean).join(" "), Boolean(failure));
   $("notice").hidden = !$("notice").textContent;
 }
 
@@ -51,7 +53,7 @@ function stateNow() {
   if (lost) return ["down", navigator.onLine ? "Server unreachable, trying again" : "You are offline"];
   if (health.status === "loading") return ["waiting", "Loading the model …"];
   if (health.status === "unloaded") return ["ready", "Ready; the model is loaded when it is needed"];
-  if (health.status === "failed") return ["down", health.message ?? "The model couldn't be loaded"];
+  if (health.status === "failed") return ["down", "The model couldn't be loaded"];
   if (health.waiting) return ["busy", `Busy: ${queued(health.waiting)}`];
   return ["ready", "Ready"];
 }

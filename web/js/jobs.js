@@ -12,6 +12,9 @@ const cards = new Map(); // id → card, newest first
 const deleted = new Set(); // that can still be had back
 let timer = null;
 
+// The names of their voices may come after them.
+document.addEventListener("voices", () => cards.forEach((card) => card.update(card.job)));
+
 /** Ask the server for all jobs, and go on asking while one is open. */
 export async function loadJobs() {
   clearTimeout(timer);

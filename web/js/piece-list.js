@@ -72,9 +72,8 @@ export class PieceList {
       { className: "piece" },
       this.#heading(piece),
       el("p", { className: "piece-text" }, piece.text),
-      view?.element,
+      made ? el("div", { className: "row" }, view.element, el("button", button, "Make again")) : el("small", {}, "Not made yet"),
       el("ul", { className: "issues" }, ...faults),
-      made ? el("button", button, "Make again") : el("small", {}, "Not made yet"),
     );
     return { view, element };
   }

@@ -56,14 +56,16 @@ export function issueItems(issues, clip) {
       "li",
       { className: kind < 0 ? "" : `mark-${kind % MARK_COLOURS}` },
       [message, REMEDIES[name]].filter(Boolean).join(" "),
-      ...shown.flatMap((place, i) => [i ? " " : " Hear it at ", placeButton(place, clip)]),
+      ...shown.flatMap((place, i) => [i ? " " : " Hear it at ", placeButton(name, place, clip)]),
       places.length > shown.length && shown.length ? " and later." : null,
     );
   });
 }
 
-function placeButton({ start }, clip) {
-  const button = el("button", { type: "button", className: "place" }, `${start.toFixed(1)} s`);
+function placeButton(name, { start }, clip) {
+  const words = `${start.toFixed(1)} s`;
+  const aria = { label: `Hear ${name.replace("_", " ")} at ${words}` };
+  const button = el("button", { type: "button", className: "place", aria }, words);
   button.onclick = () => player.play(clip, Math.max(0, start - LEAD_SECONDS));
   return button;
 }

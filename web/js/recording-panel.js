@@ -36,8 +36,8 @@ export class RecordingPanel {
     const { record, status, "next-sentence": next } = this.#parts;
     record.onclick = () => attempt(status, () => this.#toggle());
     next.onclick = () => this.#show(this.#shown + 1);
-    next.hidden = sentences.length < 2;
     this.#show(0);
+    this.#face("Record");
   }
 
   /** Discard the current recording. */
@@ -107,7 +107,7 @@ export class RecordingPanel {
     record.classList.toggle("recording", label === "Stop recording");
     row.hidden = label === "Record";
     level.value = 0;
-    next.disabled = label !== "Record";
+    next.hidden = label !== "Record" || this.#sentences.length < 2;
   }
 
   #show(number) {

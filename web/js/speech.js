@@ -39,7 +39,7 @@ export function wireSpeech() {
     event.preventDefault();
     attempt($("speech-status"), isBook() ? () => startJob(request()) : generate);
   };
-  $("text").onkeydown = (event) => {
+  $("speech").onkeydown = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("speech").requestSubmit();
   };
   $("text").oninput = showCount;

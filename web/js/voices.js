@@ -23,7 +23,7 @@ export function nameOf(id) {
   return own ? name[0].toUpperCase() + name.slice(1) : name;
 }
 
-const titleOf = ({ id, description }) => [nameOf(id), description].filter(Boolean).join(": ");
+const titleOf = (id) => [nameOf(id), voiceOf(id).description].filter(Boolean).join(": ");
 
 /** Ask the server for all of them, page by page. */
 export async function loadVoices() {
@@ -62,9 +62,9 @@ function changed() {
   document.dispatchEvent(new CustomEvent("voices"));
 }
 
-/** Fill a select with the voices; its choice stays, if that voice is still there. */
-export function fillVoices(select, chosen = select.value) {
-  const option = (voice) => new Option(titleOf(voice), voice.id, false, voice.id === chosen);
+/** Fill a select with the voices; its choice stays, if that voice is still there. title: of the id of a voice. */
+export function fillVoices(select, chosen = select.value, title = titleOf) {
+  const option = ({ id }) => new Option(title(id), id, false, id === chosen);
   const groups = [
     ["Built-in", known.filter((voice) => voice.built_in)],
     ["Saved", savedVoices()],
