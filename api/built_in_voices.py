@@ -8,22 +8,20 @@ from voice_cloning import VoiceCloner
 
 def built_in(cloner: VoiceCloner) -> list[Voice]:
     """Return the default voice and the model's other voices; OpenAI's names map to them."""
-    own = cloner.built_in_voices
-    default = own.default and f"{own.default.id}: {own.default.description}"
-    described = {DEFAULT: (default, [])} | {
-        voice.id: (voice.description, list(voice.answers_to)) for voice in own.voices
-    }
-    return [
-        Voice(
+    own, default = cloner.built_in_voices.voices, cloner.built_in_voices.default
+    twin = f"{default.id}: {default.description}" if default else None
+
+    def voice(id: str, description: str | None, aliases: tuple[str, ...] = ()) -> Voice:
+        return Voice(
             id=id,
             name=id,
             created_at=cloner.loaded_at,
             built_in=True,
             description=description,
-            aliases=aliases,
+            aliases=list(aliases),
         )
-        for id, (description, aliases) in described.items()
-    ]
+
+    return [voice(DEFAULT, twin), *(voice(one.id, one.description, one.answers_to) for one in own)]
 
 
 def built_in_of(cloner: VoiceCloner, voice_id: str) -> Voice | None:

@@ -1,6 +1,6 @@
 """Bodies of chat requests and responses, in OpenAI's format. Unknown request fields are ignored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
@@ -15,10 +15,22 @@ from synthesis.options import SpeechOptions
 
 AudioFormat = Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"]
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
-OPENAI_VOICES = (
-    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
-    *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
-)
+OpenAIVoice = Literal[
+    "alloy",
+    "ash",
+    "ballad",
+    "cedar",
+    "coral",
+    "echo",
+    "fable",
+    "marin",
+    "nova",
+    "onyx",
+    "sage",
+    "shimmer",
+    "verse",
+]
+OPENAI_VOICES: tuple[str, ...] = get_args(OpenAIVoice)
 
 
 def _as_voice_name(voice: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas.chat import OPENAI_VOICES, ErrorDetail, Instructions, SoundOfVoice
+from api.schemas.chat import ErrorDetail, Instructions, OpenAIVoice, SoundOfVoice
 from api.schemas.fields import RequestBody
 from api.schemas.pronunciations import Pronunciations
 from audio.reference_selection import ReferenceSelection
@@ -13,7 +13,6 @@ from speakers.verifier import MODEL, SAME_SPEAKER
 from voices.library import delivery_of
 from voices.store.tables import SessionState, VoiceConsent, VoiceProfile, VoiceSample
 
-OpenAIVoice = Literal[OPENAI_VOICES]
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 
 
