@@ -32,7 +32,7 @@ def test_words_are_marked_as_they_are_spoken(page: Page) -> None:
 
 def test_a_word_plays_from_there_by_mouse_and_keyboard(page: Page) -> None:
     generate(page, TEXT)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.keyboard.press("Escape")
     slider = page.get_by_role("slider", name="Position in result 1")
     weather = page.get_by_role("button", name="weather", exact=True)
     weather.click()
