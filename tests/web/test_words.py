@@ -8,17 +8,29 @@ TEXT = "Good morning! This costs $5.50, and the weather is lovely today."
 WORDS = ["Good", "morning", "This", "costs", "$5.50", "and", "the", "weather", "is", "lovely", "today"]
 
 
-def test_words_are_marked_as_they_are_spoken(page: Page) -> None:
+def watch_marks(page: Page) -> None:
+    """Note each word that is marked from now on: a mark is gone before a busy machine looks for it."""
     page.evaluate(
         """() => {
             window.marked = [];
-            new MutationObserver((changes) => {
+            window.marks?.disconnect();
+            window.marks = new MutationObserver((changes) => {
                 for (const { target } of changes) {
                     if (target.getAttribute("aria-current")) window.marked.push(target.textContent);
                 }
-            }).observe(document.body, { attributeFilter: ["aria-current"], subtree: true });
+            });
+            window.marks.observe(document.body, { attributeFilter: ["aria-current"], subtree: true });
         }"""
     )
+
+
+def first_marked(page: Page) -> str:
+    page.wait_for_function("window.marked.length > 0")
+    return str(page.evaluate("window.marked[0]"))
+
+
+def test_words_are_marked_as_they_are_spoken(page: Page) -> None:
+    watch_marks(page)
     generate(page, TEXT)
     words = page.locator(".result .word")
     assert words.all_text_contents() == WORDS
@@ -33,21 +45,17 @@ def test_words_are_marked_as_they_are_spoken(page: Page) -> None:
 def test_a_word_plays_from_there_by_mouse_and_keyboard(page: Page) -> None:
     generate(page, TEXT)
     page.keyboard.press("Escape")
-    slider = page.get_by_role("slider", name="Position in result 1")
-    weather = page.get_by_role("button", name="weather", exact=True)
-    weather.click()
-    expect(page.locator(".play.playing")).to_have_count(1)
-    expect(weather).to_have_attribute("aria-current", "true")
-    at = float(slider.get_attribute("aria-valuenow") or 0)
-    assert at > 1.0
+    watch_marks(page)
+    page.get_by_role("button", name="weather", exact=True).click()
+    assert first_marked(page) == "weather"
     page.keyboard.press("Escape")
     page.keyboard.press("Home")
     expect(page.get_by_role("button", name="Good", exact=True)).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("button", name="morning", exact=True)).to_be_focused()
+    watch_marks(page)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="morning", exact=True)).to_have_attribute("aria-current", "true")
-    assert float(slider.get_attribute("aria-valuenow") or 0) < at
+    assert first_marked(page) == "morning"
 
 
 def test_a_dialogue_marks_words_and_not_who_says_them(page: Page) -> None:
