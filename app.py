@@ -1,7 +1,6 @@
 """The server's entry point: `python app.py` serves the OpenAI audio API with the settings of settings.py.
 
-It listens at once, so that /health can report "loading"; other routes answer 503 until the model is warm. If
-the model can't be loaded, the process stops with an error that names the remedy.
+It listens at once; routes answer 503 until the model is warm. If it can't be loaded, an error names a remedy.
 """
 
 import errno

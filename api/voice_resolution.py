@@ -83,6 +83,7 @@ def choose_voice(
         aliased = state.voices.aliased(owner, wanted.name)
         if aliased is not None:
             profile, voice = aliased
+            check_kept_voice(profile, wanted.path, state, owner, wanted.consent)
             return voice, VoiceUsed(used=profile.id, note=_note_on_unused(wanted))
     name = state.voice_aliases.get(wanted.name, wanted.name)
     own = cloner.built_in_voices.find(name)
