@@ -195,7 +195,7 @@ class Attempts:
         faults: tuple[SpeechIssue, ...],
         verifier: Transcriber,
     ) -> Attempt:
-        job = verifier.listen(speech.as_spoken, SAMPLE_RATE)
+        job = verifier.submit(speech.as_spoken, SAMPLE_RATE)
         self._wait_for(job)
         transcript = job.transcript()
         english = transcript.language == "en"

@@ -56,10 +56,9 @@ class Answer:
 
 
 class WatchedStream:
-    """A speech stream, with a record of its sound for the end of the answer; samples are not kept.
+    """A speech stream, and a record of its sound for the end of the answer; samples are not stored.
 
-
-    words: where their times are asked for.
+    words: their times, if requested.
     """
 
     def __init__(self, stream: SpeechStream, words: SpokenWords | None = None) -> None:

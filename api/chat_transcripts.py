@@ -34,7 +34,7 @@ async def transcript_answer(
             decode_base64_audio(data, max_bytes=state.limits.upload_bytes), max_seconds=seconds
         )
 
-    job = state.transcriber.listen_to(decode, SAMPLE_RATE, MAX_SECONDS)
+    job = state.transcriber.submit_lazy(decode, SAMPLE_RATE, MAX_SECONDS)
     base: dict[str, Any] = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": model}
     if not body.stream:
         with blamed_on(path):

@@ -25,7 +25,7 @@ VOICE_FIELDS: Fields = {
 }
 
 
-def listening(state: ServerState, asked: bool | None) -> Callable[[np.ndarray], str | None] | None:
+def transcriber_for(state: ServerState, asked: bool | None) -> Callable[[np.ndarray], str | None] | None:
     """Return the transcriber of references if the request, or else the setting, wants it."""
     wanted = state.request_defaults.transcribe_references if asked is None else asked
     if not wanted:

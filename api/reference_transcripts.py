@@ -16,17 +16,17 @@ class ReferenceTranscripts:
     """Transcripts of recordings by content."""
 
     def __init__(self, transcriber: Transcriber) -> None:
-        self._listener = transcriber
+        self._transcriber = transcriber
         self._words: SingleFlight[bytes, str | None] = SingleFlight(MAX_KEPT, AT_ONCE)
 
     def of(self, recording: bytes, voice: VoiceReference) -> str | None:
         """Return the transcript of the part of the recording that became the voice; None if it has no words.
 
-        Concurrent requests for one recording transcribe it once. Raises what Transcriber.listen lists.
+        Concurrent requests for one recording transcribe it once. Raises what Transcriber.submit lists.
         """
         key = hashlib.sha256(recording).digest()
         return self._words.get(key, lambda: self._heard(recording, voice))
 
     def _heard(self, recording: bytes, voice: VoiceReference) -> str | None:
         start, end = (int(seconds * SAMPLE_RATE) for seconds in (voice.start_seconds, voice.end_seconds))
-        return self._listener.transcribe(decode_audio(recording)[start:end], SAMPLE_RATE).text or None
+        return self._transcriber.transcribe(decode_audio(recording)[start:end], SAMPLE_RATE).text or None

@@ -15,14 +15,14 @@ from errors import ModelError, Overloaded
 ADVICE = "Try a clearer recording of 5 to 10 s."
 
 
-def trial_listener(transcriber: Transcriber) -> Callable[[np.ndarray, str], RecordingIssue | None]:
+def trial_check(transcriber: Transcriber) -> Callable[[np.ndarray, str], RecordingIssue | None]:
     """Return a check of samples (N,) at 24 kHz against their text, which returns an issue or None.
 
     Faults of the sound are found without the recogniser, which would be slow on them. The check is skipped if
     the recogniser is unavailable, overloaded, or doesn't know the language.
     """
 
-    def listen(samples: np.ndarray, text: str) -> RecordingIssue | None:
+    def check(samples: np.ndarray, text: str) -> RecordingIssue | None:
         issues = find_speech_issues(samples, text)
         if issues:
             return RecordingIssue("misheard", f"The trial failed: {issues[0].message} {ADVICE}")
@@ -40,4 +40,4 @@ def trial_listener(transcriber: Transcriber) -> Callable[[np.ndarray, str], Reco
         message = f"The trial was hard to understand: {min(wrong, len(said))} of {len(said)} words were"
         return RecordingIssue("misheard", f"{message} misrecognised. {ADVICE}")
 
-    return listen
+    return check

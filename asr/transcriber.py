@@ -52,12 +52,12 @@ class Transcriber:
         self._load = load
         self.names = tuple(names)
         self._recogniser: Recogniser | None = None
-        self._hearing, self._counting = threading.BoundedSemaphore(1), threading.Lock()
+        self._recognising, self._counting = threading.BoundedSemaphore(1), threading.Lock()
         self._memory = RecordingMemory()
         self._max_waiting = max_waiting
         self._waiting = 0
 
-    def listen(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> "TranscriptionJob":
+    def submit(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> "TranscriptionJob":
         """Start to transcribe a recording.
 
         Args:
@@ -74,9 +74,9 @@ class Transcriber:
             Overloaded: too many recordings are waiting.
             ModelError: the recogniser can't be loaded, or failed.
         """
-        return self.listen_to(lambda _: samples, sample_rate, math.inf, task)
+        return self.submit_lazy(lambda _: samples, sample_rate, math.inf, task)
 
-    def listen_to(
+    def submit_lazy(
         self, decode: Decode, sample_rate: int, longest: float, task: Task = PLAIN, study: Study | None = None
     ) -> "TranscriptionJob":
         """Start to transcribe a recording that is decoded only when its turn comes.
@@ -88,18 +88,18 @@ class Transcriber:
             decode: see asr.memory.Decode.
             sample_rate: of the decoded samples, in Hz.
             longest: maximum duration in seconds.
-            task: see `listen`.
+            task: see `submit`.
             study: is called with all samples before the first window is transcribed.
 
         Raises (while iterating):
             InvalidAudio: from `decode`.
-            InvalidRequest, Overloaded, ModelError: see `listen`.
+            InvalidRequest, Overloaded, ModelError: see `submit`.
         """
         return TranscriptionJob(lambda job: self._parts(job, decode, sample_rate, longest, task, study))
 
     def _parts(
         self,
-        hearing: "TranscriptionJob",
+        job: "TranscriptionJob",
         decode: Decode,
         sample_rate: int,
         longest: float,
@@ -107,7 +107,7 @@ class Transcriber:
         study: Study | None,
     ) -> Generator[Heard, None, None]:
         with self._place(), self._memory.held(decode, longest) as samples:
-            hearing.seconds = len(samples) / sample_rate
+            job.seconds = len(samples) / sample_rate
             task = self._checked(task)
             if study is not None:
                 study(samples)
@@ -136,8 +136,8 @@ class Transcriber:
             return self._asked(lambda recogniser: recogniser.align(narrow, words))
 
     def transcribe(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> Transcript:
-        """Return the whole transcript of a recording. For arguments and errors see `listen`."""
-        return self.listen(samples, sample_rate, task).transcript()
+        """Return the whole transcript of a recording. For arguments and errors see `submit`."""
+        return self.submit(samples, sample_rate, task).transcript()
 
     @classmethod
     def of_setting(cls, name: str, device: str, max_waiting: int) -> "Transcriber":
@@ -149,25 +149,25 @@ class Transcriber:
     @property
     def languages(self) -> Mapping[str, str]:
         """Supported languages, ISO 639 code → English name. Loads the recogniser."""
-        with self._hearing:
+        with self._recognising:
             return self._loaded().languages
 
     @property
     def expected_wer(self) -> float:
         """The word error rate to expect on correct speech. Loads the recogniser."""
-        with self._hearing:
+        with self._recognising:
             return self._loaded().expected_wer
 
     def close(self) -> None:
         """Free the recogniser; wait at most CLOSING_SECONDS for a window in progress."""
-        waited = self._hearing.acquire(timeout=CLOSING_SECONDS)
+        waited = self._recognising.acquire(timeout=CLOSING_SECONDS)
         self._let_go()
         if waited:
-            self._hearing.release()
+            self._recognising.release()
 
     def _asked(self, question: Callable[[Recogniser], T]) -> T:
         """Return the recogniser's answer, when its turn has come; one that failed is let go."""
-        with acquired(self._hearing):
+        with acquired(self._recognising):
             try:
                 return question(self._loaded())
             except ModelError:
@@ -178,7 +178,7 @@ class Transcriber:
         return self._asked(lambda recogniser: recogniser.hear(samples, task))
 
     def _loaded(self) -> Recogniser:
-        """Return the recogniser, loading it if needed. The caller holds `_hearing`."""
+        """Return the recogniser, loading it if needed. The caller holds `_recognising`."""
         if self._recogniser is None:
             self._recogniser = self._load()
             log.info("loaded the recogniser %s", self._recogniser.name)
@@ -193,7 +193,7 @@ class Transcriber:
         """Return the task with its language as an ISO 639 code: "en-GB" and "English" become "en"."""
         if task.language is None:
             return task
-        with self._hearing:
+        with self._recognising:
             recogniser = self._loaded()
         codes = {name: code for code, name in recogniser.languages.items()}
         asked = task.language.strip().lower()
@@ -233,7 +233,7 @@ class TranscriptionJob:
         self._cancelled = False
 
     def __iter__(self) -> Iterator[Heard]:
-        """Yield the result of each window. Raises what `Transcriber.listen` lists, and Cancelled."""
+        """Yield the result of each window. Raises what `Transcriber.submit` lists, and Cancelled."""
         with closing(self._parts):
             for heard in self._parts:
                 if self._cancelled:

@@ -46,7 +46,7 @@ from voices.store.tables import VoiceProfile, VoiceSample
 from voices.store.voice_store import VoiceStore
 
 # Samples at 24 kHz → their transcript.
-Listen = Callable[[np.ndarray], str | None]
+Transcribe = Callable[[np.ndarray], str | None]
 
 UNNOTICED_SECONDS = 0.5  # a reference this much shorter than its recording still has all its words
 MAX_ONBOARDINGS = 8  # at once; each needs some 200 MB for five minutes of audio
@@ -117,7 +117,7 @@ class VoiceLibrary:
         return Reference(codes, sample.transcript)
 
     def add_sample(
-        self, owner: str, voice_id: str, upload: bytes, words: str | None, listen: Listen
+        self, owner: str, voice_id: str, upload: bytes, words: str | None, transcribe: Transcribe
     ) -> VoiceProfile:
         """Add the best part of another recording to a voice.
 
@@ -126,7 +126,7 @@ class VoiceLibrary:
             voice_id: id of the voice.
             upload: the recording's bytes.
             words: the transcript; None if unknown.
-            listen: transcribes samples at 24 kHz, used if the transcript is missing or doesn't fit the part.
+            transcribe: transcribes samples at 24 kHz, if the transcript is missing or longer than the part.
 
         Raises:
             NotFound: there is no such voice.
@@ -138,7 +138,7 @@ class VoiceLibrary:
         with place_among(self._places):
             samples = decode_audio(upload, max_seconds=MAX_UPLOAD_SECONDS)
             chosen = select_reference(samples, max_seconds=self._cloner.max_reference_seconds)
-            words = (words if chosen.whole else None) or listen(chosen.samples)
+            words = (words if chosen.whole else None) or transcribe(chosen.samples)
             if not words:
                 message = "No words were recognised in the recording; send its transcript as ref_text."
                 raise InvalidRequest(message, code="missing_required_parameter", param="ref_text")

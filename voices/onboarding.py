@@ -66,8 +66,8 @@ class VoiceOrder:
         consent_id: the consent to link.
         verify_consent: require that the consent is of the same speaker.
         sample_text: text for a trial; None for no trial.
-        listen: transcribes samples at 24 kHz; None to leave the transcript out if it isn't given.
-        hear: checks samples at 24 kHz against the sample text; returns an issue if they don't match.
+        transcribe: transcribes samples at 24 kHz; None to leave the transcript out if it isn't given.
+        check_trial: checks samples at 24 kHz against the sample text; returns an issue if they don't match.
     """
 
     owner: str
@@ -82,8 +82,8 @@ class VoiceOrder:
     consent_id: str | None = None
     verify_consent: bool = False
     sample_text: str | None = None
-    listen: Callable[[np.ndarray], str | None] | None = None
-    hear: Callable[[np.ndarray, str], RecordingIssue | None] | None = None
+    transcribe: Callable[[np.ndarray], str | None] | None = None
+    check_trial: Callable[[np.ndarray, str], RecordingIssue | None] | None = None
 
 
 class Onboarding:
@@ -159,9 +159,9 @@ class Onboarding:
         self._findings += chosen.findings
         if order.verify_consent:
             yield from self._step("verify", lambda: self._check_consent(chosen.samples))
-        words, listen = self._words(chosen), order.listen
-        if words is None and listen is not None:
-            words = yield from self._step("listen", lambda: listen(chosen.samples))
+        words, transcribe = self._words(chosen), order.transcribe
+        if words is None and transcribe is not None:
+            words = yield from self._step("listen", lambda: transcribe(chosen.samples))
         flac = encode_audio(chosen.samples, "flac").data
         voice = yield from self._step("encode", lambda: self._cloner.reference(flac, words))
         voice = replace(voice, delivery=order.delivery, pronunciations=order.pronunciations)
@@ -226,7 +226,8 @@ class Onboarding:
                 message = f"The trial's similarity to the recording is only {self.similarity:.2f};"
                 message += f" two recordings of the same speaker usually give {SAME_SPEAKER:g} or more."
                 self._findings.append(RecordingIssue("unlike", message))
-        misheard = self._order.hear(speech.as_spoken, text) if self._order.hear else None
+        check = self._order.check_trial
+        misheard = check(speech.as_spoken, text) if check else None
         if misheard is not None:
             self._findings.append(misheard)
         return speech

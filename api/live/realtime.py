@@ -1,4 +1,4 @@
-"""A Realtime session of OpenAI's (GA): text is spoken as it is, sound is written down."""
+"""A session of OpenAI's Realtime API (GA): text is spoken as it is, and sound is transcribed."""
 
 import base64
 from collections.abc import Awaitable, Callable
@@ -42,7 +42,7 @@ Handler = Callable[[Any], Awaitable[None]]
 
 
 class RealtimeSession:
-    """One client's session. For the event loop's thread."""
+    """One client's session. Only the event loop's thread uses it."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class RealtimeSession:
         }
 
     async def run(self) -> None:
-        """Serve the client until it leaves, or the server ends."""
+        """Serve the client until it leaves, or the server stops."""
         await self._send("session.created", {"session": self._wire})
         async for message in self._channel.messages():
             event_id = message.get("event_id")
@@ -86,7 +86,7 @@ class RealtimeSession:
         await self._channel.finish()
 
     async def tell(self, error: Exception, event_id: str | None = None) -> None:
-        """Send OpenAI's error event; event_id: of the client's event that caused it."""
+        """Send OpenAI's error event. event_id: of the client's event that caused it."""
         detail = error_detail(error).model_dump()
         if (retry_after := getattr(error, "retry_after", None)) is not None:
             detail["retry_after"] = retry_after
@@ -147,7 +147,7 @@ class RealtimeSession:
             raise
 
     async def _charge(self) -> None:
-        """Count a turn, and tell what is left of the rate limits. RateLimited beyond one."""
+        """Count a turn, and send the remaining rate limits. Raises RateLimited."""
         await charge_turn(self._socket)
         if (left := await limit_left(self._socket)) is not None:
             await self._send("rate_limits.updated", {"rate_limits": [{"name": "requests", **left}]})
@@ -157,7 +157,7 @@ class RealtimeSession:
         return [each for each in self._responses.values() if each.active]
 
     def _items_of(self, wanted: ResponseConfig) -> list[StoredItem]:
-        """The messages that a response is made of: those of its input or, without one, the conversation's."""
+        """Return the messages of a response: its input or, without one, the conversation."""
         if wanted.input is None:
             return self._conversation.items
         return [
@@ -251,7 +251,7 @@ class RealtimeSession:
         await self._committed(self._input.new_item(), sound)
 
     async def _committed(self, id: str, sound: Any) -> None:
-        """Make a message of what was said, and write it down where that is asked for."""
+        """Make a message of committed sound, and transcribe it if configured."""
         item = StoredItem(id, "user", [{"type": "input_audio", "transcript": None}])
         items = self._conversation.items
         previous = {"previous_item_id": items[-1].id if items else None}

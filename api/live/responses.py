@@ -29,7 +29,7 @@ Send = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ResponseRequest:
-    """What is to be spoken, and how. conversation: which the response is added to; None for none."""
+    """What to speak, and how. conversation: to which the response is added; None for none."""
 
     text: str
     voice: str
@@ -41,7 +41,7 @@ class ResponseRequest:
 
 
 class SpokenResponse:
-    """A response on its way: `run` sends its events; `cancel` ends it before its time."""
+    """A response in progress: `run` sends its events; `cancel` ends it early."""
 
     def __init__(self, request: ResponseRequest, send: Send, cloner: VoiceCloner, state: ServerState) -> None:
         self.id = new_id("resp")
@@ -62,17 +62,17 @@ class SpokenResponse:
 
     @property
     def active(self) -> bool:
-        """Whether it speaks, or is about to."""
+        """Whether it is speaking, or about to."""
         return self._status == "in_progress"
 
     def cancel(self, reason: str) -> None:
-        """End it; its last events say why."""
+        """Cancel it; its last events say why."""
         self._cancelled = self._cancelled or reason
         if self._speaking is not None:
             self._speaking.cancel()
 
     async def run(self, begin: Callable[[], BegunSpeech]) -> None:
-        """Queue the text by `begin`, in a thread, and send the speech. Raises why it can't be queued."""
+        """Queue the text by `begin`, in a thread, and send the speech. Raises what `begin` raises."""
         begun = await in_worker(self._state.workers, None, begin)
         self._stream = begun.stream
         try:
@@ -86,7 +86,7 @@ class SpokenResponse:
             self._stream.cancel()
 
     async def _settle(self, speaking: "asyncio.Future[None]") -> None:
-        """Wait for the speech, and note how it ended."""
+        """Wait for the speech, and record how it ended."""
         assert self._stream is not None
         try:
             await speaking
@@ -135,7 +135,7 @@ class SpokenResponse:
             await self._tell((), len(text))
 
     async def _tell(self, words: Sequence[WordTime], end: int) -> None:
-        """Send the transcript on to a character, and when its words are spoken, if that is asked for."""
+        """Send the transcript up to a character and, if requested, the times of its words."""
         about: dict[str, Any] = {"delta": self._request.text[self._told : end]}
         if self._request.times.wants_words:
             about["words"] = [word.model_dump() for word in spoken_words(words)]
@@ -151,7 +151,7 @@ class SpokenResponse:
 
     @property
     def _truncated(self) -> bool:
-        """Whether the client said meanwhile that nobody heard all of it."""
+        """Return whether the client has said that not all of it was heard."""
         return self.item.transcript != self._request.text
 
     async def _closing(self) -> None:
@@ -195,7 +195,7 @@ class SpokenResponse:
         }
 
     def _usage(self) -> dict[str, Any] | None:
-        """What it cost; None before its end."""
+        """Return its usage; None before its end."""
         if self._status not in ("completed", "incomplete") or self._stream is None:
             return None
         report = self._stream.finished()

@@ -1,4 +1,4 @@
-"""What a response of a Realtime session asks for → speech on its way."""
+"""Turn a response of a Realtime session into speech in progress."""
 
 from base64 import b64encode
 from dataclasses import replace
@@ -28,7 +28,7 @@ SAMPLING = ("temperature", "top_k", "top_p", "seed")
 def response_request(
     wanted: ResponseConfig, session: SessionConfig, text: str, conversation: Conversation | None
 ) -> ResponseRequest:
-    """A response; what it leaves open is as in its session."""
+    """Return a response's request, with the session's settings as defaults."""
     output = wanted.audio.output
     return ResponseRequest(
         text,
@@ -53,7 +53,7 @@ def speech_of(
     state: ServerState,
     owner: str,
 ) -> BegunSpeech:
-    """Queue a response's text. recording: what the voice "clone" speaks like. Errors as of `begin`."""
+    """Queue a response's text. recording: for the voice "clone". Raises what `begin` lists."""
     options = speech_options(wanted, session, request)
     path, reference = "response.audio.output.voice", _reference(request.voice, recording)
     asked = VoiceRequest(request.voice, path, reference, consent=session.consent)
@@ -79,12 +79,12 @@ def speech_options(wanted: ResponseConfig, session: SessionConfig, request: Resp
 
 
 def _chosen(own: T | None, shared: T | None) -> T | None:
-    """A field of the response or, where it leaves it open, of the session."""
+    """Return a field of the response, else of the session."""
     return shared if own is None else own
 
 
 def _reference(voice: str, recording: StoredItem | None) -> Recording | None:
-    """The recording of the voice "clone", as the other routes take it."""
+    """Return the recording of the voice "clone" as the other routes have it."""
     if voice != CLONE:
         return None
     if recording is None:

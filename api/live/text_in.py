@@ -1,8 +1,8 @@
-"""A text that is spoken while it is still being written: the session behind WS /v1/audio/speech/stream.
+"""Speak a text while it is being written: the session of WS /v1/audio/speech/stream.
 
-Client: session.config, input.text …, input.done (ends an utterance), input.flush (speaks what is there),
-input.cancel, session.close. Server, for each part that is spoken in one go: audio.start, its sound in binary
-messages, audio.done; behind the last of an utterance session.done.
+Client: session.config, input.text …, input.done (ends an utterance), input.flush (speaks what there is),
+input.cancel, session.close. Server, for each part that is spoken at once: audio.start, its sound in binary
+messages, audio.done; after the last part of an utterance, session.done.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ from text.chunking import has_words
 from text.clauses import ClauseCutter
 from voice_cloning import VoiceCloner
 
-# So much is spoken in one go, if it has come by then.
+# Maximum characters that are spoken at once.
 PART_CHARACTERS = 300
 MAX_LATER = 64
-# While a player has so many seconds left, whole sentences are waited for.
+# While a player has this many seconds left, wait for whole sentences.
 LEAD_SECONDS = 1.0
 SENTENCE_PAUSE = np.zeros(SAMPLE_RATE // 4, np.float32)  # between parts, as between the sentences of one
 SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001
@@ -48,7 +48,7 @@ TYPES = ("session.config", "input.text", "input.flush", "input.done", "input.can
 
 
 class TextIn:
-    """One client's session. For the event loop's thread."""
+    """One client's session. Only the event loop's thread uses it."""
 
     def __init__(
         self, socket: WebSocket, channel: Channel, cloner: VoiceCloner, state: ServerState, owner: str
@@ -75,7 +75,7 @@ class TextIn:
         }
 
     async def run(self) -> None:
-        """Serve the client until it leaves, or the server ends."""
+        """Serve the client until it leaves, or the server stops."""
         async for message in self._channel.messages():
             if message.get("type") == "session.close":  # behind what was sent before
                 self._channel.end(NORMAL)
@@ -86,7 +86,7 @@ class TextIn:
         await self._channel.finish()
 
     async def _take(self, message: dict[str, Any]) -> None:
-        """Handle a message when its turn comes: that of the next utterance waits for the end of this one."""
+        """Handle a message in its turn: messages of the next utterance wait for the end of this one."""
         behind = self._resuming or (self._turn is not None and self._done)
         if not behind or message.get("type") == "input.cancel":
             await self._handle_or_tell(message)
@@ -148,7 +148,7 @@ class TextIn:
         await self._begin()
 
     async def _cancel(self, message: dict[str, Any]) -> None:
-        """Speak no more of this utterance and those behind it, and forget their texts."""
+        """Stop this utterance and the queued ones, and drop their texts."""
         self._text.clear()
         self._later.clear()
         if self._turn is not None:
@@ -157,7 +157,7 @@ class TextIn:
             await self._end(cancelled=True)
 
     async def _begin(self) -> None:
-        """See that someone speaks what has come. RateLimited where that is one utterance too many."""
+        """Start speaking what has come, if nothing is being spoken. Raises RateLimited."""
         if self._turn is None:
             try:
                 await charge_turn(self._socket)
@@ -169,7 +169,7 @@ class TextIn:
         self._changed.set()
 
     async def _speak(self) -> None:
-        """An utterance, part by part, as its text comes."""
+        """Speak an utterance, part by part, as its text comes in."""
         while (text := await self._next_part()) is not None:
             if has_words(text):
                 await self._speak_part(text.strip())
@@ -187,7 +187,7 @@ class TextIn:
         self._resuming = False
 
     async def _next_part(self) -> str | None:
-        """Wait for a part that can be spoken; None at the utterance's end."""
+        """Wait for a part that can be spoken; return None at the end of the utterance."""
         while (part := self._cut()) is None and not self._done:
             self._changed.clear()
             runs_dry = max(self._plays_until - LEAD_SECONDS - time.monotonic(), 0.0)
@@ -196,7 +196,7 @@ class TextIn:
         return part
 
     def _cut(self) -> str | None:
-        """What is to be spoken next, of the text that has come."""
+        """Return the text to speak next, of what has come."""
         assert self._config is not None
         unit = self._config.split_granularity
         part = self._text.first("sentence") if unit == "sentence" else None
@@ -233,7 +233,7 @@ class TextIn:
         await messages.done(**ended)
 
     async def _begin_part(self, text: str) -> Iterator[Piece]:
-        """Queue a part behind what was spoken before; its pieces, once the first samples are there."""
+        """Queue a part that continues the previous one; return its blocks once there are samples."""
         assert self._speaker is not None and self._config is not None
         options, workers = self._speaker.options, self._state.workers
         if options.seed is not None:
@@ -254,14 +254,14 @@ class TextIn:
         return with_words(encoder.stream(self._watched(samples), format, self._samples_sent), words)
 
     def _watched(self, samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """The samples, whose time of playing is counted."""
+        """Yield the samples, counting how long they play."""
         for piece in samples:
             self._plays_until = max(self._plays_until, time.monotonic()) + len(piece) / SAMPLE_RATE
             self._samples_sent += len(piece)
             yield piece
 
     async def tell(self, error: Exception, **more: Any) -> None:
-        """Say what went wrong; the message stands where vLLM-Omni's clients look for it."""
+        """Send an error; the message is where vLLM-Omni's clients look for it."""
         detail = error_detail(error)
         event: Event = {"type": "error", "message": detail.message, "error": detail.model_dump(), **more}
         await self._channel.send(event)

@@ -33,7 +33,7 @@ async def transcribe(
     about = {"item_id": item.id, "content_index": 0}
     prompt = " ".join(filter(None, [config.prompt, *(config.keywords or ())])) or None
     task = Task(config.language, prompt=prompt)
-    job = state.transcriber.listen(sound.astype(np.float32) / 32_768, SAMPLE_RATE, task)
+    job = state.transcriber.submit(sound.astype(np.float32) / 32_768, SAMPLE_RATE, task)
     text, segments = "", list[Segment]()
     try:
         async for heard in from_thread(iter(job), state.workers, state.drain):

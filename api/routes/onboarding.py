@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from api.errors import blamed_on
 from api.middleware.auth import Owner
-from api.onboarding_progress import consent_check, finished, listening, ordered, progress_response
+from api.onboarding_progress import consent_check, finished, ordered, progress_response, transcriber_for
 from api.openapi import event_stream
 from api.outgoing import speech_encoder
 from api.schemas.events import VoiceDone, VoiceStep
@@ -32,7 +32,7 @@ from api.speaker_consent import check_consent, check_kept_voice, note_consent
 from api.state import Cloner, State, Voices
 from api.streaming import EVENT_STREAM, failure_event, sse, while_connected
 from api.text_validation import check_text
-from api.trial import trial_listener
+from api.trial import trial_check
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_validation import TRIAL_TEXT, dictionary, name_of_file, transcript, user_name, voice_name
 from audio.generated import SpeechEncoder
@@ -105,8 +105,8 @@ async def clone_voice(
         numbered=not named,
         file_name=file_name(audio_file),
         transcript=transcript(ref_text, "ref_text"),
-        listen=listening(state, transcribe_reference),
-        hear=trial_listener(state.transcriber),
+        transcribe=transcriber_for(state, transcribe_reference),
+        check_trial=trial_check(state.transcriber),
         consent_id=consent or None,
         verify_consent=consent_check(state, voices, consent, verify_consent),
         sample_text=sample_text,

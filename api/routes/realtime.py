@@ -19,7 +19,7 @@ router = APIRouter()
 
 
 class ClientSecretMade(BaseModel):
-    """A key of a browser's, until expires_at in Unix seconds, and the session that it opens."""
+    """A browser's key, valid until expires_at (Unix seconds), and the session that it opens."""
 
     value: str
     expires_at: int
@@ -30,9 +30,9 @@ class ClientSecretMade(BaseModel):
 def create_client_secret(
     body: ClientSecretRequest, cloner: Cloner, state: State, owner: Owner
 ) -> ClientSecretMade:
-    """Make a key that opens Realtime sessions for a while, and nothing else: one that a browser may have.
+    """Create a key that opens Realtime sessions for a while and nothing else: one for a browser.
 
-    Without a Redis that servers share, it is known to this process only, and forgotten when that ends.
+    Without a Redis that servers share, only this process knows it, until it ends.
     """
     config = session_of(body.session or {}, cloner, state)
     check_voice(config, cloner, state, owner)

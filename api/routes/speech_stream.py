@@ -1,4 +1,4 @@
-"""WS /v1/audio/speech/stream: a text bit by bit in, its speech out while the text is still being written."""
+"""WS /v1/audio/speech/stream: text in, bit by bit; its speech out while the text is being written."""
 
 from fastapi import APIRouter, WebSocket
 

@@ -62,7 +62,7 @@ async def create_transcription(
     check_known_speakers(form)
     check_model(form.model, state.model_names)
     speakers = await speakers_of(form, request, state, owner) if form.diarised else None
-    job = await listen(form, state, None if speakers is None else speakers.study)
+    job = await submit(form, state, None if speakers is None else speakers.study)
     if not form.stream:
         return await answer(form, job, request, state.transcriber, speakers)
     parts = iter(job)
@@ -84,7 +84,7 @@ async def create_translation(
 ) -> Answer | Response:
     """Transcribe the uploaded file and translate it into English. pocketsphinx recognises English only."""
     check_model(form.model, state.model_names)
-    job = await listen(form, state)
+    job = await submit(form, state)
     return await answer(form, job, request, state.transcriber)
 
 
@@ -95,14 +95,14 @@ async def speakers_of(form: TranscriptionForm, request: Request, state: ServerSt
     return Speakers(state.speakers, form.known_speaker_names, known)
 
 
-async def listen(form: RecordingForm, state: ServerState, study: Study | None = None) -> TranscriptionJob:
+async def submit(form: RecordingForm, state: ServerState, study: Study | None = None) -> TranscriptionJob:
     """Start to transcribe the file; it is decoded when its turn comes, and studied first."""
     data = await uploaded_bytes(form.file, "file", state.limits.upload_bytes)
 
     def decode(seconds: float) -> np.ndarray:
         return decode_audio(data, max_seconds=seconds)
 
-    return state.transcriber.listen_to(decode, SAMPLE_RATE, MAX_SECONDS, form.task, study)
+    return state.transcriber.submit_lazy(decode, SAMPLE_RATE, MAX_SECONDS, form.task, study)
 
 
 async def answer(

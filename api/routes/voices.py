@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from api.built_in_voices import built_in, built_in_of, refuse_built_in
 from api.errors import blamed_on
 from api.middleware.auth import Owner
-from api.onboarding_progress import VOICE_FIELDS, consent_check, finished, listening, ordered
+from api.onboarding_progress import VOICE_FIELDS, consent_check, finished, ordered, transcriber_for
 from api.outgoing import speech_encoder
 from api.paging import After, Limit
 from api.schemas.chat import OPENAI_VOICES, SoundOfVoice, SpeechFormat
@@ -99,7 +99,7 @@ async def create_voice(
         transcript=transcript(ref_text, "ref_text"),
         delivery=delivery(sound, instructions, "instructions"),
         pronunciations=dictionary(pronunciations, cloner),
-        listen=listening(state, transcribe_reference),
+        transcribe=transcriber_for(state, transcribe_reference),
         consent_id=consent or None,
         verify_consent=consent_check(state, voices, consent, verify_consent),
         upload=await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes),

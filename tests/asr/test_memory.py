@@ -67,5 +67,5 @@ def test_a_full_recogniser_refuses_before_anything_is_decoded() -> None:
         raise AssertionError("It was decoded.")
 
     with pytest.raises(Overloaded):
-        transcriber.listen_to(decode, 24_000, 60).transcript()
+        transcriber.submit_lazy(decode, 24_000, 60).transcript()
     transcriber.close()

@@ -71,7 +71,7 @@ def test_times_count_from_the_start_of_the_recording(transcriber: Transcriber) -
 
 def test_a_long_recording_is_heard_in_windows(transcriber: Transcriber) -> None:
     pause = np.zeros(24_000, np.float32)
-    parts = list(transcriber.listen(np.concatenate([CLIP, pause] * 4), 24_000))
+    parts = list(transcriber.submit(np.concatenate([CLIP, pause] * 4), 24_000))
     assert len(parts) > 1
     heard = "".join(part.text for part in parts)
     assert word_error_rate(CLIP_WORDS * 4, heard) <= 0.2

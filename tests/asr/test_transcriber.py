@@ -76,7 +76,7 @@ def test_a_language_may_be_named_in_many_ways(given: str, code: str) -> None:
 def test_a_cancelled_hearing_ends_behind_its_window_and_makes_room() -> None:
     parrot = Parrot()
     transcriber = Transcriber(lambda: parrot, max_waiting=1)
-    job = transcriber.listen(LONG, 16_000)
+    job = transcriber.submit(LONG, 16_000)
     parts = iter(job)
     next(parts)
     job.cancel()
@@ -88,7 +88,7 @@ def test_a_cancelled_hearing_ends_behind_its_window_and_makes_room() -> None:
 def test_more_than_may_wait_are_refused() -> None:
     parrot = Parrot()
     transcriber = Transcriber(lambda: parrot, max_waiting=1)
-    parts = iter(transcriber.listen(LONG, 16_000))
+    parts = iter(transcriber.submit(LONG, 16_000))
     next(parts)
     with pytest.raises(Overloaded):
         transcriber.transcribe(LONG, 16_000)
@@ -99,7 +99,7 @@ def test_more_than_may_wait_are_refused() -> None:
 def test_a_short_recording_need_not_wait_for_a_long_one() -> None:
     parrot = Parrot()
     transcriber = Transcriber(lambda: parrot)
-    long = iter(transcriber.listen(LONG, 16_000))
+    long = iter(transcriber.submit(LONG, 16_000))
     next(long)
     assert transcriber.transcribe(LONG[:16_000], 16_000).text == "so"
     assert next(long).segments

@@ -77,7 +77,7 @@ def test_sampling_at_a_temperature(transcriber: Transcriber) -> None:
 
 def test_windows_are_joined(transcriber: Transcriber) -> None:
     pause = np.zeros(24_000, np.float32)
-    parts = list(transcriber.listen(np.concatenate([CLIP, pause] * 5), 24_000))
+    parts = list(transcriber.submit(np.concatenate([CLIP, pause] * 5), 24_000))
     assert len(parts) == 2
     assert parts[1].segments[0].start == pytest.approx(parts[1].segments[-1].end - 2)
     assert parts[1].segments[0].start > 15
