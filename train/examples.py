@@ -27,6 +27,7 @@ from train.voices import Warp, centred, draw_warp, frames_of, moved, recorded, w
 EXCHANGE_SHARE = 0.55  # of the references: with their transcript
 MAX_REFERENCE_SECONDS = 10.0
 MAX_NATURAL = 20  # utterances for which a natural teacher is drawn: many a hundred have but few
+FLITE_SHARE = 0.25  # times as often as a natural utterance, one of flite's is drawn
 READ_SHARE = 0.5  # of the references with a transcript: read as an earlier answer is, and learned from
 RECORDED_SHARE = 0.7  # of the others: as people's recordings are
 MOVED_SHARE = 0.35  # of the voices: to a pair of codes drawn evenly, so that those few are met that few have
@@ -262,9 +263,9 @@ def unhurried(by: Warp) -> Warp:
     return replace(by, tempo=max(by.tempo, least))
 
 
-def share_of(spoken: list[Utterance]) -> int:
+def share_of(spoken: list[Utterance]) -> float:
     """Return how often a teacher is drawn, from how much it has spoken."""
-    return min(len(spoken), MAX_NATURAL) if spoken[0].teacher.natural else len(spoken)
+    return min(len(spoken), MAX_NATURAL) if spoken[0].teacher.natural else FLITE_SHARE * len(spoken)
 
 
 def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Example:
