@@ -77,6 +77,7 @@ class VoiceCloner:
             Chunking(checkpoint.chunk_characters, checkpoint.chunk_sentences),
             trained_on_conversations=not bundled,
             positions=loaded.plan.positions,
+            min_frames_per_letter=checkpoint.min_frames_per_letter,
             max_frames_per_byte=settings.max_frames_per_byte,
             max_spoken_characters=SPOKEN_FACTOR * settings.max_text_characters,
             pronunciations=of_file(settings.pronunciations),

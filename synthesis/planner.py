@@ -34,7 +34,6 @@ from text.traced import Traced
 
 MIN_BUDGET = 8 * FRAME_RATE
 MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: the fastest speakers reach 25 letters per second
-MIN_FRAMES_PER_LETTER = 0.8  # before which no speech ends; 31 letters per second
 # Beside the silence that the model itself leaves around a sentence.
 SENTENCE_PAUSE = round(0.25 * SAMPLE_RATE)
 ENDED = re.compile(r"""[.!?…]["')\]]*$""")
@@ -75,6 +74,7 @@ class Planner:
         trained_on_conversations: the model follows instructions, uses several recordings, and continues
             earlier speech, as far as its prompts support that.
         positions: maximum per stream, prompt and speech together.
+        min_frames_per_letter: see Checkpoint.
         max_frames_per_byte: see Settings.
         max_spoken_characters: maximum length of a normalised text ("9999" has 41 characters).
         pronunciations: the server's own, which those of voices and requests override.
@@ -86,6 +86,7 @@ class Planner:
     chunking: Chunking
     trained_on_conversations: bool
     positions: int
+    min_frames_per_letter: float
     max_frames_per_byte: float
     max_spoken_characters: int
     pronunciations: Entries = field(default_factory=dict)
@@ -257,7 +258,7 @@ class Planner:
         budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
         columns = min(budget, max(self.positions - len(prompt), needed))
         said = without_tags(text).strip()
-        return TextChunk(prompt, columns, int(MIN_FRAMES_PER_LETTER * spoken_length(said)), said, pause)
+        return TextChunk(prompt, columns, int(self.min_frames_per_letter * spoken_length(said)), said, pause)
 
     def _continuation_prompt(
         self, chunk: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor

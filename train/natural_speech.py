@@ -28,7 +28,7 @@ SENTENCE_ENDS = (".", "?", "!")
 LEAD_STEPS, TAIL_STEPS = 8, 16  # silence kept before and after a piece
 MIN_BREAK = 12  # minimum pause between two pieces, in steps
 MAX_PIECE = 1000  # steps; a piece is filled up to a random length
-ALONE_SHARE = 0.3  # of the pieces hold one sentence, since the server speaks sentence by sentence
+SINGLE_SHARE = 0.3  # of the pieces hold one sentence, since the server speaks sentence by sentence
 MIN_VOICED = 10  # steps
 
 
@@ -116,7 +116,7 @@ def pieces(passage: Passage, features: np.ndarray, rng: np.random.Generator) -> 
 
 def length_of_piece(rng: np.random.Generator) -> float:
     """Draw the length in steps up to which a piece is filled; 0 for a single sentence."""
-    return 0.0 if rng.random() < ALONE_SHARE else rng.uniform(50, MAX_PIECE)
+    return 0.0 if rng.random() < SINGLE_SHARE else rng.uniform(50, MAX_PIECE)
 
 
 def cut(text: str, when: Timing, features: np.ndarray, phones: list[Said], end: float) -> tuple:

@@ -42,6 +42,7 @@ GENERATION = {
     "ras_win_max_num_repeat": 2,
     "piece_characters": 90,
     "piece_sentences": 1,
+    "min_frames_per_letter": 1.6,
     "reference_seconds": 10.0,
 }
 
