@@ -15,6 +15,7 @@ import ray
 from ray import serve
 from ray.serve.config import HTTPOptions
 
+from deploy import proxy_errors
 from deploy.ray_serve import Cluster, application
 from errors import StartError
 from setting_names import flag
@@ -57,6 +58,7 @@ def connect(cluster: Cluster) -> None:
     if "RAY_ADDRESS" in os.environ:
         ray.init()
     else:
+        os.environ.setdefault(proxy_errors.VARIABLE, proxy_errors.HOOK)  # the proxy, Ray's child, reads it
         cores = max(os.cpu_count() or 1, math.ceil(cluster.cpus * cluster.replicas))
         ray.init(num_cpus=cores, include_dashboard=False)
 
