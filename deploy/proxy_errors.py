@@ -11,14 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 VARIABLE, HOOK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "deploy.proxy_errors:middleware"
 # Written out here, since api.errors would load the whole server into each proxy.
-LOST = {
-    "message": "The replica that had this request is gone; send the request again.",
+UNANSWERED = {
+    "message": "No replica could answer this request; send it again in a moment.",
     "type": "server_error",
     "param": None,
-    "code": "replica_lost",
+    "code": "replica_unavailable",
 }
 RETRY_SECONDS = 1
-FIRST_SERVER_ERROR = 500
+FIRST_ERROR = 400
 
 
 def middleware() -> list[Middleware]:
@@ -27,10 +27,10 @@ def middleware() -> list[Middleware]:
 
 
 class ProxyErrors:
-    """Answer 503 `replica_lost` where no replica has answered.
+    """Answer 503 `replica_unavailable` where no replica has answered.
 
-    Without a response the proxy would send a 500 in plain text, and a 503 in plain text while there is no
-    replica; errors of the app are JSON. A response that has begun breaks off, which clients notice.
+    The proxy itself answers in plain text: 500 for a killed replica, 503, and 404 while the app stops. Errors
+    of the app are JSON. A response that has begun breaks off, which clients notice.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -50,12 +50,12 @@ class ProxyErrors:
         await self.app(scope, receive, send_answer)
         if not answered:
             headers = {"retry-after": str(RETRY_SECONDS), "x-request-id": _request_id(scope)}
-            await JSONResponse({"error": LOST}, 503, headers)(scope, receive, send)
+            await JSONResponse({"error": UNANSWERED}, 503, headers)(scope, receive, send)
 
 
 def _is_proxys(start: Message) -> bool:
     kind = dict(map(tuple, start["headers"])).get(b"content-type", b"")
-    return start["status"] >= FIRST_SERVER_ERROR and kind.startswith(b"text/plain")
+    return start["status"] >= FIRST_ERROR and kind.startswith(b"text/plain")
 
 
 def _request_id(scope: Scope) -> str:

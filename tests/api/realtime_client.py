@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from audio.decode import decode_audio
 from tests.api.test_chat import RECORDING
 from tests.event_loop import run
+from tests.live import LiveServer
 from tests.tiny_server import TinyServer
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
@@ -22,7 +23,9 @@ SECONDS = 2.0
 
 
 def connected(
-    server: TinyServer, talk: Callable[[AsyncRealtimeConnection], Awaitable[None]], **options: Any
+    server: TinyServer | LiveServer,
+    talk: Callable[[AsyncRealtimeConnection], Awaitable[None]],
+    **options: Any,
 ) -> None:
     async def converse() -> None:
         client = AsyncOpenAI(

@@ -14,6 +14,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
+from websockets.typing import Origin
 
 from tests.api.realtime_client import configured, connected, message, sound, until
 from tests.api.test_speech_stream import CONFIG, heard, send, session
@@ -58,11 +59,8 @@ def test_openais_client_has_a_realtime_session(replicas: Fleet) -> None:
 
 
 def test_a_refused_handshake_says_why(replicas: Fleet) -> None:
-    url = replicas.url.replace("http", "ws")
-    with (
-        pytest.raises(InvalidStatus) as refused,
-        connect(f"{url}/v1/realtime", origin="https://evil.example"),
-    ):  # type: ignore[arg-type]
+    url, elsewhere = replicas.url.replace("http", "ws") + "/v1/realtime", Origin("https://evil.example")
+    with pytest.raises(InvalidStatus) as refused, connect(url, origin=elsewhere):
         pass
     assert refused.value.response.status_code == 403
     assert b"origin_not_allowed" in refused.value.response.body
@@ -106,7 +104,7 @@ def test_every_client_of_a_killed_replica_is_told(replicas: Fleet) -> None:
         for victim in replicas.replicas():
             os.kill(victim, signal.SIGKILL)
         refused = whole.result()
-        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "replica_lost")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "replica_unavailable")
         assert refused.headers["retry-after"] == "1" and refused.headers["x-request-id"]
         for answer in broken:
             with pytest.raises(httpx.RemoteProtocolError):

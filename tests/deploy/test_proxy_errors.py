@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deploy.proxy_errors import middleware
 
 ID = {"x-request-id": "mine"}
+PROXYS, STOPPING = PlainTextResponse("Unavailable.", 503), PlainTextResponse("Path not found.", 404)
 
 
 async def silent(scope: Scope, receive: Receive, send: Send) -> None:
@@ -21,10 +22,10 @@ def wrapped(app: ASGIApp) -> TestClient:
     return TestClient(hook.cls(app, *hook.args, **hook.kwargs))
 
 
-@pytest.mark.parametrize("app", [silent, PlainTextResponse("Deployment is unavailable.", 503)])
+@pytest.mark.parametrize("app", [silent, PROXYS, STOPPING])
 def test_a_request_that_no_replica_answers_is_refused_in_openais_shape(app: ASGIApp) -> None:
     refused = wrapped(app).get("/v1/models", headers=ID)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "replica_lost")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "replica_unavailable")
     assert (refused.headers["retry-after"], refused.headers["x-request-id"]) == ("1", "mine")
 
 

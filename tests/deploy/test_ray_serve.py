@@ -97,11 +97,15 @@ def test_a_voice_and_an_answer_of_one_replica_are_known_to_the_other(replicas: F
 
 
 def test_a_limit_counts_for_both(replicas: Fleet) -> None:
+    def left(_: int) -> int:
+        """What an answer says is left: requests that run beside it may be counted in it, too."""
+        answer = httpx.get(f"{replicas.url}/v1/models", timeout=WAIT)
+        return int(answer.headers["x-ratelimit-remaining-requests"])
+
+    before = left(0)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: httpx.get(f"{replicas.url}/v1/models", timeout=WAIT), range(16)))
-    left = sorted(int(answer.headers["x-ratelimit-remaining-requests"]) for answer in answers)
-    last = httpx.get(f"{replicas.url}/v1/models", timeout=WAIT).headers["x-ratelimit-remaining-requests"]
-    assert left[-1] - int(last) >= 16 and int(last) == left[0] - 1
+        list(pool.map(left, range(16)))
+    assert left(0) == before - 17
 
 
 @pytest.mark.parametrize("voice", ["Anna", "Bert", "Cleo"])
@@ -152,7 +156,9 @@ def mixed(fleet: Fleet, number: int, voice: str, audio_id: str) -> str:
     except httpx.TransportError:
         return "broken off"
     if answer.status_code != 200:
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "replica_lost"), answer.text
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "replica_unavailable"), (
+            answer.text
+        )
         assert answer.headers["retry-after"] == "1"
         return "refused"
     ends = {0: len(answer.content) > 10_000, 1: b"speech.audio.done" in answer.content}
