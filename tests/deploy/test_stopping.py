@@ -3,6 +3,8 @@
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
+
 from tests.deploy.fleet import Fleet
 from tests.deploy.test_passing_through import LONG, TEXT, speaking
 from tests.deploy.test_ray_serve import FRAME_BYTES, speak, wait_for
@@ -13,7 +15,7 @@ def test_answers_under_way_are_finished_and_new_requests_refused(replicas: Fleet
         answers = [pool.submit(speak, replicas, TEXT, **LONG) for _ in range(2)]
         wait_for(lambda: speaking(replicas) == 2)
         replicas.process.send_signal(signal.SIGTERM)
-        refused = []
+        refused: list[httpx.Response] = []
         while not refused and not all(answer.done() for answer in answers):
             refused = [late for late in [speak(replicas, "Late.", max_tokens=20)] if late.status_code != 200]
         whole = [len(answer.result().content) for answer in answers]
