@@ -10,6 +10,7 @@ from tests.voices.servers import program
 @pytest.fixture(scope="session")
 def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Two replicas of a tiny model that speaks for as long as it may."""
+    pytest.importorskip("ray", reason="`make test-cluster` installs it")
     for binary in ("postgres", "redis-server"):
         if program(binary) is None:
             pytest.skip(f"{binary} is not installed; .ci/run installs it")

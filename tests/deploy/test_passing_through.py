@@ -18,16 +18,9 @@ from websockets.typing import Origin
 
 from tests.api.realtime_client import configured, connected, message, sound, until
 from tests.api.test_speech_stream import CONFIG, heard, send, session
+from tests.deploy.asking import LONG, SPEECH, TEXT, WAIT, speak, speaking, wait_for
 from tests.deploy.fleet import Fleet
-from tests.deploy.test_ray_serve import SPEECH, WAIT, speak, wait_for
 from tests.live import LiveServer
-
-LONG: dict[str, Any] = {"max_tokens": 8000}  # some seconds of work
-TEXT = "Hello world."
-
-
-def speaking(fleet: Fleet) -> float:
-    return sum(seen.get("higgs_speaking_requests", 0) for seen in fleet.figures())
 
 
 def speak_long(socket: Connection) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from tests.api.test_chat import RECORDING, said
 from tests.audio.media import sound_file
+from tests.deploy.asking import FRAME_BYTES, SPEECH, WAIT, speak, wait_for
 from tests.deploy.fleet import Fleet
 
 pytest.importorskip("ray", reason="`make test-cluster` installs it")
@@ -27,15 +28,7 @@ pytest.importorskip("ray", reason="`make test-cluster` installs it")
 REQUESTS = int(os.environ.get("FLEET_REQUESTS", "48"))
 CLIENTS = 4
 KILL_EVERY = max(REQUESTS // 4, 12)  # requests
-SPEECH: dict[str, Any] = {"model": "tiny", "seed": 1, "temperature": 0, "max_tokens": 60}
 CHAT: dict[str, Any] = {"model": "tiny", "seed": 1, "temperature": 0, "max_completion_tokens": 40}
-FRAME_BYTES = 2 * 960
-WAIT = 300
-
-
-def speak(fleet: Fleet, text: str, **fields: Any) -> httpx.Response:
-    body = SPEECH | {"input": text, "response_format": "pcm"} | fields
-    return httpx.post(f"{fleet.url}/v1/audio/speech", json=body, timeout=WAIT)
 
 
 def chat(fleet: Fleet, *messages: dict[str, Any], **fields: Any) -> httpx.Response:
@@ -49,13 +42,6 @@ def kept_voice(fleet: Fleet) -> str:
     answer = httpx.post(clone, data=form, files={"audio_file": ("me.mkv", sound_file("mkv"))}, timeout=WAIT)
     assert answer.status_code == 200, answer.text
     return answer.json()["voice_id"]
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def served(fleet: Fleet, route: str) -> list[float]:

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from tests.deploy.asking import FRAME_BYTES, LONG, TEXT, speak, speaking, wait_for
 from tests.deploy.fleet import Fleet
-from tests.deploy.test_passing_through import LONG, TEXT, speaking
-from tests.deploy.test_ray_serve import FRAME_BYTES, speak, wait_for
 
 
 def test_answers_under_way_are_finished_and_new_requests_refused(replicas: Fleet) -> None:
