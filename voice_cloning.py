@@ -234,7 +234,8 @@ class VoiceCloner:
         window = max(ras_win_len or 0, 0)
         sampling = SamplingOptions(temperature, top_k, top_p, window, ras_win_max_num_repeat, seed)
         model = self._prompts, self.resident, sampling, max_new_tokens, self._positions
-        return answer(chat_ml_sample, lambda audio: self.reference(audio).codes, *model)
+        min_frames = self._planner.min_frames
+        return answer(chat_ml_sample, lambda audio: self.reference(audio).codes, *model, min_frames)
 
     @property
     def overload(self) -> Overloaded | None:

@@ -1,8 +1,9 @@
 """Mono 24 kHz samples → a file in one of the formats of the OpenAI API, whole or streamed."""
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO, RawIOBase
+from io import SEEK_END, BytesIO, RawIOBase
 from typing import Any, BinaryIO, cast
 
 import av
@@ -13,6 +14,7 @@ from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
 
 BLOCK = 10 * SAMPLE_RATE  # samples encoded at once
+INFO_NAMES = {"title": b"INAM", "comment": b"ICMT"}  # of a WAV file's tags
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ class Encoder:
     """Writes samples (n,) at 24 kHz to an output; completes the file's header if the output is seekable.
 
     tags (by FFmpeg's names: title, comment) and chapters (as set_chapters of PyAV takes them) are written if
-    the format has them.
+    the format has them. A WAV file has its tags behind the samples, since many clients take what is behind
+    byte 44 for samples; a streamed one has none.
     """
 
     def __init__(
@@ -139,7 +142,7 @@ class Encoder:
         tags: Mapping[str, str] = NO_TAGS,
         chapters: Sequence[Any] = (),
     ) -> None:
-        self._format = format
+        self._format, self._output, self._tags = format, output, tags
         if tags and format.container == "adts":
             options = options | TAGGED_ADTS
         self._container = av.open(output, mode="w", format=format.container, container_options=options)
@@ -149,7 +152,8 @@ class Encoder:
             av.AudioStream, self._container.add_stream(format.codec, rate=format.rate, layout="mono")
         )
         # The comments of an Ogg file belong to its stream.
-        (self._stream if format.container == "ogg" else self._container).metadata.update(tags)
+        if format.container != "wav":
+            (self._stream if format.container == "ogg" else self._container).metadata.update(tags)
         context = self._stream.codec_context
         context.format = av.AudioFormat(format.sample_format)
         if format.bit_rate:
@@ -180,6 +184,8 @@ class Encoder:
         self._write(np.empty(0, np.float32), last=True)
         self._container.mux(self._stream.encode(None))
         self._container.close()
+        if self._format.container == "wav" and self._tags and self._output.seekable():
+            append_info(self._output, self._tags)
 
     def _encode(self, samples: np.ndarray) -> None:
         if self._format.sample_format == "s16":
@@ -189,6 +195,19 @@ class Encoder:
         frame.sample_rate, frame.pts = self._format.rate, self._written
         self._written += len(samples)
         self._container.mux(self._stream.encode(frame))
+
+
+def append_info(output: BinaryIO | RawIOBase, tags: Mapping[str, str]) -> None:
+    """Append tags to a finished WAV file: a LIST chunk of type INFO."""
+    info = b"INFO"
+    for name, value in tags.items():
+        text = value.encode() + b"\0"
+        info += INFO_NAMES[name] + struct.pack("<I", len(text)) + text + b"\0" * (len(text) % 2)
+    end = output.seek(0, SEEK_END)
+    output.write(b"LIST" + struct.pack("<I", len(info)) + info)
+    output.seek(4)
+    output.write(struct.pack("<I", end + len(info)))  # RIFF's size counts neither its name nor itself
+    output.seek(0, SEEK_END)
 
 
 class FlacRecorder:

@@ -24,6 +24,7 @@ def answer(
     sampling: SamplingOptions,
     max_new_tokens: int,
     positions: int,
+    min_frames: Callable[[str], int],
 ) -> ChatMLResponse:
     """Answer a ChatMLSample with audio.
 
@@ -35,12 +36,16 @@ def answer(
         sampling: how to sample.
         max_new_tokens: maximum columns of speech.
         positions: maximum of prompt and speech together.
+        min_frames: minimum frames of a text's speech.
 
     Raises:
         InvalidRequest: the sample has another shape, or doesn't fit.
     """
-    prompt = prompts.build(turns_of(sample, encode))
-    chunk = TextChunk(prompt, max(min(max_new_tokens, positions - len(prompt)), FIRST_FRAME))
+    turns = turns_of(sample, encode)
+    prompt = prompts.build(turns)
+    columns = max(min(max_new_tokens, positions - len(prompt)), FIRST_FRAME)
+    said = " ".join(part for turn in turns[-1:] for part in turn.parts if isinstance(part, str))
+    chunk = TextChunk(prompt, columns, min_frames(said))
     with resident.in_use() as served:
         speech = SpeechStream(served.engine, served.codec, [SpeechSegment([chunk])], sampling).speech()
     asked, spoken = len(prompt), speech.completion_audio_tokens

@@ -258,7 +258,11 @@ class Planner:
         budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
         columns = min(budget, max(self.positions - len(prompt), needed))
         said = without_tags(text).strip()
-        return TextChunk(prompt, columns, int(self.min_frames_per_letter * spoken_length(said)), said, pause)
+        return TextChunk(prompt, columns, self.min_frames(said), said, pause)
+
+    def min_frames(self, text: str) -> int:
+        """Return the minimum frames of a text's speech."""
+        return int(self.min_frames_per_letter * spoken_length(text))
 
     def _continuation_prompt(
         self, chunk: TextChunk, prompt: Callable[..., Prompt], said: str, codes: torch.Tensor

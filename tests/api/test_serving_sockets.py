@@ -73,7 +73,7 @@ def test_many_idle_sockets_are_bounded_and_cost_nobody_else(
     tiny_server: TinyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sockets = tiny_server.app.state.server.sockets
-    monkeypatch.setattr(sockets, "most", KEPT)
+    monkeypatch.setattr(sockets, "max_open", KEPT)
     found = [opened(tiny_server) for _ in range(MANY)]
     assert [status for _, status in found].count(101) == KEPT
     assert {status for _, status in found} == {101, 429}
