@@ -59,7 +59,7 @@ def connect(cluster: Cluster) -> None:
         ray.init()
     else:
         os.environ.setdefault(proxy_errors.VARIABLE, proxy_errors.HOOK)  # the proxy, Ray's child, reads it
-        cores = max(os.cpu_count() or 1, math.ceil(cluster.cpus * cluster.replicas))
+        cores = max(os.cpu_count() or 1, math.ceil(cluster.cpus * cluster.maximum))
         ray.init(num_cpus=cores, include_dashboard=False)
 
 

@@ -54,6 +54,11 @@ class Cluster(BaseModel):
         default=9100, description="First port of /metrics: each replica of a machine takes the next one."
     )
 
+    @property
+    def maximum(self) -> int:
+        """Replicas under load."""
+        return max(self.replicas, self.max_replicas or 0)
+
 
 @serve.ingress()
 class Replica:
@@ -170,5 +175,4 @@ def _gpus(settings: Settings, cluster: Cluster) -> float:
 def _autoscaling(cluster: Cluster, slots: int) -> AutoscalingConfig:
     """Return the scaling: up once requests wait for a slot, down after a quiet minute."""
     options: dict[str, Any] = {"min_replicas": cluster.replicas, "target_ongoing_requests": slots}
-    maximum = max(cluster.replicas, cluster.max_replicas or 0)
-    return AutoscalingConfig(max_replicas=maximum, upscale_delay_s=5, downscale_delay_s=60, **options)
+    return AutoscalingConfig(max_replicas=cluster.maximum, upscale_delay_s=5, downscale_delay_s=60, **options)
