@@ -15,7 +15,7 @@ from audio.decode import MAX_SECONDS, decode_audio
 from audio.frames import SAMPLE_RATE
 from audio.generated import model_in_tags
 from audio.watermark_detection import MIN_SECONDS, detect_watermark
-from concurrency import raise_if_cancelled
+from concurrency import acquired
 from errors import InvalidAudio
 
 router = APIRouter()
@@ -43,12 +43,8 @@ async def create_content_provenance_check(
 
 def checked(data: bytes) -> ContentProvenanceCheck:
     """Check a file. Raises InvalidAudio if it can't be read, or is too short to tell."""
-    while not PLACES.acquire(timeout=0.25):
-        raise_if_cancelled()
-    try:
+    with acquired(PLACES):
         return _checked(data)
-    finally:
-        PLACES.release()
 
 
 def _checked(data: bytes) -> ContentProvenanceCheck:
