@@ -55,6 +55,13 @@ def event(socket: Connection) -> dict[str, Any]:
     return json.loads(received)
 
 
+def speak_endlessly(socket: Connection) -> None:
+    """Send a text whose speech has no end, and wait for its first sound."""
+    send(socket, "input.text", text="An endless text. " * 20)
+    while isinstance(socket.recv(timeout=120), str):
+        pass
+
+
 def heard(socket: Connection, until: str = "session.done") -> Utterance:
     found = Utterance()
     while not found.events or found.events[-1]["type"] != until:
@@ -137,9 +144,7 @@ def test_a_flush_speaks_what_is_there_and_goes_on(tiny_server: TinyServer) -> No
 
 def test_cancel_stops_speech_and_forgets_the_text(endless_server: TinyServer) -> None:
     with session(endless_server, stream_audio=True, max_tokens=None) as socket:
-        send(socket, "input.text", text="An endless text. " * 20)
-        while isinstance(socket.recv(timeout=120), str):
-            pass
+        speak_endlessly(socket)
         send(socket, "input.cancel")
         ended = heard(socket)
         assert ended.of("audio.done")[0]["cancelled"] and ended.events[-1]["cancelled"]
@@ -151,9 +156,7 @@ def test_cancel_stops_speech_and_forgets_the_text(endless_server: TinyServer) ->
 
 def test_a_client_that_leaves_frees_its_slot(endless_server: TinyServer) -> None:
     with session(endless_server, stream_audio=True, max_tokens=None) as socket:
-        send(socket, "input.text", text="An endless text. " * 20)
-        while isinstance(socket.recv(timeout=120), str):
-            pass
+        speak_endlessly(socket)
     with session(endless_server) as socket:
         send(socket, "input.text", text="Short.")
         send(socket, "input.done")
