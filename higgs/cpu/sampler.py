@@ -9,6 +9,7 @@ import torch
 from higgs.cpu.cache import PanelCache
 from higgs.cpu.jit import jit, jit_reassociated
 from higgs.cuda.decode import KernelDecode
+from higgs.engine.column_writer import ColumnWriter
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.model_runner import DecodeFn, ModelRunner
 from higgs.engine.sampler import Sampler
@@ -127,7 +128,7 @@ def sample(logits, size, columns, recent, temperature, top_k, top_p, repeats, wi
 
 @jit
 def enter(codes, recent, positions, columns, ends, bos_code, eos_code, marks, last):
-    """Append sampled codes [n, K] as the streams' next columns; return [n, K + 1] as ModelRunner does."""
+    """Append sampled codes [n, K] as the streams' next columns; return [n, K + 1] as ColumnWriter does."""
     n, codebooks = codes.shape
     written = np.empty((n, codebooks + 1), np.int64)
     for stream in range(n):
@@ -161,23 +162,22 @@ class CompiledSampler(Sampler):
         return torch.from_numpy(sample(rows.numpy(), size, *parts, self.bos_code))
 
 
-class CompiledModelRunner(ModelRunner):
-    """A ModelRunner that runs everything after the logits as two compiled functions."""
+class CompiledColumnWriter(ColumnWriter):
+    """A ColumnWriter of two compiled functions."""
 
     SAMPLER = CompiledSampler
 
-    def _write_step(self, rows: int, length: int) -> torch.Tensor:
-        rule, config = self._rule, self._config
-        position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
-        logits = rule.bar(self._decode_fn(recent[:, -1], position, length), column)
-        codes = self._sampler.draw(logits, column, recent)
+    def write(self, logits: torch.Tensor) -> torch.Tensor:
+        """See ColumnWriter."""
+        n, rule, config = len(logits), self.rule, self.config
+        position, column, recent = self.position[:n], self.column[:n], self.recent[:n]
+        codes = self.sampler.draw(rule.bar(logits, column), column, recent)
         state = (part.numpy() for part in (codes, recent, position, column, rule.end))
-        return torch.from_numpy(
-            enter(*state, config.bos_code, config.eos_code, rule.marks, self._cache.capacity - 1)
-        )
+        return torch.from_numpy(enter(*state, config.bos_code, config.eos_code, rule.marks, self._last))
 
 
 def model_runner_for(config: HiggsConfig, decode_fn: DecodeFn, cache: SlotCache | PanelCache) -> ModelRunner:
     """Return the model runner for a cache's device."""
-    kind = CompiledModelRunner if cache.device.type == "cpu" else ModelRunner
-    return kind(config, decode_fn, cache, any_length=isinstance(decode_fn, KernelDecode))
+    writer = CompiledColumnWriter if cache.device.type == "cpu" else ColumnWriter
+    any_length = isinstance(decode_fn, KernelDecode)
+    return ModelRunner(config, decode_fn, cache, any_length=any_length, writer=writer)

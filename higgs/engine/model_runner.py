@@ -1,6 +1,6 @@
 """The decode step: every stream of the batch generates its next column.
 
-A stream's whole state is one row of tensors on the model's device; nothing here waits for the device.
+Nothing here waits for the device.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from higgs.cpu.cache import PanelCache
+from higgs.engine.column_writer import ColumnWriter
 from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.kv_cache import SlotCache
-from higgs.engine.sampler import MAX_WINDOW, Sampler, SamplingOptions
+from higgs.engine.sampler import SamplingOptions
 from higgs.model.config import HiggsConfig
-from higgs.model.delay import DelayRule
 
 # Delayed columns [n, K], their positions [n] and a length → logits [n, K, V]; see FusedDecode.
 DecodeFn = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
@@ -66,9 +66,13 @@ class StepOutput:
 
 
 class ModelRunner:
-    """Runs up to `rows` streams. `decode_fn` reads and writes `cache` row by row; any_length: see Buckets."""
+    """Runs up to `cache.rows` streams.
 
-    SAMPLER = Sampler
+    Args:
+        decode_fn: reads and writes `cache` row by row.
+        any_length: see Buckets.
+        writer: the kind of ColumnWriter for the cache's device.
+    """
 
     def __init__(
         self,
@@ -76,21 +80,18 @@ class ModelRunner:
         decode_fn: DecodeFn,
         cache: SlotCache | PanelCache,
         any_length: bool = False,
+        writer: type[ColumnWriter] = ColumnWriter,
     ) -> None:
         rows, device = cache.rows, cache.device
-        self._config, self._decode_fn, self._cache = config, decode_fn, cache
-        self._sampler = self.SAMPLER(config, cache.capacity, rows, device)
-        self._rule = DelayRule(config, rows, device)
-        self._position = torch.zeros(rows, dtype=torch.int64, device=device)
-        self._column = torch.zeros(rows, dtype=torch.int64, device=device)
-        self._speaking = torch.zeros(rows, dtype=torch.int64, device=device)
-        self._recent = torch.zeros(rows, MAX_WINDOW, config.num_codebooks, dtype=torch.int64, device=device)
+        self._decode_fn, self._cache = decode_fn, cache
+        self._columns = writer(config, rows, cache.capacity, device)
         self._buckets = Buckets(rows, cache.capacity, device.type == "cpu", any_length)
-        self._graphs = Graphs(self._write_step, (self._rule.end, self._position, self._column, self._recent))
+        self._graphs = Graphs(self._write_step, self._columns.changing)
         # Pinned, or the copy would wait for the device; two, since a step is taken while the next one runs.
         self._hosts: list[torch.Tensor | None] = [None, None]
         if device.type == "cuda":
-            self._recent.random_(config.bos_code)  # for the graphs' check; each stream's start sets its own
+            # For the graphs' check; each stream's start sets its own.
+            self._columns.recent.random_(config.bos_code)
             self._graphs.capture(self._buckets.all(), device)
             shape = (rows, config.num_codebooks + 1)
             self._hosts = [torch.empty(shape, dtype=torch.int64, pin_memory=True) for _ in range(2)]
@@ -103,28 +104,16 @@ class ModelRunner:
         The next step reads its opening column. The stream doesn't end before `min_frames` frames.
         """
         self._cache.load(row, filled)
-        self._sampler.start(row, options, seed, max_steps)
-        # fill_, since assigning to one element uploads the number, for which CUDA is waited for.
-        self._rule.end[row].fill_(self._rule.OPEN)
-        self._rule.min_frames[row].fill_(min_frames)
-        self._position[row].fill_(filled.shape[1])
-        self._column[row].fill_(1)
-        self._speaking[row].fill_(1)
-        self._recent[row] = -1
-        self._recent[row, -1] = self._config.opening_code
+        self._columns.start(row, filled.shape[1], options, seed, max_steps, min_frames)
 
     def move(self, source: int, target: int, length: int) -> None:
         """Move a stream with `length` positions to another row."""
         self._cache.move(source, target, length)
-        self._sampler.move(source, target)
-        rule = self._rule
-        for tensor in (rule.end, rule.min_frames, self._position, self._column, self._recent):
-            tensor[target] = tensor[source]
+        self._columns.move(source, target)
 
     def stop(self, row: int) -> None:
         """Make a row whose stream has ended cheap to compute."""
-        self._position[row].zero_()
-        self._speaking[row].zero_()
+        self._columns.stop(row)
 
     def step(self, n: int, length: int) -> StepOutput:
         """Generate a column for the first n streams; the longest then has at most `length` positions.
@@ -138,13 +127,5 @@ class ModelRunner:
 
     def _write_step(self, rows: int, length: int) -> torch.Tensor:
         """The computation of `step`; the output of unused rows is discarded."""
-        codebooks, last = self._config.num_codebooks, self._cache.capacity - 1
-        position, column, recent = self._position[:rows], self._column[:rows], self._recent[:rows]
-        logits = self._rule.bar(self._decode_fn(recent[:, -1], position, length), column)
-        codes = self._sampler.draw(logits, column, recent)
-        codes = self._rule.force(codes, column[:, None])
-        recent.copy_(torch.cat((recent[:, 1:], codes[:, None]), dim=1))
-        position.add_(self._speaking[:rows]).clamp_(max=last)
-        column.add_(1).clamp_(max=last)
-        frames = recent[:, -codebooks:].diagonal(dim1=1, dim2=2).clamp(max=self._config.bos_code - 1)
-        return torch.cat((frames, self._rule.end[:rows, None]), dim=1)
+        columns = self._columns
+        return columns.write(self._decode_fn(columns.recent[:rows, -1], columns.position[:rows], length))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from higgs.cpu.sampler import CompiledModelRunner
+from higgs.cpu.sampler import model_runner_for
 from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.model_runner import Buckets, ModelRunner
@@ -62,7 +62,7 @@ def test_compiled_columns_are_those_of_torch(config: HiggsConfig) -> None:
         return script[step, : len(columns)].clone()
 
     cache = SlotCache(config, 3, 100)
-    decoders = [ModelRunner(config, path, cache), CompiledModelRunner(config, path, cache)]
+    decoders = [ModelRunner(config, path, cache), model_runner_for(config, path, cache)]
     for decoder in decoders:
         for row in range(3):
             decoder.start(row, torch.zeros(3, 5 + row, 2, 2, 16), SamplingOptions(), row, 90)
