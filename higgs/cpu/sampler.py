@@ -9,6 +9,7 @@ import torch
 from higgs.cpu.cache import PanelCache
 from higgs.cpu.jit import jit, jit_reassociated
 from higgs.cuda.decode import KernelDecode
+from higgs.cuda.sampler import column_writer_on_gpu
 from higgs.engine.column_writer import ColumnWriter
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.model_runner import DecodeFn, ModelRunner
@@ -178,6 +179,7 @@ class CompiledColumnWriter(ColumnWriter):
 
 def model_runner_for(config: HiggsConfig, decode_fn: DecodeFn, cache: SlotCache | PanelCache) -> ModelRunner:
     """Return the model runner for a cache's device."""
-    writer = CompiledColumnWriter if cache.device.type == "cpu" else ColumnWriter
+    device = cache.device
+    writer = CompiledColumnWriter if device.type == "cpu" else column_writer_on_gpu(config, device)
     any_length = isinstance(decode_fn, KernelDecode)
     return ModelRunner(config, decode_fn, cache, any_length=any_length, writer=writer)

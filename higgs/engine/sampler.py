@@ -108,7 +108,8 @@ class Sampler:
 
     def _draw_filtered(self, logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
         n = len(logits)
-        likeliest, codes = logits.sort(descending=True)
+        # stable: bfloat16's logits are often equal, and the kernels, too, have the lower code first then.
+        likeliest, codes = logits.sort(descending=True, stable=True)
         beyond = self.ranks >= self.top_k[:n]
         probabilities = (likeliest / self.temperature[:n]).masked_fill_(beyond, -torch.inf).softmax(-1)
         before = probabilities.cumsum(-1) - probabilities

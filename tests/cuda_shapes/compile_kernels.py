@@ -16,7 +16,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from higgs.cuda import kernels
+from higgs.cuda import kernels, sampling
+from higgs.model.delay import DelayRule
 
 CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 ATTENTION = {
@@ -60,6 +61,20 @@ def cases() -> dict[str, tuple[Any, list[str], dict[str, Any], int]]:
                 | {"BLOCK_M": rows, "BLOCK_N": columns, "BLOCK_K": inner},
                 4,
             )
+    books = {"K": 8, "WINDOW": 32}
+    for model, marks in (("3b", 1), ("v3", 0)):
+        found[f"sample {model}"] = (
+            sampling.sample_kernel,
+            [F32, I64, I64, I64, F32, I64, F32, I64, "*i1", F32, I64, "i32", "i32", "i32"],
+            books | {"SIZE": 1026, "BLOCK": 2048, "CODE_BITS": 11, "MARKS": marks},
+            4,
+        )
+    found["append_column"] = (
+        sampling.append_kernel,
+        [I64] * 7 + ["i32"] * 3,
+        books | {"OPEN": DelayRule.OPEN, "BOOKS": 8, "MARKS": 1},
+        1,
+    )
     found["swiglu"] = kernels.swiglu_kernel, [BF16, BF16, "i32"], {"BLOCK": 1024}, 4
     return found
 

@@ -20,7 +20,8 @@ from higgs.codecs.higgs_v2.checkpoint import load_network
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.cpu.decode import cache_for, decode_fn_for
 from higgs.cpu.sampler import model_runner_for
-from higgs.cuda import decode, prefill
+from higgs.cuda import decode, prefill, sampler
+from higgs.cuda.sampler import KernelColumnWriter
 from higgs.engine import cuda_graphs
 from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.engine import Engine
@@ -56,7 +57,8 @@ END = 12  # the frame at which a stream ends, and no code is one
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     for module in (decode, prefill):
         monkeypatch.setattr(module, "largest", lambda errors: 0.0)
-    monkeypatch.setattr(cuda_graphs, "share_equal", lambda result, expected: 1.0)
+    for module in (cuda_graphs, sampler):
+        monkeypatch.setattr(module, "share_equal", lambda result, expected: 1.0)
     with fake_cuda(monkeypatch) as watch:
         yield watch
 
@@ -96,6 +98,7 @@ def test_the_engine_from_start_to_end(
     engine = WatchedEngine(model_of(name, tmp_path), slots=2, capacity=1024)
     runner = engine._batch._runner
     assert len(runner._buckets.all()) == 2, "one graph a batch size"
+    assert isinstance(runner._columns, KernelColumnWriter), "any top_k and top_p in the same graph"
     prompt_graphs = len(engine._prefill._graphs._captured)  # type: ignore[attr-defined]
     assert prompt_graphs == (4 if name == "v3" else 12), "by size, and by what is text and audio"
     assert len(FakeGraph.captured) == 2 + prompt_graphs
@@ -124,8 +127,11 @@ def test_a_step_takes_few_launches(name: str, watch: Watch) -> None:
         runner = model_runner_for(model.config, decode_fn_for(model, cache), cache)
         with Launches() as launches:
             runner._write_step(1, 1024)
-    # Nine operations a layer, of which `attend` is two kernels for few streams; embedding, head and sampler.
-    assert launches.count <= 9 * 4 + 65
+        with Launches() as sampling:
+            runner._columns.write(torch.zeros(1, 8, 1026, device=DEVICE))
+    # Nine operations a layer, of which attention is two kernels for few streams; embedding, head and sampler.
+    assert launches.count <= 9 * 4 + 15
+    assert sampling.count == 3, "zeros, sample and append_column"
 
 
 def test_kernels_that_compute_something_else_stay_unused(

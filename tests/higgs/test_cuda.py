@@ -17,6 +17,7 @@ from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
 from higgs.cuda.decode import KernelDecode, relative_error
 from higgs.cuda.prefill import KernelPrefill
+from higgs.cuda.sampler import KernelColumnWriter, column_writer_on_gpu
 from higgs.engine.engine import Engine
 from higgs.engine.kv_cache import KVCache
 from higgs.engine.sampler import SamplingOptions
@@ -84,6 +85,12 @@ def test_the_kernels_serve_and_compute_what_the_eager_path_does(qk_norm: bool, d
     assert len(prefill._graphs._captured) == 12 and prefill.relative_error() < tolerance
 
 
+@pytest.mark.parametrize("generation", [2, 3])
+def test_the_samplers_kernels_serve_and_give_the_codes_of_torch(generation: int) -> None:
+    """tests/cuda_shapes/test_sampling.py tries all kinds of options and logits."""
+    assert column_writer_on_gpu(replace(CONFIG, generation=generation), DEVICE) is KernelColumnWriter
+
+
 @pytest.mark.parametrize("weights", list(KINDS))
 def test_matrices_of_8_bits_are_multiplied_as_on_a_cpu(weights: str) -> None:
     if torch.cuda.get_device_capability(DEVICE) < KINDS[weights].capability:
@@ -119,11 +126,13 @@ def test_bfloat16_logits_are_near_those_of_float32() -> None:
 def test_a_seed_gives_the_same_codes_in_any_company(engine: Engine) -> None:
     options = SamplingOptions(seed=5)
     alone = frames_of(engine.submit(clone_prompt(), options, 60))
-    others = [engine.submit(clone_prompt(), replace(options, seed=seed), 80) for seed in range(3)]
-    company = frames_of(engine.submit(clone_prompt(), options, 60))
+    company = (SamplingOptions(top_k=None), SamplingOptions(0.3, 1, 0.1), SamplingOptions(0, ras_window=0))
+    others = [engine.submit(clone_prompt(), replace(other, seed=1), 80) for other in company]
+    beside = frames_of(engine.submit(clone_prompt(), options, 60))
     for other in others:
         frames_of(other)
-    assert (alone == company).float().mean() > 0.95, "batches round otherwise, but only now and then"
+    assert isinstance(engine._batch._runner._columns, KernelColumnWriter)
+    assert (alone == beside).float().mean() > 0.95, "batches round otherwise, but only now and then"
 
 
 def test_a_hostile_temperature_costs_nobody(engine: Engine) -> None:
