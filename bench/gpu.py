@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 RUNS = {
@@ -28,11 +29,12 @@ RUNS = {
 }  # arguments, and seconds that each may take: 470 in all
 
 
-def last_line(run: str, model: str) -> dict | None:
-    """Run one benchmark, its lines printed as they come; its last one read, None if it came to no end."""
-    arguments, seconds = RUNS[run]
-    command = [sys.executable, "-m", f"bench.{run}", "--model", model, *arguments.split()]
-    print(f"# {' '.join(command[1:])}", flush=True)
+def last_line(command: list[str], seconds: float) -> Any:
+    """Run one benchmark, its lines printed as they come, and return the JSON of the last one.
+
+    None where it fails, takes longer than `seconds`, or ends in anything else.
+    """
+    print(f"# {' '.join(command)}", flush=True)
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=os.environ | OFFLINE
     )
@@ -42,13 +44,21 @@ def last_line(run: str, model: str) -> dict | None:
     line = ""
     for line in process.stdout or ():
         print(line, end="", flush=True)
+    failed = process.wait() != 0
     stop.cancel()
-    return json.loads(line) if process.wait() == 0 else None
+    try:
+        return None if failed else json.loads(line)
+    except json.JSONDecodeError:
+        return None
 
 
 def main() -> None:
     model = (sys.argv[1:] or ["3b"])[0]
-    print(json.dumps({"model": model} | {run: last_line(run, model) for run in RUNS}))
+    found = {"model": model}
+    for run, (arguments, seconds) in RUNS.items():
+        command = [sys.executable, "-m", f"bench.{run}", "--model", model, *arguments.split()]
+        found[run] = last_line(command, seconds)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

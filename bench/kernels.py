@@ -3,14 +3,15 @@
     python -m bench.kernels [--model 3b|v3] [--streams 1 16 64] [--length 1024]
 
 One layer's attention (each stream's own positions against a mask over the longest, where streams have from
-one to --length of them), turning and storing, SwiGLU, and its largest product in bfloat16, int8 and fp8. Each
-is one captured graph of many calls, so that launches cost what they cost while serving. Needs a GPU. Ends in
-one line of JSON.
+one to --length of them), turning and storing, SwiGLU, and its largest product in bfloat16, int8 and fp8; and
+what follows a step's logits, with the published sampling. Each is one captured graph of many calls, so that
+launches cost what they cost while serving. Needs a GPU. Ends in one line of JSON.
 """
 
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,9 @@ import torch.nn.functional as F
 from bench.step import seconds_of
 from bench.subject import SHAPES
 from higgs.cuda import launches
+from higgs.cuda.sampler import KernelColumnWriter
+from higgs.engine.column_writer import ColumnWriter
+from higgs.engine.sampler import SamplingOptions
 from higgs.model.config import HiggsConfig
 from higgs.model.quantised import KINDS, quantise, quantised_matmul
 from higgs.model.transformer import rotate
@@ -99,7 +103,24 @@ def product(config: HiggsConfig, streams: int, length: int) -> dict[str, Callabl
     return found
 
 
-PARTS = {"attention": attention, "turn and store": turning, "swiglu": feeding, "two products": product}
+def sampling(config: HiggsConfig, streams: int, length: int) -> dict[str, Callable[[], object]]:
+    logits = random(streams, config.num_codebooks, config.codebook_size).float()
+    works: dict[str, Callable[[], object]] = {}
+    for name, kind in (("kernel", KernelColumnWriter), ("torch", ColumnWriter)):
+        writer = kind(config, streams, length, DEVICE)
+        for row in range(streams):
+            writer.start(row, 0, SamplingOptions(), row, length, 0)
+        works[name] = partial(writer.write, logits)
+    return works
+
+
+PARTS = {
+    "attention": attention,
+    "turn and store": turning,
+    "swiglu": feeding,
+    "two products": product,
+    "sampling": sampling,
+}
 
 
 @torch.inference_mode()

@@ -9,6 +9,7 @@ beside float32's (the mean KL divergence per code of a narrow model, on the CPU)
 import argparse
 import json
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -43,9 +44,11 @@ def device_line() -> dict[str, str]:
     """Which device, driver and torch these figures are of."""
     line = {"torch": torch.__version__, "device": platform.processor() or "cpu"}
     if DEVICE == "cuda":
+        line["device"] = torch.cuda.get_device_name()
+    if DEVICE == "cuda" and shutil.which("nvidia-smi"):
         query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
         found = subprocess.run(query, capture_output=True, text=True, check=False)
-        line |= {"device": torch.cuda.get_device_name(), "driver": found.stdout.strip()}
+        line["driver"] = found.stdout.strip()
     return line
 
 

@@ -38,11 +38,17 @@ def pins(path: Path) -> dict[str, str]:
 
 def third_party_imports(rooms: set[str]) -> set[str]:
     """The distributions that these rooms import; the makers of golden values have others."""
-    files = [
-        path
-        for path in source_files()
-        if room_of(module_name(path)) in rooms and not path.name.startswith("make_")
-    ]
+    return third_party_imports_of(
+        [
+            path
+            for path in source_files()
+            if room_of(module_name(path)) in rooms and not path.name.startswith("make_")
+        ]
+    )
+
+
+def third_party_imports_of(files: list[Path]) -> set[str]:
+    """The distributions that these files import."""
     tops = {room_of(name) for path in files for _, name in imports_of(path)}
     distributions = packages_distributions()
     foreign = tops - ROOMS - sys.stdlib_module_names

@@ -96,6 +96,7 @@ def test_the_engine_from_start_to_end(
 ) -> None:
     monkeypatch.setattr(StepOutput, "wait", written)
     engine = WatchedEngine(model_of(name, tmp_path), slots=2, capacity=1024)
+    assert not torch.backends.cuda.cudnn_sdp_enabled(), "it would plan anew for each shape and thread"
     runner = engine._batch._runner
     assert len(runner._buckets.all()) == 2, "one graph a batch size"
     assert isinstance(runner._columns, KernelColumnWriter), "any top_k and top_p in the same graph"
