@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from higgs.cpu.sampler import model_runner_for
+from higgs.engine.cuda_graphs import share_equal
 from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.kv_cache import SlotCache
 from higgs.engine.model_runner import Buckets, ModelRunner
@@ -29,6 +30,16 @@ def test_the_buckets_of_graphs_are_powers_of_two_and_all_are_known() -> None:
     for rows in range(1, 7):
         for length in range(1, 1001):
             assert buckets.around(rows, length) in known
+
+
+def test_a_graph_is_right_if_nearly_all_codes_or_numbers_are() -> None:
+    codes = torch.arange(10)
+    assert share_equal(codes, codes) == 1
+    assert share_equal(codes + (codes > 7), codes) == pytest.approx(0.8)
+    numbers = torch.linspace(-1, 1, 100)
+    assert share_equal(numbers + 0.005, numbers) == 1
+    assert share_equal(numbers + 0.02, numbers) == 0
+    assert share_equal(numbers * torch.nan, numbers) == 0
 
 
 def test_rows_and_positions_beyond_what_speaks_change_nothing() -> None:
