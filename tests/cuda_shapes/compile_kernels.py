@@ -17,6 +17,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from higgs.cuda import kernels, sampling
+from higgs.cuda.snake import BLOCK, add_and_snake_kernel
 from higgs.model.delay import DelayRule
 
 CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
@@ -75,6 +76,10 @@ def cases() -> dict[str, tuple[Any, list[str], dict[str, Any], int]]:
         books | {"OPEN": DelayRule.OPEN, "BOOKS": 8, "MARKS": 1},
         1,
     )
+    for added, kept in ((False, False), (False, True), (True, False), (True, True)):
+        constants = {"ADDED": added, "KEPT": kept, "BLOCK": BLOCK}
+        types = [*[F32] * 5, "i32", "i32", "i32"]
+        found[f"add_and_snake {added} {kept}"] = add_and_snake_kernel, types, constants, 4
     found["swiglu"] = kernels.swiglu_kernel, [BF16, BF16, "i32"], {"BLOCK": 1024}, 4
     return found
 

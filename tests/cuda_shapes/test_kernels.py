@@ -1,7 +1,7 @@
 """The kernels compute what torch does: on a GPU, or in Triton's interpreter on a CPU (TRITON_INTERPRET=1).
 
 Covers: streams of any length beside each other, heads and widths of all models, queries that are normed,
-the share of each split, and a whole step beside FusedDecode's.
+the share of each split, a whole step beside FusedDecode's, and the codec's decoder beside its own.
 """
 
 import os
@@ -13,16 +13,22 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from higgs.codecs.higgs_v2.checkpoint import load_network
+from higgs.codecs.higgs_v2.dac import Snake
 from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.kv_cache import KVCache, SlotCache
 from higgs.model.quantised import KINDS, quantise, quantised_matmul
 from higgs.model.transformer import HiggsModel, rotate
 from tests.tiny import CONFIG, random_weights
+from tests.tiny_codec import NATIVE
 
 pytest.importorskip("triton")
 from higgs.cuda import launches
+from higgs.cuda.dac import KernelDacDecoder
+from higgs.cuda.dac import relative_error as relative_error_of_dac
 from higgs.cuda.decode import KernelDecode, relative_error
 from higgs.cuda.prefill import KernelPrefill
+from higgs.cuda.snake import add_and_snake
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -126,6 +132,30 @@ def test_swiglu(width: int) -> None:
     gate, up = torch.randn(2, 3, width, device=DEVICE)
     fed = launches.swiglu(torch.cat((gate, up), dim=1))
     torch.testing.assert_close(fed, F.silu(gate) * up, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("shape", [(3, 5, 700), (1, 2, 12)])
+def test_what_stands_between_two_convolutions(shape: tuple[int, int, int], keep: bool, added: bool) -> None:
+    snake = Snake(shape[1])
+    snake.alpha.data.uniform_(0.1, 3)
+    snake.to(DEVICE)
+    x, bias = 3 * torch.randn(shape, device=DEVICE), torch.randn(shape[1], device=DEVICE)
+    residual = torch.randn(shape, device=DEVICE) if added else None
+    total = x + bias[:, None] + (0 if residual is None else residual)
+    left = total if keep else x.clone()
+    with torch.no_grad():
+        found = add_and_snake(x, bias, residual, snake.alpha, keep)
+        torch.testing.assert_close(found, snake(total), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(x, left, rtol=1e-6, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_the_codecs_decoder_is_that_of_the_eager_path() -> None:
+    network = load_network(NATIVE).to(DEVICE).eval()
+    decoder = KernelDacDecoder(network.acoustic_decoder)
+    assert relative_error_of_dac(network.acoustic_decoder, decoder) < (1e-5 if DEVICE == "cpu" else 2e-3)
 
 
 @pytest.mark.parametrize("added", [False, True])
