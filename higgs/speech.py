@@ -11,7 +11,7 @@ from audio.frames import HOP, SAMPLE_RATE
 from audio.quiet_ends import DeadSound, faded, without_quiet_end
 from errors import ModelError
 from higgs.code_stream import NO_CODES, CodeStream
-from higgs.codecs.base import Codec
+from higgs.codecs.base import Codec, CodecDecoder
 from higgs.engine.engine import Engine
 from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
@@ -55,6 +55,7 @@ class SpeechStream:
     ) -> None:
         self._chunks = [chunk for segment in segments for chunk in segment.chunks]
         self._codec, self._segments = codec, segments
+        self._decoder: CodecDecoder | None = None  # of the current run
         self._stream = CodeStream(engine, self._chunks, options, longest, place, background, admitted)
         self._heard = 0  # samples given out
         self._begun: list[int] = []  # samples given out before each segment
@@ -82,6 +83,7 @@ class SpeechStream:
     def _run(self, run: range, playback: Playback, at_once: bool, last: bool) -> Iterator[np.ndarray]:
         """Yield one run of sound, until its last chunk is silent for too long. last: no other run follows."""
         decoder, frames = self._codec.decoder(), self._stream.frames(run)
+        self._decoder = decoder
         first = MAX_CHUNK if at_once else max(FIRST_CHUNK, decoder.ahead + FIRST_SOUND)
         growing = playback.chunks(frames, first, decoder.ahead)
         dead_sound, given = DeadSound(), 0
@@ -210,3 +212,5 @@ class SpeechStream:
     def cancel(self) -> None:
         """Stop before the next step; consumers get Cancelled."""
         self._stream.cancel()
+        if self._decoder is not None:
+            self._decoder.cancel()

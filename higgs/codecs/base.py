@@ -47,7 +47,14 @@ class CodecDecoder(Protocol):
 
         Returns:
             The float32 mono samples that are final now; 960 per frame in all.
+
+        Raises:
+            Cancelled: see `cancel`.
         """
+        ...
+
+    def cancel(self) -> None:
+        """Give up a push that waits for its turn, and later ones that would; from any thread."""
         ...
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
+from audio.frames import HOP
 from errors import DoesNotFit
+from higgs.codecs.higgs_v2.buckets import MAX_BATCH, all_buckets
 from higgs.model.config import HiggsConfig
 from higgs.model.quantised import KINDS, Kind, quantise_linears
 from higgs.model.transformer import HiggsModel
@@ -20,10 +22,13 @@ SMALLER_POSITIONS = (4096, 2048, 1024)
 MIN_PREFIX = 1024  # positions: a voice of 30 s
 
 CODEC_WEIGHTS = 810_000_000  # float32
-# One call at a time: a recording of 30 s takes five activations of the first block, 64 channels at the full
-# rate; the frames that are decoded at once (MAX_BATCH, 40 s) take less: five of the last block, 32 channels.
+# One recording of 30 s at a time: five activations of the first block, 64 channels at the full rate.
 CODEC_WORK = 5 * 4 * 24_000 * 30 * 64
-GRAPH = 8 * 2**20  # bytes of one CUDA graph of a step
+GRAPH = 8 * 2**20  # bytes of one CUDA graph of a step, or of the codec's decoding
+# All graphs of decoding share the activations of the largest: six of the last block, 32 channels at the full
+# rate, of which two are for cuDNN's own layout.
+CODEC_GRAPHS = len(all_buckets()) * GRAPH + 6 * 4 * MAX_BATCH * HOP * 32
+CODEC = CODEC_WEIGHTS + CODEC_WORK + CODEC_GRAPHS
 PROMPT_GRAPHS = 160 * 2**20  # the graphs that read prompts, and the activations of their largest
 LIBRARIES = 700 * 2**20  # kernels that are loaded when first used, workspaces of cuBLAS and cuDNN
 FRAGMENTS = 0.02  # of all: what the allocator can't use
@@ -121,7 +126,7 @@ def _fit(
     """Return the plan for this many positions; None if it doesn't fit."""
     fixed = {"weights": weights, "libraries": LIBRARIES + int(FRAGMENTS * free)}
     if codec:
-        fixed["codec"] = CODEC_WEIGHTS + CODEC_WORK
+        fixed["codec"] = CODEC
     one = position_bytes(config, dtype)
     slot = positions * (one + _sampler_bytes(config))
     rest = free - sum(fixed.values()) - positions * one
@@ -156,7 +161,7 @@ def _message(
     codec: bool,
 ) -> str:
     least = weights + LIBRARIES + FRAGMENTS * free + _graphs(slots or 1)
-    least += CODEC_WEIGHTS + CODEC_WORK if codec else 0
+    least += CODEC if codec else 0
     of_kv = (2 * SMALLER_POSITIONS[-1] + MIN_PREFIX) * position_bytes(config, dtype)
     return (
         f"The model does not fit: {gigabytes(free)} of the device are free, but its weights take "

@@ -100,6 +100,9 @@ class FakeStream:
 class FakeEvent:
     recorded = False
 
+    def __init__(self, blocking: bool = False) -> None:
+        self.blocking = blocking
+
     def record(self, stream: Any = None) -> None:
         self.recorded = True
 

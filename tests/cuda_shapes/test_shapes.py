@@ -5,22 +5,18 @@ capture, graphs that are missing or never replayed, and convolutions that miss c
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("triton")
 from bench import kernels
 from bench.subject import SHAPES, model_named, random_model, some_prompt
-from higgs.codecs.higgs_v2.checkpoint import load_network
-from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.cpu.decode import cache_for, decode_fn_for
 from higgs.cpu.sampler import model_runner_for
-from higgs.cuda import decode, prefill, sampler
+from higgs.cuda import decode
 from higgs.cuda.sampler import KernelColumnWriter
 from higgs.engine import cuda_graphs
 from higgs.engine.cuda_graphs import Graphs
@@ -41,26 +37,14 @@ from tests.cuda_shapes.fake_cuda import (
     Forbidden,
     Launches,
     Watch,
-    fake_cuda,
     watched,
 )
-from tests.higgs.test_published import native_codec, native_codec_config
 from tests.published import read_shapes, write_safetensors
 
 pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="needs torch's CUDA build")
 
 BF16 = torch.bfloat16
 END = 12  # the frame at which a stream ends, and no code is one
-
-
-@pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    for module in (decode, prefill):
-        monkeypatch.setattr(module, "largest", lambda errors: 0.0)
-    for module in (cuda_graphs, sampler):
-        monkeypatch.setattr(module, "share_equal", lambda result, expected: 1.0)
-    with fake_cuda(monkeypatch) as watch:
-        yield watch
 
 
 class WatchedEngine(Engine):
@@ -188,30 +172,6 @@ def test_a_capture_that_fails_leaves_the_step_eager(watch: Watch, caplog: pytest
     assert list(graphs._captured) == [(4,)]
     assert "no CUDA graph" in caplog.text
     assert graphs(2).shape == (2,) and graphs(4).shape == (4,)
-
-
-def test_the_codec_encodes_and_decodes_by_cudnn(watch: Watch, tmp_path: Path) -> None:
-    write_safetensors(tmp_path / "model.safetensors", native_codec(tmp_path), "F32")
-    (tmp_path / "config.json").write_text(json.dumps(native_codec_config()), "utf-8")
-    network = load_network(tmp_path)
-    network.load_state_dict(
-        {name: part.to(DEVICE) for name, part in network.state_dict().items()}, assign=True
-    )
-    codec = WaveformCodec(network)
-    assert codec.device == DEVICE and not torch.backends.cudnn.allow_tf32
-    with torch.no_grad():
-        codes = network.encode(torch.zeros(1, 1, 10 * 960, device=DEVICE))
-        assert codes.shape == (1, 8, 10) and codes.device == DEVICE
-        encoding = watch.convolutions
-        assert network.decode(codes).shape == (1, 1, 10 * 960)
-        assert encoding > 40 and watch.convolutions - encoding > 30
-    watch.tf32.clear()
-    assert codec.encode(np.zeros(9600, np.float32)).shape == (8, 10)
-    assert watch.tf32 == {False}, "codes are those of float32"
-    watch.tf32.clear()
-    samples = codec._decode_row(torch.zeros(8, 25, dtype=torch.int64))
-    assert samples.shape == (25 * 960,) and samples.device.type == "cpu"
-    assert watch.tf32 == {True} and not torch.backends.cudnn.allow_tf32
 
 
 def test_what_the_benchmark_of_the_kernels_compares_is_computed(watch: Watch) -> None:

@@ -3,16 +3,20 @@
 Skipped without one; tests/cuda_shapes executes the same path on fake tensors.
 """
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from errors import StartError
+from errors import ModelError, StartError
 from higgs.codecs.base import decode
+from higgs.codecs.higgs_v2.buckets import Window, all_buckets
 from higgs.codecs.higgs_v2.codec import WaveformCodec
+from higgs.codecs.higgs_v2.gpu_decode import GpuDecode
 from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
 from higgs.cuda.decode import KernelDecode, relative_error
@@ -148,3 +152,54 @@ def test_the_codec_on_a_gpu_is_that_of_the_cpu() -> None:
     assert (gpu.encode(noise) == codes).float().mean() > 0.98
     # TF32 keeps 11 bits of each factor.
     np.testing.assert_allclose(decode(gpu, codes), decode(cpu, codes), rtol=0, atol=5e-3)
+
+
+@pytest.fixture(scope="module")
+def codec() -> WaveformCodec:
+    return WaveformCodec.load(NATIVE, DEVICE)
+
+
+def random_windows(*frames: int) -> list[Window]:
+    generator = torch.Generator().manual_seed(0)
+    return [Window(torch.randint(1024, (8, count), generator=generator), False, False) for count in frames]
+
+
+@torch.inference_mode()
+def test_the_codecs_graphs_decode_what_eager_calls_do(codec: WaveformCodec) -> None:
+    gpu_decode = GpuDecode(codec.network, threading.Lock())
+    assert gpu_decode._graphs._captured.keys() == set(all_buckets())
+    windows = {length: random_windows(*[length] * rows) for length, rows in all_buckets()}
+    by_graph = {length: gpu_decode(of_length) for length, of_length in windows.items()}
+    gpu_decode._graphs._captured.clear()
+    for length, of_length in windows.items():
+        for ours, eager in zip(by_graph[length], gpu_decode(of_length), strict=True):
+            torch.testing.assert_close(ours, eager, rtol=0, atol=1e-3)
+
+
+def test_windows_decoded_together_are_those_decoded_alone(codec: WaveformCodec) -> None:
+    gpu_decode = GpuDecode(codec.network, threading.Lock())
+    windows = random_windows(30, 44, 25, 33)
+    for together, window in zip(gpu_decode(windows), windows, strict=True):
+        torch.testing.assert_close(together, gpu_decode([window])[0], rtol=0, atol=5e-3)
+
+
+def test_streams_on_a_gpu_are_heard_as_if_decoded_whole_in_any_company(codec: WaveformCodec) -> None:
+    cpu, (window,) = WaveformCodec.load(NATIVE), random_windows(300)
+
+    def streamed(pieces: list[int]) -> np.ndarray:
+        decoder = codec.decoder()
+        samples = [decoder.push(piece) for piece in window.codes.split(pieces, dim=1)]
+        return np.concatenate([*samples, decoder.push(window.codes[:, :0], last=True)])
+
+    sizes = [[12, 24, 48, 96, 120], [128, 128, 44], [100, 200], [300], [13] * 23 + [1], [12, 288]]
+    whole = decode(cpu, window.codes)
+    with ThreadPoolExecutor(len(sizes)) as pool:
+        for samples in pool.map(streamed, sizes):
+            np.testing.assert_allclose(samples, whole, rtol=0, atol=5e-3)
+
+
+def test_a_code_that_is_none_costs_no_other_stream(codec: WaveformCodec) -> None:
+    codes = random_windows(12)[0].codes
+    with pytest.raises(ModelError, match="code"):
+        codec.decoder().push(codes + 1024)
+    assert codec.decoder().push(codes).shape == (2 * 960,)

@@ -1,83 +1,105 @@
-"""Calls of several threads that are computed as one batch."""
+"""Rows of several threads that one thread computes in batches."""
 
+import gc
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
 
-import numpy as np
 import pytest
-import torch
 
-from audio.frames import CODEBOOKS
-from higgs.codecs.base import decode
-from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
-from tests.tiny_codec import NATIVE
 
 
 class Slow:
     """Doubles its rows; its first batch is held up until `go`. Fails at a negative number."""
 
     def __init__(self) -> None:
-        self.batches: list[int] = []
+        self.batches: list[list[int]] = []
+        self.threads: set[str] = set()
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        self.batches.append(len(rows))
+    def __call__(self, rows: Sequence[int]) -> list[int]:
+        self.batches.append(list(rows))
+        self.threads.add(threading.current_thread().name)
         self.begun.set()
         assert self.go.wait(10)
-        if (rows < 0).any():
+        if min(rows) < 0:
             raise RuntimeError("a negative number")
-        return 2 * rows
+        return [2 * row for row in rows]
 
 
-def behind_one(rows: list[torch.Tensor], max_elements: int = 1000) -> tuple[list, Slow]:
-    """What calls with these rows come to that arrive while another is computed."""
-    slow = Slow()
-    together = DynamicBatcher(slow, max_elements)
-    with ThreadPoolExecutor(len(rows) + 1) as pool:
-        first = pool.submit(together, torch.zeros(9))
-        assert slow.begun.wait(10)
-        futures = [pool.submit(together, row) for row in rows]
-        while len(together._waiting) < len(rows):
-            pass
-        slow.go.set()
-        assert torch.equal(first.result(), torch.zeros(9))
-        return [future.exception() or future.result() for future in futures], slow
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
 
 
-def test_those_that_wait_are_computed_at_once_and_each_gets_its_own() -> None:
-    rows = [torch.full((4,), float(i)) for i in range(5)]
-    results, slow = behind_one(rows)
-    assert slow.batches == [1, 5]
-    assert all(torch.equal(result, 2 * row) for result, row in zip(results, rows, strict=True))
+@pytest.fixture
+def batcher(slow: Slow) -> DynamicBatcher[int, int]:
+    """One that is busy with a row of another size."""
+    batcher = DynamicBatcher(slow, max_rows=lambda size: 3)
+    batcher.submit(0, size=9)
+    assert slow.begun.wait(10)
+    return batcher
 
 
-def test_only_rows_of_one_shape_share_a_batch_and_no_more_than_fit() -> None:
-    rows = [torch.ones(4), torch.ones(2), torch.ones(4), torch.ones(4), torch.ones(2)]
-    results, slow = behind_one(rows, max_elements=8)
-    assert sorted(slow.batches) == [1, 1, 2, 2]
-    assert [len(result) for result in results] == [4, 2, 4, 4, 2]
+def outcomes(futures: list[Future[int]]) -> list[int | str]:
+    return [str(error) if (error := future.exception(10)) else future.result() for future in futures]
 
 
-def test_a_row_that_fails_harms_nobody_else() -> None:
-    results, slow = behind_one([torch.ones(4), -torch.ones(4), torch.ones(4)])
-    assert [isinstance(result, RuntimeError) for result in results] == [False, True, False]
-    assert slow.batches == [1, 3, 1, 1, 1]
+def test_rows_that_wait_are_computed_at_once_by_one_thread_and_each_gets_its_own(
+    slow: Slow, batcher: DynamicBatcher[int, int]
+) -> None:
+    futures = [batcher.submit(row, size=4) for row in (1, 2, 3)]
+    slow.go.set()
+    assert outcomes(futures) == [2, 4, 6]
+    assert slow.batches == [[0], [1, 2, 3]]
+    assert slow.threads == {"codec_0"}
 
 
-def test_streams_decoded_together_are_close_to_those_decoded_alone() -> None:
-    """What a codec on a GPU does with several streams; on a CPU a batch rounds otherwise."""
-    codec = WaveformCodec.load(NATIVE)
-    generator = torch.Generator().manual_seed(0)
-    clips = [torch.randint(1024, (CODEBOOKS, 30), generator=generator) for _ in range(8)]
-    together = DynamicBatcher(codec._decode, max_elements=CODEBOOKS * 2000)
-    with ThreadPoolExecutor(8) as pool:
-        decoded = list(pool.map(together, clips))
-    for clip, samples in zip(clips, decoded, strict=True):
-        np.testing.assert_allclose(samples, decode(codec, clip), rtol=0, atol=1e-5)
+def test_only_rows_of_one_size_share_a_batch_no_more_than_fit_and_the_oldest_goes_first(
+    slow: Slow, batcher: DynamicBatcher[int, int]
+) -> None:
+    futures = [batcher.submit(row, size) for row, size in ((1, 4), (2, 7), (3, 4), (4, 4), (5, 4), (6, 7))]
+    slow.go.set()
+    assert outcomes(futures) == [2, 4, 6, 8, 10, 12]
+    assert slow.batches == [[0], [1, 3, 4], [2, 6], [5]]
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_call_alone_waits_for_nobody(count: int) -> None:
-    together = DynamicBatcher(lambda rows: rows + 1, max_elements=1)
-    assert [float(together(torch.zeros(1))) for _ in range(count)] == [1.0] * count
+def test_a_row_that_fails_harms_nobody_else(slow: Slow, batcher: DynamicBatcher[int, int]) -> None:
+    futures = [batcher.submit(row, size=4) for row in (1, -2, 3)]
+    slow.go.set()
+    assert outcomes(futures) == [2, "a negative number", 6]
+    assert slow.batches == [[0], [1, -2, 3], [1], [-2], [3]]
+    assert batcher.submit(4, size=4).result(10) == 8, "the thread goes on"
+
+
+def test_a_row_that_is_cancelled_leaves_the_queue(slow: Slow, batcher: DynamicBatcher[int, int]) -> None:
+    futures = [batcher.submit(row, size) for row, size in ((1, 4), (2, 4), (3, 7))]
+    assert futures[0].cancel() and futures[2].cancel()
+    slow.go.set()
+    assert futures[1].result(10) == 4
+    assert batcher.submit(5, size=4).result(10) == 10
+    assert slow.batches == [[0], [2], [5]]
+    with pytest.raises(CancelledError):
+        futures[0].result(10)
+
+
+def test_a_row_alone_waits_for_nobody(slow: Slow) -> None:
+    slow.go.set()
+    batcher = DynamicBatcher(slow, max_rows=lambda size: 1)
+    assert [batcher.submit(row, size=1).result(10) for row in range(3)] == [0, 2, 4]
+
+
+def test_the_thread_ends_with_the_batcher(slow: Slow) -> None:
+    """A model that is unloaded leaves its memory."""
+    slow.go.set()
+    batcher = DynamicBatcher(slow, max_rows=lambda size: 1)
+    batcher.submit(1, size=1).result(10)
+    (thread,) = batcher._thread._threads
+    del batcher
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while thread.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -9,10 +9,13 @@ import torch
 from transformers import HiggsAudioV2TokenizerConfig
 
 from errors import DoesNotFit, HubError, StartError
+from higgs.codecs.higgs_v2.buckets import all_buckets
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from higgs.devices import device_of
 from higgs.engine.memory import (
+    CODEC_GRAPHS,
     CODEC_WEIGHTS,
+    CODEC_WORK,
     ENOUGH_SLOTS,
     MAX_SLOTS,
     MIN_PREFIX,
@@ -79,7 +82,9 @@ def test_a_card_that_is_too_small_is_told_so_with_numbers_and_a_remedy(gibibytes
 
 
 def test_graphs_are_counted_as_the_decoder_makes_them() -> None:
-    made = plan(HiggsConfig(), 80)
+    made, alone = plan(HiggsConfig(), 80), plan(HiggsConfig(), 80, codec=False)
+    assert len(all_buckets()) * 8 * 2**20 < CODEC_GRAPHS
+    assert made.parts["codec"] == CODEC_WEIGHTS + CODEC_WORK + CODEC_GRAPHS and "codec" not in alone.parts
     graphs = Buckets(made.slots, made.positions, exact=False, any_length=True).all()
     assert made.parts["graphs"] == PROMPT_GRAPHS + len(graphs) * 8 * 2**20
 

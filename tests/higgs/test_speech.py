@@ -94,6 +94,9 @@ class PlainCodec:
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
         return np.repeat((codes[0] == 5).numpy(), HOP).astype(np.float32) / 2
 
+    def cancel(self) -> None:
+        pass
+
     def encode(self, waveform: np.ndarray) -> torch.Tensor:
         return torch.zeros(8, len(waveform) // HOP, dtype=torch.int64)
 

@@ -1,42 +1,50 @@
 """The published codec: encode a clip, decode a stream of codes."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from audio.frames import CODEBOOKS, HOP
+from errors import Cancelled, ModelError
+from higgs.codecs.higgs_v2 import buckets
+from higgs.codecs.higgs_v2.buckets import Window, max_windows
 from higgs.codecs.higgs_v2.checkpoint import load_network
 from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
+from higgs.codecs.higgs_v2.gpu_decode import GpuDecode
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from higgs.devices import on_stream, upload
 
 CONTEXT = 10  # frames on each side that a frame's samples depend on: the decoder's receptive field
-MAX_WINDOW = 500  # frames decoded at once, to bound memory
-MAX_BATCH = 1000  # frames of several streams decoded at once
+MAX_WINDOW = 500  # frames decoded at once on a CPU, to bound memory
+
+Decode = Callable[[Window], "Future[torch.Tensor]"]  # → samples (960·t,) on the CPU
 
 
 class WaveformCodec:
     """See higgs.codecs.base.Codec. Weights and computation are float32, on the network's device.
 
-    On a GPU, concurrent streams are decoded as one batch, on a separate CUDA stream, so that the language
-    model's steps don't wait. Calls are computed one after the other, so that memory holds the work of one.
-    Decoding uses TF32; encoding doesn't, since that would change codes. On a CPU, where batches are no faster
-    and round differently, each stream is decoded alone, and its result doesn't depend on the others.
+    On a GPU one thread decodes what concurrent streams ask for, in batches (see GpuDecode). Encoding is
+    exact, since TF32 would change codes, on another CUDA stream, and one recording at a time, so that memory
+    holds the work of one. On a CPU, where batches are no faster and round differently, each stream is decoded
+    alone, in its own thread, and its result doesn't depend on the others.
     """
 
     def __init__(self, network: CodecNetwork) -> None:
         self.network = network.eval().requires_grad_(False)
-        self._aside: torch.cuda.Stream | None = None
+        self._encoding: torch.cuda.Stream | None = None
         self._computing = threading.Lock()
-        self._decode_row: Callable[[torch.Tensor], torch.Tensor] = self._decode_alone
+        self._decode: Decode = self._decode_alone
+        self._max_chunk = MAX_WINDOW
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-            self._aside = torch.cuda.Stream(self.device)
-            self._decode_row = DynamicBatcher(self._decode, max_elements=CODEBOOKS * MAX_BATCH)
+            self._encoding = torch.cuda.Stream(self.device)
+            self._batcher = DynamicBatcher(GpuDecode(network, self._computing), max_windows)
+            self._decode, self._max_chunk = self._decode_in_batch, buckets.MAX_CHUNK
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "WaveformCodec":
@@ -58,36 +66,24 @@ class WaveformCodec:
         if frames == 0:
             return torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
         samples = torch.from_numpy(np.ascontiguousarray(waveform[: frames * HOP], dtype=np.float32))
-        with self._on_device():
+        alone = nullcontext() if self._encoding is None else self._computing
+        with alone, on_stream(self._encoding):
             return self.network.encode(upload(samples, self.device)[None, None])[0].cpu()
 
     def decoder(self) -> "WaveformDecoder":
-        return WaveformDecoder(self._decode_row)
+        return WaveformDecoder(self._decode, self._max_chunk)
 
-    @contextmanager
-    def _on_device(self, tf32: bool = False) -> Iterator[None]:
-        """On a GPU, hold the codec's stream for one call."""
-        if self._aside is None:
-            yield
-            return
-        # torch.backends.cudnn.flags would disable cuDNN by default. Both are process-wide; the other models
-        # of this process work with either.
-        with self._computing, on_stream(self._aside):
-            torch.backends.cudnn.allow_tf32 = tf32
-            try:
-                yield
-            finally:
-                torch.backends.cudnn.allow_tf32 = False
+    def _decode_in_batch(self, window: Window) -> "Future[torch.Tensor]":
+        # On a GPU a wrong index would cost everyone: the device is lost.
+        if window.codes.min() < 0 or window.codes.max() >= self.network.codebook_size:
+            raise ModelError("The model wrote a code that its codec doesn't have.")
+        return self._batcher.submit(window, window.length)
 
     @torch.inference_mode()
-    def _decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Decode codes [B, 8, T] to samples [B, 960·T] on the CPU."""
-        with self._on_device(tf32=True):
-            return self.network.decode(upload(codes, self.device))[:, 0].cpu()
-
-    def _decode_alone(self, codes: torch.Tensor) -> torch.Tensor:
-        """Decode codes [8, T] to samples [960·T]."""
-        return self._decode(codes[None])[0]
+    def _decode_alone(self, window: Window) -> "Future[torch.Tensor]":
+        decoded = Future[torch.Tensor]()
+        decoded.set_result(self.network.decode(window.codes[None])[0, 0])
+        return decoded
 
 
 class WaveformDecoder:
@@ -95,17 +91,25 @@ class WaveformDecoder:
 
     ahead = CONTEXT
 
-    def __init__(self, decode: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        self._decode = decode
+    def __init__(self, decode: Decode, max_chunk: int) -> None:
+        self._decode, self._max_chunk = decode, max_chunk
         # Frames of left context, then those not yet final.
         self._window = torch.zeros(CODEBOOKS, 0, dtype=torch.int64)
         self._context = 0
+        self._decoding: Future[torch.Tensor] | None = None
+        self._cancelled = False
 
     def push(self, codes: torch.Tensor, last: bool = False) -> np.ndarray:
         """Return the samples (960·t,) of the t frames that are final now; all remaining ones if `last`."""
-        pieces = codes.split(MAX_WINDOW, dim=1)
+        pieces = codes.split(self._max_chunk, dim=1)
         samples = [self._extend(piece, last and piece is pieces[-1]) for piece in pieces]
         return np.concatenate(samples)
+
+    def cancel(self) -> None:
+        """See CodecDecoder.cancel."""
+        self._cancelled = True
+        if (decoding := self._decoding) is not None:
+            decoding.cancel()
 
     def _extend(self, codes: torch.Tensor, last: bool) -> np.ndarray:
         window = torch.cat([self._window, codes.to("cpu", torch.int64)], dim=1)
@@ -113,8 +117,20 @@ class WaveformDecoder:
         start = self._context
         samples = np.zeros(0, np.float32)
         if final > start:
-            samples = self._decode(window)[start * HOP : final * HOP].numpy()
+            decoded = self._decoded(Window(window, start < CONTEXT, last))
+            samples = decoded[start * HOP : final * HOP].numpy()
             window = window[:, max(0, final - CONTEXT) :]
             self._context = min(final, CONTEXT)
         self._window = window
         return samples
+
+    def _decoded(self, window: Window) -> torch.Tensor:
+        decoding = self._decoding = self._decode(window)
+        if self._cancelled:
+            decoding.cancel()  # `cancel` may not have seen it
+        try:
+            return decoding.result()
+        except CancelledError:
+            raise Cancelled("The speech was cancelled.") from None
+        finally:
+            self._decoding = None

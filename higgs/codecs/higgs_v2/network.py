@@ -24,6 +24,7 @@ class CodecNetwork(nn.Module):
         semantic: Any = config.semantic_model_config
         self.rates = (config.sample_rate, config.semantic_sample_rate)
         self.semantic_stride = config.semantic_downsample_factor
+        self.codebook_size = config.codebook_size
         self.acoustic_encoder = DacEncoder(
             acoustic.encoder_hidden_size, acoustic.downsampling_ratios, acoustic.hidden_size
         )
@@ -58,4 +59,8 @@ class CodecNetwork(nn.Module):
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """[B, 8, T] → [B, 1, 960·T]."""
-        return self.acoustic_decoder(self.fc2(self.quantizer.decode(codes)).transpose(1, 2))
+        return self.acoustic_decoder(self.acoustic_features(codes))
+
+    def acoustic_features(self, codes: torch.Tensor) -> torch.Tensor:
+        """[B, 8, T] → [B, features, T], what `acoustic_decoder` takes."""
+        return self.fc2(self.quantizer.decode(codes)).transpose(1, 2)

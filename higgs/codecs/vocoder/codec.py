@@ -118,6 +118,9 @@ class VocoderDecoder:
             return np.zeros(0, np.float32)
         return self._synthesis.push(self._features(waiting), last)
 
+    def cancel(self) -> None:
+        """Nothing waits for its turn: a push is computed at once."""
+
     def _features(self, codes: torch.Tensor) -> Features:
         """Return the features of the frames of codes (8, t + 6) that have full context."""
         out = self._network.decode(codes[None])[0].numpy()

@@ -150,6 +150,9 @@ class VocoderDecoder2:
             return np.zeros(0, np.float32)
         return self._synthesis.push(self._features(waiting, known(voices)), last)
 
+    def cancel(self) -> None:
+        """Nothing waits for its turn: a push is computed at once."""
+
     def _features(self, codes: torch.Tensor, voices: torch.Tensor) -> Features:
         """Return the features of the frames of codes (8, t + 6) with full context, in voices (t + 6, 3)."""
         out = self._network.decode(codes[None], voices[None])[0].numpy()
