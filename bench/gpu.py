@@ -3,9 +3,9 @@
     python -m bench.gpu [3b|v3]
 
 v2's 28 layers of hidden size 3072 or v3's 36 of 2560, random bfloat16 weights made on the device: whether all
-is right, and what the start, a prompt, the codec and memory take; each kernel beside torch's operations; what
-a step costs beside its bytes; first sound and seconds of speech per second through the codec; then our engine
-beside transformers and boson's.
+is right, and what the start, a prompt and memory take; each kernel beside torch's operations; the codec's
+decoding by its buckets; what a step costs beside its bytes; first sound and seconds of speech per second
+through the codec; then our engine beside transformers and boson's.
 Offline, and with the packages of requirements.txt alone. Each run is a process of its own, prints what it
 finds as it comes and is stopped where its time is up, so that the next ones are had. One line of JSON comes
 last: every run's own, or null.
@@ -21,12 +21,13 @@ from typing import Any
 
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 RUNS = {
-    "parts": ("--slots 16", 100),
+    "parts": ("--slots 16", 80),
     "kernels": ("--streams 1 16 64", 50),
+    "codec": ("", 30),
     "step": ("--batch 1 4 16 64 --length 256 1024 4000", 100),
     "sound": ("--streams 1 16 64", 100),
-    "peers": ("--streams 1 16 --columns 125 --repeats 1", 120),
-}  # arguments, and seconds that each may take: 470 in all
+    "peers": ("--streams 1 16 --columns 125 --repeats 1", 115),
+}  # arguments, and seconds that each may take: 475 in all
 
 
 def last_line(command: list[str], seconds: float) -> Any:

@@ -1,4 +1,4 @@
-"""The engine's parts one by one: the start, a prompt's chunk, the codec, memory, and whether all is right.
+"""The engine's parts one by one: the start, a prompt's chunk, memory, and whether all is right.
 
     python -m bench.parts [--model FOLDER|small|small-v3|3b|v3] [--slots 16]
 
@@ -19,10 +19,8 @@ from typing import Any
 import torch
 from torch.profiler import profile
 
-from bench.sound import codec_of
 from bench.step import seconds_of
 from bench.subject import DEVICE, SHAPES, default_model, model_named, options_named, random_model, some_prompt
-from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
 from higgs.cuda.decode import KernelDecode
@@ -37,7 +35,6 @@ from higgs.model.transformer import HiggsModel
 STEPS = 30
 COLUMNS = 60
 ROOM = 1024  # positions
-BATCHES = ((1, 30), (16, 30), (1, 500))  # streams and frames of a codec's batch
 
 
 def device_line() -> dict[str, str]:
@@ -127,22 +124,6 @@ def prefill_ms(prefill: Prefill, model: HiggsModel) -> float:
     return 1000 * seconds_of(read, model.audio_lm_head.weight.device)
 
 
-def codec_ms(model: str) -> dict[str, float] | None:
-    """Decoding alone, by streams and frames; None for the bundled model's codec, which has no batches."""
-    codec = codec_of(model)
-    if not isinstance(codec, WaveformCodec):
-        return None
-
-    def decode(streams: int, frames: int) -> Callable[[], object]:
-        codes = torch.zeros(streams, 8, frames, dtype=torch.int64)
-        return lambda: codec._decode(codes)
-
-    return {
-        f"{streams}x{frames}": round(1000 * seconds_of(decode(streams, frames), codec.device), 2)
-        for streams, frames in BATCHES
-    }
-
-
 @torch.inference_mode()
 def attention_backends(model: HiggsModel, prefill: Prefill, decode_fn: DecodeFn) -> dict[str, list[str]]:
     """Which of torch's implementations reading and the eager step take, by the names of its operations."""
@@ -199,7 +180,6 @@ def main() -> None:
     found["sdpa"] = attempt("SDPA", lambda: attention_backends(model, prefill, decode_fn))
     found["prefill_ms"] = attempt(f"ms of {PREFILL_CHUNK} positions", lambda: prefill_ms(prefill, model))
     found["seed_in_company"] = attempt("equal in company", lambda: seed_in_company(model, options))
-    found["codec_ms"] = attempt("ms of the codec", lambda: codec_ms(arguments.model))
     if DEVICE == "cuda":
         found["peak_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
     print(json.dumps(found))

@@ -47,8 +47,13 @@ def codec_of(model: str) -> Codec:
     """A model folder's own codec; the published one's size with random weights for a shape."""
     if (Path(model) / "codec").is_dir():
         return load_codec(str(Path(model) / "codec"))
+    return WaveformCodec(published_network())
+
+
+def published_network() -> CodecNetwork:
+    """The published codec's, of random weights, on the device."""
     with torch.device(DEVICE):
-        return WaveformCodec(CodecNetwork(HiggsAudioV2TokenizerConfig.from_dict(PUBLISHED)))
+        return CodecNetwork(HiggsAudioV2TokenizerConfig.from_dict(PUBLISHED))
 
 
 def encode_seconds(codec: Codec) -> float:
