@@ -21,6 +21,7 @@ from bench.step import seconds_of
 from higgs.codecs.higgs_v2.buckets import Window, all_buckets
 from higgs.codecs.higgs_v2.gpu_decode import GpuDecode
 from higgs.codecs.higgs_v2.network import CodecNetwork
+from higgs.devices import upload
 from higgs.engine.memory import CODEC_GRAPHS
 
 DEVICE = torch.device("cuda", 0)
@@ -53,7 +54,7 @@ def apart(ours: torch.Tensor, exact: torch.Tensor) -> float:
 def errors(network: CodecNetwork, decode: GpuDecode) -> dict[str, float]:
     windows = [random_window(frames) for frames in (100, 148)]
     together, alone = decode(windows), [decode([window])[0] for window in windows]
-    exact = network.decode(windows[1].codes[None].to(DEVICE))[0, 0].cpu()
+    exact = network.decode(upload(windows[1].codes[None], DEVICE))[0, 0].cpu()
     return {
         "graph_against_float32": apart(alone[1], exact),
         "together_against_alone": max(apart(*each) for each in zip(together, alone, strict=True)),
@@ -61,12 +62,7 @@ def errors(network: CodecNetwork, decode: GpuDecode) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="3b", choices=["3b", "v3"])
-    parser.parse_args()
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    network = published_network().eval().requires_grad_(False)
+def measure(network: CodecNetwork) -> dict[str, object]:
     before, start = torch.cuda.mem_get_info(DEVICE)[0], time.perf_counter()
     decode = GpuDecode(network, threading.Lock())
     found: dict[str, object] = {
@@ -82,7 +78,15 @@ def main() -> None:
         name, times = f"{rows}x{length}", milliseconds(network, decode, rows, length)
         found[name] = times
         print(f"{name}: {times}", flush=True)
-    print(json.dumps(found))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="3b", choices=["3b", "v3"])
+    parser.parse_args()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    print(json.dumps(measure(published_network().eval().requires_grad_(False))))
 
 
 if __name__ == "__main__":

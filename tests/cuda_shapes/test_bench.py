@@ -15,9 +15,9 @@ import pytest
 import torch
 
 pytest.importorskip("triton")
-from bench import parts, peers, sound, step, subject
+from bench import codec, parts, peers, sound, step, subject
 from higgs.codecs.higgs_v2.codec import WaveformCodec
-from higgs.cuda import decode, prefill, sampler
+from higgs.cuda import dac, decode, prefill, sampler
 from higgs.engine import cuda_graphs
 from higgs.engine.engine import Engine
 from higgs.engine.model_runner import StepOutput
@@ -45,7 +45,7 @@ class WatchedEngine(Engine):
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A GPU that writes the same frame always, and models of two layers."""
-    for module in (decode, prefill):
+    for module in (dac, decode, prefill):
         monkeypatch.setattr(module, "largest", lambda errors: 0.0)
     for module in (cuda_graphs, sampler):
         monkeypatch.setattr(module, "share_equal", lambda result, expected: 1.0)
@@ -115,6 +115,15 @@ def test_sound_is_measured(figures: Runner, monkeypatch: pytest.MonkeyPatch) -> 
     found, _ = figures(sound, "--streams", "1", "2", "--columns", "40")
     assert list(found["sound"]) == ["1", "2"]
     assert all(load["first_sound_p50_s"] > 0 for load in found["sound"].values())
+
+
+def test_the_codec_is_measured(figures: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "all_buckets", lambda: [(12, 1), (44, 2)])
+    monkeypatch.setattr(codec, "apart", lambda ours, exact: 0.0)
+    found, _ = figures(codec)
+    assert found["graphs"] == 17 and found["decoder"] == "KernelDacDecoder"
+    for bucket in ("1x12", "2x44"):
+        assert list(found[bucket]) == ["served", "graph", "eager", "torch", "audio_s_per_s"]
 
 
 def test_our_side_of_the_peers_is_measured() -> None:
