@@ -64,7 +64,8 @@ def turning(config: HiggsConfig, streams: int, length: int) -> dict[str, Callabl
     rope = random(length, 2, size)
     norms = random(heads + kv_heads, size) if config.qk_norm else None
     positions = torch.arange(streams, device=DEVICE)
-    flat, places = cache.flatten(2).flatten(0, 1), positions + torch.arange(streams, device=DEVICE) * length
+    firsts = torch.arange(streams, device=DEVICE) * length
+    flat, places = cache.flatten(2).flatten(0, 1), positions + firsts
 
     def by_torch() -> None:
         turning = qkv[:, : heads + kv_heads]
@@ -73,7 +74,7 @@ def turning(config: HiggsConfig, streams: int, length: int) -> dict[str, Callabl
         flat.index_copy_(0, places, qkv[:, heads:].flatten(1))
 
     return {
-        "kernel": lambda: launches.rope_and_write_kv(qkv, rope, norms, positions, cache, 1e-5),
+        "kernel": lambda: launches.rope_and_write_kv(qkv, rope, norms, positions, firsts, cache, 1e-5),
         "torch": by_torch,
     }
 

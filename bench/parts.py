@@ -106,21 +106,28 @@ def bfloat16_divergence() -> float:
 
 
 @torch.inference_mode()
-def prefill_ms(prefill: Prefill, model: HiggsModel) -> float:
-    """Of one whole chunk behind an empty cache."""
-    prompt = some_prompt(model.config)
-    part = replace(prompt, prefix=0)
-    reading = replace(
-        part,
-        input_ids=part.input_ids[:PREFILL_CHUNK],
-        audio_columns=part.audio_columns[:PREFILL_CHUNK],
-        audio_mask=part.audio_mask[:PREFILL_CHUNK],
+def prefill_ms(prefill: Prefill, model: HiggsModel, prompts: int) -> float | None:
+    """Of one pass over so many prompts, PREFILL_CHUNK positions in all; None where one is read at a time."""
+    prompt, length = some_prompt(model.config), PREFILL_CHUNK // prompts
+    part = replace(
+        prompt,
+        input_ids=prompt.input_ids[:length],
+        audio_columns=prompt.audio_columns[:length],
+        audio_mask=prompt.audio_mask[:length],
+        prefix=0,
     )
 
     def read() -> None:
-        prefill.begin(reading)
-        prefill.run_chunk(reading)
+        readings = [prefill.begin(part) for _ in range(prompts)]
+        prefill.run_pass(readings)
+        for reading in readings:
+            prefill.end(reading)
 
+    first = prefill.begin(part)
+    several = prefill.has_room(part)
+    prefill.end(first)
+    if prompts > 1 and not several:
+        return None
     return 1000 * seconds_of(read, model.audio_lm_head.weight.device)
 
 
@@ -128,21 +135,22 @@ def prefill_ms(prefill: Prefill, model: HiggsModel) -> float:
 def attention_backends(model: HiggsModel, prefill: Prefill, decode_fn: DecodeFn) -> dict[str, list[str]]:
     """Which of torch's implementations reading and the eager step take, by the names of its operations."""
     prompt = some_prompt(model.config)
+    reading = prefill.begin(prompt)
     works: dict[str, Callable[[], object]] = {
-        "prefill": lambda: prefill.run_chunk(prompt),
-        "prefill behind a prefix": lambda: prefill.run_chunk(prompt),
+        "prefill": lambda: prefill.run_pass([reading]),
+        "prefill behind a prefix": lambda: prefill.run_pass([reading]),
     }
     eager = decode_fn.eager if isinstance(decode_fn, KernelDecode) else decode_fn
     if isinstance(eager, FusedDecode):
         columns = torch.zeros(2, model.config.num_codebooks, dtype=torch.int64, device=eager.rope.device)
         works["eager step"] = lambda: eager(columns, columns[:, 0] + 9, 64)
     found = {}
-    prefill.begin(prompt)
     for name, work in works.items():
         with profile() as seen:
             work()
         names = {event.key for event in seen.key_averages()}
         found[name] = sorted(name for name in names if name.startswith("aten::_scaled_dot_product"))
+    prefill.end(reading)
     return found
 
 
@@ -178,7 +186,13 @@ def main() -> None:
     )
     found["decode"] = type(decode_fn).__name__
     found["sdpa"] = attempt("SDPA", lambda: attention_backends(model, prefill, decode_fn))
-    found["prefill_ms"] = attempt(f"ms of {PREFILL_CHUNK} positions", lambda: prefill_ms(prefill, model))
+    found["prefill_ms"] = {
+        str(prompts): attempt(
+            f"ms of {PREFILL_CHUNK} positions of {prompts} prompts",
+            lambda prompts=prompts: prefill_ms(prefill, model, prompts),  # type: ignore[misc]
+        )
+        for prompts in (1, 4)
+    }
     found["seed_in_company"] = attempt("equal in company", lambda: seed_in_company(model, options))
     if DEVICE == "cuda":
         found["peak_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)

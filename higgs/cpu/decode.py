@@ -18,6 +18,7 @@ from higgs.cuda.decode import KernelDecode, decode_on_gpu
 from higgs.cuda.prefill import prefill_on_gpu
 from higgs.engine.fused_decode import FusedDecode, Matrices
 from higgs.engine.kv_cache import KVCache, SlotCache
+from higgs.engine.memory import prompt_positions
 from higgs.engine.model_runner import DecodeFn
 from higgs.engine.prefill import PREFILL_CHUNK, Prefill
 from higgs.model.transformer import HiggsModel, Layer
@@ -60,10 +61,13 @@ def prefill_for(model: HiggsModel, decode_fn: DecodeFn, capacity: int, kept_posi
     if isinstance(decode_fn, CompiledDecode):
         return CompiledPrefill(model, decode_fn, kept_positions)
     weight = model.audio_lm_head.weight
-    cache = KVCache(model.config, capacity, device=weight.device, dtype=weight.dtype)
+
+    def cache(positions: int) -> KVCache:
+        return KVCache(model.config, positions, device=weight.device, dtype=weight.dtype)
+
     if isinstance(decode_fn, KernelDecode):
-        return prefill_on_gpu(model, cache, kept_positions, decode_fn)
-    return Prefill(model, cache, kept_positions)
+        return prefill_on_gpu(model, cache(prompt_positions(capacity)), kept_positions, decode_fn)
+    return Prefill(model, cache(capacity), kept_positions)
 
 
 class CompiledDecode:
@@ -159,9 +163,8 @@ class CompiledPrefill(Prefill):
             model, PanelRow(model.config, decode_fn.cache.capacity, decode_fn.cache.half), kept_positions
         )
 
-    def _compute(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int) -> None:
+    def _forward(self, embeddings: torch.Tensor, mask: torch.Tensor, start: int) -> None:
         self._decode_fn.read(embeddings[0], mask[0], start, self.cache.cache)
-        self.cache.length += embeddings.shape[1]
 
 
 def packed_layers(model: HiggsModel, halve: bool) -> Layers:

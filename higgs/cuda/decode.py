@@ -28,24 +28,30 @@ class KernelDecode:
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         """See FusedDecode; `length` is ignored, since each stream's own is read on the device."""
         eager, epsilon = self.eager, self.eager.config.rms_norm_eps
-        x = eager.embed(columns)
+        x, firsts = eager.embed(columns), eager.first_places[: len(columns)]
         for layer, weights in enumerate(eager.layers):
             cache = eager.cache.data[layer]
             normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, epsilon)
-            qkv = self.rotated_qkv(layer, normed, positions, cache)
+            qkv = self.rotated_qkv(layer, normed, positions, firsts, cache)
             x = addmm(x, self.kernels.decode_attention(qkv, cache, positions), weights.output)
             normed = F.rms_norm(x, x.shape[-1:], weights.feed_norm, epsilon)
             x = addmm(x, self.kernels.swiglu(matmul(normed, weights.gate_up)), weights.down)
         return eager.logits(x, len(columns))
 
     def rotated_qkv(
-        self, layer: int, normed: torch.Tensor, positions: torch.Tensor, cache: torch.Tensor
+        self,
+        layer: int,
+        normed: torch.Tensor,
+        positions: torch.Tensor,
+        firsts: torch.Tensor,
+        cache: torch.Tensor,
     ) -> torch.Tensor:
         """Compute a layer's qkv [n, heads + 2 * kv_heads, D], rotated; keys and values go to the KV cache."""
         weights, config = self.eager.layers[layer], self.eager.config
         qkv = matmul(normed, weights.query_key_value).view(len(normed), -1, config.head_dim)
         norms = weights.query_key_norm
-        self.kernels.rope_and_write_kv(qkv, self.eager.rope, norms, positions, cache, config.rms_norm_eps)
+        epsilon = config.rms_norm_eps
+        self.kernels.rope_and_write_kv(qkv, self.eager.rope, norms, positions, firsts, cache, epsilon)
         return qkv
 
 

@@ -12,20 +12,22 @@ def rope_and_write_kv_kernel(  # type: ignore[no-untyped-def]
     qkv,  # [n, H + 2 * H / G, D]
     rope,  # [capacity, 2, D]
     norms,  # [H + H / G, D]
-    positions,  # [n]
-    cache,  # [rows, capacity, 2, H / G, D]
-    row_stride,
+    positions,  # [n], -1 for none
+    firsts,  # [n / PER_FIRST]
+    cache,  # [places, 2, H / G, D]
     epsilon,
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
     D: tl.constexpr,
     HALF: tl.constexpr,
+    PER_FIRST: tl.constexpr,
     NORMED: tl.constexpr,
 ):
     row, head = tl.program_id(0), tl.program_id(1)
     low = tl.arange(0, HALF)
-    inside = low < D // 2
     position = tl.load(positions + row)
+    place = tl.load(firsts + row // PER_FIRST) + position
+    inside = (low < D // 2) & (position >= 0)
     source = qkv + (row * (HEADS + 2 * KV_HEADS) + head) * D
     first = tl.load(source + low, inside, 0.0).to(tl.float32)
     second = tl.load(source + D // 2 + low, inside, 0.0).to(tl.float32)
@@ -39,10 +41,7 @@ def rope_and_write_kv_kernel(  # type: ignore[no-untyped-def]
         cos = tl.load(angle + low, inside, 0.0).to(tl.float32)
         sin = tl.load(angle + D + D // 2 + low, inside, 0.0).to(tl.float32)
         first, second = first * cos - second * sin, second * cos + first * sin
-    if head < HEADS:
-        target = source
-    else:
-        target = cache + row.to(tl.int64) * row_stride + position * 2 * KV_HEADS * D + (head - HEADS) * D
+    target = source if head < HEADS else cache + place * 2 * KV_HEADS * D + (head - HEADS) * D
     tl.store(target + low, first.to(target.dtype.element_ty), inside)
     tl.store(target + D // 2 + low, second.to(target.dtype.element_ty), inside)
 
@@ -129,11 +128,11 @@ def combine_splits_kernel(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def prefill_attention_kernel(  # type: ignore[no-untyped-def]
-    qkv,  # [S, H + 2 * H / G, D], of one prompt
-    cache,  # [capacity, 2, H / G, D]
-    positions,  # [S]
+    qkv,  # [S, H + 2 * H / G, D], each ROWS of one prompt
+    cache,  # [places, 2, H / G, D]
+    positions,  # [S], -1 for none
+    firsts,  # [S / ROWS]
     out,  # [S, H, D]
-    count,  # S
     scale,  # of scores, times log2 e
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
@@ -147,13 +146,14 @@ def prefill_attention_kernel(  # type: ignore[no-untyped-def]
     groups: tl.constexpr = HEADS // KV_HEADS
     query, column, place = tl.arange(0, ROWS * GROUPS), tl.arange(0, WIDTH), tl.arange(0, BLOCK)
     row, heads = tl.program_id(0) * ROWS + query // GROUPS, kv_head * groups + query % GROUPS
-    of_query, of_column = (row < count) & (query % GROUPS < groups), column < D
+    of_query, of_column = query % GROUPS < groups, column < D
     of_head = of_query[:, None] & of_column[None, :]
     parts: tl.constexpr = HEADS + 2 * KV_HEADS
     q = tl.load(qkv + (row * parts + heads)[:, None] * D + column[None, :], of_head, 0.0)
-    position = tl.load(positions + row, row < count, 0).to(tl.int32)
+    # Whoever has no position reads the first one, so that what nobody reads is a number.
+    position = tl.maximum(tl.load(positions + row).to(tl.int32), 0)
     end = tl.max(position, 0) + 1
-    keys = cache + kv_head * D
+    keys = cache + (tl.load(firsts + tl.program_id(0)) * 2 * KV_HEADS + kv_head) * D
     largest = tl.full([ROWS * GROUPS], -float("inf"), tl.float32)
     total = tl.zeros([ROWS * GROUPS], tl.float32)
     mean = tl.zeros([ROWS * GROUPS, WIDTH], tl.float32)

@@ -9,9 +9,9 @@ import torch
 import triton
 
 from higgs.cuda import kernels
+from higgs.engine.prefill import PREFILL_BLOCK
 
 BLOCK_BYTES = 128  # of each column of the keys that a program reads at once: 64 positions in bfloat16
-QUERY_BLOCK = 16  # positions of a prompt that a program reads for
 PROGRAMS = 512  # that keep a large GPU busy: four on each of an H100's 132 processors
 MAX_SPLITS = 32
 MIN_DOT = 16  # rows of a matrix that tensor cores take
@@ -29,6 +29,7 @@ def rope_and_write_kv(
     rope: torch.Tensor,
     norms: torch.Tensor | None,
     positions: torch.Tensor,
+    firsts: torch.Tensor,
     cache: torch.Tensor,
     epsilon: float,
 ) -> None:
@@ -38,8 +39,9 @@ def rope_and_write_kv(
         qkv: [n, heads + 2 * kv_heads, D]; its keys and values stay as they are.
         rope: [capacity, 2, D], cosine and signed sine, as Rotary computes them.
         norms: [heads + kv_heads, D], the norms' weights; None for no norms.
-        positions: [n].
-        cache: [rows, capacity, 2, kv_heads, D], a layer of SlotCache.data.
+        positions: [n], each within its own stream or prompt; -1 where there is none, and nothing is done.
+        firsts: the places of position 0 among all of the cache, one for each n / len(firsts) rows.
+        cache: [rows, capacity, 2, kv_heads, D], a layer of SlotCache.data or KVCache.data.
     """
     n, parts, size = qkv.shape
     kv_heads = cache.shape[3]
@@ -48,13 +50,14 @@ def rope_and_write_kv(
         rope,
         qkv if norms is None else norms,
         positions,
+        firsts,
         cache,
-        cache.stride(0),
         epsilon,
         HEADS=parts - 2 * kv_heads,
         KV_HEADS=kv_heads,
         D=size,
         HALF=triton.next_power_of_2(size // 2),
+        PER_FIRST=n // len(firsts),
         NORMED=norms is not None,
         num_warps=1,
     )
@@ -66,6 +69,7 @@ def _(
     rope: torch.Tensor,
     norms: torch.Tensor | None,
     positions: torch.Tensor,
+    firsts: torch.Tensor,
     cache: torch.Tensor,
     epsilon: float,
 ) -> None:
@@ -76,13 +80,14 @@ def _(
 def decode_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Attend each stream's queries to its own positions, 0 to positions[i]; returns [n, heads * D].
 
-    Args as of rope_and_write_kv, by which the queries were rotated and the newest keys and values written.
+    Args as of rope_and_write_kv, by which the queries were rotated and the newest keys and values written;
+    stream i is row i of the cache.
     """
     n, parts, size = qkv.shape
     kv_heads = cache.shape[3]
     heads, splits = parts - 2 * kv_heads, num_splits(n, kv_heads)
     width = max(MIN_DOT, triton.next_power_of_2(size))
-    out = torch.empty(n, heads * size, device=qkv.device, dtype=qkv.dtype)
+    out = _attended(qkv, cache)
     means = torch.empty(n, heads, splits, size if splits > 1 else 0, device=qkv.device)
     sums = torch.empty(n, heads, splits, device=qkv.device)
     kernels.decode_attention_kernel[(n, kv_heads, splits)](
@@ -107,42 +112,53 @@ def decode_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Te
     return out
 
 
+@decode_attention.register_fake
+def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    return _attended(qkv, cache)
+
+
+def _attended(qkv: torch.Tensor, cache: torch.Tensor) -> torch.Tensor:
+    """Return an empty [n, heads * D]."""
+    n, parts, size = qkv.shape
+    return qkv.new_empty(n, (parts - 2 * cache.shape[3]) * size)
+
+
 @torch.library.custom_op("higgs::prefill_attention", mutates_args=())
-def prefill_attention(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Attend S queries of one prompt, each to the positions up to its own; returns [S, heads * D].
+def prefill_attention(
+    qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor, firsts: torch.Tensor
+) -> torch.Tensor:
+    """Attend S queries of prompts, each to its own prompt's positions up to its own; returns [S, heads * D].
 
     Args:
         qkv: [S, heads + 2 * kv_heads, D], as rope_and_write_kv left it.
         cache: [1, capacity, 2, kv_heads, D].
-        positions: [S].
+        positions: [S], of one prompt in each PREFILL_BLOCK; what is returned for -1 is any number.
+        firsts: [S / PREFILL_BLOCK], the places of the prompts' first positions in the cache.
     """
     count, parts, size = qkv.shape
     kv_heads = cache.shape[3]
-    heads = parts - 2 * kv_heads
-    out = torch.empty(count, heads * size, device=qkv.device, dtype=qkv.dtype)
-    kernels.prefill_attention_kernel[(triton.cdiv(count, QUERY_BLOCK), kv_heads)](
+    heads, out = parts - 2 * kv_heads, _attended(qkv, cache)
+    kernels.prefill_attention_kernel[(count // PREFILL_BLOCK, kv_heads)](
         qkv,
         cache,
         positions,
+        firsts,
         out,
-        count,
         size**-0.5 * math.log2(math.e),
         HEADS=heads,
         KV_HEADS=kv_heads,
         D=size,
         WIDTH=max(MIN_DOT, triton.next_power_of_2(size)),
-        ROWS=QUERY_BLOCK,
+        ROWS=PREFILL_BLOCK,
         GROUPS=triton.next_power_of_2(heads // kv_heads),
         BLOCK=BLOCK_BYTES // cache.itemsize,
     )
     return out
 
 
-@decode_attention.register_fake
 @prefill_attention.register_fake
-def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    count, parts, size = qkv.shape
-    return qkv.new_empty(count, (parts - 2 * cache.shape[3]) * size)
+def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor, firsts: torch.Tensor) -> torch.Tensor:
+    return _attended(qkv, cache)
 
 
 @torch.library.custom_op("higgs::swiglu", mutates_args=())

@@ -1,11 +1,11 @@
-"""The engine's work on its requests: prefill chunks, decode steps, and delivery of the frames."""
+"""The engine's work on its requests: prefill passes, decode steps, and delivery of the frames."""
 
 import threading
 from collections.abc import Callable
 
 from errors import Cancelled
 from higgs.engine.model_runner import ModelRunner, StepOutput
-from higgs.engine.prefill import Prefill
+from higgs.engine.prefill import Prefill, Reading
 from higgs.engine.request import Generation
 from higgs.engine.scheduler import Scheduler
 from higgs.model.config import HiggsConfig
@@ -39,26 +39,38 @@ class Batch:
         self._codebooks = config.num_codebooks
         self._closing = config.mark_frames  # frames that close a stream after its audio
         self._pending: tuple[list[Generation], StepOutput] | None = None
+        self._readings: dict[Generation, Reading] = {}
+        self._suspects: list[Generation] = []  # those of whom one is to blame if prefill fails now
 
-    def prefill_chunk(self) -> None:
-        """Prefill one chunk of a prompt; start its stream once the prompt is complete."""
-        with self._lock:
-            begun = self._scheduler.prefilling is not None
-            generation = self._scheduler.admit()
-        if generation is None:
-            return
-        if generation.cancelled:
-            self._scheduler.stop_prefilling()
-            return generation.fail(Cancelled("The request was cancelled."))
-        if not begun:
-            generation.begin()
-            self._prefill.begin(generation.prompt)
-        if self._prefill.run_chunk(generation.prompt):
-            row, filled = len(self._scheduler.rows), self._prefill.cache.filled()
-            limits = generation.max_steps, generation.min_frames
-            self._runner.start(row, filled, generation.options, generation.seed, *limits)
-            generation.columns = 1
-            self._scheduler.activate()
+    def prefill_pass(self) -> None:
+        """Compute the next chunks of prompts; start the streams of those that are complete."""
+        self._suspects = []
+        for generation in [each for each in self._scheduler.prefilling if each.cancelled]:
+            self._stop_prefilling(generation)
+            generation.fail(Cancelled("The request was cancelled."))
+        while (admitted := self._admit()) is not None:
+            self._suspects = [admitted]
+            admitted.begin()
+            self._readings[admitted] = self._prefill.begin(admitted.prompt)
+        self._suspects = self._next_pass()
+        if self._suspects:
+            self._prefill.run_pass([self._readings[each] for each in self._suspects])
+        for generation in [each for each in self._scheduler.prefilling if self._readings[each].complete]:
+            self._suspects = [generation]
+            self._start(generation)
+
+    def drop_prompts(self) -> list[Generation] | None:
+        """Remove and return the request whose prompt failed in prefill_pass.
+
+        None if one of several did: nobody is removed, and each is read alone from now on.
+        """
+        if len(self._suspects) > 1:
+            for generation in self._suspects:
+                self._readings[generation].alone = True
+            return None
+        for generation in self._suspects:
+            self._stop_prefilling(generation)
+        return self._suspects
 
     def step(self) -> None:
         """Run one step, and deliver the output of the previous one."""
@@ -82,6 +94,32 @@ class Batch:
         """Remove and return all running requests, after a step that failed."""
         self._pending = None
         return self._scheduler.clear_rows()
+
+    def _admit(self) -> Generation | None:
+        """Take the next request from the queue if the next pass has room for it."""
+        with self._lock:
+            return self._scheduler.admit(lambda generation: self._prefill.has_room(generation.prompt))
+
+    def _next_pass(self) -> list[Generation]:
+        """Return the requests, in order, whose prompts the next pass reads as far as it has room."""
+        unread = [each for each in self._scheduler.prefilling if not self._readings[each].complete]
+        if unread and self._readings[unread[0]].alone:
+            return unread[:1]
+        return [each for each in unread if not self._readings[each].alone]
+
+    def _start(self, generation: Generation) -> None:
+        """Start the stream of a prompt that is complete."""
+        row, filled = len(self._scheduler.rows), self._prefill.filled(self._readings[generation])
+        limits = generation.max_steps, generation.min_frames
+        self._runner.start(row, filled, generation.options, generation.seed, *limits)
+        generation.columns = 1
+        self._prefill.end(self._readings.pop(generation))
+        self._scheduler.activate(generation)
+
+    def _stop_prefilling(self, generation: Generation) -> None:
+        self._scheduler.stop_prefilling(generation)
+        if (reading := self._readings.pop(generation, None)) is not None:
+            self._prefill.end(reading)
 
     def _deliver(self, generation: Generation, codes: list[int], end: int) -> bool:
         """Deliver the K codes of the frame that the newest column completes; return if the stream ended."""

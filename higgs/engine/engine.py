@@ -1,9 +1,10 @@
 """The inference engine: one thread owns the model and runs many requests as one batch.
 
-It handles ids and codes only. Requests join and leave between steps: between two steps, one chunk of a prompt
-is prefilled, and each step generates one column for every running stream (see Batch). The host is one step
-behind the device: it delivers a step's output while the next one runs, so a stream that has just ended
-generates one column that is discarded. Each request ends in exactly one way: complete, or failed.
+It handles ids and codes only. Requests join and leave between steps: between two steps, a bounded number of
+positions of prompts is prefilled, and each step generates one column for every running stream (see Batch).
+The host is one step behind the device: it delivers a step's output while the next one runs, so a stream that
+has just ended generates one column that is discarded. Each request ends in exactly one way: complete, or
+failed.
 """
 
 import logging
@@ -225,8 +226,8 @@ class Engine:
     def _serve(self) -> None:
         with on_stream(self._stream):
             while self._wait_for_work():
-                with self._failing(self._scheduler.stop_prefilling):
-                    self._batch.prefill_chunk()
+                with self._failing(self._batch.drop_prompts):
+                    self._batch.prefill_pass()
                 with self._failing(self._batch.drop_rows):
                     self._batch.step()
         with self._changed:
@@ -243,8 +244,11 @@ class Engine:
         self._failures.note_success()
 
     @contextmanager
-    def _failing(self, give_up: Callable[[], list[Generation]]) -> Iterator[None]:
-        """If the model fails in this block, fail the requests that `give_up` returns, and continue."""
+    def _failing(self, give_up: Callable[[], list[Generation] | None]) -> Iterator[None]:
+        """If the model fails in this block, fail the requests that `give_up` returns, and continue.
+
+        None: nobody failed yet, as the same is tried in another way.
+        """
         try:
             yield
         except Exception as error:
@@ -252,10 +256,12 @@ class Engine:
             if isinstance(error, torch.OutOfMemoryError):
                 self._prefill.forget_prefixes()
                 torch.cuda.empty_cache()
+            if (failed := give_up()) is None:
+                return
             self._failures.note(error)
             failure = ModelError(f"The model failed: {error}")
             failure.__cause__ = error
-            for generation in give_up():
+            for generation in failed:
                 generation.fail(failure)
 
     def _wait_for_work(self) -> bool:

@@ -92,7 +92,7 @@ class FusedDecode:
         self._head = cast(torch.Tensor, _joined(model.audio_lm_head))
         device, dtype = self._head.device, self._head.dtype
         self._positions = torch.arange(cache.capacity, device=device)
-        self._first_place = torch.arange(cache.data.shape[1], device=device) * cache.capacity
+        self.first_places = torch.arange(cache.data.shape[1], device=device) * cache.capacity
         self.rope = torch.cat(model.model.rotary(self._positions), dim=1).to(dtype)
         self._at_least = 2 if device.type == "cpu" else 1
         self._views = cache.views(0, 0)
@@ -107,7 +107,7 @@ class FusedDecode:
         if n < self._at_least:
             x = x.expand(self._at_least, -1).contiguous()
         cos, sin = self.rope[positions].split(1, dim=1)
-        places = positions + self._first_place[:n]
+        places = positions + self.first_places[:n]
         beyond = self._positions[:length] > positions[:, None]
         mask = torch.zeros_like(beyond, dtype=x.dtype).masked_fill_(beyond, -torch.inf)[:, None, None]
         for index, (keys, values) in enumerate(self._cache_views(n, length)):

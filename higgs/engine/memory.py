@@ -20,6 +20,7 @@ MAX_SLOTS = 64
 ENOUGH_SLOTS = 4  # if neither is configured, reduce positions rather than have fewer slots
 SMALLER_POSITIONS = (4096, 2048, 1024)
 MIN_PREFIX = 1024  # positions: a voice of 30 s
+MIN_PROMPTS = 2048  # positions of the prompts that are read together: six with a voice of 5 s, two with 30 s
 
 CODEC_WEIGHTS = 810_000_000  # float32
 # One recording of 30 s at a time: five activations of the first block, 64 channels at the full rate.
@@ -105,6 +106,11 @@ def weight_bytes(config: HiggsConfig, dtype: torch.dtype, kind: Kind | None = No
     return sum(weight.nbytes for weight in model.parameters())
 
 
+def prompt_positions(positions: int) -> int:
+    """Return the positions of the cache that prompts are read into; the longest prompt takes `positions`."""
+    return max(positions, MIN_PROMPTS)
+
+
 def position_bytes(config: HiggsConfig, dtype: torch.dtype) -> int:
     """Return the bytes of keys and values of one position in all layers."""
     return config.layers * 2 * config.kv_heads * config.head_dim * dtype.itemsize
@@ -128,8 +134,8 @@ def _fit(
     if codec:
         fixed["codec"] = CODEC
     one = position_bytes(config, dtype)
-    slot = positions * (one + _sampler_bytes(config))
-    rest = free - sum(fixed.values()) - positions * one
+    slot, prompts = positions * (one + _sampler_bytes(config)), prompt_positions(positions) * one
+    rest = free - sum(fixed.values()) - prompts
     if slots is None:
         room = rest - _graphs(MAX_SLOTS) - 2 * positions * one
         slots = max(1, min(MAX_SLOTS, room // slot))
@@ -137,7 +143,7 @@ def _fit(
     prefix = min(2 * positions, (rest - graphs - slots * slot) // one)
     if prefix < min(MIN_PREFIX, positions):
         return None
-    parts = {"slots": slots * slot, "prompt": positions * one, "voices": prefix * one, "graphs": graphs}
+    parts = {"slots": slots * slot, "prompts": prompts, "voices": prefix * one, "graphs": graphs}
     return MemoryPlan(slots, positions, prefix, fixed | parts)
 
 
@@ -162,7 +168,8 @@ def _message(
 ) -> str:
     least = weights + LIBRARIES + FRAGMENTS * free + _graphs(slots or 1)
     least += CODEC if codec else 0
-    of_kv = (2 * SMALLER_POSITIONS[-1] + MIN_PREFIX) * position_bytes(config, dtype)
+    fewest = SMALLER_POSITIONS[-1]
+    of_kv = (fewest + prompt_positions(fewest) + MIN_PREFIX) * position_bytes(config, dtype)
     return (
         f"The model does not fit: {gigabytes(free)} of the device are free, but its weights take "
         f"{gigabytes(weights)}, with codec and workspaces {gigabytes(least)}, and {slots or 1} x {positions} "

@@ -1,6 +1,6 @@
 """The scheduler of queued, prefilling and running requests: plain Python, without tensors.
 
-Requests wait in a queue, are prefilled one at a time, and then run in rows 0, 1, 2 … of the batch. Rows are
+Requests wait in a queue, are prefilled in their order, and then run in rows 0, 1, 2 … of the batch. Rows are
 dense: when one is freed, the last one moves there, so that a step computes the first n rows.
 """
 
@@ -30,7 +30,7 @@ class Place:
 
 
 class Scheduler(Generic[Request]):
-    """Holds each request in one place: `waiting`, `background`, `reading` or `rows`.
+    """Holds each request in one place: `waiting`, `background`, `prefilling` or `rows`.
 
     reserved: places of requests that are still being made ready; see Place.
 
@@ -44,15 +44,15 @@ class Scheduler(Generic[Request]):
         self.slots, self.queue_limit = slots, queue_limit
         self.waiting: deque[Request] = deque()
         self.background: deque[Request] = deque()
-        self._begun_in_background: list[Request] = []  # of `reading` and `rows`
-        self.prefilling: Request | None = None
+        self._begun_in_background: list[Request] = []  # of `prefilling` and `rows`
+        self.prefilling: list[Request] = []
         self.rows: list[Request] = []
         self.reserved = 0
 
     @property
     def idle(self) -> bool:
-        """Whether there are no requests."""
-        return not (self.waiting or self.background or self.rows or self.prefilling is not None)
+        """Whether there are no requests. Any thread may ask: they are looked for in the order they go."""
+        return not (self.waiting or self.background or self.prefilling or self.rows)
 
     def add(
         self, request: Request, admitted: bool = False, retry_after: int = 1, background: bool = False
@@ -76,7 +76,7 @@ class Scheduler(Generic[Request]):
 
     def overload(self, retry_after: int = 1) -> Overloaded | None:
         """Return what `reserve` would raise now; None if there is room."""
-        inside = len(self.waiting) + len(self.rows) + (self.prefilling is not None) + self.reserved
+        inside = len(self.waiting) + len(self.rows) + len(self.prefilling) + self.reserved
         inside -= len(self._begun_in_background)
         if inside < self.slots + self.queue_limit:
             return None
@@ -96,24 +96,32 @@ class Scheduler(Generic[Request]):
                 return True
         return False
 
-    def admit(self) -> Request | None:
-        """Return the request to prefill; None if all slots are taken or nothing is queued."""
-        if self.prefilling is None and len(self.rows) < self.slots:
-            if self.waiting:
-                self.prefilling = self.waiting.popleft()
-            elif self.background and self._has_room_in_background():
-                self.prefilling = self.background.popleft()
-                self._begun_in_background.append(self.prefilling)
-        return self.prefilling
+    def admit(self, fits: Callable[[Request], bool]) -> Request | None:
+        """Move the next request to those being prefilled and return it.
 
-    def _has_room_in_background(self) -> bool:
-        return not self._begun_in_background and (not self.rows or len(self.rows) + 1 < self.slots)
+        None if all slots are taken, nothing is queued, or the next one does not fit: nobody overtakes it.
+        """
+        taken = len(self.rows) + len(self.prefilling)
+        if taken == self.slots:
+            return None
+        in_background = not self.waiting
+        queue = self.background if in_background else self.waiting
+        if not queue or (in_background and not self._has_room_in_background(taken)) or not fits(queue[0]):
+            return None
+        request = queue[0]
+        if in_background:
+            self._begun_in_background.append(request)
+        self.prefilling.append(request)  # before it leaves the queue: see `idle`
+        queue.popleft()
+        return request
 
-    def activate(self) -> int:
-        """Move the prefilled request to a row; return the row."""
-        assert self.prefilling is not None
-        self.rows.append(self.prefilling)
-        self.prefilling = None
+    def _has_room_in_background(self, taken: int) -> bool:
+        return not self._begun_in_background and (not taken or taken + 1 < self.slots)
+
+    def activate(self, request: Request) -> int:
+        """Move a prefilled request to a row; return the row."""
+        self.rows.append(request)
+        self.prefilling.remove(request)
         return len(self.rows) - 1
 
     def leave(self, row: int) -> int | None:
@@ -125,12 +133,10 @@ class Scheduler(Generic[Request]):
         self.rows[row] = last
         return len(self.rows)
 
-    def stop_prefilling(self) -> list[Request]:
-        """Remove and return the request that is being prefilled."""
-        stopped = [] if self.prefilling is None else [self.prefilling]
-        self.prefilling = None
-        self._forget(stopped)
-        return stopped
+    def stop_prefilling(self, request: Request) -> None:
+        """Remove a request that is being prefilled."""
+        self.prefilling.remove(request)
+        self._forget([request])
 
     def clear_rows(self) -> list[Request]:
         """Remove and return all running requests."""
@@ -144,7 +150,10 @@ class Scheduler(Generic[Request]):
         waiting = [*self.waiting, *self.background]
         self.waiting.clear()
         self.background.clear()
-        return [*self.clear_rows(), *self.stop_prefilling(), *waiting]
+        prefilling = self.prefilling.copy()
+        self.prefilling.clear()
+        self._forget(prefilling)
+        return [*self.clear_rows(), *prefilling, *waiting]
 
     def _forget(self, gone: list[Request]) -> None:
         self._begun_in_background = [one for one in self._begun_in_background if one not in gone]

@@ -18,6 +18,7 @@ from triton.compiler import ASTSource
 
 from higgs.cuda import kernels, sampling
 from higgs.cuda.snake import BLOCK, add_and_snake_kernel
+from higgs.engine.prefill import PREFILL_BLOCK
 from higgs.model.delay import DelayRule
 
 CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
@@ -32,13 +33,13 @@ def cases() -> dict[str, tuple[Any, list[str], dict[str, Any], int]]:
     """Name → kernel, types of its arguments, its constants, its warps."""
     found: dict[str, tuple[Any, list[str], dict[str, Any], int]] = {}
     for model, heads in ATTENTION.items():
-        turned = {"HALF": 64, "NORMED": model == "v3"}
-        found[f"rope_and_write_kv {model}"] = (
-            kernels.rope_and_write_kv_kernel,
-            [BF16, BF16, BF16, I64, BF16, "i64", "fp32"],
-            heads | turned,
-            1,
-        )
+        for rows in (1, PREFILL_BLOCK):
+            found[f"rope_and_write_kv {model} {rows}"] = (
+                kernels.rope_and_write_kv_kernel,
+                [BF16, BF16, BF16, I64, I64, BF16, "fp32"],
+                heads | {"HALF": 64, "PER_FIRST": rows, "NORMED": model == "v3"},
+                1,
+            )
         for splits in (1, 32):
             found[f"attend {model} {splits}"] = (
                 kernels.decode_attention_kernel,
@@ -48,8 +49,8 @@ def cases() -> dict[str, tuple[Any, list[str], dict[str, Any], int]]:
             )
         found[f"prefill_attention {model}"] = (
             kernels.prefill_attention_kernel,
-            [BF16, BF16, I64, BF16, "i32", "fp32"],
-            heads | {"WIDTH": 128, "ROWS": 16, "GROUPS": 4, "BLOCK": 64},
+            [BF16, BF16, I64, I64, BF16, "fp32"],
+            heads | {"WIDTH": 128, "ROWS": PREFILL_BLOCK, "GROUPS": 4, "BLOCK": 64},
             4,
         )
     found["join"] = kernels.combine_splits_kernel, [F32, F32, BF16], {"D": 128, "WIDTH": 128, "SPLITS": 32}, 4

@@ -82,8 +82,10 @@ class Launches(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         shared = [result.alias_info for result in func._schema.returns if result.alias_info is not None]
         is_view = any(not alias.is_write for alias in shared)
-        self.count += not is_view and func.namespace != "prim"
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        on_gpu = any(isinstance(leaf, torch.Tensor) and leaf.is_cuda for leaf in tree_leaves((args, result)))
+        self.count += on_gpu and not is_view and func.namespace != "prim"
+        return result
 
 
 class FakeStream:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from higgs.codecs.higgs_v2.checkpoint import load_network
 from higgs.codecs.higgs_v2.dac import Snake
 from higgs.engine.fused_decode import FusedDecode
-from higgs.engine.kv_cache import KVCache, SlotCache
+from higgs.engine.kv_cache import SlotCache
 from higgs.model.quantised import KINDS, quantise, quantised_matmul
 from higgs.model.transformer import HiggsModel, rotate
 from tests.tiny import CONFIG, random_weights
@@ -27,7 +27,6 @@ from higgs.cuda import launches
 from higgs.cuda.dac import KernelDacDecoder
 from higgs.cuda.dac import relative_error as relative_error_of_dac
 from higgs.cuda.decode import KernelDecode, relative_error
-from higgs.cuda.prefill import KernelPrefill
 from higgs.cuda.snake import add_and_snake
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -71,22 +70,39 @@ def test_attention_is_that_of_torch_over_each_streams_own_positions(
 
 
 @pytest.mark.parametrize(
-    ("heads", "kv_heads", "size", "start", "count", "dtype"),
-    [(6, 2, 32, 0, 33, torch.float32), (4, 4, 20, 100, 17, torch.float32), (8, 2, 64, 130, 40, HALF)],
+    ("heads", "kv_heads", "size", "chunks", "dtype"),
+    [
+        (6, 2, 32, [(0, 0, 33)], torch.float32),
+        (4, 4, 20, [(0, 100, 17), (150, 0, 16), (117, 20, 3)], torch.float32),
+        (8, 2, 64, [(60, 130, 10), (0, 40, 20)], HALF),
+    ],
 )
-def test_a_prompts_queries_attend_up_to_their_own_positions(
-    heads: int, kv_heads: int, size: int, start: int, count: int, dtype: torch.dtype
+def test_each_prompts_queries_attend_to_its_own_positions_up_to_theirs(
+    heads: int, kv_heads: int, size: int, chunks: list[tuple[int, int, int]], dtype: torch.dtype
 ) -> None:
-    qkv, cache = qkv_and_cache(count, heads, kv_heads, size, dtype)
-    positions = start + torch.arange(count, device=DEVICE)
-    attended = launches.prefill_attention(qkv, cache[:1], positions)
-    keys, values = cache[0, : start + count].float().permute(1, 2, 0, 3)
-    mask = torch.arange(start + count, device=DEVICE) <= positions[:, None]
-    queries = qkv[:, :heads].float().transpose(0, 1)
-    exact = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, enable_gqa=True)
-    tolerance = 2e-6 if dtype == torch.float32 else 2e-2
-    expected = exact.transpose(0, 1).flatten(1)
-    torch.testing.assert_close(attended.float(), expected, rtol=tolerance, atol=tolerance)
+    """Chunks: where the prompt is in the cache, and where in it they begin; they fill blocks of 16."""
+    positions, firsts = [], []
+    for first, start, count in chunks:
+        positions += [*range(start, start + count), *[-1] * (-count % 16)]
+        firsts += [first] * -(-count // 16)
+    qkv, cache = qkv_and_cache(len(positions), heads, kv_heads, size, dtype)
+    attended = launches.prefill_attention(
+        qkv, cache[:1], torch.tensor(positions, device=DEVICE), torch.tensor(firsts, device=DEVICE)
+    )
+    assert attended.isfinite().all(), "also where nobody has a position"
+    row, tolerance = 0, 2e-6 if dtype == torch.float32 else 2e-2
+    for first, start, count in chunks:
+        keys, values = cache[0, first : first + start + count].float().permute(1, 2, 0, 3)
+        mask = torch.arange(start + count) <= torch.arange(start, start + count)[:, None]
+        queries = qkv[row : row + count, :heads].float().transpose(0, 1)
+        exact = F.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask.to(DEVICE), enable_gqa=True
+        )
+        expected = exact.transpose(0, 1).flatten(1)
+        torch.testing.assert_close(
+            attended[row : row + count].float(), expected, rtol=tolerance, atol=tolerance
+        )
+        row += -(-count // 16) * 16
 
 
 def test_few_streams_are_split_and_many_are_not() -> None:
@@ -122,9 +138,22 @@ def test_queries_are_turned_and_keys_and_values_stored(size: int, normed: bool) 
     expected, values = cache.clone(), qkv[:, heads + kv_heads :].clone()
     for row, position in enumerate(positions.tolist()):
         expected[row, position] = torch.stack((rotated[row, heads:], values[row]))
-    launches.rope_and_write_kv(qkv, rope, norms, positions, cache, 1e-5)
+    firsts = torch.arange(3, device=DEVICE) * CAPACITY
+    launches.rope_and_write_kv(qkv, rope, norms, positions, firsts, cache, 1e-5)
     torch.testing.assert_close(qkv[:, :heads], rotated[:, :heads], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(cache, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_keys_of_a_block_go_to_its_prompts_place_and_those_of_no_position_nowhere() -> None:
+    qkv, cache = qkv_and_cache(32, 4, 2, 16, torch.float32)
+    expected, values = cache.clone(), qkv[:, 6:].clone()
+    positions = torch.tensor([*range(7, 23), 0, 1, *[-1] * 14], device=DEVICE)
+    rope = torch.stack((torch.ones(CAPACITY, 16), torch.zeros(CAPACITY, 16)), dim=1).to(DEVICE)
+    firsts = torch.tensor([100, 5], device=DEVICE)
+    expected[0, 107:123] = torch.stack((qkv[:16, 4:6], values[:16]), dim=1)
+    expected[0, 5:7] = torch.stack((qkv[16:18, 4:6], values[16:18]), dim=1)
+    launches.rope_and_write_kv(qkv, rope, None, positions, firsts, cache, 1e-5)
+    torch.testing.assert_close(cache, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [8192, 768, 100])
@@ -185,25 +214,6 @@ def test_a_step_is_that_of_the_eager_path(qk_norm: bool) -> None:
     eager = FusedDecode(model, SlotCache(config, 2, 80, DEVICE))
     assert relative_error(eager, KernelDecode(eager)) < 1e-4
     assert not eager.cache.data.any(), "the check leaves nothing behind"
-
-
-@pytest.mark.parametrize("dual_ffn", [True, False])
-@torch.inference_mode()
-def test_prompts_are_read_as_the_eager_path_reads_them(dual_ffn: bool) -> None:
-    config = replace(CONFIG, dual_ffn=dual_ffn, qk_norm=not dual_ffn, layers=2)
-    with torch.inference_mode(False):
-        model = HiggsModel(config)
-        model.load_state_dict(random_weights(config))
-    model.to(DEVICE).eval()
-    decode_fn = KernelDecode(FusedDecode(model, SlotCache(config, 1, CAPACITY, DEVICE)))
-    prefill = KernelPrefill(model, KVCache(config, CAPACITY, device=DEVICE), 0, decode_fn)
-    assert prefill.relative_error() < 1e-4
-    near_the_end = CAPACITY - 20
-    prefill.cache.length = near_the_end
-    prefill._compute(
-        torch.zeros(1, 20, config.hidden_size, device=DEVICE), torch.zeros(1, 20) > 0, near_the_end
-    )
-    assert prefill.cache.length == CAPACITY, "a chunk whose graph would write beyond the end is read eagerly"
 
 
 def test_the_kernels_are_machine_code_for_gpus_that_are_not_here() -> None:

@@ -11,18 +11,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from errors import ModelError
+
 pytest.importorskip("triton")
 from bench import kernels
 from bench.subject import SHAPES, model_named, random_model, some_prompt
-from higgs.cpu.decode import cache_for, decode_fn_for
+from higgs.cpu.decode import cache_for, decode_fn_for, prefill_for
 from higgs.cpu.sampler import model_runner_for
-from higgs.cuda import decode
+from higgs.cuda import decode, prefill
 from higgs.cuda.sampler import KernelColumnWriter
 from higgs.engine import cuda_graphs
 from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.engine import Engine
 from higgs.engine.fused_decode import FusedDecode
-from higgs.engine.memory import plan_memory
+from higgs.engine.memory import plan_memory, position_bytes, prompt_positions
 from higgs.engine.model_runner import StepOutput
 from higgs.engine.request import Generation
 from higgs.engine.sampler import SamplingOptions
@@ -84,11 +86,14 @@ def test_the_engine_from_start_to_end(
     runner = engine._batch._runner
     assert len(runner._buckets.all()) == 2, "one graph a batch size"
     assert isinstance(runner._columns, KernelColumnWriter), "any top_k and top_p in the same graph"
+    config = engine._prefill._model.config
+    of_prompts = engine._prefill.cache.data.nbytes
+    assert of_prompts == prompt_positions(1024) * position_bytes(config, BF16), "as plan_memory counts it"
     prompt_graphs = len(engine._prefill._graphs._captured)  # type: ignore[attr-defined]
     assert prompt_graphs == (4 if name == "v3" else 12), "by size, and by what is text and audio"
     assert len(FakeGraph.captured) == 2 + prompt_graphs
     assert runner._graphs._captured.keys() == runner._buckets.all()
-    prompt = some_prompt(replace(engine._prefill._model.config, eos_code=1025))
+    prompt = some_prompt(replace(config, eos_code=1025))
     whole = [
         engine.submit(prompt, SamplingOptions(top_k=None, seed=1), 200),
         engine.submit(prompt, SamplingOptions(temperature=0), 200),
@@ -117,6 +122,50 @@ def test_a_step_takes_few_launches(name: str, watch: Watch) -> None:
     # Nine operations a layer, of which attention is two kernels for few streams; embedding, head and sampler.
     assert launches.count <= 9 * 4 + 15
     assert sampling.count == 3, "zeros, sample and append_column"
+
+
+@pytest.mark.parametrize("name", ["small", "3b", "v3"])
+def test_requests_that_come_at_once_are_read_together(
+    name: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A voice that is kept, and sixteen texts of 80 positions, five blocks of a pass's sixteen each."""
+    monkeypatch.setattr(StepOutput, "wait", written)
+    engine = WatchedEngine(
+        random_model(replace(SHAPES[name], layers=2), DEVICE, BF16), slots=17, capacity=1024
+    )
+    captured = engine._prefill._graphs._captured  # type: ignore[attr-defined]
+    prompt = some_prompt(replace(engine._prefill._model.config, eos_code=1025))
+    assert frames(engine.submit(prompt, SamplingOptions(), 15)) == 7
+    before = sum(graph.replays for graph, _ in captured.values())
+    wrong = replace(prompt, input_ids=prompt.input_ids + 10**6)
+    with engine._changed:  # all are there before the engine looks
+        generations = [
+            engine.submit(each, SamplingOptions(), 15) for each in [*[prompt] * 8, wrong, *[prompt] * 8]
+        ]
+    with pytest.raises(ModelError, match="ids or codes"):
+        list(generations.pop(8))
+    assert [frames(generation) for generation in generations] == [7] * 16
+    assert sum(graph.replays for graph, _ in captured.values()) - before == 5
+    assert engine.prefix_use.hits == 16 and engine.failed is None
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["3b", "v3"])
+def test_a_pass_is_one_upload_and_one_graph(name: str, watch: Watch) -> None:
+    model = random_model(replace(SHAPES[name], layers=4), DEVICE, BF16)
+    prompt = some_prompt(replace(model.config, eos_code=1025))
+    with torch.inference_mode():
+        reader = prefill_for(model, decode_fn_for(model, cache_for(model, 1, 1024)), 1024, 0)
+        assert isinstance(reader, prefill.KernelPrefill)
+        readings = [reader.begin(part) for part in (prompt, replace(prompt, prefix=10))]
+        with Launches() as launches:
+            reader.run_pass(readings)
+        assert [reading.length for reading in readings] == [prompt.prefix, 10]
+        assert launches.count == 1, "the copy to where the graph reads; the upload, `to`, isn't seen"
+        with Launches() as launches:
+            reader._read(128, prefill.TEXT)
+    # Ten operations a layer; the embedding of what may be text or audio.
+    assert launches.count <= 10 * 4 + 10
 
 
 def test_kernels_that_compute_something_else_stay_unused(

@@ -139,6 +139,42 @@ def test_a_seed_gives_the_same_codes_in_any_company(engine: Engine) -> None:
     assert (alone == beside).float().mean() > 0.95, "batches round otherwise, but only now and then"
 
 
+def test_a_kept_voice_changes_no_bit(engine: Engine) -> None:
+    prompt = replace(clone_prompt(), prefix=20)
+    first, again = (frames_of(engine.submit(prompt, SamplingOptions(seed=5), 60)) for _ in range(2))
+    assert engine.prefix_use.hits == 1 and torch.equal(first, again)
+
+
+@torch.inference_mode()
+def test_prompts_that_are_read_together_are_read_as_alone() -> None:
+    model = model_on_gpu(torch.float32)
+    prefill = prefill_for(model, decode_fn_for(model, cache_for(model, 8, 512)), 512, kept_positions=0)
+    prompts = [replace(clone_prompt(), prefix=prefix) for prefix in (0, 10, 20)]
+    readings = [prefill.begin(prompt) for prompt in prompts]
+    while unread := [reading for reading in readings if not reading.complete]:
+        prefill.run_pass(unread)
+    together = [prefill.filled(reading).clone() for reading in readings]
+    for reading in readings:
+        prefill.end(reading)
+    for prompt, filled in zip(prompts, together, strict=True):
+        alone = prefill.begin(prompt)
+        while not alone.complete:
+            prefill.run_pass([alone])
+        torch.testing.assert_close(filled, prefill.filled(alone), rtol=1e-4, atol=1e-4)
+        prefill.end(alone)
+
+
+def test_a_prompt_without_embeddings_costs_nobody(engine: Engine) -> None:
+    wrong = replace(clone_prompt(), input_ids=clone_prompt().input_ids + 10_000)
+    with engine._changed:  # all are there before the engine looks
+        sick, healthy = (
+            engine.submit(prompt, SamplingOptions(seed=1), 30) for prompt in (wrong, clone_prompt())
+        )
+    with pytest.raises(ModelError, match="ids or codes"):
+        list(sick)
+    assert frames_of(healthy).shape == (8, 22) and engine.failed is None
+
+
 def test_a_hostile_temperature_costs_nobody(engine: Engine) -> None:
     frames_of(engine.submit(clone_prompt(), SamplingOptions(temperature=1e-39), 30))
     assert frames_of(engine.submit(clone_prompt(), SamplingOptions(seed=1), 30)).shape == (8, 22)

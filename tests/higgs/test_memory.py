@@ -45,9 +45,10 @@ def plan(config: HiggsConfig, gibibytes: float, **wanted: Any) -> MemoryPlan:
 def test_a_plan_never_asks_for_more_than_is_free(config: HiggsConfig, gibibytes: float) -> None:
     made = plan(config, gibibytes)
     assert sum(made.parts.values()) <= USABLE * gibibytes * 2**30
-    assert made.parts.keys() == {"weights", "libraries", "codec", "slots", "prompt", "voices", "graphs"}
+    assert made.parts.keys() == {"weights", "libraries", "codec", "slots", "prompts", "voices", "graphs"}
     assert ENOUGH_SLOTS <= made.slots <= MAX_SLOTS
     assert made.prefix_positions >= MIN_PREFIX
+    assert made.parts["prompts"] == max(made.positions, 2048) * position_bytes(config, BF16)
     assert made.parts["voices"] == made.prefix_positions * position_bytes(config, BF16)
 
 
