@@ -3,15 +3,12 @@
 It listens at once; routes answer 503 until the model is warm. If it can't be loaded, an error names a remedy.
 """
 
-import errno
 import logging
-import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import anyio
 import uvicorn
@@ -25,7 +22,7 @@ from api.middleware.admission import Admission
 from api.middleware.auth import ApiKeys, RequireKey, keys_of
 from api.middleware.core import BodyLimit, HeadAsGet, LastResort, RequestContextMiddleware
 from api.middleware.logs import log_request, set_up_logs
-from api.middleware.origin import OriginCheck
+from api.middleware.origin import EXPOSED_HEADERS, OriginCheck
 from api.middleware.rate_limits import RateLimits, limits_of
 from api.openapi import EVERYWHERE, DocumentedApp, errors
 from api.routes import (
@@ -47,7 +44,7 @@ from api.routes import (
     voice_samples,
     voices,
 )
-from api.serving import SOCKET_OPTIONS, DrainingServer, leave
+from api.serving import SOCKET_OPTIONS, DrainingServer, address_of, leave, listening_socket, proxy_options
 from api.sockets import Sockets
 from api.state import Limits, RequestDefaults, ServerState
 from asr.transcriber import Transcriber
@@ -64,27 +61,19 @@ from voices.store.voice_store import VoiceStore
 
 log = logging.getLogger("app")
 
-# Every request holds a thread; beyond those of full slots and queue, some are for recordings and encoders.
+# Every request holds a thread. These are left when slots and queue are full, for recordings and encoders.
 SPARE_THREADS = 16
-# How many times as long as the largest recording a body may be: base64 takes 4/3 of it, and a recording up to
-# twice too large is still read, so that the refusal can name its field.
+# Largest body, in multiples of the largest recording: base64 takes 4/3 of it, and a recording of up to
+# twice the limit is still read, so that the refusal can name its field.
 BODY_FACTOR = 3
 FAILED_SECONDS = 10  # how long /health still reports a lost engine before the process ends
-# For which a thread may keep the interpreter to itself. With Python's own 5 ms, /health waits 50 ms behind a
-# crowd's recordings: the event loop takes turns with all of their threads several times for each answer.
+# Longest time a thread keeps the interpreter lock while others wait. With Python's default of 5 ms, /health
+# takes 50 ms while many recordings are decoded: each answer waits for their threads several times.
 SWITCH_SECONDS = 0.001
-# How long the system tries to deliver what a client doesn't read, once the server has hung up.
-UNREAD_MILLISECONDS = 120_000
 FAILED_EXIT = 70  # EX_SOFTWARE of sysexits.h
-VOICE_BODY_FACTOR = 1.5  # a voice to keep comes as it is, not in base64
-# A body without a recording: what JSON writes of a character (\\ud83d\\ude00), and what stands beside a text.
+VOICE_BODY_FACTOR = 1.5  # the same for recordings of voices to save, which are not in base64
+# Largest body without a recording: JSON escapes a character in at most 12 bytes (\\ud83d\\ude00).
 PLAIN_BODY_BYTES, BYTES_PER_CHARACTER = 2**18, 12
-# What a page elsewhere may read of an answer beside its body.
-READABLE_HEADERS = (
-    *("x-request-id", "x-should-retry", "retry-after", "x-voice-used", "x-seed", "x-takes", "x-faults"),
-    *("x-word-error-rate", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "ai-disclosure"),
-    *("x-ratelimit-reset-requests", "x-instructions-followed", "x-model-used", "x-word-timestamps"),
-)
 
 
 def create_app(
@@ -97,26 +86,7 @@ def create_app(
         stop: called if the model can't be loaded; app.state.server.failure says why.
         address: the server's URL, logged when it is ready.
     """
-    state = ServerState(
-        Limits(
-            settings.max_upload_bytes,
-            settings.max_voice_bytes,
-            settings.max_text_characters,
-            settings.max_job_characters,
-        ),
-        RequestDefaults(
-            settings.transcribe_references, settings.verify, settings.max_attempts, settings.verify_consents
-        ),
-        Transcriber.of_setting(settings.recogniser, settings.device, settings.queue_limit),
-        SpeakerVerifier(weights_file()),
-        # As many may be listened to as may wait to be spoken.
-        anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MAX_SLOTS) + SPARE_THREADS),
-        Sockets(settings.max_sockets, settings.socket_idle_seconds),
-        voice_aliases=pairs(settings.voice_aliases),
-        watermark=settings.watermark == "on",
-        require_consent=settings.require_consent,
-        redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
-    )
+    state = state_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -141,6 +111,38 @@ def create_app(
         redoc_url=None,
     )
     app.state.server = state
+    add_routes(app)
+    add_error_handlers(app)
+    add_middleware(app, state, settings)
+    return app
+
+
+def state_of(settings: Settings) -> ServerState:
+    """Return what the routes share, before the model is loaded."""
+    return ServerState(
+        Limits(
+            settings.max_upload_bytes,
+            settings.max_voice_bytes,
+            settings.max_text_characters,
+            settings.max_job_characters,
+        ),
+        RequestDefaults(
+            settings.transcribe_references, settings.verify, settings.max_attempts, settings.verify_consents
+        ),
+        Transcriber.of_setting(settings.recogniser, settings.device, settings.queue_limit),
+        SpeakerVerifier(weights_file()),
+        # As many requests may wait for the recogniser as for the model.
+        anyio.CapacityLimiter(2 * settings.queue_limit + (settings.slots or MAX_SLOTS) + SPARE_THREADS),
+        Sockets(settings.max_sockets, settings.socket_idle_seconds),
+        voice_aliases=pairs(settings.voice_aliases),
+        watermark=settings.watermark == "on",
+        require_consent=settings.require_consent,
+        redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
+    )
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add all routes, each group with the errors that its description names."""
     app.include_router(ops.router, responses=errors(404))
     for module in (chat, provenance, realtime, speech, speech_batch, transcriptions):
         app.include_router(module.router, responses=errors(404, 413, 415))
@@ -150,13 +152,10 @@ def create_app(
     app.include_router(speech_stream.router)
     app.include_router(page.router)
     app.mount("/web", page.files)
-    add_error_handlers(app)
-    add_middleware(app, state, settings)
-    return app
 
 
 def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None:
-    """What every request goes through, from the inside out."""
+    """Add the middleware: the last one added sees a request first."""
     largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
     plain = PLAIN_BODY_BYTES + BYTES_PER_CHARACTER * settings.max_text_characters
     keys = keys_of(settings.api_keys)
@@ -177,7 +176,7 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
             allow_origins=listed(settings.cors_origins),
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=READABLE_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(Deadlines, drain=state.drain)
     app.add_middleware(RequestContextMiddleware, observers=(log_request, state.metrics.note_request))
@@ -211,49 +210,13 @@ def load(
 
 
 def job_maker(state: ServerState, cloner: VoiceCloner, voices: VoiceLibrary) -> JobMaker:
-    """What speaks queued jobs, until the server begins to end."""
+    """Return what speaks queued jobs, until the server begins to stop."""
     best = partial(best_attempt, state.transcriber, state.request_defaults.max_attempts)
     return JobMaker(cloner, voices, best, lambda: state.drain.begun, state.metrics.note_job)
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket bound to this address. StartError names the remedy where it can't be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Where the protocol is named asyncio turns Nagle's algorithm off, which holds answers up by 40 ms.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each connection has what its listening socket has
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            remedy = f"Another program uses port {port}; stop it, or choose another port (--port {port + 1})."
-        elif error.errno == errno.EACCES:
-            remedy = f"Port {port} needs an administrator's rights; choose one above 1023 (--port 8000)."
-        else:
-            remedy = (
-                f"{error.strerror or error}; --host takes an address of this machine, or 0.0.0.0 for all."
-            )
-        raise StartError(f"Can't listen on {host}:{port}. {remedy}") from error
-    return listening
-
-
-def address_of(listening: socket.socket, host: str) -> str:
-    """Where people on this machine find the server."""
-    shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else host
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
-
-
-def proxy_options(settings: Settings) -> dict[str, Any]:
-    """Whose x-forwarded-for uvicorn believes: nobody's where no proxy is set."""
-    trusted = settings.trusted_proxies
-    return {"proxy_headers": trusted is not None, "forwarded_allow_ips": trusted or ""}
-
-
 def end_soon(state: ServerState, error: EngineFailed, stop: Callable[[], None]) -> None:
-    """The engine works no more: /health says so, and after FAILED_SECONDS the process is stopped."""
+    """Report on /health that the engine has failed, and stop the process after FAILED_SECONDS."""
     state.failure = error
     later = threading.Timer(FAILED_SECONDS, stop)
     later.daemon = True
@@ -278,7 +241,7 @@ def main() -> None:
             settings.port,
             log_level=settings.log_level,
             log_config=None,
-            **proxy_options(settings),
+            **proxy_options(settings.trusted_proxies),
             **SOCKET_OPTIONS,
             access_log=False,  # it would log addresses with their texts; api/middleware/logs.py logs requests
         ),

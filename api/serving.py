@@ -1,11 +1,13 @@
-"""The process around the app: it serves, and shuts down gracefully on SIGTERM or SIGINT.
+"""The process around the app: it listens, serves, and shuts down gracefully on SIGTERM or SIGINT.
 
 First, new requests are refused while running ones finish, within the configured time. Then remaining clients
 learn that the server is stopping, and the process exits with status 0. A second signal ends it at once.
 """
 
+import errno
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -18,6 +20,7 @@ import uvicorn
 
 from api.drain import Drain
 from api.sockets import MAX_MESSAGE_BYTES
+from errors import StartError
 
 log = logging.getLogger("app")
 
@@ -25,7 +28,8 @@ log = logging.getLogger("app")
 LAST_WORDS_SECONDS = 2.0
 # Maximum delay of the exit by threads that can't be stopped, e.g. of a decoder or driver.
 EXIT_SECONDS = 5.0
-
+# How long the system tries to deliver an answer that the client doesn't read, after the server has closed.
+UNREAD_MILLISECONDS = 120_000
 
 # uvicorn's WebSocket options: detect a lost client within 40 s; don't compress, since audio doesn't shrink.
 SOCKET_OPTIONS: dict[str, Any] = {
@@ -35,6 +39,41 @@ SOCKET_OPTIONS: dict[str, Any] = {
     "ws_ping_timeout": 20.0,
     "ws_per_message_deflate": False,
 }
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket bound to this address. Raises StartError, which names the remedy."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns off Nagle's algorithm, which delays answers by 40 ms, only if the protocol is named.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only; connections inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            remedy = f"Another program uses port {port}; stop it, or choose another port (--port {port + 1})."
+        elif error.errno == errno.EACCES:
+            remedy = f"Port {port} needs an administrator's rights; choose one above 1023 (--port 8000)."
+        else:
+            remedy = (
+                f"{error.strerror or error}; --host takes an address of this machine, or 0.0.0.0 for all."
+            )
+        raise StartError(f"Can't listen on {host}:{port}. {remedy}") from error
+    return listening
+
+
+def address_of(listening: socket.socket, host: str) -> str:
+    """Return the URL of the server for a browser on this machine."""
+    shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
+
+
+def proxy_options(trusted_proxies: str | None) -> dict[str, Any]:
+    """uvicorn's options: trust x-forwarded-for from these addresses only, or from none without any."""
+    return {"proxy_headers": trusted_proxies is not None, "forwarded_allow_ips": trusted_proxies or ""}
 
 
 def leave() -> NoReturn:

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app import listening_socket
+from api.serving import listening_socket
 from tests.event_loop import run
 from tests.live import ROOT, free_port
 from tests.tiny_server import write_endless_model

@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from safetensors.torch import load_file, save_file
 from transformers import HiggsAudioV2TokenizerConfig
 
-from api.serving import SOCKET_OPTIONS
-from app import create_app, proxy_options
+from api.serving import SOCKET_OPTIONS, proxy_options
+from app import create_app
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from settings import Settings
 from tests.tiny import CONFIG, SERVED, write_tiny_model
@@ -95,7 +95,12 @@ def serving(settings: Settings) -> Iterator[TinyServer]:
     app = create_app(settings)
     server = uvicorn.Server(
         uvicorn.Config(
-            app, settings.host, 0, log_level="warning", **proxy_options(settings), **SOCKET_OPTIONS
+            app,
+            settings.host,
+            0,
+            log_level="warning",
+            **proxy_options(settings.trusted_proxies),
+            **SOCKET_OPTIONS,
         )
     )
     thread = threading.Thread(target=server.run)

@@ -14,6 +14,24 @@ from errors import Forbidden, quoted
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w.-]*)(?::\d+)?")
 WATCHED = ("/health", "/livez", "/readyz")  # load balancers probe these with the public host name
+# Response headers that pages of allowed origins may read.
+EXPOSED_HEADERS = (
+    "x-request-id",
+    "x-should-retry",
+    "retry-after",
+    "x-voice-used",
+    "x-seed",
+    "x-takes",
+    "x-faults",
+    "x-word-error-rate",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "ai-disclosure",
+    "x-ratelimit-reset-requests",
+    "x-instructions-followed",
+    "x-model-used",
+    "x-word-timestamps",
+)
 OWN_SITES = ("same-origin", "none")  # none: initiated by the user, e.g. by typing the address
 
 

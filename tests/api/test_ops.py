@@ -15,7 +15,8 @@ import pytest
 from fastapi import APIRouter
 from starlette.types import Message
 
-from app import address_of, create_app, load
+from api.serving import address_of
+from app import create_app, load
 from errors import EngineFailed
 from higgs.model.licence import V2_LICENCE
 from settings import Settings
