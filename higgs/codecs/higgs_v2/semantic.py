@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize
-from transformers import HubertConfig, HubertModel
+from transformers import HubertConfig
 
 ZERO_CROSSINGS = 6
 ROLLOFF = 0.99
@@ -37,8 +37,11 @@ def resample(waveform: torch.Tensor, source: int, target: int) -> torch.Tensor:
     return resampled[:, : math.ceil(target * waveform.shape[1] / source)]
 
 
-def build_hubert(config: HubertConfig) -> HubertModel:
+def build_hubert(config: HubertConfig) -> nn.Module:
     """Build HuBERT for inference: no masking, and its weight-normed convolution fused."""
+    # transformers' models take 2 s of a start to import, and only this codec needs one.
+    from transformers import HubertModel
+
     config.mask_time_prob = config.mask_feature_prob = 0.0
     model = HubertModel(config)
     parametrize.remove_parametrizations(model.encoder.pos_conv_embed.conv, "weight")
