@@ -19,7 +19,7 @@ from higgs.model.config import HiggsConfig
 from higgs.model.licence import Licence, licence_of
 from higgs.model.quantised import KINDS, quantise, quantise_linears
 from higgs.model.transformer import HiggsModel
-from higgs.model.weights import compare, find, find_file, read_json, read_weights
+from higgs.model.weights import Uninitialised, compare, find, find_file, read_json, read_weights
 from higgs.prompts.pronunciation import Pronunciations
 from higgs.prompts.tags import Tags, UnknownTags
 from higgs.prompts.v2 import PromptBuilder
@@ -175,7 +175,7 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype, weights: 
         StartError: tensors are missing, left over, or of other shapes than the config says.
     """
     config = load_config(folder)
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         model = HiggsModel(config)
     if weights in KINDS:
         quantise_linears(model.model.layers, KINDS[weights])

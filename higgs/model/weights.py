@@ -4,7 +4,7 @@ Everything unavailable raises StartError, which names the remedy.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,12 +14,32 @@ import torch
 from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError, safe_open
+from torch.overrides import TorchFunctionMode
 
 from errors import HubError, StartError
 
 HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "*.bin", "*.pth", "README.md", "LICENSE*"]
 DEFAULT_REVISION = "main"
 SUFFIXES = ("safetensors", "bin", "pth")
+
+
+class Uninitialised(TorchFunctionMode):
+    """Build modules without initial values: their weights are loaded afterwards.
+
+    On the meta device, PyTorch's normal_ does nothing, but imports the compiler first, which takes 2 s.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
 
 
 def find(name: str) -> Path:

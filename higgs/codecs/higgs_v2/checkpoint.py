@@ -15,7 +15,15 @@ from audio.frames import HOP, SAMPLE_RATE
 from errors import StartError
 from higgs.codecs.higgs_v2 import boson_layout
 from higgs.codecs.higgs_v2.network import CodecNetwork
-from higgs.model.weights import SUFFIXES, compare, names_in, read_json, read_weights, weight_files
+from higgs.model.weights import (
+    SUFFIXES,
+    Uninitialised,
+    compare,
+    names_in,
+    read_json,
+    read_weights,
+    weight_files,
+)
 
 Tensors = dict[str, torch.Tensor]
 
@@ -39,7 +47,7 @@ def load_network(folder: Path) -> CodecNetwork:
         StartError: tensors are missing, unexpected or of the wrong shape.
     """
     config, tensors = read_native(folder)
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         network = CodecNetwork(parse_config(folder, config))
     compare(folder, network.state_dict(), tensors)
     network.load_state_dict(tensors, assign=True)
