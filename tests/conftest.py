@@ -20,6 +20,13 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["HIGGS_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Spare each `httpx.get` reading all certificates, 25 ms: the tests' servers speak plain HTTP."""
+    os.environ.pop("SSL_CERT_FILE", None)
+    os.environ["SSL_CERT_DIR"] = str(tmp_path_factory.mktemp("certificates"))
+
+
 @pytest.fixture(scope="session")
 def live_server() -> Iterator[LiveServer]:
     """`python app.py` on the bundled model, in a process of its own."""
