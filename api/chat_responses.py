@@ -25,7 +25,7 @@ from api.schemas.chat import (
     VoiceUsed,
 )
 from api.schemas.timestamps import Timed, Timestamps
-from api.streaming import base64_pieces, sse
+from api.streaming import base64_chunks, sse
 from api.word_times import SpokenWords, spoken_words, timed, with_words
 from audio.encode import FlacRecorder, encode_audio
 from audio.generated import SpeechEncoder
@@ -116,12 +116,12 @@ def answer_events(
     yield chunk({"role": "assistant", "content": None, "refusal": None}, voice=answer.voice.model_dump())
     yield chunk({"audio": {"id": answer.audio_id, "transcript": answer.text}})
     numbers = itertools.count()  # by which clients join the lists of words
-    for piece in with_words(base64_pieces(answer.encoder.stream(samples, answer.format)), watched.words):
-        if isinstance(piece, str):
-            yield chunk({"audio": {"data": piece}})
+    for block in with_words(base64_chunks(answer.encoder.stream(samples, answer.format)), watched.words):
+        if isinstance(block, str):
+            yield chunk({"audio": {"data": block}})
         elif wanted.wants_words:
-            told = [{"index": next(numbers), **word.model_dump()} for word in spoken_words(piece)]
-            yield chunk({"audio": {"words": told}})
+            times = [{"index": next(numbers), **word.model_dump()} for word in spoken_words(block)]
+            yield chunk({"audio": {"words": times}})
     if watched.words and wanted.caption_format:
         yield chunk({"audio": {"captions": timed(wanted, watched.words.words).captions}})
     speech = watched.stream.finished()

@@ -14,10 +14,10 @@ from api.errors import blamed_on
 from api.schemas.chat import ChatRequest, CompletionTokens, PromptTokens, Usage
 from api.schemas.transcription import TextChatResponse, TextChoice, TextMessage
 from api.state import ServerState
-from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
+from api.streaming import EVENT_STREAM, ChunkedResponse, sse, while_connected, with_error_event
 from api.transcript_formats import usage_of
 from asr.transcriber import TranscriptionJob
-from asr.transcript import Heard, Segment
+from asr.transcript import Segment, WindowTranscript
 from audio.decode import MAX_SECONDS, decode_audio, decode_base64_audio
 from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
@@ -48,7 +48,7 @@ async def transcript_answer(
         first = await while_connected(request, job, lambda: next(parts, None))
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
     events = _chunks(base, first, parts, job, wants_usage)
-    return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
+    return ChunkedResponse(with_error_event(events), job, EVENT_STREAM)
 
 
 def _recording(body: ChatRequest) -> tuple[str, str]:
@@ -67,8 +67,8 @@ def _recording(body: ChatRequest) -> tuple[str, str]:
 
 def _chunks(
     base: dict[str, Any],
-    first: Heard | None,
-    parts: Iterator[Heard],
+    first: WindowTranscript | None,
+    parts: Iterator[WindowTranscript],
     job: TranscriptionJob,
     wants_usage: bool,
 ) -> Iterator[bytes]:

@@ -36,9 +36,9 @@ class Speakers:
         for segment in found:
             for speaker, part in by_speaker(segment, self._diarisation.speaker):
                 if part.text.strip():
-                    yield part.text, self._told(speaker, part)
+                    yield part.text, self._labelled(speaker, part)
 
-    def _told(self, speaker: int, part: Segment) -> DiarizedSegment:
+    def _labelled(self, speaker: int, part: Segment) -> DiarizedSegment:
         if speaker not in self._labels:
             self._labels[speaker] = next(self._letters)
         self._segments += 1

@@ -66,7 +66,7 @@ def error_response(error: Exception) -> JSONResponse:
 
     Unexpected errors are logged, and answered with 500 without details.
     """
-    error = _full_disk_told(error)
+    error = _as_unavailable_if_disk_full(error)
     if isinstance(error, HTTPException):
         kind = InvalidRequest if error.status_code < 500 else VoiceServerError
         param = "body" if error.status_code == 413 else None
@@ -118,13 +118,13 @@ def foreseen(error: Exception) -> VoiceServerError:
 
 def error_detail(error: Exception) -> ErrorDetail:
     """Return the error of a part of an answer, such as an item of a batch, and record it."""
-    error = foreseen(_full_disk_told(error))
+    error = foreseen(_as_unavailable_if_disk_full(error))
     note_error(error.code)
     param = None if error.param is None else readable(error.param)
     return ErrorDetail(message=readable(error.message), type=error.type, param=param, code=error.code)
 
 
-def _full_disk_told(error: Exception) -> Exception:
+def _as_unavailable_if_disk_full(error: Exception) -> Exception:
     """Convert errors caused by a full disk, including FastAPI's "can't parse the body" for an upload."""
     cause = error.__cause__ if isinstance(error, HTTPException) else error
     if not isinstance(cause, OSError) or cause.errno not in DISK_FULL:

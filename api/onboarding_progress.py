@@ -9,12 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from api.state import ServerState
-from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
+from api.streaming import EVENT_STREAM, ChunkedResponse, sse, while_connected, with_error_event
 from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest, NotFound
 from voices.library import VoiceLibrary
-from voices.onboarding import Onboarding, VoiceOrder
+from voices.onboarding import Onboarding
 from voices.store.sessions import Step
+from voices.voice_order import VoiceOrder
 
 # Step → the request's field that an error of the step names.
 Fields = Mapping[str, str]
@@ -72,12 +73,12 @@ async def finished(onboarding: Onboarding, fields: Fields, request: Request) -> 
 
 async def progress_response(
     onboarding: Onboarding, fields: Fields, answer: Callable[[], BaseModel]
-) -> PiecewiseResponse:
+) -> ChunkedResponse:
     """Stream the steps as events, then the answer or the error."""
     turns = _walked(onboarding, fields)
     first = await run_in_threadpool(next, turns)
     events = _events(onboarding, chain([first], turns), answer)
-    return PiecewiseResponse(with_failure_told(events), onboarding, EVENT_STREAM)
+    return ChunkedResponse(with_error_event(events), onboarding, EVENT_STREAM)
 
 
 def _walked(onboarding: Onboarding, fields: Fields) -> Iterator[list[Step]]:

@@ -25,8 +25,8 @@ class ReferenceTranscripts:
         Concurrent requests for one recording transcribe it once. Raises what Transcriber.submit lists.
         """
         key = hashlib.sha256(recording).digest()
-        return self._words.get(key, lambda: self._heard(recording, voice))
+        return self._words.get(key, lambda: self._transcribe(recording, voice))
 
-    def _heard(self, recording: bytes, voice: VoiceReference) -> str | None:
+    def _transcribe(self, recording: bytes, voice: VoiceReference) -> str | None:
         start, end = (int(seconds * SAMPLE_RATE) for seconds in (voice.start_seconds, voice.end_seconds))
         return self._transcriber.transcribe(decode_audio(recording)[start:end], SAMPLE_RATE).text or None

@@ -134,7 +134,7 @@ def with_underruns_noted(
         yield block
 
 
-class PiecewiseResponse(StreamingResponse):
+class ChunkedResponse(StreamingResponse):
     """Sends each block as soon as it is available. However the response ends, the speech is cancelled."""
 
     def __init__(
@@ -175,7 +175,7 @@ async def _ending_with_error(events: AsyncIterator[bytes]) -> AsyncIterator[byte
         async for event in events:
             yield event
     except ShuttingDown as error:
-        yield failure_event(error)
+        yield error_event(error)
 
 
 def sse(data: Mapping[str, Any]) -> bytes:
@@ -183,20 +183,20 @@ def sse(data: Mapping[str, Any]) -> bytes:
     return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
 
 
-def with_failure_told(events: Iterator[bytes]) -> Iterator[bytes]:
+def with_error_event(events: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the events; if they fail, a last event with the error."""
     try:
         yield from events
     except Exception as error:
-        yield failure_event(error)
+        yield error_event(error)
 
 
-def failure_event(error: Exception) -> bytes:
+def error_event(error: Exception) -> bytes:
     """Return an error as the last event of a stream."""
     return b"data: " + bytes(error_response(error).body) + b"\n\n"
 
 
-def base64_pieces(blocks: Iterable[bytes]) -> Iterator[str]:
+def base64_chunks(blocks: Iterable[bytes]) -> Iterator[str]:
     """Yield base64 that can be decoded chunk by chunk or concatenated."""
     held = b""
     for block in blocks:

@@ -35,27 +35,27 @@ class SpokenWords:
         """text: as given to VoiceCloner.stream. after: seconds of audio before the speech."""
         self._stream, self._after = stream, after
         self._times = WordTimes(text, stream.texts(), reader_of(codec), aligner(transcriber))
-        stream.watch(self._times.hear)
+        stream.watch(self._times.push)
         self.words: list[WordTime] = []  # all that were returned so far
 
     def ready(self) -> list[WordTime]:
         """Return the words whose times have become certain since the last call."""
-        return self._told(self._times.ready(list(self._stream.texts())))
+        return self._shifted(self._times.ready(list(self._stream.texts())))
 
     def rest(self) -> list[WordTime]:
         """Return the remaining words, once the stream has ended."""
-        return self._told(self._times.rest(list(self._stream.texts()), self._stream.seconds_heard))
+        return self._shifted(self._times.rest(list(self._stream.texts()), self._stream.seconds_heard))
 
-    def _told(self, found: list[WordTime]) -> list[WordTime]:
+    def _shifted(self, found: list[WordTime]) -> list[WordTime]:
         moved = [replace(word, start=word.start + self._after, end=word.end + self._after) for word in found]
         self.words += moved
         return moved
 
 
-def with_words(pieces: Iterable[T], words: SpokenWords | None) -> Iterator[T | list[WordTime]]:
+def with_words(chunks: Iterable[T], words: SpokenWords | None) -> Iterator[T | list[WordTime]]:
     """Yield the blocks of an answer and, between them, its words as soon as their times are certain."""
-    for piece in pieces:
-        yield piece
+    for chunk in chunks:
+        yield chunk
         if words and (found := words.ready()):
             yield found
     if words and (found := words.rest()):
@@ -65,7 +65,7 @@ def with_words(pieces: Iterable[T], words: SpokenWords | None) -> Iterator[T | l
 def words_of(text: str, speech: Speech, codec: Codec, transcriber: Transcriber) -> list[WordTime]:
     """Return the words of a complete speech. A forced aligner, if needed, takes a tenth of its duration."""
     times = WordTimes(text, speech.texts, reader_of(codec), aligner(transcriber))
-    times.hear(speech.as_spoken)
+    times.push(speech.as_spoken)
     return times.rest(speech.texts, len(speech.samples) / SAMPLE_RATE)
 
 

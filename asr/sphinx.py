@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from asr.sphinx_worker import LENGTHS, load_decoder, recognised
-from asr.transcript import Heard, Segment, Span, Task, Word
+from asr.transcript import Segment, Span, Task, WindowTranscript, Word
 from errors import ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,9 +36,9 @@ class Sphinx:
         command = [sys.executable, "-m", "asr.sphinx_worker"]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def hear(self, samples: np.ndarray, task: Task) -> Heard:
+    def transcribe(self, samples: np.ndarray, task: Task) -> WindowTranscript:
         """See Recogniser. Raises ModelError if the process has died."""
-        return Heard("en", segments(words(self._ask(samples))))
+        return WindowTranscript("en", segments(words(self._ask(samples))))
 
     def align(self, samples: np.ndarray, words: Sequence[str]) -> list[Span | None]:
         """See Recogniser. Raises ModelError if the process has died."""

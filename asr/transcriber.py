@@ -15,7 +15,7 @@ import torch
 
 from asr.memory import Decode, RecordingMemory
 from asr.sphinx import Sphinx
-from asr.transcript import SAMPLE_RATE, Heard, Recogniser, Span, Task, Transcript
+from asr.transcript import SAMPLE_RATE, Recogniser, Span, Task, Transcript, WindowTranscript
 from asr.windows import chunks, windows
 from audio.compact import as_float
 from concurrency import acquired
@@ -105,7 +105,7 @@ class Transcriber:
         longest: float,
         task: Task,
         study: Study | None,
-    ) -> Generator[Heard, None, None]:
+    ) -> Generator[WindowTranscript, None, None]:
         with self._place(), self._memory.held(decode, longest) as samples:
             job.seconds = len(samples) / sample_rate
             task = self._checked(task)
@@ -116,10 +116,12 @@ class Transcriber:
                 cut = chunks(samples, sample_rate, task.chunking)
             for start, end in cut:
                 window = soxr.resample(as_float(samples[start:end]), sample_rate, SAMPLE_RATE)
-                heard = self._heard(window, task)
+                heard = self._transcribe_window(window, task)
                 task = replace(task, language=heard.language)
                 later = start / sample_rate
-                yield Heard(heard.language, tuple(segment.later(later) for segment in heard.segments))
+                yield WindowTranscript(
+                    heard.language, tuple(segment.later(later) for segment in heard.segments)
+                )
 
     def align(self, samples: np.ndarray, sample_rate: int, words: Sequence[str]) -> Sequence[Span | None]:
         """When each of these words is said, which are known to be said in a recording of up to 30 s.
@@ -133,7 +135,7 @@ class Transcriber:
         """
         with self._place():
             narrow = soxr.resample(samples, sample_rate, SAMPLE_RATE)
-            return self._asked(lambda recogniser: recogniser.align(narrow, words))
+            return self._with_recogniser(lambda recogniser: recogniser.align(narrow, words))
 
     def transcribe(self, samples: np.ndarray, sample_rate: int, task: Task = PLAIN) -> Transcript:
         """Return the whole transcript of a recording. For arguments and errors see `submit`."""
@@ -161,21 +163,21 @@ class Transcriber:
     def close(self) -> None:
         """Free the recogniser; wait at most CLOSING_SECONDS for a window in progress."""
         waited = self._recognising.acquire(timeout=CLOSING_SECONDS)
-        self._let_go()
+        self._unload()
         if waited:
             self._recognising.release()
 
-    def _asked(self, question: Callable[[Recogniser], T]) -> T:
+    def _with_recogniser(self, work: Callable[[Recogniser], T]) -> T:
         """Return the recogniser's answer, when its turn has come; one that failed is let go."""
         with acquired(self._recognising):
             try:
-                return question(self._loaded())
+                return work(self._loaded())
             except ModelError:
-                self._let_go()
+                self._unload()
                 raise
 
-    def _heard(self, samples: np.ndarray, task: Task) -> Heard:
-        return self._asked(lambda recogniser: recogniser.hear(samples, task))
+    def _transcribe_window(self, samples: np.ndarray, task: Task) -> WindowTranscript:
+        return self._with_recogniser(lambda recogniser: recogniser.transcribe(samples, task))
 
     def _loaded(self) -> Recogniser:
         """Return the recogniser, loading it if needed. The caller holds `_recognising`."""
@@ -184,7 +186,7 @@ class Transcriber:
             log.info("loaded the recogniser %s", self._recogniser.name)
         return self._recogniser
 
-    def _let_go(self) -> None:
+    def _unload(self) -> None:
         if self._recogniser is not None:
             self._recogniser.close()
             self._recogniser = None
@@ -227,12 +229,14 @@ class TranscriptionJob:
         seconds: duration of the recording; known once the iteration has started.
     """
 
-    def __init__(self, parts: "Callable[[TranscriptionJob], Generator[Heard, None, None]]") -> None:
+    def __init__(
+        self, parts: "Callable[[TranscriptionJob], Generator[WindowTranscript, None, None]]"
+    ) -> None:
         self.seconds = 0.0
         self._parts = parts(self)
         self._cancelled = False
 
-    def __iter__(self) -> Iterator[Heard]:
+    def __iter__(self) -> Iterator[WindowTranscript]:
         """Yield the result of each window. Raises what `Transcriber.submit` lists, and Cancelled."""
         with closing(self._parts):
             for heard in self._parts:

@@ -104,7 +104,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Heard:
+class WindowTranscript:
     """The result for one window. A recogniser's times are relative to the window."""
 
     language: str
@@ -136,13 +136,13 @@ class Recogniser(Protocol):
     @property
     def expected_wer(self) -> float: ...
 
-    def hear(self, samples: np.ndarray, task: Task) -> Heard:
+    def transcribe(self, samples: np.ndarray, task: Task) -> WindowTranscript:
         """Transcribe mono float32 samples (N,) at 16 kHz, 30 s at most."""
 
     def align(self, samples: np.ndarray, words: Sequence[str]) -> Sequence[Span | None]:
-        """When each of the words is said that are known to be said in samples as of `hear`, in this order.
+        """Return when each word is said, given all words of the samples in order (forced alignment).
 
-        None for words that are not found; all of them where the sound isn't like these words.
+        samples: as of `transcribe`. None for words that aren't found; all None if the words don't match.
         """
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from transformers import WhisperForConditionalGeneration, WhisperProcessor
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 from asr.token_words import token_words
-from asr.transcript import SAMPLE_RATE, Heard, Segment, Span, Task, Word
+from asr.transcript import SAMPLE_RATE, Segment, Span, Task, WindowTranscript, Word
 from asr.word_places import places
 from errors import InvalidRequest
 
@@ -49,7 +49,7 @@ class Whisper:
         self.translates = self._multilingual
 
     @torch.inference_mode()
-    def hear(self, samples: np.ndarray, task: Task) -> Heard:
+    def transcribe(self, samples: np.ndarray, task: Task) -> WindowTranscript:
         """See Recogniser. Raises InvalidRequest if the prompt has one of Whisper's special tokens."""
         language, no_speech = self._language_and_silence(samples)
         language = task.language or language
@@ -58,11 +58,11 @@ class Whisper:
         spoken = [segment for segment in segments if segment.text.strip()]
         surest = max((segment.mean_log_probability for segment in spoken), default=-math.inf)
         silent = no_speech > NO_SPEECH and surest < MIN_LOG_PROBABILITY
-        return Heard(language, () if silent else tuple(spoken))
+        return WindowTranscript(language, () if silent else tuple(spoken))
 
     def align(self, samples: np.ndarray, words: Sequence[str]) -> list[Span | None]:
         """See Recogniser. The words are looked for in those that are heard."""
-        heard = self.hear(samples, Task(words=True))
+        heard = self.transcribe(samples, Task(words=True))
         return places([word for segment in heard.segments for word in segment.words], words)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Long recordings in memory: int16 instead of float32, converted back piece by piece.
+"""Long recordings in memory: int16 instead of float32, converted back chunk by chunk.
 
 An hour of float32 samples is 345 MB.
 """

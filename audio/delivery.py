@@ -50,11 +50,11 @@ class Delivery:
         return self.speed or 1.0, self.pitch or 0.0, self.volume or 0.0
 
 
-def delivered(pieces: Iterable[np.ndarray], sound: tuple[float, float, float]) -> Iterator[np.ndarray]:
+def delivered(chunks: Iterable[np.ndarray], sound: tuple[float, float, float]) -> Iterator[np.ndarray]:
     """Apply speed, pitch and volume to a stream of audio.
 
     Args:
-        pieces: float32 samples (n,) at 24 kHz, any n.
+        chunks: float32 samples (n,) at 24 kHz, any n.
         sound: (speed, pitch, volume), see Delivery.
 
     Yields:
@@ -62,11 +62,11 @@ def delivered(pieces: Iterable[np.ndarray], sound: tuple[float, float, float]) -
     """
     chain = filters(*sound)
     if not chain:
-        yield from pieces
+        yield from chunks
         return
     graph = linked(chain)
     position = 0
-    for samples in pieces:
+    for samples in chunks:
         if len(samples):
             graph.push(frame_of(samples, position))
             position += len(samples)

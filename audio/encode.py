@@ -79,7 +79,13 @@ def encode_audio(samples: np.ndarray, format: str, tags: Mapping[str, str] = NO_
     return EncodedAudio(output.getvalue(), known.content_type)
 
 
-def encode_pieces(pieces: Iterable[np.ndarray], format: str) -> Iterator[bytes]:
+def encode_stream(
+    chunks: Iterable[np.ndarray],
+    format: Format,
+    *,
+    tags: Mapping[str, str] = NO_TAGS,
+    chapters: Sequence[Any] = (),
+) -> Iterator[bytes]:
     """Encode a stream of samples chunk by chunk.
 
     The joined bytes are the file that `encode_audio` returns, except for a header that can't state the
@@ -87,27 +93,14 @@ def encode_pieces(pieces: Iterable[np.ndarray], format: str) -> Iterator[bytes]:
     header.
 
     Args:
-        pieces: float32 samples (n,) at 24 kHz.
-        format: see `encode_audio`.
-
-    Raises:
-        InvalidRequest: unsupported_format.
+        chunks: float32 samples (n,) at 24 kHz.
+        format: of the file.
+        tags, chapters: see Encoder.
     """
-    yield from encode_stream(pieces, format_named(format))
-
-
-def encode_stream(
-    pieces: Iterable[np.ndarray],
-    format: Format,
-    *,
-    tags: Mapping[str, str] = NO_TAGS,
-    chapters: Sequence[Any] = (),
-) -> Iterator[bytes]:
-    """As `encode_pieces`, for a known format; tags and chapters: see Encoder."""
     output = Pipe()
     options = STREAMED_OGG if format.container == "ogg" else STREAMED
     encoder = Encoder(output, format, options, tags=tags, chapters=chapters)
-    for samples in pieces:
+    for samples in chunks:
         encoder.write(samples)
         if data := output.take():
             yield data

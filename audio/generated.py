@@ -40,38 +40,38 @@ class SpeechEncoder:
         """Encode whole speech (N,); for formats and errors see encode_audio."""
         return encode_audio(np.concatenate(list(self._marked([samples]))), format, self.tags)
 
-    def stream(self, pieces: Iterable[np.ndarray], format: str, start: int = 0) -> Iterator[bytes]:
+    def stream(self, chunks: Iterable[np.ndarray], format: str, start: int = 0) -> Iterator[bytes]:
         """Encode speech (n,) as it comes; the same samples as of `file`.
 
         start: samples that the listener heard before it, as of audio.watermark.
         """
-        return encode_stream(self._marked(pieces, start), format_named(format), tags=self.tags)
+        return encode_stream(self._marked(chunks, start), format_named(format), tags=self.tags)
 
     def book(
-        self, pieces: Iterable[np.ndarray], format: Format, title: str, chapters: Sequence[Any]
+        self, chunks: Iterable[np.ndarray], format: Format, title: str, chapters: Sequence[Any]
     ) -> Iterator[bytes]:
         """As `stream`, with a title and chapters."""
-        return encode_stream(self._marked(pieces), format, tags=self._titled(title), chapters=chapters)
+        return encode_stream(self._marked(chunks), format, tags=self._titled(title), chapters=chapters)
 
     def write_book(
         self,
         output: BinaryIO | RawIOBase,
-        pieces: Iterable[np.ndarray],
+        chunks: Iterable[np.ndarray],
         format: Format,
         title: str,
         chapters: Sequence[Any],
     ) -> None:
         """As `book`, to a seekable file."""
         encoder = Encoder(output, format, OPTIONS, tags=self._titled(title), chapters=chapters)
-        for samples in self._marked(pieces):
+        for samples in self._marked(chunks):
             encoder.write(samples)
         encoder.close()
 
     def _titled(self, title: str) -> dict[str, str]:
         return self.tags | ({"title": title} if title else {})
 
-    def _marked(self, pieces: Iterable[np.ndarray], start: int = 0) -> Iterator[np.ndarray]:
-        return watermarked(pieces, start) if self.watermark else iter(pieces)
+    def _marked(self, chunks: Iterable[np.ndarray], start: int = 0) -> Iterator[np.ndarray]:
+        return watermarked(chunks, start) if self.watermark else iter(chunks)
 
 
 def model_in_tags(data: bytes) -> str | None:

@@ -68,14 +68,14 @@ class DeadSound:
         return self._sounding.end
 
 
-def without_quiet_end(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def without_quiet_end(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield the samples without the silence at their end, of which 0.3 s are kept.
 
     Silence beyond 0.3 s is held back until sound follows. If the input comes in whole 40 ms frames, so does
     the output.
     """
     sounding, held, given, came = Sounding(), np.zeros(0, np.float32), 0, 0
-    for samples in pieces:
+    for samples in chunks:
         sounding.push(samples)
         held = np.concatenate([held, samples])
         came += len(samples)

@@ -13,9 +13,9 @@ G711_CODECS = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw"}
 
 
 class RawDecoder:
-    """Turns bytes of one format ("pcm", "pcmu" or "pcma") into mono int16 samples at 24 kHz, piece by piece.
+    """Turns bytes of one format ("pcm", "pcmu" or "pcma") into mono int16 samples at 24 kHz, chunk by chunk.
 
-    A sample may be cut between two pieces. Of G.711 the resampler holds some milliseconds back.
+    A sample may be cut between two chunks. Of G.711 the resampler holds some milliseconds back.
     """
 
     def __init__(self, format: str) -> None:

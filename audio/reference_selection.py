@@ -63,7 +63,7 @@ class ReferenceSelection:
         start_seconds, end_seconds: the used part of the recording.
         source_seconds: the recording's duration.
         whole: whether the part has all of the recording's speech.
-        findings: problems of the recording; empty for a good one.
+        issues: problems of the recording; empty for a good one.
     """
 
     samples: np.ndarray
@@ -71,7 +71,7 @@ class ReferenceSelection:
     end_seconds: float
     source_seconds: float
     whole: bool
-    findings: tuple[RecordingIssue, ...]
+    issues: tuple[RecordingIssue, ...]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def select_reference(
     end = min(int(phrases.end[last]) * STEP + KEPT_AFTER, len(samples))
     hum = hum_of(samples, loud)
     offset = start / SAMPLE_RATE
-    findings = _findings(samples[start:end], offset, phrases, chosen, other, loud, hum)
+    issues = _issues(samples[start:end], offset, phrases, chosen, other, loud, hum)
     used = prepare_reference(at_usual_loudness(samples[start:end]), max_seconds)
     left_out = float(np.delete(phrases.seconds * phrases.spoken, np.arange(first, last + 1)).sum())
     return ReferenceSelection(
@@ -141,11 +141,11 @@ def select_reference(
         offset + used.end_seconds,
         seconds,
         left_out < MIN_VOICE_SECONDS and not used.trimmed,
-        findings,
+        issues,
     )
 
 
-def _findings(
+def _issues(
     samples: np.ndarray,
     offset: float,
     phrases: Phrases,

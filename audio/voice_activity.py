@@ -78,7 +78,7 @@ def speech_probabilities(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 class VoiceActivityStream:
-    """The same in sound that comes piece by piece: the windows that are whole, as they become so."""
+    """The same in sound that comes chunk by chunk: the windows that are whole, as they become so."""
 
     def __init__(self, sample_rate: int) -> None:
         self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, num_channels=1, dtype="float32")

@@ -120,9 +120,9 @@ def _fade() -> np.ndarray:
     return rising.reshape(-1, BLOCK)
 
 
-def watermarked(pieces: Iterable[np.ndarray], start: int = 0) -> Iterator[np.ndarray]:
+def watermarked(chunks: Iterable[np.ndarray], start: int = 0) -> Iterator[np.ndarray]:
     """Mark a stream of samples (n,); joined, they don't depend on how it was cut. start: see Watermark."""
     mark = Watermark(start)
-    for samples in pieces:
+    for samples in chunks:
         yield mark.push(samples)
     yield mark.close()

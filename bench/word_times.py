@@ -77,7 +77,7 @@ def by_recogniser(text: str, speech: Speech, transcriber: Transcriber) -> list[t
         return transcriber.align(samples, SAMPLE_RATE, words)
 
     times = WordTimes(text, speech.texts, None, align)
-    times.hear(speech.as_spoken)
+    times.push(speech.as_spoken)
     found = times.rest(speech.texts, len(speech.samples) / SAMPLE_RATE)
     return [(word.word, word.start, word.end) for word in found]
 

@@ -154,12 +154,12 @@ def speakers_of(
     labels = clusters_of(embeddings[taken])
     seconds = np.bincount(labels, cut[taken, 2])
     means = np.stack([unit(embeddings[taken[labels == label]].sum(axis=0)) for label in range(len(seconds))])
-    likeness = means @ np.array(known, np.float32).reshape(-1, means.shape[1]).T
-    named = (likeness >= KNOWN_SPEAKER).any(axis=1)
+    similarity = means @ np.array(known, np.float32).reshape(-1, means.shape[1]).T
+    named = (similarity >= KNOWN_SPEAKER).any(axis=1)
     numbers, found = [], []
     for number, embedding in enumerate(known):
-        if (likeness[:, number] >= KNOWN_SPEAKER).any():
-            own = means[named & (likeness.argmax(axis=1) == number)]
+        if (similarity[:, number] >= KNOWN_SPEAKER).any():
+            own = means[named & (similarity.argmax(axis=1) == number)]
             numbers.append(number)
             found.append(unit(embedding + own.sum(axis=0)))
     for label in np.flatnonzero(~named & (seconds >= min(MIN_SPEAKER_SECONDS, seconds.max()))):

@@ -70,7 +70,7 @@ class WordTimes:
         self._next, self._until = 0, 0.0
         self.samples, self._sounding = SampleBuffer(), Sounding()
 
-    def hear(self, samples: np.ndarray) -> None:
+    def push(self, samples: np.ndarray) -> None:
         """Take samples (n,) at 24 kHz as the model speaks them; only an aligner needs to keep them."""
         self._sounding.push(samples)
         if self._reader is None:

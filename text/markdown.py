@@ -101,7 +101,7 @@ def _row(line: Traced) -> Traced:
 
 
 class Blocks:
-    """The text of each paragraph, heading, item, and stretch of code, found again in the source."""
+    """The text of each paragraph, heading, item, and span of code, found again in the source."""
 
     def __init__(self, source: Traced) -> None:
         self._source, self._at, self._end = source, 0, len(source)

@@ -31,19 +31,13 @@ from speakers.verifier import SpeakerVerifier
 from synthesis.references import VoiceReference
 from voice_cloning import VoiceCloner
 from voices.bundle import Bundle
-from voices.onboarding import (
-    MAX_UPLOAD_SECONDS,
-    Onboarding,
-    VoiceOrder,
-    named_freely,
-    new_voice_id,
-    place_among,
-    selected_part,
-)
+from voices.onboarding import Onboarding
+from voices.recordings import MAX_UPLOAD_SECONDS, place_among, selected_part
 from voices.store.profiles import name_taken, packed
 from voices.store.samples import check_room
 from voices.store.tables import VoiceProfile, VoiceSample
 from voices.store.voice_store import VoiceStore
+from voices.voice_order import VoiceOrder, new_voice_id, with_free_name
 
 # Samples at 24 kHz → their transcript.
 Transcribe = Callable[[np.ndarray], str | None]
@@ -231,7 +225,7 @@ class VoiceLibrary:
         """
         self.store.check_room(order.owner)
         if order.numbered:
-            order = named_freely(order, self.store)
+            order = with_free_name(order, self.store)
         elif self.store.profiles.taken(order.owner, order.user_id, order.name):
             raise name_taken(order.name)
         if order.consent_id is not None:

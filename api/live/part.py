@@ -10,17 +10,17 @@ from api.word_times import milliseconds, spoken_words, timed
 from audio.frames import SAMPLE_RATE
 from synthesis.word_times import WordTime
 
-Piece = bytes | list[WordTime]  # of the file, and words whose times are known by then
+Chunk = bytes | list[WordTime]  # of the file, and words whose times are known by then
 
 
-def gathered(pieces: Iterable[Piece]) -> list[Piece]:
+def gathered(chunks: Iterable[Chunk]) -> list[Chunk]:
     """Return the whole file as one block, and all words as another."""
     data, words = list[bytes](), list[WordTime]()
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            data.append(piece)
+    for chunk in chunks:
+        if isinstance(chunk, bytes):
+            data.append(chunk)
         else:
-            words += piece
+            words += chunk
     return [b"".join(data), words] if words else [b"".join(data)]
 
 
@@ -40,19 +40,19 @@ class PartMessages:
             about["word_timestamps"] = True
         await self._send("audio.start", about)
 
-    async def send(self, piece: Piece) -> None:
+    async def send(self, chunk: Chunk) -> None:
         """Send words, or a block of the file (as vLLM-Omni does, if requested)."""
-        if not isinstance(piece, bytes):
-            self._words += piece
+        if not isinstance(chunk, bytes):
+            self._words += chunk
             if self._config.wants_words:
-                times = [word.model_dump() for word in spoken_words(piece)]
+                times = [word.model_dump() for word in spoken_words(chunk)]
                 await self._send("audio.words", self._about | {"words": times})
             return
         if self._config.word_timestamps:
-            await self._chunk(piece, None)
+            await self._chunk(chunk, None)
         else:
-            await self._channel.send_bytes(piece)
-        self.bytes_sent += len(piece)
+            await self._channel.send_bytes(chunk)
+        self.bytes_sent += len(chunk)
 
     async def done(self, *, error: bool = False, cancelled: bool = False) -> None:
         """Send the end of the part. After an error, there are no word times."""

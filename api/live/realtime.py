@@ -14,7 +14,7 @@ from api.live.input_audio import MAX_APPENDED_BYTES, InputBuffer, TurnEdge
 from api.live.responses import SpokenResponse
 from api.live.session_config import check_voice, merged, session_of, wire_of
 from api.live.speech import response_request, speech_of
-from api.live.transcription import tell_failure, transcribe
+from api.live.transcription import send_failure, transcribe
 from api.middleware.rate_limits import charge_turn, limit_left
 from api.outgoing import speech_encoder
 from api.schemas.fields import RequestBody
@@ -81,11 +81,11 @@ class RealtimeSession:
             try:
                 await self._handle(message)
             except VoiceServerError as error:
-                await self.tell(error)
+                await self.send_error(error)
             self._event_id = None
         await self._channel.finish()
 
-    async def tell(self, error: Exception, event_id: str | None = None) -> None:
+    async def send_error(self, error: Exception, event_id: str | None = None) -> None:
         """Send OpenAI's error event. event_id: of the client's event that caused it."""
         detail = error_detail(error).model_dump()
         if (retry_after := getattr(error, "retry_after", None)) is not None:
@@ -98,12 +98,12 @@ class RealtimeSession:
     async def _handle(self, message: dict[str, Any]) -> None:
         kind = message.get("type")
         if not isinstance(kind, str) or kind not in self._handlers:
-            told = f"Unknown event; its `type` is one of {', '.join(self._handlers)}."
-            raise InvalidRequest(told, code="unknown_message", param="type")
+            reason = f"Unknown event; its `type` is one of {', '.join(self._handlers)}."
+            raise InvalidRequest(reason, code="unknown_message", param="type")
         body, handler = self._handlers[kind]
         if self._config.type == "transcription" and kind.startswith("response."):
-            told = "A transcription session speaks nothing; open one of type realtime."
-            raise InvalidRequest(told, code="unsupported", param="type")
+            reason = "A transcription session speaks nothing; open one of type realtime."
+            raise InvalidRequest(reason, code="unsupported", param="type")
         try:
             await handler(body.model_validate(message))
         except ValidationError as error:
@@ -128,8 +128,8 @@ class RealtimeSession:
         wanted = event.response
         default = self._conversation if wanted.conversation != "none" else None
         if default is not None and any(each.in_conversation for each in self._active):
-            told = "A response of this conversation is under way; wait for response.done, or cancel it."
-            raise Conflict(told, code="conversation_already_has_active_response", param="response")
+            reason = "A response of this conversation is under way; wait for response.done, or cancel it."
+            raise Conflict(reason, code="conversation_already_has_active_response", param="response")
         items = await in_worker(self._state.workers, None, partial(self._items_of, wanted))
         text = spoken_text(items)
         recording = last_recording(items) or last_recording(self._conversation.items)
@@ -174,7 +174,7 @@ class RealtimeSession:
         try:
             await response.run(begin)
         except VoiceServerError as error:
-            await self.tell(error, event_id)
+            await self.send_error(error, event_id)
         finally:
             self._responses.pop(response.id, None)
 
@@ -185,19 +185,19 @@ class RealtimeSession:
             if (each.id == event.response_id if event.response_id else each.in_conversation)
         ]
         if not running:
-            told = "There is no such response under way."
-            raise InvalidRequest(told, code="response_cancel_not_active", param="response_id")
+            reason = "There is no such response under way."
+            raise InvalidRequest(reason, code="response_cancel_not_active", param="response_id")
         running[0].cancel("client_cancelled")
 
     async def _create_item(self, event: ItemCreate) -> None:
         if event.item.type == "item_reference":
-            told = "References stand in the input of a response; send a message."
-            raise InvalidRequest(told, code="invalid_value", param="item.type")
+            reason = "References stand in the input of a response; send a message."
+            raise InvalidRequest(reason, code="invalid_value", param="item.type")
         item = await in_worker(self._state.workers, None, partial(self._stored, event.item))
         if len(item.text) > self._state.limits.text_characters:
-            told = f"The text has {len(item.text)} characters; at most "
-            told += f"{self._state.limits.text_characters} are spoken in one response."
-            raise InvalidRequest(told, code="text_too_long", param="item.content")
+            reason = f"The text has {len(item.text)} characters; at most "
+            reason += f"{self._state.limits.text_characters} are spoken in one response."
+            raise InvalidRequest(reason, code="text_too_long", param="item.content")
         await self._add(item, event.previous_item_id)
 
     async def _add(self, item: StoredItem, behind: str | None = None) -> None:
@@ -232,9 +232,9 @@ class RealtimeSession:
     async def _append(self, event: AudioAppend) -> None:
         edges = partial(self._input.append, event.audio)
         for edge in await in_worker(self._state.workers, None, lambda: list(edges())):
-            await self._tell_edge(edge)
+            await self._send_turn_edge(edge)
 
-    async def _tell_edge(self, edge: TurnEdge) -> None:
+    async def _send_turn_edge(self, edge: TurnEdge) -> None:
         at = {"started": "audio_start_ms", "stopped": "audio_end_ms"}[edge.kind]
         about = {"item_id": edge.item_id, at: edge.milliseconds}
         await self._send(f"input_audio_buffer.speech_{edge.kind}", about)
@@ -264,7 +264,7 @@ class RealtimeSession:
                 await self._charge()
                 self._channel.begin(transcribe(item, sound, config, self._send, self._state))
             except VoiceServerError as error:
-                await tell_failure(item, error, self._send)
+                await send_failure(item, error, self._send)
 
     async def _clear(self, event: ClientEvent) -> None:
         self._input.clear()

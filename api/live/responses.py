@@ -16,7 +16,7 @@ from api.schemas.realtime import SoundFormat
 from api.schemas.timestamps import Timestamps
 from api.speaking import BegunSpeech
 from api.state import ServerState
-from api.streaming import base64_pieces, from_thread, in_worker, noted, sounding
+from api.streaming import base64_chunks, from_thread, in_worker, noted, sounding
 from api.word_times import SpokenWords, spoken_words, timed, with_words
 from audio.frames import SAMPLE_RATE
 from errors import VoiceServerError
@@ -54,7 +54,7 @@ class SpokenResponse:
         self._cancelled: str | None = None
         self._samples: list[np.ndarray] = []
         self._words: list[WordTime] = []
-        self._told = 0  # characters of the transcript
+        self._transcript_sent = 0  # characters
 
     @property
     def in_conversation(self) -> bool:
@@ -117,37 +117,37 @@ class SpokenResponse:
         workers, text, times = self._state.workers, self._request.text, self._request.times
         words = None
         if times.wants_times:
-            told = partial(SpokenWords, text, stream, self._cloner.codec, self._state.transcriber)
-            words = await in_worker(workers, stream, told)
+            track_words = partial(SpokenWords, text, stream, self._cloner.codec, self._state.transcriber)
+            words = await in_worker(workers, stream, track_words)
         samples = noted(await in_worker(workers, stream, partial(sounding, stream)))
         if not times.wants_words:
-            await self._tell((), len(text))
+            await self._send_transcript((), len(text))
         encoder = speech_encoder(self._cloner.model_id, self._state)
-        pieces = base64_pieces(encoder.stream(self._kept(samples), self._request.format.name))
-        async for piece in from_thread(with_words(pieces, words), workers, self._state.drain):
-            if isinstance(piece, str):
-                await self._about_part("response.output_audio.delta", delta=piece)
+        chunks = base64_chunks(encoder.stream(self._kept(samples), self._request.format.name))
+        async for chunk in from_thread(with_words(chunks, words), workers, self._state.drain):
+            if isinstance(chunk, str):
+                await self._about_part("response.output_audio.delta", delta=chunk)
                 continue
-            self._words += piece
+            self._words += chunk
             if times.wants_words:
-                await self._tell(piece, piece[-1].position + len(piece[-1].word))
-        if self._told < len(text):
-            await self._tell((), len(text))
+                await self._send_transcript(chunk, chunk[-1].position + len(chunk[-1].word))
+        if self._transcript_sent < len(text):
+            await self._send_transcript((), len(text))
 
-    async def _tell(self, words: Sequence[WordTime], end: int) -> None:
+    async def _send_transcript(self, words: Sequence[WordTime], end: int) -> None:
         """Send the transcript up to a character and, if requested, the times of its words."""
-        about: dict[str, Any] = {"delta": self._request.text[self._told : end]}
+        about: dict[str, Any] = {"delta": self._request.text[self._transcript_sent : end]}
         if self._request.times.wants_words:
             about["words"] = [word.model_dump() for word in spoken_words(words)]
-        self._told = end
+        self._transcript_sent = end
         await self._about_part("response.output_audio_transcript.delta", **about)
 
     def _kept(self, samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        for piece in samples:
-            self._samples.append(np.round(np.clip(piece, -1, 1) * 32_767).astype(np.int16))
+        for chunk in samples:
+            self._samples.append(np.round(np.clip(chunk, -1, 1) * 32_767).astype(np.int16))
             if not self._truncated:
-                self.item.seconds += len(piece) / SAMPLE_RATE
-            yield piece
+                self.item.seconds += len(chunk) / SAMPLE_RATE
+            yield chunk
 
     @property
     def _truncated(self) -> bool:

@@ -16,7 +16,7 @@ class Session(Protocol):
     async def run(self) -> None:
         """Serve the client until it leaves, or the server stops."""
 
-    async def tell(self, error: Exception) -> None:
+    async def send_error(self, error: Exception) -> None:
         """Send the client an error."""
 
 
@@ -29,7 +29,7 @@ async def serve(socket: WebSocket, state: ServerState, begin: Callable[[Channel]
         try:
             await session.run()
         except UnreadableMessage as error:
-            await session.tell(error)
+            await session.send_error(error)
             await channel.close(error.close_code, error.default_code or "")
         finally:
             await channel.end_turns()

@@ -88,8 +88,10 @@ def _reference(voice: str, recording: StoredItem | None) -> Recording | None:
     if voice != CLONE:
         return None
     if recording is None:
-        told = "The voice 'clone' needs a recording: append one to input_audio_buffer and commit it, or send"
-        told += " an input_audio part."
-        raise InvalidRequest(told, code="missing_required_parameter", param="response.audio.output.voice")
+        reason = (
+            "The voice 'clone' needs a recording: append one to input_audio_buffer and commit it, or send"
+        )
+        reason += " an input_audio part."
+        raise InvalidRequest(reason, code="missing_required_parameter", param="response.audio.output.voice")
     file = encode_audio(recording.sound.astype("float32") / 32_768, "wav")
     return Recording(b64encode(file.data).decode("ascii"), "response.input", recording.transcript)

@@ -20,7 +20,7 @@ from fastapi.websockets import WebSocket
 from pydantic import ValidationError
 
 from api.errors import error_detail, invalid_field
-from api.live.part import PartMessages, Piece, gathered
+from api.live.part import Chunk, PartMessages, gathered
 from api.middleware.rate_limits import charge_turn
 from api.outgoing import speech_encoder
 from api.request_context import note_first_audio
@@ -89,25 +89,25 @@ class TextIn:
         """Handle a message in its turn: messages of the next utterance wait for the end of this one."""
         behind = self._resuming or (self._turn is not None and self._done)
         if not behind or message.get("type") == "input.cancel":
-            await self._handle_or_tell(message)
+            await self._handle_or_refuse(message)
         elif len(self._later) < MAX_LATER and len(str(message.get("text", ""))) <= self._most:
             self._later.append(message)
         else:
-            told = f"{len(self._later)} messages wait for the end of this utterance; send more behind it."
-            await self.tell(Overloaded(told))
+            reason = f"{len(self._later)} messages wait for the end of this utterance; send more behind it."
+            await self.send_error(Overloaded(reason))
 
-    async def _handle_or_tell(self, message: dict[str, Any]) -> None:
+    async def _handle_or_refuse(self, message: dict[str, Any]) -> None:
         try:
             await self._handle(message)
         except VoiceServerError as error:
-            await self.tell(error)
+            await self.send_error(error)
 
     async def _handle(self, message: dict[str, Any]) -> None:
         kind = message.get("type")
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         if handler is None:
-            told = f"Unknown message; its `type` is one of {', '.join(TYPES)}."
-            raise InvalidRequest(told, code="unknown_message", param="type")
+            reason = f"Unknown message; its `type` is one of {', '.join(TYPES)}."
+            raise InvalidRequest(reason, code="unknown_message", param="type")
         if self._config is None and kind != "session.config":
             raise InvalidRequest("Send session.config first.", code="session_not_configured", param="type")
         try:
@@ -117,12 +117,12 @@ class TextIn:
 
     async def _configure(self, message: dict[str, Any]) -> None:
         if self._turn is not None or len(self._text):
-            told = "A text is being spoken; send input.done, and session.config behind session.done."
-            raise InvalidRequest(told, code="utterance_in_progress", param="type")
+            reason = "A text is being spoken; send input.done, and session.config behind session.done."
+            raise InvalidRequest(reason, code="utterance_in_progress", param="type")
         config = StreamConfig.model_validate({name: each for name, each in message.items() if name != "type"})
         if config.verify:
-            told = "Sound leaves before it can be heard as a whole; verify speech on /v1/audio/speech."
-            raise InvalidRequest(told, code="unsupported", param="verify")
+            reason = "Sound leaves before it can be heard as a whole; verify speech on /v1/audio/speech."
+            raise InvalidRequest(reason, code="unsupported", param="verify")
         check_speakable(config, self._cloner)
         ready = partial(speaker_of, config, self._cloner, self._state, self._owner)
         self._speaker = await in_worker(self._state.workers, None, ready)
@@ -131,10 +131,10 @@ class TextIn:
     async def _take_text(self, message: dict[str, Any]) -> None:
         text = InputText.model_validate(message).text
         if len(self._text) + len(text) > self._most:
-            told = (
+            reason = (
                 f"{len(self._text)} characters wait to be spoken; at most {self._most} may. Send more later."
             )
-            raise PayloadTooLarge(told, code="text_too_long", param="text")
+            raise PayloadTooLarge(reason, code="text_too_long", param="text")
         if text:
             self._text.push(text)
             await self._begin()
@@ -183,7 +183,7 @@ class TextIn:
         self._plays_until = 0.0  # the next one is heard for itself
         await self._channel.send(done | more)
         while self._later and (self._turn is None or not self._done):
-            await self._handle_or_tell(self._later.popleft())
+            await self._handle_or_refuse(self._later.popleft())
         self._resuming = False
 
     async def _next_part(self) -> str | None:
@@ -214,25 +214,25 @@ class TextIn:
         ended: dict[str, bool] = {}
         await messages.start(text)
         try:
-            pieces = await self._begin_part(text)
+            chunks = await self._begin_part(text)
             if not self._parts:
                 note_first_audio()
             if not self._config.stream_audio:
-                pieces = iter(await in_worker(self._state.workers, self._last, partial(gathered, pieces)))
-            async for piece in from_thread(pieces, self._state.workers, self._state.drain):
-                await messages.send(piece)
+                chunks = iter(await in_worker(self._state.workers, self._last, partial(gathered, chunks)))
+            async for chunk in from_thread(chunks, self._state.workers, self._state.drain):
+                await messages.send(chunk)
         except asyncio.CancelledError:
             await asyncio.shield(messages.done(cancelled=True))
             raise
         except VoiceServerError as error:
             ended = {"error": True}
-            await self.tell(error, partial_audio=messages.bytes_sent > 0)
+            await self.send_error(error, partial_audio=messages.bytes_sent > 0)
         finally:
             if self._last is not None:
                 self._last.cancel()
         await messages.done(**ended)
 
-    async def _begin_part(self, text: str) -> Iterator[Piece]:
+    async def _begin_part(self, text: str) -> Iterator[Chunk]:
         """Queue a part that continues the previous one; return its blocks once there are samples."""
         assert self._speaker is not None and self._config is not None
         options, workers = self._speaker.options, self._state.workers
@@ -247,20 +247,20 @@ class TextIn:
         if self._config.wants_times or self._config.word_timestamps:
             before = sum(map(len, pause)) / SAMPLE_RATE
             codec, transcriber = self._cloner.codec, self._state.transcriber
-            told = partial(SpokenWords, text, stream, codec, transcriber, before)
-            words = await in_worker(workers, stream, told)
+            track_words = partial(SpokenWords, text, stream, codec, transcriber, before)
+            words = await in_worker(workers, stream, track_words)
         samples = chain(pause, await in_worker(workers, stream, partial(sounding, stream)))
         encoder, format = speech_encoder(self._cloner.model_id, self._state), self._config.response_format
         return with_words(encoder.stream(self._watched(samples), format, self._samples_sent), words)
 
     def _watched(self, samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the samples, counting how long they play."""
-        for piece in samples:
-            self._plays_until = max(self._plays_until, time.monotonic()) + len(piece) / SAMPLE_RATE
-            self._samples_sent += len(piece)
-            yield piece
+        for chunk in samples:
+            self._plays_until = max(self._plays_until, time.monotonic()) + len(chunk) / SAMPLE_RATE
+            self._samples_sent += len(chunk)
+            yield chunk
 
-    async def tell(self, error: Exception, **more: Any) -> None:
+    async def send_error(self, error: Exception, **more: Any) -> None:
         """Send an error; the message is where vLLM-Omni's clients look for it."""
         detail = error_detail(error)
         event: Event = {"type": "error", "message": detail.message, "error": detail.model_dump(), **more}

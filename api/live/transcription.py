@@ -16,7 +16,7 @@ from errors import VoiceServerError
 EVENT = "conversation.item.input_audio_transcription"
 
 
-async def tell_failure(item: StoredItem, error: Exception, send: Send) -> None:
+async def send_failure(item: StoredItem, error: Exception, send: Send) -> None:
     """Send why an item isn't transcribed."""
     detail = error_detail(error).model_dump()
     await send(f"{EVENT}.failed", {"item_id": item.id, "content_index": 0, "error": detail})
@@ -42,7 +42,7 @@ async def transcribe(
             if delta:
                 await send(f"{EVENT}.delta", about | {"delta": delta})
     except VoiceServerError as error:
-        return await tell_failure(item, error, send)
+        return await send_failure(item, error, send)
     finally:
         job.cancel()
     item.content = [{"type": "input_audio", "transcript": text}]

@@ -20,7 +20,7 @@ from api.schemas.timestamps import Timed
 from api.schemas.transcription import TextChatResponse
 from api.speaking import SpeechOrder, begin
 from api.state import Cloner, State
-from api.streaming import EVENT_STREAM, PiecewiseResponse, begun, while_connected, with_failure_told
+from api.streaming import EVENT_STREAM, ChunkedResponse, begun, while_connected, with_error_event
 from api.word_times import SpokenWords, timed, words_of
 
 router = APIRouter()
@@ -55,7 +55,7 @@ async def create_chat_completion(
         watched = WatchedStream(speech.stream, timing() if body.wants_times else None)
         samples = await begun(speech.stream, request)
         events = answer_events(answer, watched, samples, state.kept_audio, include_usage, body)
-        return PiecewiseResponse(with_failure_told(events), speech.stream, EVENT_STREAM)
+        return ChunkedResponse(with_error_event(events), speech.stream, EVENT_STREAM)
     best, quality = await while_connected(request, speech.attempts, speech.attempts.best)
     times = Timed()
     if body.wants_times:

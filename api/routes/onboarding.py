@@ -30,7 +30,7 @@ from api.schemas.voices import (
 )
 from api.speaker_consent import check_consent, check_kept_voice, note_consent
 from api.state import Cloner, State, Voices
-from api.streaming import EVENT_STREAM, failure_event, sse, while_connected
+from api.streaming import EVENT_STREAM, error_event, sse, while_connected
 from api.text_validation import check_text
 from api.trial import trial_check
 from api.uploads import file_name, require_form, uploaded_bytes
@@ -39,8 +39,8 @@ from audio.generated import SpeechEncoder
 from errors import InvalidRequest
 from higgs.spoken import Speech
 from voices.library import VoiceLibrary
-from voices.onboarding import VoiceOrder
 from voices.store.tables import VoiceProfile
+from voices.voice_order import VoiceOrder
 
 router = APIRouter(prefix="/api/public/voice/onboarding")
 
@@ -152,7 +152,7 @@ async def onboarding_events(voice_id: str, voices: Voices, state: State, owner: 
             try:
                 latest = await run_in_threadpool(status_of, voices, owner, voice_id)
             except Exception as error:  # e.g. the voice was deleted: end the stream with an error event
-                yield failure_event(error)
+                yield error_event(error)
                 return
             if (latest.status, latest.steps) != (status.status, status.steps):
                 yield sse(latest.model_dump())

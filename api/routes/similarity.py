@@ -16,7 +16,7 @@ from audio.frames import SAMPLE_RATE
 from audio.reference import prepare_reference
 from errors import InvalidRequest
 from voices.library import VoiceLibrary
-from voices.onboarding import MAX_UPLOAD_SECONDS
+from voices.recordings import MAX_UPLOAD_SECONDS
 from voices.store.profiles import no_voice
 
 router = APIRouter(prefix="/v1/audio/voices/similarity")

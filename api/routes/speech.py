@@ -22,12 +22,12 @@ from api.speech_requests import BegunSpeech, begin_speech
 from api.state import Cloner, ServerState, State
 from api.streaming import (
     EVENT_STREAM,
-    PiecewiseResponse,
-    base64_pieces,
+    ChunkedResponse,
+    base64_chunks,
     begun,
     sse,
     while_connected,
-    with_failure_told,
+    with_error_event,
 )
 from api.word_times import SpokenWords, spoken_words, timed, with_words, word_headers, words_of
 from audio.encode import FORMATS, format_named
@@ -68,9 +68,9 @@ async def create_speech(
         return await whole_answer(body, request, begun_speech, cloner, state, headers)
     samples = await begun(begun_speech.stream, request)
     headers["x-seed"] = str(begun_speech.stream.seed)
-    pieces = speech_encoder(cloner.model_id, state).stream(samples, body.response_format)
+    chunks = speech_encoder(cloner.model_id, state).stream(samples, body.response_format)
     media_type = format_named(body.response_format).content_type
-    return PiecewiseResponse(pieces, begun_speech.stream, media_type, headers)
+    return ChunkedResponse(chunks, begun_speech.stream, media_type, headers)
 
 
 async def event_answer(
@@ -87,8 +87,8 @@ async def event_answer(
     wanted = body.wants_times
     words = SpokenWords(body.input, stream, cloner.codec, state.transcriber) if wanted else None
     samples, encoder = await begun(stream, request), speech_encoder(cloner.model_id, state)
-    events = with_failure_told(speech_events(stream, samples, track, body, encoder, words))
-    return PiecewiseResponse(events, stream, EVENT_STREAM, headers | {"x-seed": str(stream.seed)})
+    events = with_error_event(speech_events(stream, samples, track, body, encoder, words))
+    return ChunkedResponse(events, stream, EVENT_STREAM, headers | {"x-seed": str(stream.seed)})
 
 
 async def whole_answer(
@@ -157,12 +157,12 @@ def speech_events(
 
     Extensions: `quality` has the problems of the speech; word times and captions, if they are asked for.
     """
-    for piece in with_words(base64_pieces(encoder.stream(samples, body.response_format)), words):
-        if isinstance(piece, str):
-            yield sse({"type": "speech.audio.delta", "audio": piece})
+    for chunk in with_words(base64_chunks(encoder.stream(samples, body.response_format)), words):
+        if isinstance(chunk, str):
+            yield sse({"type": "speech.audio.delta", "audio": chunk})
         elif body.wants_words:
-            told = [word.model_dump() for word in spoken_words(piece)]
-            yield sse({"type": "speech.audio.words", "words": told})
+            times = [word.model_dump() for word in spoken_words(chunk)]
+            yield sse({"type": "speech.audio.words", "words": times})
     speech = stream.finished()
     usage = usage_of(speech)
     counts = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}

@@ -26,7 +26,7 @@ from api.schemas.jobs import (
 )
 from api.speech_job_orders import ordered_job
 from api.state import Cloner, ServerState, State, Voices
-from api.streaming import EVENT_STREAM, PiecewiseResponse, failure_event, sse, while_connected
+from api.streaming import EVENT_STREAM, ChunkedResponse, error_event, sse, while_connected
 from audio.decode import decode_audio
 from audio.encode import FORMATS
 from errors import Conflict, NotFound
@@ -97,7 +97,7 @@ async def job_events(
             try:
                 now = await run_in_threadpool(look)
             except Exception as error:  # the job was deleted, say: the stream ends with that, not torn off
-                yield failure_event(error)
+                yield error_event(error)
                 return
             if now != latest:
                 yield _event(now)
@@ -148,11 +148,11 @@ async def job_content(
     format = BOOK_FORMATS[response_format]
     headers = {"content-disposition": f'attachment; filename="{job_id}.{response_format}"'}
     if response_format != "m4b":
-        return PiecewiseResponse(book.streamed(response_format), Uncancelled(), format.content_type, headers)
+        return ChunkedResponse(book.streamed(response_format), Uncancelled(), format.content_type, headers)
     file = await while_connected(request, None, partial(book.written, response_format))
     headers["content-length"] = str(file.seek(0, 2))
     file.seek(0)
-    return PiecewiseResponse(blocks_of(file), Uncancelled(), format.content_type, headers)
+    return ChunkedResponse(blocks_of(file), Uncancelled(), format.content_type, headers)
 
 
 @router.get("/{job_id}/pieces")

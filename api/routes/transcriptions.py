@@ -25,10 +25,10 @@ from api.schemas.transcription import (
     VerboseTranscript,
 )
 from api.state import ServerState, State
-from api.streaming import EVENT_STREAM, PiecewiseResponse, sse, while_connected, with_failure_told
+from api.streaming import EVENT_STREAM, ChunkedResponse, sse, while_connected, with_error_event
 from api.uploads import FORM, require_form, uploaded_bytes
 from asr.transcriber import Study, Transcriber, TranscriptionJob
-from asr.transcript import Heard, Segment, Transcript
+from asr.transcript import Segment, Transcript, WindowTranscript
 from audio.decode import decode_audio
 from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
@@ -69,7 +69,7 @@ async def create_transcription(
     with blamed_on("file"):
         first = await while_connected(request, job, lambda: next(parts, None))
     events = transcript_events(chain([first] if first else [], parts), job, speakers)
-    return PiecewiseResponse(with_failure_told(events), job, EVENT_STREAM)
+    return ChunkedResponse(with_error_event(events), job, EVENT_STREAM)
 
 
 @router.post(
@@ -139,7 +139,7 @@ def formatted(form: RecordingForm, transcript: Transcript, transcriber: Transcri
 
 
 def transcript_events(
-    parts: Iterator[Heard], job: TranscriptionJob, speakers: Speakers | None
+    parts: Iterator[WindowTranscript], job: TranscriptionJob, speakers: Speakers | None
 ) -> Iterator[bytes]:
     """Yield OpenAI's transcript events: text window by window, with its speakers, then the whole."""
     heard: list[Segment] = []

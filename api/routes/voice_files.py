@@ -22,7 +22,7 @@ from errors import Cancelled, InvalidRequest
 from voice_cloning import VoiceCloner
 from voices.bundle import Bundle
 from voices.library import VoiceLibrary, delivery_of
-from voices.onboarding import VoiceOrder
+from voices.voice_order import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
 

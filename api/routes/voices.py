@@ -34,7 +34,7 @@ from api.voice_validation import (
 from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB
 from errors import InvalidRequest
 from synthesis.references import DEFAULT
-from voices.onboarding import VoiceOrder
+from voices.voice_order import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
 

@@ -21,8 +21,8 @@ FORMATS = {"audio/pcm": "pcm", "audio/pcmu": "pcmu", "audio/pcma": "pcma"}
 
 def _not_text_alone(modalities: list[str]) -> list[str]:
     if "audio" not in modalities:
-        told = f'{NO_ANSWERS} output_modalities is ["audio"].'
-        raise PydanticCustomError(UNSUPPORTED, told)  # type: ignore[arg-type]
+        reason = f'{NO_ANSWERS} output_modalities is ["audio"].'
+        raise PydanticCustomError(UNSUPPORTED, reason)  # type: ignore[arg-type]
     return ["audio"]
 
 
@@ -34,8 +34,8 @@ def _not_semantic(kind: str) -> str:
 
 def _not_answering(create: bool) -> bool:
     if create:
-        told = f"{NO_ANSWERS} leave create_response out, and send response.create."
-        raise PydanticCustomError(UNSUPPORTED, told)  # type: ignore[arg-type]
+        reason = f"{NO_ANSWERS} leave create_response out, and send response.create."
+        raise PydanticCustomError(UNSUPPORTED, reason)  # type: ignore[arg-type]
     return create
 
 

@@ -56,7 +56,7 @@ class RecordingCheck(BaseModel):
     @classmethod
     def of(cls, chosen: ReferenceSelection) -> "RecordingCheck":
         used = PartUsed(seconds=chosen.source_seconds, start=chosen.start_seconds, end=chosen.end_seconds)
-        return cls(used=used, findings=[RecordingIssue(**asdict(issue)) for issue in chosen.findings])
+        return cls(used=used, findings=[RecordingIssue(**asdict(issue)) for issue in chosen.issues])
 
 
 def find_recording_issues(profile: VoiceProfile) -> list[RecordingIssue]:

@@ -15,7 +15,7 @@ import pytest
 from asr.words import words_of, wrong_words
 from audio.decode import decode_audio
 from tests.api.test_speech import SECONDS, TYPES, decoded
-from tests.audio.test_decode import likeness
+from tests.audio.test_decode import correlation
 from tests.live import ROOT
 from tests.tiny_server import TinyServer
 
@@ -76,7 +76,7 @@ def test_speech_in_every_format(answers: dict[str, Any], format: str) -> None:
     assert file["type"] == content_type and data.startswith(magic)
     samples = decoded(data, content_type)
     assert len(samples) / 24_000 == pytest.approx(SECONDS, abs=0.08)
-    assert likeness(samples, decoded(lossless, "audio/pcm")) > 0.95
+    assert correlation(samples, decoded(lossless, "audio/pcm")) > 0.95
 
 
 def test_realtime_sessions_speak_as_the_other_route(answers: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from asr.sphinx import Sphinx
 from asr.transcriber import Transcriber, load_recogniser
-from asr.transcript import Heard, Segment, Span, Task
+from asr.transcript import Segment, Span, Task, WindowTranscript
 from errors import Cancelled, ModelError, Overloaded
 from tests.audio.media import recording
 
@@ -31,11 +31,11 @@ class Parrot:
     def align(self, samples: np.ndarray, words: Sequence[str]) -> list[Span | None]:
         return [None] * len(words)
 
-    def hear(self, samples: np.ndarray, task: Task) -> Heard:
+    def transcribe(self, samples: np.ndarray, task: Task) -> WindowTranscript:
         assert len(samples) <= 30 * 16_000
         self.asked.append(task.language)
         assert self.may_go_on.wait(10)
-        return Heard(task.language or "de", (Segment(" so", 0.0, 1.0),))
+        return WindowTranscript(task.language or "de", (Segment(" so", 0.0, 1.0),))
 
     def close(self) -> None:
         self.closed = True

@@ -32,7 +32,7 @@ def code_of(data: bytes) -> str | None:
     return caught.value.code
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> float:
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
     """The correlation of two recordings from 300 Hz to 3 kHz (all formats keep that), at its best lag."""
     size = 1 << (len(one) + len(other)).bit_length()
     spectra = [np.fft.rfft(samples, size) for samples in (one, other)]
@@ -49,7 +49,7 @@ def test_every_container_gives_the_speech(name: str) -> None:
     assert samples.dtype == np.float32 and samples.ndim == 1
     assert len(samples) / SAMPLE_RATE == pytest.approx(len(recording()) / SAMPLE_RATE, abs=0.1)
     # AMR models the voice rather than its waveform.
-    assert likeness(samples, recording()) > (0.9 if name == "amr" else 0.95)
+    assert correlation(samples, recording()) > (0.9 if name == "amr" else 0.95)
 
 
 def test_a_wav_at_24_khz_comes_back_as_it_is() -> None:
@@ -61,13 +61,13 @@ def test_channels_are_averaged() -> None:
     output = BytesIO()
     soundfile.write(output, stereo, SAMPLE_RATE, format="WAV", subtype="FLOAT")
     np.testing.assert_allclose(decode_audio(output.getvalue()), recording() / 2, atol=1e-7)
-    assert likeness(decode_audio(sound_file("mp3", channels=2)), recording()) > 0.99
+    assert correlation(decode_audio(sound_file("mp3", channels=2)), recording()) > 0.99
 
 
 @pytest.mark.parametrize(("container", "codec"), [("ipod", "aac"), ("flac", "flac"), ("ogg", "libopus")])
 def test_eight_channels_are_read(container: str, codec: str) -> None:
     samples = decode_audio(media(container, codec, 48_000, channels=8))
-    assert likeness(samples, recording()) > 0.95
+    assert correlation(samples, recording()) > 0.95
 
 
 def test_more_channels_are_refused() -> None:

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio.decode import decode_audio
-from audio.encode import FORMATS, encode_audio, encode_pieces
+from audio.encode import FORMATS, encode_audio, encode_stream, format_named
 from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest
 from tests.audio.media import recording
-from tests.audio.test_decode import likeness
+from tests.audio.test_decode import correlation
 
 MAGIC = {"wav": b"RIFF", "flac": b"fLaC", "mp3": b"ID3", "opus": b"OggS", "aac": b"\xff\xf1"}
 CONTENT_TYPES = {
@@ -43,7 +43,7 @@ def test_the_speech_comes_back(format: str) -> None:
     samples = decoded(encoded.data, format)
     added = (len(samples) - len(recording())) / SAMPLE_RATE
     assert 0 <= added <= PADDING_SECONDS.get(format, 0.001)
-    assert likeness(samples, recording()) > 0.99
+    assert correlation(samples, recording()) > 0.99
 
 
 @pytest.mark.parametrize("format", ["wav", "flac", "pcm16"])
@@ -64,7 +64,7 @@ def test_every_length_is_kept(length: int, format: str) -> None:
 def test_too_loud_samples_are_clipped_and_do_not_wrap_around(format: str) -> None:
     loud = np.sin(2 * np.pi * 200 * np.arange(SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32) * 1.5
     samples = decoded(encode_audio(loud, format).data, format)
-    assert likeness(samples, np.clip(loud, -1, 1)) > 0.99
+    assert correlation(samples, np.clip(loud, -1, 1)) > 0.99
     steps = np.abs(np.diff(samples[2_400:-2_400]))
     assert steps.max() < 0.3
 
@@ -87,7 +87,7 @@ UNDECLARED_SECONDS = {"mp3": 0.06, "aac": 0.045}
 
 
 def streamed(format: str) -> list[bytes]:
-    return list(encode_pieces(np.split(recording(), CUTS), format))
+    return list(encode_stream(np.split(recording(), CUTS), format_named(format)))
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -98,7 +98,7 @@ def test_pieces_joined_are_the_same_speech(format: str) -> None:
     added = (len(samples) - len(recording())) / SAMPLE_RATE
     assert 0 <= added <= UNDECLARED_SECONDS.get(format, 0.001)
     if format == "mp3":
-        assert likeness(samples, recording()) > 0.99
+        assert correlation(samples, recording()) > 0.99
     else:
         np.testing.assert_array_equal(samples, whole)
 

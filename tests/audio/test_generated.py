@@ -79,7 +79,7 @@ def test_other_files_name_no_model(data: bytes) -> None:
 
 def test_speech_leaves_by_one_way_only() -> None:
     """Streams of samples are encoded by SpeechEncoder alone, so that no route can forget the mark."""
-    doors = {f"audio.encode.{name}" for name in ("encode_pieces", "encode_stream", "Encoder")}
+    doors = {f"audio.encode.{name}" for name in ("encode_stream", "Encoder")}
     others = [
         module_name(path)
         for path in source_files()

@@ -1,4 +1,4 @@
-"""Choosing the best stretch of a recording: what is taken, what is said of it, and what is refused."""
+"""Choosing the best part of a recording: what is taken, what is said of it, and what is refused."""
 
 from collections.abc import Sequence
 
@@ -56,7 +56,7 @@ def clipped(gain: float) -> np.ndarray:
 
 
 def names_of(chosen: ReferenceSelection) -> list[str]:
-    return [finding.name for finding in chosen.findings]
+    return [issue.name for issue in chosen.issues]
 
 
 def check_shape(chosen: ReferenceSelection, source: np.ndarray) -> None:
@@ -72,7 +72,7 @@ def test_a_good_recording_is_used_whole_at_the_usual_loudness(gain: float) -> No
     source = (CLIP * gain).astype(np.float32)
     chosen = select_reference(source)
     check_shape(chosen, source)
-    assert chosen.findings == ()
+    assert chosen.issues == ()
     assert chosen.end_seconds - chosen.start_seconds > 0.9 * chosen.source_seconds
     loudness, peak = measured(chosen.samples)
     assert loudness == pytest.approx(TARGET_LUFS, abs=1.5) and peak < 0
@@ -111,8 +111,8 @@ def test_only_one_of_two_voices_is_taken_and_said_so() -> None:
     check_shape(chosen, source)
     border = len(CLIP) / SAMPLE_RATE + 0.5
     assert chosen.end_seconds <= border or chosen.start_seconds >= border
-    assert names_of(chosen) == ["two_voices"] and "only one" in chosen.findings[0].message
-    places = chosen.findings[0].places
+    assert names_of(chosen) == ["two_voices"] and "only one" in chosen.issues[0].message
+    places = chosen.issues[0].places
     second = (border, border + len(another_voice()) / SAMPLE_RATE)
     assert places and all(second[0] - 0.2 <= one.start < one.end <= second[1] + 0.2 for one in places)
 
@@ -129,7 +129,7 @@ def test_another_judge_of_voices_is_asked_about_each_phrase() -> None:
     chosen = select_reference(source, second_is_someone_else)
     assert sum(asked) == pytest.approx(3 * len(CLIP) / SAMPLE_RATE, rel=0.1)
     assert chosen.end_seconds < len(CLIP) / SAMPLE_RATE + 0.6
-    assert names_of(chosen) == ["two_voices"] and "only one" in chosen.findings[0].message
+    assert names_of(chosen) == ["two_voices"] and "only one" in chosen.issues[0].message
 
 
 def test_speech_beside_much_softer_speech_is_taken() -> None:
@@ -162,14 +162,14 @@ def humming(hertz: float) -> np.ndarray:
 def test_what_is_wrong_is_said_by_name(source: np.ndarray, name: str, words: str) -> None:
     chosen = select_reference(source)
     assert names_of(chosen) == [name]
-    found = chosen.findings[0]
+    found = chosen.issues[0]
     assert words in found.message
     times = [moment for place in found.places for moment in (place.start, place.end)]
     assert times == sorted(times) and 0 <= times[0] < times[-1] <= chosen.source_seconds + 0.01
 
 
 def test_hum_is_placed_where_nobody_speaks() -> None:
-    places = select_reference(humming(50)).findings[0].places
+    places = select_reference(humming(50)).issues[0].places
     first, last = 2 * len(PAUSE) / SAMPLE_RATE, (2 * len(PAUSE) + len(CLIP)) / SAMPLE_RATE
     assert places[0].start == 0 and abs(places[0].end - first) < 0.3
     assert abs(places[-1].start - last) < 0.5
@@ -177,7 +177,7 @@ def test_hum_is_placed_where_nobody_speaks() -> None:
 
 def test_clipping_is_placed_where_it_is_clipped() -> None:
     source = np.concatenate([0.9 * CLIP[:SAMPLE_RATE], clipped(2.5)[SAMPLE_RATE:]])
-    places = select_reference(source).findings[0].places
+    places = select_reference(source).issues[0].places
     assert places[0].start > 0.9
 
 

@@ -1,4 +1,4 @@
-"""Who speaks: the voiceprints are Resemblyzer's own, one speaker is alike, and two are told apart."""
+"""Who speaks: the embeddings are Resemblyzer's own, one speaker is alike, and two are told apart."""
 
 import shutil
 import subprocess
@@ -53,7 +53,7 @@ def halves(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 @needs_model
-def test_voiceprints_are_those_of_the_package() -> None:
+def test_embeddings_are_those_of_the_package() -> None:
     assert WEIGHTS is not None
     samples, _ = soundfile.read(ROOT / "test_audio.wav", dtype="float32")
     window = soxr.resample(samples, RATE, SAMPLE_RATE)[SAMPLE_RATE : SAMPLE_RATE + WINDOW]

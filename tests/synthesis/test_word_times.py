@@ -52,7 +52,7 @@ def test_tempo_and_what_is_before_are_counted() -> None:
 def test_no_word_ends_behind_the_last_sound() -> None:
     chunk = SpokenText(Traced.of(TEXT), 0, 1.2, heard=3.0, tempo=2.0, codes=codes_of(SPOKEN))
     times = WordTimes(TEXT, [chunk], sounds_read, nobody)
-    times.hear(np.concatenate([np.full(24 * 960, 0.1, np.float32), np.zeros(6 * 960, np.float32)]))
+    times.push(np.concatenate([np.full(24 * 960, 0.1, np.float32), np.zeros(6 * 960, np.float32)]))
     assert times.rest([chunk], 4.0)[-1].end == 3.0 + 24 / 25 / 2
 
 
@@ -71,7 +71,7 @@ def test_an_aligner_hears_each_chunk_alone_and_in_spoken_words() -> None:
         for part, each in zip((one, Traced.of(text)[13:]), chunks, strict=True)
     ]
     times = WordTimes(text, chunks, None, align)
-    times.hear(np.ones(30 * 960, np.float32))
+    times.push(np.ones(30 * 960, np.float32))
     found = times.rest(chunks, 3.0)
     assert asked == [(20 * 960, ["It", "costs", "five", "dollars"]), (10 * 960, ["Fine"])]
     assert [(w.word, round(w.start, 3), round(w.end, 3)) for w in found] == [
