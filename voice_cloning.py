@@ -239,7 +239,7 @@ class VoiceCloner:
 
     @property
     def overload(self) -> Overloaded | None:
-        """What `admitted` would raise now; None if there is room."""
+        """Return the error that `admitted` would raise now; None if there is room."""
         return self.resident.overload
 
     @property

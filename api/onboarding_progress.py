@@ -22,7 +22,8 @@ Fields = Mapping[str, str]
 # For the routes of /v1/audio/voices.
 VOICE_FIELDS: Fields = {
     **dict.fromkeys(("read", "choose", "encode"), "audio_sample"),
-    **{"verify": "consent", "keep": "name"},
+    "verify": "consent",
+    "keep": "name",
 }
 
 

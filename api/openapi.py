@@ -24,9 +24,18 @@ from api.streaming import EVENT_STREAM
 
 EventModel = type[BaseModel]
 EVENT_MODELS: tuple[EventModel, ...] = (
-    *(ChatChunk, SpeechDelta, SpeechDone, SpeechWords, TranscriptDelta, TranscriptDone),
+    ChatChunk,
+    SpeechDelta,
+    SpeechDone,
+    SpeechWords,
+    TranscriptDelta,
+    TranscriptDone,
     TranscriptSpeakerSegment,
-    *(VoiceStep, VoiceDone, OnboardingStatus, SpeechJobEvent, ErrorResponse),
+    VoiceStep,
+    VoiceDone,
+    OnboardingStatus,
+    SpeechJobEvent,
+    ErrorResponse,
 )
 REFERENCE = "#/components/schemas/{model}"
 

@@ -1,11 +1,11 @@
 """Is speech marked by audio.watermark, and where? A correlation with the pattern, with bounded false alarms.
 
-A recording's logarithmic spectrogram is whitened by a linear predictor that is fitted to itself: what is left
-is what its neighbours don't explain, noise and perhaps the mark. The score of an offset is the sum of the
-pattern's signs times what was measured in their tiles, over the root of the sum of squares. The signs are
-random, and independent of a recording that isn't marked; so, whatever that is, a score above z has a
-probability below exp(-z² / 2) (Hoeffding 1963), and all offsets, windows and speeds together have at most
-their number times that.
+The logarithmic spectrogram is whitened: a linear predictor, fitted to the recording itself, predicts each
+value from its neighbours, and only its errors are kept: noise, and perhaps the mark. The score of an offset
+is the sum of the pattern's signs times the errors in their tiles, over the root of the sum of their squares.
+The signs are random and independent of an unmarked recording. So for any such recording a score above z has a
+probability below exp(-z² / 2) (Hoeffding 1963); over all offsets, windows and speeds tried, at most their
+number times that.
 """
 
 import math

@@ -2,9 +2,9 @@
 
     python -m bench.live [--url http://127.0.0.1:8000] [--sessions 1] [--utterances 8]
 
-Starts `python app.py` where no URL is given. Each client sends a text word by word, as a language model does
-and measures from the message that ends its first clause to the first sound, and how long a player that
-begins with it stands still. Ends in one line of JSON.
+Starts `python app.py` if no URL is given. Each client sends a text word by word, as a language model does. It
+measures the time from the end of the first clause to the first sound, and how long a player that starts at
+the first sound has to wait for more. Ends in one line of JSON.
 """
 
 import argparse

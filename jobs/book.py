@@ -15,7 +15,7 @@ PIECE_CHARACTERS = 500  # some 30 s of speech: little is lost where the server i
 # Seconds of silence, beside what the model leaves at the end of its speech.
 PIECE_PAUSE, TITLE_PAUSE, CHAPTER_PAUSE = 0.25, 0.75, 1.5
 MAX_TITLE = 200
-# Only blocks are looked for: headings inside of code are none.
+# Headings are searched for in blocks only, since code may contain lines that look like one.
 BLOCKS = MarkdownIt("commonmark", {"html": False}).disable(["inline", "code"])
 
 

@@ -21,7 +21,7 @@ BOOK_FORMATS = {"m4b": M4B, **{name: FORMATS[name] for name in ("mp3", "opus", "
 BLOCK = 2**18
 MILLISECONDS = Fraction(1, 1000)
 
-# Gives the FLAC of the piece of a number.
+# Number of a piece → its FLAC.
 Sound = Callable[[int], bytes]
 
 

@@ -29,7 +29,7 @@ class PieceVoices:
         return [self._reference(job, name) for name in job.voices]
 
     def made(self, job: SpeechJob, piece: SpeechPiece, samples: np.ndarray, flac: bytes) -> None:
-        """Call after each finished piece: if the model made up its voice, later pieces have the same one."""
+        """Note a finished piece. If the model made up its voice, the later pieces are spoken with it, too."""
         if job.voices != [DEFAULT] or not self._made_up() or len(samples) < MIN_SECONDS * SAMPLE_RATE:
             return
         words = " ".join(part[1] for part in piece.parts if isinstance(part, list))

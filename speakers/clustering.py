@@ -7,7 +7,7 @@ own: the embeddings of a noisy recording are less alike, also within one speaker
 
 import numpy as np
 
-# The similarity within a cluster is as if this many more pairs had it, so that a small one has no odd value.
+# Pairs added to each cluster, so that the mean similarity of a small one depends less on chance.
 USUAL_SIMILARITY, USUAL_PAIRS = 0.6, 50
 # Clusters that are less alike, relative to their own similarity, are two speakers. Measured: bench/LOG.md.
 SAME_SPEAKER = 0.75

@@ -25,34 +25,45 @@ MONEY = {
     "¢": ("cent", "cents", "", ""),
 }
 LANDS = {
-    **{"US": "US", "U.S.": "US", "C": "Canadian", "CA": "Canadian", "A": "Australian", "AU": "Australian"},
-    **{"NZ": "New Zealand", "HK": "Hong Kong", "S": "Singapore", "R": "Brazilian"},
+    "US": "US",
+    "U.S.": "US",
+    "C": "Canadian",
+    "CA": "Canadian",
+    "A": "Australian",
+    "AU": "Australian",
+    "NZ": "New Zealand",
+    "HK": "Hong Kong",
+    "S": "Singapore",
+    "R": "Brazilian",
 }
+# fmt: off
 CURRENCIES = {
-    **{"USD": ("US ", "$"), "EUR": ("", "€"), "GBP": ("British ", "£"), "JPY": ("Japanese ", "¥")},
-    **{"CAD": ("Canadian ", "$"), "AUD": ("Australian ", "$"), "NZD": ("New Zealand ", "$")},
-    **{"CNY": ("Chinese ", "yuan"), "RMB": ("", "yuan"), "INR": ("Indian ", "₹"), "CHF": ("Swiss ", "franc")},
-    **{"BTC": ("", "bitcoin")},
+    "USD": ("US ", "$"), "EUR": ("", "€"), "GBP": ("British ", "£"), "JPY": ("Japanese ", "¥"),
+    "CAD": ("Canadian ", "$"), "AUD": ("Australian ", "$"), "NZD": ("New Zealand ", "$"),
+    "CNY": ("Chinese ", "yuan"), "RMB": ("", "yuan"), "INR": ("Indian ", "₹"), "CHF": ("Swiss ", "franc"),
+    "BTC": ("", "bitcoin"),
 }
+# fmt: on
 MONEY |= {
     "yuan": ("yuan", "yuan", "fen", "fen"),
     "franc": ("franc", "francs", "centime", "centimes"),
     "bitcoin": ("bitcoin", "bitcoins", "", ""),
 }
+# fmt: off
 UNITS = {
-    **{"nm": "nanometer", "µm": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter"},
-    **{"km": "kilometer", "ft": "foot", "yd": "yard", "yds": "yard", "mi": "mile", "inches": "inch"},
-    **{"km/h": "kilometer per hour", "kph": "kilometer per hour", "kmh": "kilometer per hour"},
-    **{"mph": "mile per hour", "m/s": "meter per second", "rpm": "revolution per minute"},
-    **{"bpm": "beat per minute", "fps": "frame per second", "mpg": "mile per gallon"},
-    **{"ns": "nanosecond", "µs": "microsecond", "ms": "millisecond", "s": "second", "sec": "second"},
-    **{"secs": "second", "min": "minute", "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour"},
-    **{"µg": "microgram", "mg": "milligram", "g": "gram", "kg": "kilogram", "lb": "pound", "lbs": "pound"},
-    **{"oz": "ounce", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz"},
-    **{"ml": "milliliter", "mL": "milliliter", "cl": "centiliter", "dl": "deciliter", "l": "liter"},
-    **{"L": "liter", "gal": "gallon", "tbsp": "tablespoon", "tsp": "teaspoon", "cal": "calorie"},
-    **{"kcal": "kilocalorie", "kJ": "kilojoule", "J": "joule", "V": "volt", "kV": "kilovolt"},
-    **{"mV": "millivolt", "mA": "milliampere", "mAh": "milliampere hour", "W": "watt", "kW": "kilowatt"},
+    "nm": "nanometer", "µm": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter",
+    "km": "kilometer", "ft": "foot", "yd": "yard", "yds": "yard", "mi": "mile", "inches": "inch",
+    "km/h": "kilometer per hour", "kph": "kilometer per hour", "kmh": "kilometer per hour",
+    "mph": "mile per hour", "m/s": "meter per second", "rpm": "revolution per minute",
+    "bpm": "beat per minute", "fps": "frame per second", "mpg": "mile per gallon",
+    "ns": "nanosecond", "µs": "microsecond", "ms": "millisecond", "s": "second", "sec": "second",
+    "secs": "second", "min": "minute", "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour",
+    "µg": "microgram", "mg": "milligram", "g": "gram", "kg": "kilogram", "lb": "pound", "lbs": "pound",
+    "oz": "ounce", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz",
+    "ml": "milliliter", "mL": "milliliter", "cl": "centiliter", "dl": "deciliter", "l": "liter",
+    "L": "liter", "gal": "gallon", "tbsp": "tablespoon", "tsp": "teaspoon", "cal": "calorie",
+    "kcal": "kilocalorie", "kJ": "kilojoule", "J": "joule", "V": "volt", "kV": "kilovolt",
+    "mV": "millivolt", "mA": "milliampere", "mAh": "milliampere hour", "W": "watt", "kW": "kilowatt",
     **{
         "MW": "megawatt",
         "GW": "gigawatt",
@@ -60,15 +71,16 @@ UNITS = {
         "MWh": "megawatt hour",
         "hp": "horsepower",
     },
-    **{"Ω": "ohm", "kΩ": "kilohm", "MΩ": "megohm", "Pa": "pascal", "hPa": "hectopascal", "kPa": "kilopascal"},
-    **{"psi": "pound per square inch", "mmHg": "millimeter of mercury", "dB": "decibel", "mol": "mole"},
-    **{"kB": "kilobyte", "KB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte"},
-    **{"KiB": "kibibyte", "MiB": "mebibyte", "GiB": "gibibyte", "kbps": "kilobit per second"},
-    **{"Mbps": "megabit per second", "Gbps": "gigabit per second", "Mbit/s": "megabit per second"},
-    **{"MB/s": "megabyte per second", "GB/s": "gigabyte per second", "px": "pixel", "ha": "hectare"},
-    **{"°C": "degree Celsius", "°F": "degree Fahrenheit", "℃": "degree Celsius", "℉": "degree Fahrenheit"},
-    **{"°": "degree", "º": "degree", "sq ft": "square foot", "sqft": "square foot"},
+    "Ω": "ohm", "kΩ": "kilohm", "MΩ": "megohm", "Pa": "pascal", "hPa": "hectopascal", "kPa": "kilopascal",
+    "psi": "pound per square inch", "mmHg": "millimeter of mercury", "dB": "decibel", "mol": "mole",
+    "kB": "kilobyte", "KB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte",
+    "KiB": "kibibyte", "MiB": "mebibyte", "GiB": "gibibyte", "kbps": "kilobit per second",
+    "Mbps": "megabit per second", "Gbps": "gigabit per second", "Mbit/s": "megabit per second",
+    "MB/s": "megabyte per second", "GB/s": "gigabyte per second", "px": "pixel", "ha": "hectare",
+    "°C": "degree Celsius", "°F": "degree Fahrenheit", "℃": "degree Celsius", "℉": "degree Fahrenheit",
+    "°": "degree", "º": "degree", "sq ft": "square foot", "sqft": "square foot",
 }
+# fmt: on
 PLURALS = {"foot": "feet", "inch": "inches", "horsepower": "horsepower"}
 POWERS = {"²": "square ", "³": "cubic ", "^2": "square ", "^3": "cubic "}
 # After a slash these are read as "per"; an amount, a unit or a noun precedes it.
@@ -82,7 +94,12 @@ RATES = {
         "min": "minute",
         "sec": "second",
     },
-    **{"s": "second", "kg": "kilogram", "lb": "pound", "l": "liter", "L": "liter", "GB": "gigabyte"},
+    "s": "second",
+    "kg": "kilogram",
+    "lb": "pound",
+    "l": "liter",
+    "L": "liter",
+    "GB": "gigabyte",
     **{name: name for name in ("month", "year", "hour", "week", "minute", "second", "day", "night")},
     **{name: name for name in ("person", "unit", "user", "mile", "gallon", "page", "token")},
 }

@@ -13,18 +13,21 @@ from text.signs import FRACTIONS, MATHEMATICS, signs_as_words
 from text.traced import Traced
 
 # With the full stop that belongs to them; those in ENDING may stand at the end of a sentence.
+# fmt: off
 ABBREVIATIONS = {
-    **{"Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Rev": "Reverend"},
-    **{"Gen": "General", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Gov": "Governor"},
-    **{"Sen": "Senator", "Rep": "Representative", "Hon": "Honorable", "Col": "Colonel", "Cpl": "Corporal"},
-    **{"vs": "versus", "approx": "approximately", "e.g": "for example", "i.e": "that is", "cf": "compare"},
-    **{"E.g": "For example", "I.e": "That is", "ca": "circa", "pp": "pages", "Mt": "Mount", "Ft": "Fort"},
-    **{"Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Nos": "Numbers"},
-    **{"Apt": "Apartment", "Ste": "Suite", "Hwy": "Highway", "Ext": "Extension", "ext": "extension"},
+    "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Rev": "Reverend",
+    "Gen": "General", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Gov": "Governor",
+    "Sen": "Senator", "Rep": "Representative", "Hon": "Honorable", "Col": "Colonel", "Cpl": "Corporal",
+    "vs": "versus", "approx": "approximately", "e.g": "for example", "i.e": "that is", "cf": "compare",
+    "E.g": "For example", "I.e": "That is", "ca": "circa", "pp": "pages", "Mt": "Mount", "Ft": "Fort",
+    "Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Nos": "Numbers",
+    "Apt": "Apartment", "Ste": "Suite", "Hwy": "Highway", "Ext": "Extension", "ext": "extension",
 }
+# fmt: on
+# fmt: off
 ENDING = {
-    **{"etc": "et cetera", "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited"},
-    **{"Corp": "Corporation", "Co": "Company", "Dept": "Department", "dept": "department"},
+    "etc": "et cetera", "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited",
+    "Corp": "Corporation", "Co": "Company", "Dept": "Department", "dept": "department",
     **{
         "Ave": "Avenue",
         "Rd": "Road",
@@ -34,8 +37,9 @@ ENDING = {
         "Sq": "Square",
         "Ter": "Terrace",
     },
-    **{"Ct": "Court", "Pl": "Place", "Univ": "University", "Assn": "Association", "Bros": "Brothers"},
+    "Ct": "Court", "Pl": "Place", "Univ": "University", "Assn": "Association", "Bros": "Brothers",
 }
+# fmt: on
 WHOLE = r"(?:\.(?P<end>(?=\s*$|\s+[A-Z]))?)"
 DIRECTIONS = {
     "N": "North",

@@ -25,8 +25,18 @@ EXTENSIONS = (
     "|zip|tar|gz|bz2|7z|rar|exe|dll|so|bin|iso|log|lock|env|bak|tmp"
 )
 LINK_SIGNS = {
-    **{".": " dot ", "/": " slash ", "@": " at ", "-": " dash ", "_": " underscore ", "+": " plus "},
-    **{":": " colon ", "~": " tilde ", "%": " percent ", "=": " equals ", "&": " and ", "#": " hash "},
+    ".": " dot ",
+    "/": " slash ",
+    "@": " at ",
+    "-": " dash ",
+    "_": " underscore ",
+    "+": " plus ",
+    ":": " colon ",
+    "~": " tilde ",
+    "%": " percent ",
+    "=": " equals ",
+    "&": " and ",
+    "#": " hash ",
 }
 
 LINKS = (

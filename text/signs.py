@@ -10,6 +10,7 @@ from text.traced import Traced
 PARTS = {sign: unicodedata.normalize("NFKC", sign).replace("\u2044", "/") for sign in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒"}
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "0123456789n", "⁺") | {ord("⁻"): "-"}
 LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+# fmt: off
 SIGNS = {
     **{
         "&": "and",
@@ -20,8 +21,8 @@ SIGNS = {
         "×": "times",
         "±": "plus or minus",
     },
-    **{"≤": "is less than or equal to", "≥": "is greater than or equal to", "≠": "is not equal to"},
-    **{"≈": "is about", "∞": "infinity", "∑": "the sum of", "∫": "the integral of", "∂": "partial"},
+    "≤": "is less than or equal to", "≥": "is greater than or equal to", "≠": "is not equal to",
+    "≈": "is about", "∞": "infinity", "∑": "the sum of", "∫": "the integral of", "∂": "partial",
     **{
         "√": "the square root of",
         "∛": "the cube root of",
@@ -30,12 +31,13 @@ SIGNS = {
         "∈": "in",
         "∴": "therefore",
     },
-    **{"→": "to", "⇒": "so", "←": "from", "%": "percent", "‰": "per mille", "§": "section", "¶": "paragraph"},
-    **{"©": "copyright", "™": "", "®": "", "№": "number ", "°": "degrees", "℅": "care of", "−": "minus"},
-    **{"•": ",", "·": "", "|": ",", "\\": ",", "_": "", "^": "", "~": "", "*": "", "`": "", "#": ""},
-    **{"†": "", "‡": "", "<": "", ">": ""},
-    **{"€": "euro", "£": "pound", "¥": "yen", "₹": "rupee", "¢": "cent", "$": "dollar"},
+    "→": "to", "⇒": "so", "←": "from", "%": "percent", "‰": "per mille", "§": "section", "¶": "paragraph",
+    "©": "copyright", "™": "", "®": "", "№": "number ", "°": "degrees", "℅": "care of", "−": "minus",
+    "•": ",", "·": "", "|": ",", "\\": ",", "_": "", "^": "", "~": "", "*": "", "`": "", "#": "",
+    "†": "", "‡": "", "<": "", ">": "",
+    "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee", "¢": "cent", "$": "dollar",
 }
+# fmt: on
 # Signs that are silent, or a breath, stand without space around them.
 TABLE = str.maketrans(
     {sign: spoken if spoken in ("", ",") else f" {spoken} " for sign, spoken in SIGNS.items()}
@@ -43,8 +45,18 @@ TABLE = str.maketrans(
 )
 LETTERS = str.maketrans(
     {
-        **{"ß": "ss", "ẞ": "SS", "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th", "ı": "i", "ŋ": "ng", "Ŋ": "Ng"},
-        **{"µ": "micro", "ə": "e", "ſ": "s"},
+        "ß": "ss",
+        "ẞ": "SS",
+        "ð": "th",
+        "Ð": "Th",
+        "þ": "th",
+        "Þ": "Th",
+        "ı": "i",
+        "ŋ": "ng",
+        "Ŋ": "Ng",
+        "µ": "micro",
+        "ə": "e",
+        "ſ": "s",
     }
 )
 LATIN = re.compile(

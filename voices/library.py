@@ -42,7 +42,7 @@ from voices.voice_order import VoiceOrder, new_voice_id, with_free_name
 # Samples at 24 kHz → their transcript.
 Transcribe = Callable[[np.ndarray], str | None]
 
-UNNOTICED_SECONDS = 0.5  # a reference this much shorter than its recording still has all its words
+UNNOTICED_SECONDS = 0.5  # a reference that is shorter than its recording by less still has all its words
 MAX_ONBOARDINGS = 8  # at once; each needs some 200 MB for five minutes of audio
 
 

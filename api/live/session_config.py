@@ -16,8 +16,13 @@ from voice_cloning import VoiceCloner
 NESTED = ("audio", "input", "output")
 # What the client is shown of the extensions, where it is set.
 EXTENSIONS = (
-    *("seed", "temperature", "top_p", "top_k"),
-    *("pronunciations", "timestamp_granularities", "caption_format"),
+    "seed",
+    "temperature",
+    "top_p",
+    "top_k",
+    "pronunciations",
+    "timestamp_granularities",
+    "caption_format",
 )
 
 

@@ -10,8 +10,12 @@ from asr.transcript import Chunking
 
 # OpenAI's SDKs append brackets to the name of a list; people and other clients don't.
 LISTS = (
-    *("timestamp_granularities", "languages", "keywords"),
-    *("include", "known_speaker_names", "known_speaker_references"),
+    "timestamp_granularities",
+    "languages",
+    "keywords",
+    "include",
+    "known_speaker_names",
+    "known_speaker_references",
 )
 MAX_MILLISECONDS = 5_000
 MAX_KNOWN_SPEAKERS = 4

@@ -1,4 +1,4 @@
-"""What is read of a text: Markdown and emoji go, and in English everything becomes words."""
+"""How texts are read: Markdown and emoji are dropped, and in English everything becomes words."""
 
 import pytest
 from hypothesis import given

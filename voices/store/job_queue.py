@@ -83,13 +83,13 @@ class JobQueue:
             return _changed(session, wanted.values(**values, made_at=time.time()))
 
     def keep_voice(self, job_id: str, flac: bytes, transcript: str) -> None:
-        """Let the further pieces of a job sound like this one; once."""
+        """Set the voice of a job's further pieces, unless it has one."""
         without = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.flac.is_(None))
         with self._database.writing() as session:
             session.execute(without.values(flac=flac, transcript=transcript))
 
     def complete(self, job_id: str) -> bool:
-        """End a job whose pieces are all made; whether they are."""
+        """End a job if all its pieces are made; return whether they are."""
         left = exists().where(SpeechPiece.job_id == job_id, SpeechPiece.made_at.is_(None))
         ended = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.status.in_(OPEN), ~left)
         values = {"status": "completed", "finished_at": time.time(), "leased_until": 0.0}
@@ -117,6 +117,6 @@ class JobQueue:
 
 
 def _changed(session: Session, statement: Update) -> bool:
-    """Whether a change found its row."""
+    """Return whether a statement changed a row."""
     done = session.execute(statement, execution_options={"synchronize_session": False})
     return cast(CursorResult[Any], done).rowcount > 0

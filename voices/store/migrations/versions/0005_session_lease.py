@@ -1,4 +1,4 @@
-"""Until when an onboarding session counts as running: its server renews that, a killed one does not."""
+"""A lease for onboarding sessions: without a valid one, which its server renews, a session is interrupted."""
 
 import sqlalchemy as sa
 from alembic import op
