@@ -13,7 +13,6 @@ from audio.frames import SAMPLE_RATE
 QUIET_DB = -50.0  # dBFS; speech is at -30 to -10
 KEPT = int(0.3 * SAMPLE_RATE)  # silence kept after the last sound
 DEAD = 3 * SAMPLE_RATE  # silence after which no more speech is expected
-FADE = SAMPLE_RATE // 100  # fade-in, since generated audio may start at any amplitude
 UNIT = SAMPLE_RATE // 25  # output is cut at codec frames
 
 
@@ -91,13 +90,3 @@ def without_quiet_end(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 def _frames(samples: int) -> int:
     """Round a number of samples up to whole frames."""
     return -(-samples // UNIT) * UNIT
-
-
-def faded(samples: np.ndarray, before: int) -> np.ndarray:
-    """Fade in the first 10 ms of a stream; `before` is the number of samples that preceded these."""
-    count = min(max(FADE - before, 0), len(samples))
-    if not count:
-        return samples
-    changed = samples.astype(np.float32)
-    changed[:count] *= np.arange(before, before + count, dtype=np.float32) / FADE
-    return changed

@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from audio.fades import CUT, START, fade_in, fade_out
 from audio.frames import HOP, SAMPLE_RATE
-from audio.quiet_ends import DeadSound, faded, without_quiet_end
+from audio.quiet_ends import DeadSound, without_quiet_end
 from errors import ModelError
 from higgs.code_stream import NO_CODES, CodeStream
 from higgs.codecs.base import Codec, CodecDecoder
@@ -17,7 +18,7 @@ from higgs.engine.sampler import SamplingOptions
 from higgs.engine.scheduler import Place
 from higgs.playback import MAX_CHUNK, Playback
 from higgs.prompts.v2 import Reference
-from higgs.runs import fade_out, runs_of
+from higgs.runs import runs_of
 from higgs.segments import SpeechSegment
 from higgs.spoken import SampleBuffer, Speech, SpeechReport, SpokenText
 
@@ -88,7 +89,7 @@ class SpeechStream:
         growing = playback.chunks(frames, first, decoder.ahead)
         dead_sound, given = DeadSound(), 0
         for codes, whole in chain(((codes, False) for codes in growing), [(NO_CODES, True)]):
-            samples = faded(decoder.push(codes, whole), given)
+            samples = fade_in(decoder.push(codes, whole), START, given)
             end = dead_sound.push(samples, self._last_begun(run))
             if end is not None and not whole:
                 end = -(-end // HOP) * HOP
@@ -97,7 +98,7 @@ class SpeechStream:
             self._samples_spoken += len(samples)
             for watch in self._watchers:
                 watch(samples)
-            yield fade_out(samples) if whole and not last else samples
+            yield fade_out(samples, CUT) if whole and not last else samples
             if end is not None and not whole:
                 growing.close()
                 frames.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audio.frames import SAMPLE_RATE
-from audio.quiet_ends import DEAD, FADE, KEPT, DeadSound, faded, without_quiet_end
+from audio.quiet_ends import DEAD, KEPT, DeadSound, without_quiet_end
 from tests.audio.media import recording
 
 RANDOM = np.random.default_rng(0)
@@ -76,11 +76,3 @@ def test_three_seconds_of_quiet_are_dead() -> None:
 def test_quiet_before_a_text_begins_is_not_its_own() -> None:
     samples, dead = np.concatenate([SPEECH, room(4), SPEECH]), DeadSound()
     assert dead.push(samples, since=5 * SAMPLE_RATE) is None
-
-
-def test_a_stretch_fades_in() -> None:
-    ones = np.ones(1_000, np.float32)
-    whole = faded(ones, 0)
-    assert whole[0] == 0 and (np.diff(whole[:FADE]) > 0).all() and (whole[FADE:] == 1).all()
-    pieces = [faded(ones[start : start + 70], start) for start in range(0, 1_000, 70)]
-    np.testing.assert_array_equal(np.concatenate(pieces), whole)
