@@ -171,7 +171,7 @@ class Settings(BaseSettings):
         default=1000, ge=1, description="Maximum saved voices per API key, and maximum consents (400 beyond)."
     )
     max_jobs: int = Field(
-        default=20, ge=1, description="Speech jobs that one key may keep, finished ones too (400 beyond)."
+        default=20, ge=1, description="Maximum speech jobs per API key, finished ones included (400 beyond)."
     )
     max_job_characters: int = Field(
         default=1_000_000, ge=1, description="Maximum characters of text per speech job (413 beyond)."
