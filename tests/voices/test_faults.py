@@ -28,7 +28,7 @@ from voices.store.sessions import LEASE_SECONDS
 from voices.store.tables import VoiceCloneSession
 from voices.store.voice_store import VoiceStore
 
-KILLS = int(os.environ.get("VOICE_KILLS", "3"))
+KILLS = int(os.environ.get("VOICE_KILLS", "2"))
 VIDEO = sound_file("mkv")
 DATABASE_FILES = {"voices.db", "voices.db-wal", "voices.db-shm", "voices.db-reserve"}
 
