@@ -43,8 +43,12 @@ TO_NATIVE = {
 # Speech needs neither the text head nor the audio tower (Whisper features as input).
 # higgs.codecs.higgs_v2 loads the codec within v3's weights.
 UNUSED = (
-    *("text_lm_head.", "audio_decoder_proj.text_lm_head.", "audio_tower.", "audio_encoder_proj."),
-    *("tied.head.text_head.", INNER_CODEC),
+    "text_lm_head.",
+    "audio_decoder_proj.text_lm_head.",
+    "audio_tower.",
+    "audio_encoder_proj.",
+    "tied.head.text_head.",
+    INNER_CODEC,
 )
 HEAD, EMBEDDING = "audio_lm_head.weight", "model.embed_audio_tokens.embed_audio_tokens.weight"
 

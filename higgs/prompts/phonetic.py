@@ -4,18 +4,36 @@
 from errors import InvalidRequest, quoted
 from higgs.prompts.pronunciation import CONSONANTS, SAME_PHONE, STRESSES, VOWELS, character, symbols_of
 
+# fmt: off
 ARPABET = {
-    **{"AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "EH": "ɛ", "ER": "ɜɹ", "EY": "A"},
-    **{"IH": "ɪ", "IY": "i", "OW": "O", "OY": "Y", "UH": "ʊ", "UW": "u", "B": "b", "CH": "ʧ", "D": "d"},
-    **{"DH": "ð", "F": "f", "G": "ɡ", "HH": "h", "JH": "ʤ", "K": "k", "L": "l", "M": "m", "N": "n"},
-    **{"NG": "ŋ", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t", "TH": "θ", "V": "v", "W": "w", "Y": "j"},
-    **{"Z": "z", "ZH": "ʒ", "AH0": "ə", "ER0": "əɹ"},
+    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "EH": "ɛ", "ER": "ɜɹ", "EY": "A",
+    "IH": "ɪ", "IY": "i", "OW": "O", "OY": "Y", "UH": "ʊ", "UW": "u", "B": "b", "CH": "ʧ", "D": "d",
+    "DH": "ð", "F": "f", "G": "ɡ", "HH": "h", "JH": "ʤ", "K": "k", "L": "l", "M": "m", "N": "n",
+    "NG": "ŋ", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t", "TH": "θ", "V": "v", "W": "w", "Y": "j",
+    "Z": "z", "ZH": "ʒ", "AH0": "ə", "ER0": "əɹ",
 }
+# fmt: on
 STRESS = {"0": "", "1": "ˈ", "2": "ˌ"}
 # Two letters of IPA that are one phone, and what it writes besides: longest first.
 IPA = {
-    **{"t͡ʃ": "ʧ", "d͡ʒ": "ʤ", "tʃ": "ʧ", "dʒ": "ʤ", "eɪ": "A", "aɪ": "I", "aʊ": "W", "ɔɪ": "Y", "oʊ": "O"},
-    **{"əʊ": "O", "ɝ": "ɜɹ", "ɚ": "əɹ", "g": "ɡ", "ː": "", ".": "", " ": "", "'": "ˈ", "͡": ""},
+    "t͡ʃ": "ʧ",
+    "d͡ʒ": "ʤ",
+    "tʃ": "ʧ",
+    "dʒ": "ʤ",
+    "eɪ": "A",
+    "aɪ": "I",
+    "aʊ": "W",
+    "ɔɪ": "Y",
+    "oʊ": "O",
+    "əʊ": "O",
+    "ɝ": "ɜɹ",
+    "ɚ": "əɹ",
+    "g": "ɡ",
+    "ː": "",
+    ".": "",
+    " ": "",
+    "'": "ˈ",
+    "͡": "",
 }
 
 

@@ -21,8 +21,26 @@ CONSONANTS = "bdfhjklmnpstvwzðŋɡɹʃʒʤʧθT"
 PAUSES = ("pad", ",", ".", "?", "!", ";")
 # Other front ends' characters for the same or a similar sound.
 SAME_PHONE = {
-    **{"Q": "O", "a": "æ", "e": "ɛ", "o": "ɔ", "ɒ": "ɑ", "ɚ": "ə", "ɨ": "ɪ", "r": "ɹ", "ɾ": "T", "ʔ": "t"},
-    **{"x": "k", "c": "k", "q": "k", "ç": "h", "ɲ": "n", "β": "v", "ɫ": "l", "y": "u", "ø": "ɜ", "œ": "ɜ"},
+    "Q": "O",
+    "a": "æ",
+    "e": "ɛ",
+    "o": "ɔ",
+    "ɒ": "ɑ",
+    "ɚ": "ə",
+    "ɨ": "ɪ",
+    "r": "ɹ",
+    "ɾ": "T",
+    "ʔ": "t",
+    "x": "k",
+    "c": "k",
+    "q": "k",
+    "ç": "h",
+    "ɲ": "n",
+    "β": "v",
+    "ɫ": "l",
+    "y": "u",
+    "ø": "ɜ",
+    "œ": "ɜ",
 }
 SYMBOLS = (*PAUSES, *CONSONANTS, *(stress + vowel for vowel in VOWELS for stress in STRESSES))
 NUMBER = {symbol: number for number, symbol in enumerate(SYMBOLS)}

@@ -12,15 +12,42 @@ from itertools import pairwise
 from higgs.prompts.pronunciation import STRESSES, VOWELS
 
 LETTERS = {
-    **{"ð": "th", "ŋ": "ng", "ɡ": "g", "ɹ": "r", "ʃ": "sh", "ʒ": "zh", "ʤ": "j", "ʧ": "ch", "θ": "th"},
-    **{"T": "t", "j": "y", **{letter: letter for letter in "bdfhklmnpstvwz"}},
+    "ð": "th",
+    "ŋ": "ng",
+    "ɡ": "g",
+    "ɹ": "r",
+    "ʃ": "sh",
+    "ʒ": "zh",
+    "ʤ": "j",
+    "ʧ": "ch",
+    "θ": "th",
+    "T": "t",
+    "j": "y",
+    **{letter: letter for letter in "bdfhklmnpstvwz"},
 }
 DOUBLED = {"k": "ck", "ð": "tth", "θ": "tth", **{phone: 2 * LETTERS[phone] for phone in "bdfɡlmnpstTz"}}
 SHORT, SCHWAS = "æɛɪʌɑ", "əᵊ"
 # A vowel before a consonant of its syllable, before another syllable, and at the end of the word.
 CLOSED = {
-    **{"A": "ai", "I": "igh", "O": "oa", "W": "ow", "Y": "oi", "i": "ee", "u": "oo", "æ": "a", "ɐ": "u"},
-    **{"ɑ": "o", "ɔ": "aw", "ə": "e", "ɜ": "er", "ɛ": "e", "ɪ": "i", "ʊ": "oo", "ʌ": "u", "ᵊ": "e", "ᵻ": "i"},
+    "A": "ai",
+    "I": "igh",
+    "O": "oa",
+    "W": "ow",
+    "Y": "oi",
+    "i": "ee",
+    "u": "oo",
+    "æ": "a",
+    "ɐ": "u",
+    "ɑ": "o",
+    "ɔ": "aw",
+    "ə": "e",
+    "ɜ": "er",
+    "ɛ": "e",
+    "ɪ": "i",
+    "ʊ": "oo",
+    "ʌ": "u",
+    "ᵊ": "e",
+    "ᵻ": "i",
 }
 OPEN = CLOSED | {"A": "ay", "I": "y", "O": "o", "Y": "oy"}
 LAST = OPEN | {"O": "ow", "i": "y", "ɑ": "ah", "ə": "a", "ɛ": "eh", "ʌ": "uh", "ɐ": "a", "ᵊ": "a", "ᵻ": "y"}
@@ -42,7 +69,11 @@ CLUSTERS = {
     *(first + "w" for first in "tdksɡθ"),
     *("s" + second for second in "ptkmnf"),
     *(first + "j" for first in "pbtdkɡfvmnhlsθ"),
-    *("spɹ", "stɹ", "skɹ", "spl", "skw"),
+    "spɹ",
+    "stɹ",
+    "skɹ",
+    "spl",
+    "skw",
 }
 NEVER_LAST = "ʒʃʧʤ"  # of a syllable, where another follows: "vi-sion", "tea-cher"
 
