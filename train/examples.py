@@ -27,6 +27,7 @@ from train.voices import Warp, centred, draw_warp, frames_of, moved, recorded, w
 EXCHANGE_SHARE = 0.55  # of the references: with their transcript
 MAX_REFERENCE_SECONDS = 10.0
 MAX_NATURAL = 20  # utterances for which a natural teacher is drawn: many a hundred have but few
+BUILT_IN_WEIGHT = 4  # times as often as its number says, a built-in voice is drawn
 FLITE_SHARE = 0.25  # times as often as a natural utterance, one of flite's is drawn
 READ_SHARE = 0.5  # of the references with a transcript: read as an earlier answer is, and learned from
 RECORDED_SHARE = 0.7  # of the others: as people's recordings are
@@ -265,7 +266,10 @@ def unhurried(by: Warp) -> Warp:
 
 def share_of(spoken: list[Utterance]) -> float:
     """Return how often a teacher is drawn, from how much it has spoken."""
-    return min(len(spoken), MAX_NATURAL) if spoken[0].teacher.natural else FLITE_SHARE * len(spoken)
+    teacher = spoken[0].teacher
+    if not teacher.natural:
+        return FLITE_SHARE * len(spoken)
+    return min(len(spoken), MAX_NATURAL) * (1 if teacher.shift is None else BUILT_IN_WEIGHT)
 
 
 def open_example(prompt: Prompt, delayed: torch.Tensor, audio_token: int) -> Example:

@@ -13,7 +13,8 @@ class Passage:
 
     samples: int16 at 24 kHz. phones: in Kokoro's alphabet; durations (len(phones) + 2,): units of 600
     samples, of the pad before, each phone, and the pad behind. words: (text, phones, space behind) each.
-    style: voice or mixture; "hibari:" before it where hibari spoke.
+    style: voice or mixture, "hibari:" before it where hibari spoke, or "built-in:" and the id of a built-in
+    voice. shift: of a built-in voice, the factor at which it is played; None for others.
     """
 
     text: str
@@ -23,6 +24,7 @@ class Passage:
     words: list[tuple[str, str, str]]
     durations: np.ndarray
     samples: np.ndarray
+    shift: float | None = None
 
 
 def load_passages(path: Path) -> list[Passage]:
@@ -35,11 +37,9 @@ def load_passages(path: Path) -> list[Passage]:
         first += len(units)
         count = int(units.sum()) * 600
         words = [(word, phones, space) for word, phones, space in note["words"]]
-        passage = Passage(
-            note["text"], note["style"], note["speed"], note["phones"], words, units, samples[at : at + count]
-        )
+        known = (note["text"], note["style"], note["speed"], note["phones"])
+        found.append(Passage(*known, words, units, samples[at : at + count], note.get("shift")))
         at += count
-        found.append(passage)
     if at != len(samples) or first != len(durations):
         raise ValueError(f"{path}: durations don't add up to the samples.")
     return found

@@ -149,7 +149,8 @@ def utterances_of(passages: list[Passage], seed: int) -> list[Utterance]:
         own = [passage for passage in passages if passage.style == style]
         packed = [pack(passage.samples.astype(np.float32) / FULL_SCALE) for passage in own]
         pitch = np.concatenate([rows[rows[:, 1] > 0.5, 0] for rows in packed]).astype(np.float32)
-        teacher = Teacher(f"{style} {seed}", float(np.median(pitch)), float(pitch.std()), natural=True)
+        level, spread = float(np.median(pitch)), float(pitch.std())
+        teacher = Teacher(f"{style} {seed}", level, spread, natural=True, shift=own[0].shift)
         for passage, rows in zip(own, packed, strict=True):
             for text, features, phones, letters in pieces(passage, rows, rng):
                 if len(letters) > 2 and (features[:, 1] > 0.5).sum() >= MIN_VOICED:

@@ -86,12 +86,14 @@ class Teacher:
         level: mean pitch in ln Hz.
         spread: standard deviation of ln pitch.
         natural: whether it sounds natural, so that pseudo-speakers near it do, too.
+        shift: of a built-in voice, the factor of pitch and formants at which it is played; None for others.
     """
 
     name: str
     level: float
     spread: float
     natural: bool = False
+    shift: float | None = None
 
 
 FLITE = (

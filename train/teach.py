@@ -3,17 +3,20 @@
     train/work/venv/bin/python -m train.teach --work train/work [--hours 40]
 
 Shards of Kokoro (60 passages, each in one voice or a mixture of two) alternate with shards of hibari (120
-passages). Shard 0000 has the voices held out for the judges. A shard is one .npz file: int16 samples end to
-end, with texts, styles, speeds, phones and their durations (see Shard).
+passages). Shard 0000 has the voices held out for the judges, every tenth of Kokoro's the built-in voices. A
+shard is one .npz file: int16 samples end to end, with texts, styles, speeds, phones and their durations (see
+Shard).
 """
 
 import argparse
 import json
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from train.built_in_voices import RECIPES
 from train.passages import Passages
 from train.teachers import (
     HELD_OUT,
@@ -28,6 +31,7 @@ from train.teachers import (
 
 KOKORO_PASSAGES, HIBARI_PASSAGES = 60, 120
 PASSAGES_OF_ONE, MIXED_SHARE = 5, 0.5
+BUILT_IN_FIRST, BUILT_IN_EVERY = 10, 20  # numbers of the shards in which the built-in voices speak
 PEAK = 0.98
 
 
@@ -79,6 +83,26 @@ def draw_speed(rng: random.Random) -> float:
     return round(min(1.25, max(0.75, rng.gauss(0.97, 0.1))), 2)
 
 
+@dataclass(frozen=True)
+class Voice:
+    """style, shift: see train.natural.Passage; mixture: shares of Kokoro's voices, none for hibari."""
+
+    style: str
+    mixture: dict[str, float]
+    shift: float | None = None
+
+
+def draw_voice(number: int, turn: int, rng: random.Random) -> Voice:
+    """Return the voice of a shard's so many-th turn: a built-in one, or one drawn from the teachers'."""
+    if number % 2:
+        return Voice("hibari:af_heart", {})
+    if number % BUILT_IN_EVERY == BUILT_IN_FIRST:
+        recipe = RECIPES[turn % len(RECIPES)]
+        return Voice(f"built-in:{recipe.id}", recipe.mixture, recipe.shift)
+    mixture = draw_mixture(rng, HELD_OUT if number == 0 else VOICES)
+    return Voice(style_name(mixture), mixture)
+
+
 class Teaching:
     """Both teachers, and what they say in each shard."""
 
@@ -88,28 +112,29 @@ class Teaching:
 
     def make(self, number: int) -> Shard:
         """Make a shard: even numbers by Kokoro, odd ones by hibari; always the same for a number."""
-        rng, shard, mixture = random.Random(number), Shard(), dict[str, float]()
+        rng, shard = random.Random(number), Shard()
         count = HIBARI_PASSAGES if number % 2 else KOKORO_PASSAGES
-        voices = HELD_OUT if number == 0 else VOICES
-        for text in Passages(number):
+        texts = iter(Passages(number))
+        while len(shard) < count:
+            # Several passages per speaker: one serves as the reference of another.
+            if len(shard) % PASSAGES_OF_ONE == 0:
+                voice = draw_voice(number, len(shard) // PASSAGES_OF_ONE, rng)
+            text = next(texts)
             said = self.front_end(text)
             ids = self.front_end.ids(said.phones)
             if not 4 <= ids.shape[1] <= MAX_TOKENS:
                 continue
-            speed = draw_speed(rng)
-            # Several passages per speaker: one serves as the reference of another.
-            if len(shard) % PASSAGES_OF_ONE == 0:
-                mixture = {"af_heart": 1.0} if number % 2 else draw_mixture(rng, voices)
-            if number % 2:
-                speech = self._hibari.speak(ids, speed, rng.randrange(1 << 30))
-            else:
-                speech = self._kokoro.speak(ids, mixture, speed)
-            style = ("hibari:" if number % 2 else "") + style_name(mixture)
-            notes = {"text": text, "style": style, "speed": speed}
-            shard.add(speech, notes | {"phones": said.phones, "words": said.words})
-            if len(shard) == count:
-                return shard
-        raise AssertionError("passages never end")
+            speed = draw_speed(rng) * (voice.shift or 1.0)
+            speech = self._speak(ids, voice, speed, rng)
+            if np.isfinite(speech.samples).all():  # in bfloat16 a rare passage overflows
+                notes = {"text": text, "style": voice.style, "speed": speed, "shift": voice.shift}
+                shard.add(speech, notes | {"phones": said.phones, "words": said.words})
+        return shard
+
+    def _speak(self, ids: np.ndarray, voice: Voice, speed: float, rng: random.Random) -> TeacherSpeech:
+        if not voice.mixture:
+            return self._hibari.speak(ids, speed, rng.randrange(1 << 30))
+        return self._kokoro.speak(ids, voice.mixture, speed)
 
 
 def hours_of(folder: Path) -> float:

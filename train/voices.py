@@ -11,6 +11,7 @@ from train.speech import Teacher
 
 # Shares of a natural teacher's pseudo-speakers: its own voice, and voices near it.
 PLAIN_SHARE, NEAR_SHARE = 0.2, 0.5
+BUILT_IN_PLAIN_SHARE = 0.6  # of a built-in voice's: as it is played
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Warp:
 
 def draw_warp(teacher: Teacher, rng: np.random.Generator) -> Warp:
     """Draw a pseudo-speaker of a teacher: any human voice or, for a natural teacher, mostly one near it."""
+    if teacher.shift is not None and rng.random() < BUILT_IN_PLAIN_SHARE:
+        return Warp(teacher, teacher.shift, float(np.log(teacher.shift)), tempo=draw_tempo(rng))
     where = rng.random() if teacher.natural else 1.0
     if where < PLAIN_SHARE:
         return Warp(teacher, tempo=draw_tempo(rng))

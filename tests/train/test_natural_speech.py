@@ -1,9 +1,11 @@
 """The neural teachers' passages as utterances of the first codec."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from train.examples import share_of
 from train.natural import Passage
 from train.natural_speech import PHONE_OF, SENTENCE_ENDS, utterances_of
 from train.reading import SOUND_OF_PHONE, phones_of, reading
@@ -100,3 +102,10 @@ def test_phones_that_follow_their_like_are_told_apart() -> None:
     (found,) = utterances_of([passage(1)], seed=5)
     marks = found.phones[begins_of(found.phones)] // ODD
     assert (np.diff(marks.astype(int)) != 0).all()
+
+
+def test_built_in_voices_are_drawn_more_often_than_others() -> None:
+    (one,) = utterances_of([passage(1)], seed=1)
+    (built_in,) = utterances_of([replace(passage(1), style="built-in:nora", shift=0.92)], seed=1)
+    assert built_in.teacher.shift == 0.92 and one.teacher.shift is None
+    assert share_of([built_in] * 5) == 4 * share_of([one] * 5)

@@ -62,3 +62,12 @@ def test_pseudo_speakers_of_natural_teachers_lie_near_them_or_anywhere(seed: int
     assert 65 < 120 * np.exp(by.shift) < 335
     assert 0.05 < by.spread * teacher.spread < 0.45
     assert 0.79 < by.formants < 1.26
+
+
+def test_a_built_in_voice_is_mostly_learned_as_it_is_played() -> None:
+    rng = np.random.default_rng(1)
+    teacher = Teacher("built-in:nora", 5.2, 0.2, natural=True, shift=0.92)
+    drawn = [draw_warp(teacher, rng) for _ in range(400)]
+    played = [by for by in drawn if by.formants == 0.92 and by.shift == np.log(0.92)]
+    assert 0.5 < len(played) / len(drawn) < 0.7
+    assert all(by.spread == 1 and np.all(by.tone == 0) and 0.85 < by.tempo < 1.17 for by in played)
