@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -40,8 +41,7 @@ class Graphs:
         If one can't be captured, for lack of memory for example, it and the smaller ones stay eager. One
         whose result differs from the function's is dropped.
         """
-        # One stream for all, since cuBLAS keeps a workspace for each.
-        aside = torch.cuda.Stream(device)
+        aside = capture_stream(device)
         aside.wait_stream(torch.cuda.current_stream(device))
         pool = torch.cuda.graph_pool_handle()
         with torch.cuda.stream(aside):
@@ -83,6 +83,12 @@ class Graphs:
         graph, result = self._captured[key]
         graph.replay()
         return result
+
+
+@cache
+def capture_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the one stream on which a device's graphs are captured: cuBLAS keeps 32 MiB for each stream."""
+    return torch.cuda.Stream(device)
 
 
 def share_equal(result: torch.Tensor, expected: torch.Tensor) -> float:

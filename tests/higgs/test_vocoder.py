@@ -17,7 +17,7 @@ from higgs.codecs.vocoder.analysis import STEP, analyse
 from higgs.codecs.vocoder.codec import VocoderCodec, encode_clips, voice_codes
 from higgs.codecs.vocoder.network import UNREAD, VOICE_BOOKS, VocoderNetwork
 from higgs.codecs.vocoder.speaker import Speaker, pitch_code, pitch_of_codes, speaker_of
-from higgs.codecs.vocoder.synthesis import Synthesis, synthesise
+from higgs.codecs.vocoder.synthesis import KNEE, Synthesis, limited, synthesise
 
 CLIP = Path(__file__).parents[2] / "test_audio.wav"
 
@@ -90,6 +90,16 @@ def test_features_survive_synthesis() -> None:
     assert np.median(np.abs(features.log_f0 - again.log_f0)[both]) < 0.02
     loud = features.envelope.mean(1) > features.envelope.mean(1).max() - 5
     assert np.abs(features.envelope - again.envelope)[loud].mean() < 0.8
+
+
+def test_loud_syllables_are_bent_not_clipped() -> None:
+    samples = np.linspace(-3, 3, 601)
+    found = limited(samples)
+    quiet = np.abs(samples) <= KNEE
+    assert np.array_equal(found[quiet], samples[quiet])
+    assert np.abs(found).max() <= 1 and (np.diff(found[np.abs(samples) < 1.5]) > 0).all()
+    assert np.abs(np.diff(found)).max() <= 0.01 + 1e-9  # no step at the knee
+    assert np.allclose(found, -found[::-1])
 
 
 @given(cuts=st.lists(st.integers(1, 40), min_size=1, max_size=12))

@@ -12,6 +12,7 @@ from higgs.codecs.vocoder.bands import BINS, FFT, HERTZ, NARROW, Bands
 
 VOICED_AT = 0.5
 NOISE_SEED = 20_250_101
+KNEE = 0.7
 
 
 # Noise in voiced speech, in dB of its power: almost none at low harmonics, half of it from 6 kHz on. The
@@ -50,6 +51,13 @@ def final_step(features: Features) -> Features:
     return Features(*(part[-1:] for part in vars(features).values()))
 
 
+def limited(samples: np.ndarray) -> np.ndarray:
+    """Bend what is beyond KNEE towards full scale, sample by sample, so that loud syllables don't clip."""
+    beyond = np.maximum(np.abs(samples) - KNEE, 0)
+    bent = KNEE + (1 - KNEE) * np.tanh(beyond / (1 - KNEE))
+    return np.where(beyond > 0, np.copysign(bent, samples), samples)
+
+
 def synthesise(features: Features, bands: Bands = NARROW) -> np.ndarray:
     """Return the waveform of F steps, float32 (240·F,)."""
     return Synthesis(bands).push(features, last=True)
@@ -78,7 +86,7 @@ class Synthesis:
         self._add_pulses(out, known)
         self._add_noise(out, features, self._noise_segments(len(features.log_f0)))
         self._tail = out[settled:]
-        return out[STEP if first else 0 : settled].astype(np.float32)
+        return limited(out[STEP if first else 0 : settled]).astype(np.float32)
 
     def _noise_segments(self, steps: int) -> np.ndarray:
         """Return white noise (F, 480) in overlapping segments of two steps."""
