@@ -57,9 +57,9 @@ serve-cluster: .cluster-venv/serve.stamp  ## serve by several replicas on Ray Se
 migrate: .venv/serve.stamp  ## bring the voice database up to date; the server does so at start
 	$(BIN)/python migrate.py $(ARGS)
 
-# A worker on each core; a file's tests stay together, since they share servers, in the order of conftest.py. The
-# tests' models are so small that a second thread costs more than it brings.
-PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadgroup --no-loadscope-reorder
+# A worker on each core; a file's tests stay together, since they share servers. The tests' models are so small
+# that a second thread costs more than it brings.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 test coverage: export OMP_NUM_THREADS ?= 1
 
 test: .venv/test.stamp  ## install what is needed and run all tests; make test ARGS="tests/api -k voice"

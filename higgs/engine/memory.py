@@ -20,7 +20,7 @@ MAX_SLOTS = 64
 ENOUGH_SLOTS = 4  # if neither is configured, reduce positions rather than have fewer slots
 SMALLER_POSITIONS = (4096, 2048, 1024)
 MIN_PREFIX = 1024  # positions: a voice of 30 s
-MIN_PROMPTS = 2048  # positions of the prompts that are read together: six with a voice of 5 s, two with 30 s
+MIN_PROMPTS = 1280  # positions of the prompts that are read together: four with a voice of 5 s, one with 30 s
 
 CODEC_WEIGHTS = 810_000_000  # float32
 # One recording of 30 s at a time: five activations of the first block, 64 channels at the full rate.
