@@ -147,7 +147,8 @@ class JobMaker:
         except Exception as error:
             self._fail(job, piece, error)
         finally:
-            self._job_id = None
+            # The old one refers to the piece's stream, which would keep the model from being unloaded.
+            self._work, self._job_id = Cancellation(), None
 
     def _make(self, job: SpeechJob, piece: SpeechPiece) -> None:
         began = time.monotonic()

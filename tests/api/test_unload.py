@@ -95,6 +95,13 @@ def test_what_is_under_way_keeps_it_loaded(endless_server: TinyServer) -> None:
     wait_for(lambda: unload(endless_server).status_code == 200)
 
 
+def test_a_job_that_is_done_holds_no_model(server: TinyServer) -> None:
+    jobs = f"{server.url}/v1/audio/speech/jobs"
+    job = httpx.post(jobs, json={"model": "tiny", "input": "Hello there."}, timeout=60).json()
+    wait_for(lambda: httpx.get(f"{jobs}/{job['id']}").json()["status"] == "completed")
+    wait_for(lambda: unload(server).status_code == 200)
+
+
 def test_the_memory_falls(live_server: LiveServer) -> None:
     body = SPOKEN | {"model": "higgs-audio"}
     httpx.post(f"{live_server.url}/v1/audio/speech", json=body, timeout=120).raise_for_status()

@@ -12,7 +12,8 @@ from tests.live import BUNDLED_MODEL, serve
 from tests.web.conftest import OpenPage, download, generate, keep_voice, samples_of
 
 TEXT = "Good morning, this is how the page speaks."
-LONG_TEXT = "The old lighthouse had been dark for thirty years. " * 60
+# Nearly as long as a text may be: a fast machine has soon spoken it.
+LONG_TEXT = "The old lighthouse had been dark for thirty years. " * 80
 MAGIC = {"MP3": (b"ID3", b"\xff\xfb", b"\xff\xf3"), "FLAC": (b"fLaC",), "Opus": (b"OggS",)}
 
 
