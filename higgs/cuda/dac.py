@@ -4,7 +4,6 @@ Whatever stands between two convolutions (the bias, the residual's addition, Sna
 up to ten. DacDecoder is the reference, and serves if the kernel can't be compiled or gives other results.
 """
 
-import logging
 from collections.abc import Callable
 from typing import cast
 
@@ -14,8 +13,7 @@ from torch import nn
 
 from higgs.codecs.higgs_v2.dac import DacDecoder, DecoderBlock, Snake
 from higgs.cuda.decode import largest
-
-log = logging.getLogger(__name__)
+from higgs.cuda.fallback import kernels_or
 
 MAX_ERROR = 0.01  # relative; TF32 rounds to 0.001, and what is wrong differs by more than 0.1
 CHECKED = 12  # frames
@@ -69,16 +67,14 @@ def _bias(layer: nn.Conv1d | nn.ConvTranspose1d) -> torch.Tensor:
 
 def decoder_on_gpu(eager: DacDecoder) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a KernelDacDecoder if its kernel works here, else the eager decoder; the log says why."""
-    try:
-        kernels = KernelDacDecoder(eager)
-        error = relative_error(eager, kernels)
-    except Exception as failure:  # whatever a missing package, a compiler or a driver raises
-        log.warning("the codec's Triton kernel can't be used, so decoding is slower: %s", failure)
-        return eager
-    if not error < MAX_ERROR:
-        log.warning("the codec's Triton kernel gives other results (error %.3f) and stays unused", error)
-        return eager
-    return kernels
+    return kernels_or(
+        eager,
+        lambda: KernelDacDecoder(eager),
+        lambda error: error < MAX_ERROR,
+        lambda kernels: relative_error(eager, kernels),
+        "the codec's Triton kernel can't be used, so decoding is slower: %s",
+        "the codec's Triton kernel gives other results (error %.3f) and stays unused",
+    )
 
 
 def relative_error(eager: DacDecoder, kernels: KernelDacDecoder) -> float:

@@ -3,15 +3,12 @@
 FusedDecode is the reference, and serves if the kernels can't be compiled or give other results.
 """
 
-import logging
-
 import torch
 import torch.nn.functional as F
 
+from higgs.cuda.fallback import kernels_or
 from higgs.engine.fused_decode import FusedDecode
 from higgs.model.quantised import addmm, matmul
-
-log = logging.getLogger(__name__)
 
 CHECKED = 300  # positions of the check's longest stream: several blocks of the kernels, and part of one
 MAX_ERROR = 0.1  # relative; bfloat16 rounds to 0.02, and what is wrong differs by more than 1
@@ -57,18 +54,14 @@ class KernelDecode:
 
 def decode_on_gpu(eager: FusedDecode) -> FusedDecode | KernelDecode:
     """Return a KernelDecode if its kernels work here, else the eager path; the log says why."""
-    try:
-        kernels = KernelDecode(eager)
-        error = relative_error(eager, kernels)
-    except Exception as failure:  # whatever a missing package, a compiler or a driver raises
-        log.warning("the Triton kernels can't be used, so generation is slower: %s", failure)
-        return eager
-    if not error < MAX_ERROR:
-        log.warning(
-            "the Triton kernels give other results (error %.3f) and stay unused; generation is slower", error
-        )
-        return eager
-    return kernels
+    return kernels_or(
+        eager,
+        lambda: KernelDecode(eager),
+        lambda error: error < MAX_ERROR,
+        lambda kernels: relative_error(eager, kernels),
+        "the Triton kernels can't be used, so generation is slower: %s",
+        "the Triton kernels give other results (error %.3f) and stay unused; generation is slower",
+    )
 
 
 def relative_error(eager: FusedDecode, kernels: KernelDecode) -> float:

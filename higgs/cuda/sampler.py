@@ -1,16 +1,13 @@
 """ColumnWriter on a GPU: two kernels for what torch launches some fifty for."""
 
-import logging
-
 import torch
 
+from higgs.cuda.fallback import kernels_or
 from higgs.devices import upload
 from higgs.engine.column_writer import ColumnWriter
 from higgs.engine.cuda_graphs import share_equal
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.config import HiggsConfig
-
-log = logging.getLogger(__name__)
 
 STEPS = 24  # of the check
 OPTIONS = (  # of its streams
@@ -40,17 +37,14 @@ class KernelColumnWriter(ColumnWriter):
 
 def column_writer_on_gpu(config: HiggsConfig, device: torch.device) -> type[ColumnWriter]:
     """Return KernelColumnWriter if its kernels work here, else ColumnWriter; the log says why."""
-    try:
-        equal = share_equal_to_torch(config, device)
-    except Exception as failure:  # whatever a missing package, a compiler or a driver raises
-        log.warning("the sampler's kernels can't be used, so generation is slower: %s", failure)
-        return ColumnWriter
-    if not equal >= MIN_EQUAL:
-        log.warning(
-            "the sampler's kernels give other codes (%.2f equal) and stay unused; generation is slower", equal
-        )
-        return ColumnWriter
-    return KernelColumnWriter
+    return kernels_or(
+        ColumnWriter,
+        lambda: KernelColumnWriter,
+        lambda equal: equal >= MIN_EQUAL,
+        lambda _: share_equal_to_torch(config, device),
+        "the sampler's kernels can't be used, so generation is slower: %s",
+        "the sampler's kernels give other codes (%.2f equal) and stay unused; generation is slower",
+    )
 
 
 @torch.inference_mode()
