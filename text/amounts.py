@@ -64,13 +64,8 @@ UNITS = {
     "L": "liter", "gal": "gallon", "tbsp": "tablespoon", "tsp": "teaspoon", "cal": "calorie",
     "kcal": "kilocalorie", "kJ": "kilojoule", "J": "joule", "V": "volt", "kV": "kilovolt",
     "mV": "millivolt", "mA": "milliampere", "mAh": "milliampere hour", "W": "watt", "kW": "kilowatt",
-    **{
-        "MW": "megawatt",
-        "GW": "gigawatt",
-        "kWh": "kilowatt hour",
-        "MWh": "megawatt hour",
-        "hp": "horsepower",
-    },
+    "MW": "megawatt", "GW": "gigawatt", "kWh": "kilowatt hour", "MWh": "megawatt hour",
+    "hp": "horsepower",
     "Ω": "ohm", "kΩ": "kilohm", "MΩ": "megohm", "Pa": "pascal", "hPa": "hectopascal", "kPa": "kilopascal",
     "psi": "pound per square inch", "mmHg": "millimeter of mercury", "dB": "decibel", "mol": "mole",
     "kB": "kilobyte", "KB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte",
@@ -85,15 +80,13 @@ PLURALS = {"foot": "feet", "inch": "inches", "horsepower": "horsepower"}
 POWERS = {"²": "square ", "³": "cubic ", "^2": "square ", "^3": "cubic "}
 # After a slash these are read as "per"; an amount, a unit or a noun precedes it.
 RATES = {
-    **{
-        "mo": "month",
-        "yr": "year",
-        "hr": "hour",
-        "h": "hour",
-        "wk": "week",
-        "min": "minute",
-        "sec": "second",
-    },
+    "mo": "month",
+    "yr": "year",
+    "hr": "hour",
+    "h": "hour",
+    "wk": "week",
+    "min": "minute",
+    "sec": "second",
     "s": "second",
     "kg": "kilogram",
     "lb": "pound",

@@ -23,20 +23,11 @@ ABBREVIATIONS = {
     "Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Nos": "Numbers",
     "Apt": "Apartment", "Ste": "Suite", "Hwy": "Highway", "Ext": "Extension", "ext": "extension",
 }
-# fmt: on
-# fmt: off
 ENDING = {
     "etc": "et cetera", "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited",
     "Corp": "Corporation", "Co": "Company", "Dept": "Department", "dept": "department",
-    **{
-        "Ave": "Avenue",
-        "Rd": "Road",
-        "Blvd": "Boulevard",
-        "Ln": "Lane",
-        "Pkwy": "Parkway",
-        "Sq": "Square",
-        "Ter": "Terrace",
-    },
+    "Ave": "Avenue", "Rd": "Road", "Blvd": "Boulevard", "Ln": "Lane", "Pkwy": "Parkway", "Sq": "Square",
+    "Ter": "Terrace",
     "Ct": "Court", "Pl": "Place", "Univ": "University", "Assn": "Association", "Bros": "Brothers",
 }
 # fmt: on

@@ -12,25 +12,12 @@ RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "0123456789n", "⁺") |
 LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 # fmt: off
 SIGNS = {
-    **{
-        "&": "and",
-        "@": "at",
-        "+": "plus",
-        "=": "equals",
-        "÷": "divided by",
-        "×": "times",
-        "±": "plus or minus",
-    },
+    "&": "and", "@": "at", "+": "plus", "=": "equals", "÷": "divided by", "×": "times",
+    "±": "plus or minus",
     "≤": "is less than or equal to", "≥": "is greater than or equal to", "≠": "is not equal to",
     "≈": "is about", "∞": "infinity", "∑": "the sum of", "∫": "the integral of", "∂": "partial",
-    **{
-        "√": "the square root of",
-        "∛": "the cube root of",
-        "∆": "delta",
-        "∇": "nabla",
-        "∈": "in",
-        "∴": "therefore",
-    },
+    "√": "the square root of", "∛": "the cube root of", "∆": "delta", "∇": "nabla", "∈": "in",
+    "∴": "therefore",
     "→": "to", "⇒": "so", "←": "from", "%": "percent", "‰": "per mille", "§": "section", "¶": "paragraph",
     "©": "copyright", "™": "", "®": "", "№": "number ", "°": "degrees", "℅": "care of", "−": "minus",
     "•": ",", "·": "", "|": ",", "\\": ",", "_": "", "^": "", "~": "", "*": "", "`": "", "#": "",
