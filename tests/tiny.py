@@ -14,6 +14,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from higgs.model.config import HiggsConfig, RopeConfig
 from higgs.model.transformer import HiggsModel
+from higgs.model.weights import Uninitialised
 from higgs.prompts.v2 import STRUCTURE
 
 SPECIAL_TOKENS = (
@@ -83,7 +84,8 @@ def random_weights(config: HiggsConfig, seed: int = 0) -> dict[str, torch.Tensor
     differ by several units.
     """
     random = np.random.Generator(np.random.PCG64(seed))
-    with torch.device("meta"):
+    # Drawing on "meta" would import torch's compiler, 4 s.
+    with torch.device("meta"), Uninitialised():
         shapes = {name: tensor.shape for name, tensor in HiggsModel(config).state_dict().items()}
     centre = {name: 1.0 if "norm" in name else 0.0 for name in shapes}
     added = config.vocab_size - CONFIG.vocab_size if config == SERVED else 0

@@ -14,6 +14,7 @@ from higgs.codecs.higgs_v2.buckets import MAX_BATCH, all_buckets
 from higgs.model.config import HiggsConfig
 from higgs.model.quantised import KINDS, Kind, quantise_linears
 from higgs.model.transformer import HiggsModel
+from higgs.model.weights import Uninitialised
 
 CPU_SLOTS = 8
 MAX_SLOTS = 64
@@ -99,7 +100,7 @@ def plan_memory(
 
 def weight_bytes(config: HiggsConfig, dtype: torch.dtype, kind: Kind | None = None) -> int:
     """Of the language model; the tied head counts once. kind: as of plan_memory."""
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         model = HiggsModel(config).to(dtype)
         if kind is not None:
             quantise_linears(model.model.layers, kind)

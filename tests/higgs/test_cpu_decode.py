@@ -16,6 +16,7 @@ from higgs.engine.kv_cache import KVCache, SlotCache
 from higgs.engine.prefill import Prefill
 from higgs.model.config import HiggsConfig
 from higgs.model.transformer import HiggsModel
+from higgs.model.weights import Uninitialised
 from higgs.prompts.v2 import Prompt
 from tests.tiny import CONFIG, random_weights
 
@@ -100,5 +101,5 @@ def test_the_exponential_is_exact_to_the_last_bits() -> None:
 
 
 def test_large_models_are_left_to_torch() -> None:
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         assert not serves(HiggsModel(replace(CONFIG, layers=1, hidden_size=4096, intermediate_size=8192)))
