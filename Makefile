@@ -61,6 +61,8 @@ migrate: .venv/serve.stamp  ## bring the voice database up to date; the server d
 # that a second thread costs more than it brings.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 test coverage: export OMP_NUM_THREADS ?= 1
+# They start some forty processes, which all compile anew what Python may not keep.
+test coverage: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/test.stamp  ## install what is needed and run all tests; make test ARGS="tests/api -k voice"
 	$(PYTEST) $(ARGS)

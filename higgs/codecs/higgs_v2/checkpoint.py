@@ -5,11 +5,10 @@ Training-only tensors are dropped, and weight norms (direction and length of eac
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import HiggsAudioV2TokenizerConfig
 
 from audio.frames import HOP, SAMPLE_RATE
 from errors import StartError
@@ -24,6 +23,9 @@ from higgs.model.weights import (
     read_weights,
     weight_files,
 )
+
+if TYPE_CHECKING:
+    from transformers import HiggsAudioV2TokenizerConfig
 
 Tensors = dict[str, torch.Tensor]
 
@@ -97,8 +99,11 @@ def find_quantizer(folder: Path) -> tuple[str, str, bool]:
     )
 
 
-def parse_config(folder: Path, config: dict[str, Any]) -> HiggsAudioV2TokenizerConfig:
+def parse_config(folder: Path, config: dict[str, Any]) -> "HiggsAudioV2TokenizerConfig":
     """Parse the config. Raises StartError if it is invalid, or not for 24 kHz and 25 frames per second."""
+    # A second of a start to import, which the bundled model's codec is spared.
+    from transformers import HiggsAudioV2TokenizerConfig
+
     try:
         parsed = HiggsAudioV2TokenizerConfig.from_dict(config)
     except (StrictDataclassError, TypeError, ValueError, AttributeError) as error:

@@ -1,16 +1,18 @@
 """The codec's modules, named as in transformers' `higgs_audio_v2_tokenizer`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import HiggsAudioV2TokenizerConfig
 
 from audio.frames import CODEBOOKS
 from higgs.codecs.higgs_v2.dac import DacDecoder, DacEncoder
 from higgs.codecs.higgs_v2.quantizer import ResidualQuantizer
 from higgs.codecs.higgs_v2.semantic import SemanticEncoder, build_hubert, resample
+
+if TYPE_CHECKING:
+    from transformers import HiggsAudioV2TokenizerConfig
 
 HUBERT_MARGIN = 160  # padding in samples at 16 kHz, so that there is one HuBERT frame per 20 ms
 
@@ -18,7 +20,7 @@ HUBERT_MARGIN = 160  # padding in samples at 16 kHz, so that there is one HuBERT
 class CodecNetwork(nn.Module):
     """Waveform [B, 1, 960·T] → codes [B, 8, T] → waveform. float32."""
 
-    def __init__(self, config: HiggsAudioV2TokenizerConfig) -> None:
+    def __init__(self, config: "HiggsAudioV2TokenizerConfig") -> None:
         super().__init__()
         acoustic: Any = config.acoustic_model_config
         semantic: Any = config.semantic_model_config

@@ -1,12 +1,15 @@
 """The semantic branch: HuBERT features of 16 kHz audio, at the codec's frame rate."""
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize
-from transformers import HubertConfig
+
+if TYPE_CHECKING:
+    from transformers import HubertConfig
 
 ZERO_CROSSINGS = 6
 ROLLOFF = 0.99
@@ -37,7 +40,7 @@ def resample(waveform: torch.Tensor, source: int, target: int) -> torch.Tensor:
     return resampled[:, : math.ceil(target * waveform.shape[1] / source)]
 
 
-def build_hubert(config: HubertConfig) -> nn.Module:
+def build_hubert(config: "HubertConfig") -> nn.Module:
     """Build HuBERT for inference: no masking, and its weight-normed convolution fused."""
     # transformers' models take 2 s of a start to import, and only this codec needs one.
     from transformers import HubertModel
