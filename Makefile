@@ -60,9 +60,9 @@ migrate: .venv/serve.stamp  ## bring the voice database up to date; the server d
 # A worker on each core; a file's tests stay together, since they share servers. The tests' models are so small
 # that a second thread costs more than it brings.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
-test coverage: export OMP_NUM_THREADS ?= 1
+test coverage test-cuda-shapes: export OMP_NUM_THREADS ?= 1
 # They start some forty processes, which all compile anew what Python may not keep.
-test coverage: export PYTHONDONTWRITEBYTECODE :=
+test coverage test-cuda-shapes: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/test.stamp  ## install what is needed and run all tests; make test ARGS="tests/api -k voice"
 	$(PYTEST) $(ARGS)
@@ -78,7 +78,7 @@ coverage: .venv/test.stamp  ## run all tests and list the lines that none of the
 	@touch $@
 
 test-cuda-shapes: .cuda-venv/test.stamp  ## run the CUDA path without a GPU: fake tensors, kernels interpreted; ARGS go to pytest
-	TRITON_INTERPRET=1 .cuda-venv/bin/python -m pytest -q --confcutdir=tests/cuda_shapes tests/cuda_shapes $(ARGS)
+	TRITON_INTERPRET=1 .cuda-venv/bin/python -m pytest -q --numprocesses auto --confcutdir=tests/cuda_shapes tests/cuda_shapes $(ARGS)
 
 test-cluster: .cluster-venv/serve.stamp .venv/test.stamp  ## the tests of replicas on Ray Serve
 	.cluster-venv/bin/python -m pytest -q tests/deploy $(ARGS)
