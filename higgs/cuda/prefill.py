@@ -8,13 +8,13 @@ programs one block each, so company changes keys and values only as far as a pro
 Prefill is the reference, as FusedDecode is for the step.
 """
 
-import logging
 from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 
 from higgs.cuda.decode import MAX_ERROR, KernelDecode, largest
+from higgs.cuda.fallback import kernels_or
 from higgs.devices import upload
 from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.fused_decode import Matrices
@@ -24,8 +24,6 @@ from higgs.model.config import HiggsConfig
 from higgs.model.quantised import addmm, matmul
 from higgs.model.transformer import HiggsModel, Layer
 from higgs.prompts.v2 import Prompt
-
-log = logging.getLogger(__name__)
 
 SIZES = (32, 64, 128, PREFILL_CHUNK)  # positions of a graph's pass
 TEXT, AUDIO, BOTH = range(3)  # what the positions of a pass are; for both, both paths are computed
@@ -224,13 +222,16 @@ def checked_prompts(config: HiggsConfig) -> list[Prompt]:
 def prefill_on_gpu(
     model: HiggsModel, cache: KVCache, kept_positions: int, decode_fn: KernelDecode
 ) -> Prefill:
-    """Return a KernelPrefill if it computes what Prefill does, else a Prefill; the log says so."""
-    prefill = KernelPrefill(model, cache, kept_positions, decode_fn)
-    error = prefill.relative_error()
-    if not error < MAX_ERROR:
-        log.warning(
-            "the prefill kernels give other results (error %.3f) and stay unused; prefill is slower", error
-        )
+    """Return a KernelPrefill if it works here and computes what Prefill does, else a Prefill."""
+    prefill = kernels_or(
+        None,
+        lambda: KernelPrefill(model, cache, kept_positions, decode_fn),
+        lambda error: error < MAX_ERROR,
+        lambda kernels: kernels.relative_error(),
+        "the prefill kernels can't be used, so prefill is slower: %s",
+        "the prefill kernels give other results (error %.3f) and stay unused; prefill is slower",
+    )
+    if prefill is None:
         return Prefill(model, cache, kept_positions)
     prefill.capture()
     return prefill

@@ -24,7 +24,7 @@ from tests.tiny import CONFIG, random_weights
 
 pytest.importorskip("triton")
 from higgs.cuda.decode import KernelDecode
-from higgs.cuda.prefill import KernelPrefill
+from higgs.cuda.prefill import KernelPrefill, prefill_on_gpu
 from tests.cuda_shapes.test_kernels import DEVICE, pytestmark
 
 __all__ = ["pytestmark"]
@@ -79,6 +79,28 @@ def test_prompts_are_read_as_the_eager_path_reads_them(dual_ffn: bool) -> None:
     prefill = prefill_of(replace(TINY, dual_ffn=dual_ffn, qk_norm=not dual_ffn))
     assert prefill.relative_error() < 1e-4
     assert prefill.has_room(prompt_of(CAPACITY)), "the check leaves nothing behind"
+
+
+@pytest.mark.parametrize(("error", "says"), [(float("nan"), "stay unused"), (None, "can't be used")])
+def test_kernels_that_are_wrong_or_fail_leave_prefill_to_torch(
+    error: float | None, says: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kind: what a compiler or a driver raises at start must not keep the server from serving."""
+    right = prefill_of()
+    check = KernelPrefill.relative_error
+
+    def measured(prefill: KernelPrefill) -> float:
+        check(prefill)
+        if error is None:
+            raise RuntimeError("no compiler here")
+        return error
+
+    monkeypatch.setattr(KernelPrefill, "relative_error", measured)
+    cache = KVCache(TINY, CAPACITY, device=DEVICE)
+    prefill = prefill_on_gpu(right._model, cache, 0, right._decode_fn)
+    assert type(prefill) is Prefill and says in caplog.text
+    prompt = prompt_of(50)
+    torch.testing.assert_close(read(prefill, [prompt])[0], read(right, [prompt])[0], rtol=1e-4, atol=1e-4)
 
 
 def test_a_prompt_gets_the_same_in_any_company() -> None:
