@@ -33,7 +33,7 @@ READ_SHARE = 0.5  # of the references with a transcript: read as an earlier answ
 RECORDED_SHARE = 0.7  # of the others: as people's recordings are
 MOVED_SHARE = 0.35  # of the voices: to a pair of codes drawn evenly, so that those few are met that few have
 MIN_LEVEL, MAX_LEVEL = 6, 60  # of the levels of pitch so drawn: 68 to 430 Hz
-GARBLED_SHARE, GARBLED = 0.4, 0.7  # of the others: how many have wrong codes, and up to which share of them
+GARBLED_SHARE, GARBLED = 0.2, 0.7  # of the others: how many have wrong codes, and up to which share of them
 CORRUPTED = 0.06
 TRUST = np.array(
     [0.3, 0, 0, 1, 1, 1, 1, 1]
