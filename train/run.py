@@ -14,7 +14,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
+from audio.frames import CODEBOOKS
 from higgs.codecs.vocoder.codec import VocoderCodec
+from higgs.codecs.vocoder.network import PROSODY_BOOK
 from higgs.model.checkpoint import load_model
 from higgs.model.config import HiggsConfig
 from higgs.model.transformer import HiggsModel
@@ -31,8 +33,12 @@ from train.tokenizer import build_config, build_tokenizer, save_tokenizer
 WORK = Path(__file__).parent / "work"
 MODEL = Path(__file__).parent.parent / "models" / "higgs-small"
 FLITE_BESIDE = 1_000  # sentences of flite beside the natural teachers', so that its voices aren't forgotten
-TEMPERATURE = 0.15  # applied at a request's temperature of 1: all codebooks sound best near greedy
+# Applied at a request's temperature of 1: all codebooks sound best near greedy, the envelope's most of all.
+TEMPERATURES = (0.15,) * (PROSODY_BOOK + 1) + (0.075,) * (CODEBOOKS - PROSODY_BOOK - 1)
 HEAD = "audio_lm_head.weight"
+# Of the weights that natural teachers' lessons began with, in the mean that ships: what is learned anew costs
+# some of what was known (M. Wortsman et al., "Model soups", 2022, https://arxiv.org/abs/2203.05482).
+KEPT = 0.5
 GENERATION = {
     "do_sample": True,
     "temperature": 1.0,
@@ -68,10 +74,15 @@ def spoken_by_flite(sentences: list[str], folder: Path) -> list[Utterance]:
     return [utterance for path in sorted(folder.glob("*.npz")) for utterance in load_shard(path)]
 
 
+def mean_of(before: dict[str, torch.Tensor], learned: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights between those of before and those learned; see KEPT."""
+    return {name: torch.lerp(part, before[name], KEPT) for name, part in learned.items()}
+
+
 def ship(average: dict[str, torch.Tensor], config: HiggsConfig, out: Path) -> None:
     """Write the averaged weights in bfloat16, and everything else that a model folder has."""
     out.mkdir(parents=True, exist_ok=True)
-    weights = average | {HEAD: average[HEAD] / TEMPERATURE}
+    weights = average | {HEAD: average[HEAD] / temperatures(config)}
     save_file({n: p.to(torch.bfloat16).contiguous() for n, p in weights.items()}, out / "model.safetensors")
     (out / "config.json").write_text(json.dumps(config.to_native_dict(), indent=2) + "\n")
     (out / "generation_config.json").write_text(json.dumps(GENERATION, indent=2) + "\n")
@@ -90,8 +101,13 @@ def started(folder: Path) -> HiggsModel:
     """Load a shipped model with its head scaled as in training."""
     model = load_model(folder, torch.device("cpu"), torch.float32)
     with torch.no_grad():
-        model.audio_lm_head.weight.mul_(TEMPERATURE)
+        model.audio_lm_head.weight.mul_(temperatures(model.config))
     return model
+
+
+def temperatures(config: HiggsConfig) -> torch.Tensor:
+    """Return the temperature of each row of the head, [8 · V, 1]."""
+    return torch.tensor(TEMPERATURES).repeat_interleave(config.codebook_size)[:, None]
 
 
 def main() -> None:
@@ -126,7 +142,8 @@ def main() -> None:
     trainer.run(examples)
     if natural:  # last, since the codes keep their meaning
         decoder.train(network, decoder.clips(network, examples), WORK / "codec", options.decoder_minutes)
-    ship(trainer.average, config, options.out)
+    before = started(options.start).state_dict() if natural and options.start else trainer.average
+    ship(mean_of(before, trainer.average), config, options.out)
 
 
 if __name__ == "__main__":
