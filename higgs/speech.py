@@ -1,5 +1,6 @@
 """From the engine's codes to samples, streaming or complete."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
@@ -183,15 +184,25 @@ class SpeechStream:
         """
         end, chunks = 0, enumerate(self._chunks)
         begins = [*self._begun, *[self._heard] * (len(self._segments) - len(self._begun))]
-        for segment, begun in zip(self._segments, begins, strict=True):
-            within = 0  # samples of the segment before a chunk
+        for place, (segment, begun) in enumerate(zip(self._segments, begins, strict=True)):
+            within, left = 0, len(segment.chunks)  # samples of the segment before a chunk; chunks from it on
             for number, chunk in islice(chunks, len(segment.chunks)):
+                left -= 1
                 codes, whole = self._stream.so_far(number), number < len(self._stream.codes)
                 start, end = end, end + codes.shape[1] * HOP
                 heard = (begun + within / segment.tempo) / SAMPLE_RATE
                 within += end - start + chunk.pause
                 times = start / SAMPLE_RATE, end / SAMPLE_RATE, heard
-                yield SpokenText(chunk.text, *times, segment.tempo, codes, whole)
+                until = math.inf if left else self._until(place)
+                yield SpokenText(chunk.text, *times, segment.tempo, codes, whole, until)
+
+    def _until(self, place: int) -> float | None:
+        """Return when a segment's sound has ended, in seconds of what is heard; None until that is known."""
+        if place == len(self._segments) - 1:
+            return math.inf
+        if place + 1 >= len(self._begun):
+            return None
+        return (self._begun[place + 1] - self._segments[place].silence) / SAMPLE_RATE
 
     @property
     def seconds_heard(self) -> float:

@@ -1,5 +1,6 @@
 """What was spoken: samples, the time of each text in them, and the report."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,7 @@ class SpokenText:
         tempo: playback speed; 2 is twice as fast.
         codes: its codes (8, T) so far; None if unknown.
         whole: whether these are all of its codes.
+        until: when its sound has ended, as `heard`: silence before a pause is cut. None until known.
     """
 
     text: str
@@ -28,6 +30,7 @@ class SpokenText:
     tempo: float = 1.0
     codes: torch.Tensor | None = None
     whole: bool = True
+    until: float | None = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)

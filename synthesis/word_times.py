@@ -5,6 +5,7 @@ times, even while the text is still being spoken. Otherwise, a forced aligner is
 complete. Words that it can't place share the time between their neighbours.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -116,7 +117,7 @@ class WordTimes:
         """Return when the letters of a chunk are spoken; an aligner can tell only once it is complete."""
         if number not in self._said:
             letters = list(self._found(chunk))
-            if not chunk.whole:
+            if not chunk.whole or chunk.until is None:
                 return letters
             self._said[number] = letters
         return self._said[number]
@@ -133,8 +134,9 @@ class WordTimes:
         else:
             return
         for (start, end), letter in found:
-            begin = chunk.heard + start / chunk.tempo
-            yield SpokenLetter(begin, chunk.heard + end / chunk.tempo, letter)
+            latest = math.inf if chunk.until is None else chunk.until
+            begin, until = (min(chunk.heard + time / chunk.tempo, latest) for time in (start, end))
+            yield SpokenLetter(begin, until, letter)
 
 
 def aligned(text: str, samples: np.ndarray, align: Align) -> Iterator[tuple[Span, int]]:
@@ -203,11 +205,12 @@ def _span(letters: Sequence[SpokenLetter], span: SpokenSpan) -> Span | None:
 def _settled(word: WrittenWord, spoken: Sequence[SpokenText], said: dict[int, list[SpokenLetter]]) -> bool:
     """Return whether a word's time is final: its letters are spoken, and some after it.
 
-    The last words of a text wait for its end, since trailing silence may be cut.
+    The last words of a text, and those before a pause, wait for its end, since trailing silence may be cut.
     """
     *before, last = word.spoken
     if not all(spoken[span.chunk].whole for span in before):
         return False
     later = [each for each in said[last.chunk] if each.letter > last.last]
-    ended = spoken[last.chunk].whole and last.chunk < len(spoken) - 1
+    chunk = spoken[last.chunk]
+    ended = chunk.whole and chunk.until is not None and last.chunk < len(spoken) - 1
     return ended or len(later) >= LATER_SOUNDS

@@ -1,6 +1,7 @@
 """Words and their times. Kinds of fault: a time outside of the audio, another word's; a word told twice."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -54,6 +55,18 @@ def test_no_word_ends_behind_the_last_sound() -> None:
     times = WordTimes(TEXT, [chunk], sounds_read, nobody)
     times.push(np.concatenate([np.full(24 * 960, 0.1, np.float32), np.zeros(6 * 960, np.float32)]))
     assert times.rest([chunk], 4.0)[-1].end == 3.0 + 24 / 25 / 2
+
+
+def test_no_word_ends_within_the_pause_behind_it() -> None:
+    """The silence before a pause is cut, so the last word waits until it is known where."""
+    text = f"{TEXT} It ran."
+    one, two = Traced.of(text)[: len(TEXT)], Traced.of(text)[len(TEXT) + 1 :]
+    first = SpokenText(one, 0, 1.2, codes=codes_of(SPOKEN), until=None)
+    later = SpokenText(two, 1.2, 1.2, heard=1.4)
+    times = WordTimes(text, [first, later], sounds_read, nobody)
+    assert [word.word for word in times.ready([first, later])] == ["The", "cat"]
+    [last] = times.ready([replace(first, until=0.9), later])
+    assert (last.word, last.start, last.end) == ("sat", 17 / 25, 0.9)
 
 
 def test_an_aligner_hears_each_chunk_alone_and_in_spoken_words() -> None:
