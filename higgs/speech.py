@@ -185,15 +185,14 @@ class SpeechStream:
         end, chunks = 0, enumerate(self._chunks)
         begins = [*self._begun, *[self._heard] * (len(self._segments) - len(self._begun))]
         for place, (segment, begun) in enumerate(zip(self._segments, begins, strict=True)):
-            within, left = 0, len(segment.chunks)  # samples of the segment before a chunk; chunks from it on
+            within = 0  # samples of the segment before a chunk
             for number, chunk in islice(chunks, len(segment.chunks)):
-                left -= 1
                 codes, whole = self._stream.so_far(number), number < len(self._stream.codes)
                 start, end = end, end + codes.shape[1] * HOP
                 heard = (begun + within / segment.tempo) / SAMPLE_RATE
                 within += end - start + chunk.pause
                 times = start / SAMPLE_RATE, end / SAMPLE_RATE, heard
-                until = math.inf if left else self._until(place)
+                until = self._until(place) if chunk is segment.chunks[-1] else math.inf
                 yield SpokenText(chunk.text, *times, segment.tempo, codes, whole, until)
 
     def _until(self, place: int) -> float | None:

@@ -133,10 +133,10 @@ class WordTimes:
             found = list(aligned(chunk.text, self.samples.samples[first:last], self._align))
         else:
             return
+        latest = math.inf if chunk.until is None else chunk.until
         for (start, end), letter in found:
-            latest = math.inf if chunk.until is None else chunk.until
-            begin, until = (min(chunk.heard + time / chunk.tempo, latest) for time in (start, end))
-            yield SpokenLetter(begin, until, letter)
+            begun, ended = (min(chunk.heard + time / chunk.tempo, latest) for time in (start, end))
+            yield SpokenLetter(begun, ended, letter)
 
 
 def aligned(text: str, samples: np.ndarray, align: Align) -> Iterator[tuple[Span, int]]:

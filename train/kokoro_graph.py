@@ -38,7 +38,7 @@ class FloatGraph:
                 self._readers.setdefault(name, []).append(node)
 
     def rewrite(self) -> None:
-        """Rewrite the model's graph in place."""
+        """Rewrite the model's graph in place; `part` leaves out what nothing reads any more."""
         plain = {node.output[0]: node for node in map(self._plain, self._quantised())}
         nodes: list[NodeProto] = []
         for node in self._graph.node:
@@ -49,12 +49,8 @@ class FloatGraph:
         coefficients = {f"sine_p{i}": value for i, value in enumerate(sine_coefficients())}
         for name, value in {"sine_inverse": 1 / (2 * np.pi), "sine_half": 0.5, **coefficients}.items():
             self._add(name, np.array(value))
-        nodes = self._read(nodes)
-        read = {name for node in nodes for name in node.input}
-        constants = [constant for constant in self._graph.initializer if constant.name in read]
-        for field, values in (("node", nodes), ("initializer", constants), ("value_info", [])):
-            self._graph.ClearField(field)
-            getattr(self._graph, field).extend(values)
+        self._graph.ClearField("node")
+        self._graph.node.extend(nodes)
 
     def _quantised(self) -> list[NodeProto]:
         return [node for node in self._graph.node if node.op_type in ("ConvInteger", "MatMulInteger")]
@@ -89,16 +85,6 @@ class FloatGraph:
 
     def _add(self, name: str, value: np.ndarray) -> None:
         self._graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
-
-    def _read(self, nodes: list[NodeProto]) -> list[NodeProto]:
-        """Return the nodes that the outputs hang on."""
-        wanted = {output.name for output in self._graph.output}
-        kept: list[NodeProto] = []
-        for node in reversed(nodes):
-            if wanted.intersection(node.output):
-                kept.append(node)
-                wanted.update(node.input)
-        return kept[::-1]
 
 
 def part(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:

@@ -140,10 +140,12 @@ def main() -> None:
     trainer = Trainer(model.train().requires_grad_(), schedule, state)
     examples = Examples(utterances, network, builder, config)
     trainer.run(examples)
+    weights = trainer.average
     if natural:  # last, since the codes keep their meaning
         decoder.train(network, decoder.clips(network, examples), WORK / "codec", options.decoder_minutes)
-    before = started(options.start).state_dict() if natural and options.start else trainer.average
-    ship(mean_of(before, trainer.average), config, options.out)
+        if options.start:
+            weights = mean_of(started(options.start).state_dict(), weights)
+    ship(weights, config, options.out)
 
 
 if __name__ == "__main__":
