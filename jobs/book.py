@@ -75,8 +75,12 @@ def _headings(markdown: str) -> Iterator[tuple[int, int, int, str]]:
 
 
 def title_of(written: str) -> str:
-    """Return a title without Markdown, on one line."""
-    return " ".join(plain_text(written, full_stops=False).split())[:MAX_TITLE]
+    """Return a title without Markdown, on one line.
+
+    It stays a heading for the reader: what it starts with may look like a list or like code.
+    """
+    heading = "# " + " ".join(written.split())
+    return " ".join(plain_text(heading, full_stops=False).split())[:MAX_TITLE]
 
 
 def pieces_of(chapters: Sequence[tuple[Sequence[Part], Sequence[Part]]]) -> list[PlannedPiece]:

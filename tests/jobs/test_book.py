@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobs.book import (
@@ -109,6 +109,8 @@ def test_the_text_of_chapters_is_all_of_the_markdown_but_their_headings() -> Non
     assert found[3].text == "Text.\n\n### Below\n\nMore."
 
 
+@example("# ```a")  # a title that would open a block of code
+@example("# 1. a\n===")
 @given(
     st.lists(st.sampled_from(["# ", "## ", "a", "b c", "\n", "===", "---", "> ", "```", "1. "])).map("".join)
 )
