@@ -99,8 +99,8 @@ class CompiledDecode:
         rms_norm, heads_out, fed, wide = (
             np.zeros((max(cache.rows, PREFILL_CHUNK), width), np.float32) for width in widths
         )
-        scores = np.zeros((heads, cache.keys.shape[3] * PANEL), np.float32)
-        mean = np.zeros((heads, cache.values.shape[3] * PANEL), np.float32)
+        scores = np.zeros((heads, cache.keys.shape[1] * PANEL), np.float32)
+        mean = np.zeros((heads, cache.values.shape[4] * PANEL), np.float32)
         return Scratch(rms_norm, heads_out, fed, wide, scores, mean)
 
     def __call__(self, columns: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:

@@ -40,16 +40,28 @@ def to_storage(context: Any, value: Any, array: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def tile(
-    context: Any, x: Any, row: Any, depth: Any, panels: Any, number: Any, out: Any, column: Any, rows: Any
+    context: Any,
+    x: Any,
+    row: Any,
+    first: Any,
+    depth: Any,
+    panels: Any,
+    number: Any,
+    out: Any,
+    column: Any,
+    rows: Any,
+    added: Any,
 ) -> Any:
     """Multiply `rows` rows of x [n, ·], from `row` on, by one panel of a packed matrix [panels, ·, PANEL].
 
-    The product of their first `depth` elements and panel `number` is written to the same rows of out [n, ·],
-    to PANEL columns from `column` on. `rows` is a literal.
+    The product of `depth` of their elements, from `first` on, and panel `number` is written to the same rows
+    of out [n, ·], to PANEL columns from `column` on, or added to them if `added` is 1. `rows` and `added` are
+    literals.
 
     Written in vector instructions, because LLVM's loop vectoriser doesn't keep the sums in registers.
     """
     height, parts, kept = rows.literal_value, range(PANEL // LANES), panels.dtype
+    adds = bool(added.literal_value)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         i32, i64 = ir.IntType(32), ir.IntType(64)
@@ -58,10 +70,10 @@ def tile(
         fused = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(vector, [vector] * 3), "llvm.fma.v16f32"
         )
-        _, row, depth, _, number, _, column, _ = arguments
+        _, row, first, depth, _, number, _, column, _, _ = arguments
         x_, panels_, out_ = (
             context.make_array(signature.args[place])(context, builder, arguments[place])
-            for place in (0, 3, 5)
+            for place in (0, 4, 6)
         )
         x_columns, panel_rows, out_columns = (
             cgutils.unpack_tuple(builder, array.shape)[1] for array in (x_, panels_, out_)
@@ -77,7 +89,18 @@ def tile(
             return builder.bitcast(place, kind.as_pointer())
 
         constant = [ir.Constant(i64, value) for value in range(max(height, len(parts) * LANES, PANEL) + 1)]
-        starts = [plus(x_.data, builder.add(row, constant[down]), x_columns) for down in range(height)]
+        starts = [
+            plus(plus(x_.data, builder.add(row, constant[down]), x_columns), first) for down in range(height)
+        ]
+        targets = [
+            as_pointer(plus(plus(begin, column), constant[part * LANES]), vector)
+            for begin in (
+                plus(out_.data, builder.add(row, constant[down]), out_columns) for down in range(height)
+            )
+            for part in parts
+        ]
+        zeros = ir.Constant(vector, [0.0] * LANES)
+        sums_before = [builder.load(target, align=4) if adds else zeros for target in targets]
         panel = plus(panels_.data, number, panel_rows, constant[PANEL])
         before = builder.block
         loop, after = builder.append_basic_block("loop"), builder.append_basic_block("after")
@@ -106,19 +129,15 @@ def tile(
             spread = builder.shuffle_vector(one, undefined, ir.Constant(wide, [0] * LANES))
             for part in parts:
                 grown.append(builder.call(fused, [spread, weights[part], sums[len(grown)]]))
-        for old, new in zip(sums, grown, strict=True):
-            old.add_incoming(ir.Constant(vector, [0.0] * LANES), before)
+        for old, earlier, new in zip(sums, sums_before, grown, strict=True):
+            old.add_incoming(earlier, before)
             old.add_incoming(new, loop)
         following = builder.add(index, constant[1])
         index.add_incoming(following, loop)
         builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
         builder.position_at_end(after)
-        for down in range(height):
-            start = plus(out_.data, builder.add(row, constant[down]), out_columns)
-            start = plus(start, column)
-            for part in parts:
-                target = as_pointer(plus(start, constant[part * LANES]), vector)
-                builder.store(grown[down * len(parts) + part], target, align=4)
+        for target, sum_ in zip(targets, grown, strict=True):
+            builder.store(sum_, target, align=4)
         return context.get_dummy_value()
 
-    return types.void(x, row, depth, panels, number, out, column, rows), generate
+    return types.void(x, row, first, depth, panels, number, out, column, rows, added), generate

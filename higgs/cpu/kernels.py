@@ -29,10 +29,10 @@ def gemm(x, panels, out):
     for number in range(len(panels)):
         row = 0
         while row + TILE <= len(x):
-            tile(x, row, depth, panels, number, out, number * PANEL, TILE)
+            tile(x, row, 0, depth, panels, number, out, number * PANEL, TILE, 0)
             row += TILE
         while row < len(x):
-            tile(x, row, depth, panels, number, out, number * PANEL, 1)
+            tile(x, row, 0, depth, panels, number, out, number * PANEL, 1, 0)
             row += 1
 
 
@@ -119,40 +119,51 @@ def add_to(x, more):
 
 
 @jit
-def write_kv(projected, rope, norms, epsilon, keys, values, position):
-    """Normalise and rotate queries and keys of projected [·]; write keys and values to the cache.
+def write_kv(projected, rope, norms, epsilon, keys, values, layer, position):
+    """Normalise and rotate queries and keys of projected [·]; write keys and values to a stream's cache.
 
     norms is [heads + kv_heads, D], or D = 0 without norms.
     """
-    kv_heads, size = keys.shape[0], keys.shape[2]
+    kv_heads, size = keys.shape[2], keys.shape[3]
     heads = len(norms) - kv_heads
     for head in range(heads + kv_heads):
         x = projected[head * size : (head + 1) * size]
         if norms.shape[1]:
             rms_norm(x, norms[head], epsilon, x)
         apply_rope(x, rope, x)
+    panel, place = position // PANEL, position % PANEL
     for head in range(kv_heads):
         for index in range(size):
             key = projected[(heads + head) * size + index]
             value = projected[(heads + kv_heads + head) * size + index]
-            keys[head, position // PANEL, index, position % PANEL] = to_storage(key, keys)
-            values[head, index // PANEL, position, index % PANEL] = to_storage(value, values)
+            keys[panel, layer, head, index, place] = to_storage(key, keys)
+            values[panel, layer, head, index // PANEL, place, index % PANEL] = to_storage(value, values)
 
 
 @jit
-def attend(projected, keys, values, position, scratch, out):
+def attend(projected, keys, values, layer, position, scratch, out):
     """Attend from a position's queries, projected [·], to all positions up to it; writes out [heads * D]."""
     scores, mean = scratch.scores, scratch.mean
-    heads, size = len(scores), keys.shape[2]
+    panels, layers, kv_heads, size, _ = keys.shape
+    heads, parts = len(scores), values.shape[3]
+    every_key = keys.reshape(panels * layers * kv_heads, size, PANEL)
+    every_value = values.reshape(panels * layers * kv_heads * parts, PANEL, PANEL)
     queries = projected[: heads * size].reshape(heads, size)
     scale = np.float32(1.0) / np.sqrt(np.float32(size))
     for head in range(heads):
-        group = head * len(keys) // heads
-        for number in range(position // PANEL + 1):
-            tile(queries, head, size, keys[group], number, scores, number * PANEL, 1)
+        group = head * kv_heads // heads
+        for panel in range(position // PANEL + 1):
+            number = (panel * layers + layer) * kv_heads + group
+            tile(queries, head, 0, size, every_key, number, scores, panel * PANEL, 1, 0)
         total = softmax_weights(scores[head, : position + 1], scale)
-        for number in range(values.shape[1]):
-            tile(scores, head, position + 1, values[group], number, mean, number * PANEL, 1)
+        for part in range(parts):
+            mean[head, part * PANEL : (part + 1) * PANEL] = 0
+        for panel in range(position // PANEL + 1):
+            first = panel * PANEL
+            filled = min(PANEL, position + 1 - first)
+            for part in range(parts):
+                number = ((panel * layers + layer) * kv_heads + group) * parts + part
+                tile(scores, head, first, filled, every_value, number, mean, part * PANEL, 1, 1)
         for index in range(size):
             out[head * size + index] = mean[head, index] / total
 
@@ -180,17 +191,17 @@ def forward_layers(x, texts, streams, positions, rope, layers, epsilon, keys, va
     """
     n = len(x)
     inner, heads, fed, wide = scratch.rms_norm[:n], scratch.heads[:n], scratch.fed[:n], scratch.wide[:n]
-    for layer in range(len(keys)):
+    for layer in range(keys.shape[2]):
         for row in range(n):
             norm = layers.text.input_norm[layer] if row < texts else layers.audio.input_norm[layer]
             rms_norm(x[row], norm, epsilon, inner[row])
         gemm(inner, layers.query_key_value[layer], wide)
         for row in range(n):
-            at, mine, its = positions[row], keys[layer, streams[row]], values[layer, streams[row]]
-            write_kv(wide[row], rope[at], layers.head_norms[layer], epsilon, mine, its, at)
+            at, mine, its = positions[row], keys[streams[row]], values[streams[row]]
+            write_kv(wide[row], rope[at], layers.head_norms[layer], epsilon, mine, its, layer, at)
         for row in range(n):
-            mine, its = keys[layer, streams[row]], values[layer, streams[row]]
-            attend(wide[row], mine, its, positions[row], scratch, heads[row])
+            mine, its = keys[streams[row]], values[streams[row]]
+            attend(wide[row], mine, its, layer, positions[row], scratch, heads[row])
         gemm(heads, layers.output[layer], wide)
         for row in range(n):
             add_to(x[row], wide[row])
