@@ -3,6 +3,7 @@
 It listens at once; routes answer 503 until the model is warm. If it can't be loaded, an error names a remedy.
 """
 
+import gc
 import logging
 import sys
 import threading
@@ -224,6 +225,7 @@ def end_soon(state: ServerState, error: EngineFailed, stop: Callable[[], None]) 
 
 
 def main() -> None:
+    gc.freeze()  # what is imported stays; to pass over it would stop all threads for 0.2 s each time
     try:
         settings = load_settings(sys.argv[1:])
         listening = listening_socket(settings.host, settings.port)
