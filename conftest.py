@@ -1,5 +1,6 @@
 """Fixtures for running test_voice_cloning.py under pytest; as a script it needs no pytest."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,16 @@ import pytest
 
 from test_voice_cloning import HUMAN_VOICES, RECORDING, Story, tell
 from tests.live import BUNDLED_MODEL, LiveServer, any_server
+
+
+def pytest_configure() -> None:
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on the garbage collector passes over what is imported: half a million objects, which stay."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.compiling import compiling
+from tests.forked import ForkedProcess
 from tests.plain_http import RefusedError, ask
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,21 +36,37 @@ class LiveServer:
 
 
 @contextmanager
-def serve(model: Path, **settings: str) -> Iterator[LiveServer]:
-    """Run `python app.py` on this model folder for a while; `queue_limit="1"` sets HIGGS_QUEUE_LIMIT."""
+def serve(model: Path, fresh: bool = False, **settings: str) -> Iterator[LiveServer]:
+    """Run app.py on this model folder for a while; `queue_limit="1"` sets HIGGS_QUEUE_LIMIT.
+
+    It is forked from a process that has imported the server already, or a fresh `python app.py`.
+    """
+    with ExitStack() as stack:
+        with compiling(str(model)):
+            server = stack.enter_context(_served(model, fresh, settings))
+        yield server
+
+
+@contextmanager
+def _served(model: Path, fresh: bool, settings: Mapping[str, str]) -> Iterator[LiveServer]:
     port = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
-    environment |= {"HIGGS_MODEL": str(model), "HIGGS_PORT": str(port), "HIGGS_DEVICE": "cpu"}
-    environment |= {f"HIGGS_{name.upper()}": value for name, value in settings.items()}
-    with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as data:
-        environment.setdefault("HIGGS_DATA_DIR", data)
-        command = [sys.executable, str(ROOT / "app.py")]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryDirectory() as folder:
+        log, script = Path(folder, "log"), ROOT / "app.py"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
+        environment |= {"HIGGS_MODEL": str(model), "HIGGS_PORT": str(port), "HIGGS_DEVICE": "cpu"}
+        environment |= {"HIGGS_DATA_DIR": f"{folder}/data"}
+        environment |= {f"HIGGS_{name.upper()}": value for name, value in settings.items()}
+        process: subprocess.Popen[bytes] | ForkedProcess
+        if fresh:
+            with log.open("w") as output:
+                command = [sys.executable, str(script)]
+                process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        else:
+            process = ForkedProcess(script, [], environment, ROOT, log)
         try:
             server = LiveServer(f"http://127.0.0.1:{port}", process.pid)
             if not _ready(server.url, process):
-                log.seek(0)
-                raise RuntimeError(f"the server did not start:\n{log.read()}")
+                raise RuntimeError(f"the server did not start:\n{log.read_text()}")
             yield server
         finally:
             process.terminate()
@@ -61,7 +79,7 @@ def any_server(url: str | None) -> Iterator[LiveServer]:
     if url:
         yield LiveServer(url.rstrip("/"))
     else:
-        with serve(BUNDLED_MODEL) as server:
+        with serve(BUNDLED_MODEL, fresh=True) as server:
             yield server
 
 
@@ -71,7 +89,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _ready(url: str, process: subprocess.Popen[bytes]) -> bool:
+def _ready(url: str, process: subprocess.Popen[bytes] | ForkedProcess) -> bool:
     """Wait for 200 from /health; False when the process has ended or time is up."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:

@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ import pytest
 from api.serving import listening_socket
 from errors import StartError
 from tests.event_loop import run
+from tests.forked import ForkedProcess
 from tests.live import ROOT, free_port
 from tests.tiny_server import write_endless_model
 
@@ -28,16 +27,14 @@ ENDLESS = {"model": "tiny", "input": "A long text. " * 300, "response_format": "
 
 
 @contextmanager
-def process(
-    model: Path, folder: Path, drain_seconds: int = IMPATIENT
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def process(model: Path, folder: Path, drain_seconds: int = IMPATIENT) -> Iterator[tuple[str, ForkedProcess]]:
     """A server whose speech goes on for ever, ready; its URL."""
     port = free_port()
     settings = {"MODEL": model, "PORT": port, "DEVICE": "cpu", "DATA_DIR": folder, "SLOTS": 2}
     settings |= {"DRAIN_SECONDS": drain_seconds, "MAX_FRAMES_PER_BYTE": 1e6, "MAX_SPEECH_SECONDS": 1e6}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
     environment |= {f"HIGGS_{name}": str(value) for name, value in settings.items()}
-    server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
+    server = ForkedProcess(ROOT / "app.py", [], environment, ROOT, folder / "log")
     url = f"http://127.0.0.1:{port}"
     try:
         while status(f"{url}/readyz") != 200:
@@ -46,7 +43,7 @@ def process(
         yield url, server
     finally:
         server.kill()
-        server.wait()
+        server.wait(WAIT)
 
 
 def status(url: str) -> int:

@@ -3,7 +3,6 @@
 import base64
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from higgs.prompts.v2 import QUIET_ROOM
 from settings import Settings
 from synthesis.options import SpeechOptions
 from synthesis.references import VoiceReference
+from tests import forked
 from tests.audio.media import recording
 from tests.live import ROOT
 from tests.tiny_server import write_endless_model, write_whole_model
@@ -258,8 +258,7 @@ def test_a_model_that_isn_t_there_names_the_remedy() -> None:
 
 def run(tiny_model: Path, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"HIGGS_MODEL": str(tiny_model), "HIGGS_DEVICE": "cpu"}
-    command = [sys.executable, str(ROOT / "voice_cloning.py"), *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    return forked.run(ROOT / "voice_cloning.py", *arguments, environment=environment, folder=folder)
 
 
 def test_the_command_line(tiny_model: Path, tmp_path: Path) -> None:

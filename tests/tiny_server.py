@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from api.serving import SOCKET_OPTIONS, proxy_options
 from app import create_app
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from settings import Settings
+from tests.compiling import compiling
 from tests.tiny import CONFIG, SERVED, write_tiny_model
 
 CODEC = {
@@ -84,8 +85,10 @@ class TinyServer:
 @contextmanager
 def ready(settings: Settings) -> Iterator[TinyServer]:
     """As serving, the model loaded."""
-    with serving(settings) as server:
-        server.wait_until_ready()
+    with ExitStack() as stack:
+        with compiling(settings.model):
+            server = stack.enter_context(serving(settings))
+            server.wait_until_ready()
         yield server
 
 

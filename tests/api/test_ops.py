@@ -1,11 +1,9 @@
 """Health, models, request ids and errors, over real HTTP."""
 
 import json
+import os
 import socket
 import subprocess
-import sys
-import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from app import create_app, load
 from errors import EngineFailed
 from higgs.model.licence import V2_LICENCE
 from settings import Settings
+from tests import forked
 from tests.live import ROOT, free_port
 from tests.tiny_server import TinyServer, serving
 
@@ -141,8 +140,8 @@ def test_a_server_that_can_t_start_says_why_and_exits(
 
 
 def start(flags: list[str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "app.py", "--device", "cpu", "--port", str(free_port()), *flags]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    given = ["--device", "cpu", "--port", str(free_port()), *flags]
+    return forked.run(ROOT / "app.py", *given, environment=os.environ, folder=ROOT)
 
 
 @pytest.mark.parametrize(
@@ -185,51 +184,6 @@ def test_a_form_over_the_limit_is_refused_while_it_is_read(named: bool) -> None:
     begun, body = answer
     assert (begun["status"], json.loads(body["body"])["error"]["code"]) == (413, "payload_too_large")
     assert len(left) >= 13  # no more than twice the limit of 3,000 bytes is read
-
-
-LOSING = """
-import app, sys, threading, time
-
-made, create = [], app.create_app
-app.create_app = lambda *given, **named: made.append(create(*given, **named)) or made[-1]
-app.FAILED_SECONDS = 12  # a busy machine has the time to ask
-
-def lose() -> None:
-    while not (made and made[0].state.server.cloner):
-        time.sleep(0.05)
-    def lost(*given: object) -> None:
-        raise RuntimeError("CUDA error: device-side assert triggered")
-    made[0].state.server.cloner.engine._batch._runner._decode_fn = lost
-
-threading.Thread(target=lose, daemon=True).start()
-app.main()
-"""
-
-
-def test_a_lost_device_is_told_of_and_ends_the_process(tiny_model: Path) -> None:
-    """Before, /health said 200 while every request from then on was answered 500."""
-    port = free_port()
-    flags = ["--model", str(tiny_model), "--device", "cpu", "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", LOSING, *flags], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        asked = {"model": "higgs-audio", "input": "Hello.", "voice": "default"}
-        statuses: list[int] = []
-        while 503 not in statuses[-1:] or "failed" not in httpx.get(f"{url}/health").text:
-            time.sleep(0.2)
-            with suppress(httpx.TransportError):
-                statuses.append(httpx.post(f"{url}/v1/audio/speech", json=asked, timeout=60).status_code)
-        assert 500 in statuses
-        assert httpx.get(f"{url}/livez").status_code == httpx.get(f"{url}/readyz").status_code == 503
-        health = httpx.get(f"{url}/health")
-        assert (health.status_code, health.json()["status"]) == (503, "failed")
-        assert "restarted" in health.json()["message"]
-        assert process.wait(90) == 70
-    finally:
-        process.kill()
-    assert process.stderr is not None and "The device is lost" in process.stderr.read().splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ another, an id that stands elsewhere in the real tokenizer. No weights are neede
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,14 @@ from higgs.model.transformer import HiggsModel
 from higgs.prompts.v2 import PromptBuilder, Reference
 from tests.golden.lm_golden import boson_config, load_golden
 from tests.higgs.test_engine import clone_prompt
-from tests.published import Shapes, read_shapes, read_special_tokens, write_pickled, write_safetensors
+from tests.published import (
+    Shapes,
+    read_shapes,
+    read_special_tokens,
+    sparse_folder,
+    write_pickled,
+    write_safetensors,
+)
 from tests.tiny import ALPHABET, tiny_model
 from tests.tiny_codec import NATIVE as TINY_NATIVE_CODEC
 from tests.tiny_v3 import INNER_CODEC
@@ -40,6 +47,12 @@ from tests.tiny_v3 import config_json as tiny_v3_config
 
 BOS = 1024
 META = torch.device("meta")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with sparse_folder() as folder:
+        yield folder
 
 
 def shapes_of(model: torch.nn.Module) -> Shapes:
@@ -82,26 +95,26 @@ def boson_lm_config() -> dict:
 @pytest.mark.parametrize("weights", [boson_lm, native_lm], ids=["boson's names", "transformers' names"])
 @pytest.mark.parametrize("config", [boson_lm_config, native_lm_config], ids=["boson's", "transformers'"])
 def test_all_tensors_of_the_3b_are_found(
-    tmp_path: Path, config: Callable[[], dict], weights: Callable[[], Shapes]
+    folder: Path, config: Callable[[], dict], weights: Callable[[], Shapes]
 ) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(config()), "utf-8")
-    write_safetensors(tmp_path / "model.safetensors", weights())
-    model = load_model(tmp_path, META, torch.bfloat16)
+    (folder / "config.json").write_text(json.dumps(config()), "utf-8")
+    write_safetensors(folder / "model.safetensors", weights())
+    model = load_model(folder, META, torch.bfloat16)
     assert model.config == HiggsConfig()
     assert len(boson_lm()) == 397
     assert sum(weight.nbytes for weight in model.parameters()) == pytest.approx(10.75e9, rel=1e-3)
 
 
-def test_all_shards_of_the_3b_are_found(tmp_path: Path) -> None:
+def test_all_shards_of_the_3b_are_found(folder: Path) -> None:
     shapes = list(boson_lm().items())
     places: dict[str, str] = {}
     for number in range(3):
         shard = f"model-0000{number + 1}-of-00003.safetensors"
-        write_safetensors(tmp_path / shard, dict(shapes[number::3]))
+        write_safetensors(folder / shard, dict(shapes[number::3]))
         places |= dict.fromkeys(dict(shapes[number::3]), shard)
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}), "utf-8")
-    (tmp_path / "config.json").write_text(json.dumps(boson_lm_config()), "utf-8")
-    load_model(tmp_path, META, torch.bfloat16)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}), "utf-8")
+    (folder / "config.json").write_text(json.dumps(boson_lm_config()), "utf-8")
+    load_model(folder, META, torch.bfloat16)
 
 
 def boson_codec_config() -> dict:
@@ -144,10 +157,10 @@ def native_codec(folder: Path) -> Shapes:
     return shapes
 
 
-def test_all_tensors_of_model_pth_are_found(tmp_path: Path) -> None:
-    write_pickled(tmp_path / "model.pth", boson_codec())
-    (tmp_path / "config.json").write_text(json.dumps(boson_codec_config()), "utf-8")
-    network = load_network(tmp_path)
+def test_all_tensors_of_model_pth_are_found(folder: Path) -> None:
+    write_pickled(folder / "model.pth", boson_codec())
+    (folder / "config.json").write_text(json.dumps(boson_codec_config()), "utf-8")
+    network = load_network(folder)
     assert len(boson_codec()) == 602
     assert len(network.state_dict()) == 486
 
@@ -161,27 +174,27 @@ def test_all_tensors_of_model_pth_are_found(tmp_path: Path) -> None:
     ids=["boson's config", "transformers' config", "the 3B's config"],
 )
 def test_the_codec_is_found_whatever_stands_beside_it(
-    tmp_path: Path, config: Callable[[], dict], layout: str, beside: Callable[[], Shapes] | None
+    folder: Path, config: Callable[[], dict], layout: str, beside: Callable[[], Shapes] | None
 ) -> None:
     if layout == "boson":
-        write_pickled(tmp_path / "model.pth", boson_codec())
+        write_pickled(folder / "model.pth", boson_codec())
     else:
-        write_pickled(tmp_path / "model.pth", native_codec(tmp_path))
+        write_pickled(folder / "model.pth", native_codec(folder))
     if beside is not None:
-        write_safetensors(tmp_path / "model.safetensors", beside())
-    (tmp_path / "config.json").write_text(json.dumps(config()), "utf-8")
-    codec = load_codec(str(tmp_path), META)
+        write_safetensors(folder / "model.safetensors", beside())
+    (folder / "config.json").write_text(json.dumps(config()), "utf-8")
+    codec = load_codec(str(folder), META)
     assert isinstance(codec, WaveformCodec)
     assert len(codec.network.state_dict()) == 486
 
 
-def test_transformers_own_file_of_the_codec_is_found(tmp_path: Path) -> None:
-    write_safetensors(tmp_path / "model.safetensors", native_codec(tmp_path), "F32")
-    (tmp_path / "config.json").write_text(json.dumps(native_codec_config()), "utf-8")
-    load_codec(str(tmp_path), META)
+def test_transformers_own_file_of_the_codec_is_found(folder: Path) -> None:
+    write_safetensors(folder / "model.safetensors", native_codec(folder), "F32")
+    (folder / "config.json").write_text(json.dumps(native_codec_config()), "utf-8")
+    load_codec(str(folder), META)
 
 
-def test_all_tensors_of_v3_are_found(tmp_path: Path) -> None:
+def test_all_tensors_of_v3_are_found(folder: Path) -> None:
     """The names as SGLang-Omni, vLLM-Omni and mlx-audio map them; the backbone's are transformers'."""
     text = tiny_v3_config()["text_config"] | {
         "vocab_size": HIGGS_V3.vocab_size,
@@ -201,16 +214,16 @@ def test_all_tensors_of_v3_are_found(tmp_path: Path) -> None:
     shapes["tied.embedding.modality_embeddings.0.embedding.weight"] = (8 * 1026, 2560)
     shapes["tied.head.text_head.weight"] = (151_936, 2560)
     shapes["tied.head.modality_heads.0.weight"] = (8 * 1026, 2560)
-    shapes |= {INNER_CODEC + name: shape for name, shape in native_codec(tmp_path).items()}
-    write_safetensors(tmp_path / "model.safetensors", shapes)
+    shapes |= {INNER_CODEC + name: shape for name, shape in native_codec(folder).items()}
+    write_safetensors(folder / "model.safetensors", shapes)
     config = tiny_v3_config() | {"text_config": text}
-    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
     tokens = [{"content": "<|audio|>", "id": HIGGS_V3.audio_bos_token_id}]
-    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": tokens}), "utf-8")
-    assert load_config(tmp_path) == HIGGS_V3
-    model = load_model(tmp_path, META, torch.bfloat16)
+    (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": tokens}), "utf-8")
+    assert load_config(folder) == HIGGS_V3
+    model = load_model(folder, META, torch.bfloat16)
     assert isinstance(model, HiggsModel)
-    codec = load_codec(str(tmp_path), META)
+    codec = load_codec(str(folder), META)
     assert isinstance(codec, WaveformCodec) and len(codec.network.state_dict()) == 486
 
 

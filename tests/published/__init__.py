@@ -8,6 +8,9 @@ import json
 import math
 import os
 import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -28,6 +31,17 @@ def read_special_tokens() -> dict[str, int]:
         line.split("\t") for line in (HERE / "higgs-v2-special-tokens.tsv").read_text("utf-8").splitlines()
     )
     return {token: int(number) for number, token in rows}
+
+
+@contextmanager
+def sparse_folder() -> Iterator[Path]:
+    """A folder for files that are mostly holes; in memory where it can be.
+
+    safetensors makes the system read a file ahead: 10 GB of zeros on a disk, nothing in memory.
+    """
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 def write_safetensors(path: Path, shapes: Shapes, dtype: str = "BF16") -> None:
