@@ -36,19 +36,19 @@ class LiveServer:
 
 
 @contextmanager
-def serve(model: Path, fresh: bool = False, **settings: str) -> Iterator[LiveServer]:
+def serve(model: Path, **settings: str) -> Iterator[LiveServer]:
     """Run app.py on this model folder for a while; `queue_limit="1"` sets HIGGS_QUEUE_LIMIT.
 
-    It is forked from a process that has imported the server already, or a fresh `python app.py`.
+    The process is forked from one that has imported the server; `any_server` runs `python app.py`.
     """
     with ExitStack() as stack:
         with compiling(str(model)):
-            server = stack.enter_context(_served(model, fresh, settings))
+            server = stack.enter_context(_served(model, settings))
         yield server
 
 
 @contextmanager
-def _served(model: Path, fresh: bool, settings: Mapping[str, str]) -> Iterator[LiveServer]:
+def _served(model: Path, settings: Mapping[str, str], fresh: bool = False) -> Iterator[LiveServer]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         log, script = Path(folder, "log"), ROOT / "app.py"
@@ -79,7 +79,7 @@ def any_server(url: str | None) -> Iterator[LiveServer]:
     if url:
         yield LiveServer(url.rstrip("/"))
     else:
-        with serve(BUNDLED_MODEL, fresh=True) as server:
+        with _served(BUNDLED_MODEL, {}, fresh=True) as server:
             yield server
 
 

@@ -63,9 +63,9 @@ class PanelCache:
         for panel, start in enumerate(range(0, keys.shape[2], PANEL)):
             part_of_keys = keys[:, :, start : start + PANEL].swapaxes(2, 3)
             self.keys[row, panel, ..., : part_of_keys.shape[3]] = part_of_keys
-            for part, column in enumerate(range(0, values.shape[3], PANEL)):
+            for number, column in enumerate(range(0, values.shape[3], PANEL)):
                 block = values[:, :, start : start + PANEL, column : column + PANEL]
-                self.values[row, panel, :, :, part, : block.shape[2], : block.shape[3]] = block
+                self.values[row, panel, :, :, number, : block.shape[2], : block.shape[3]] = block
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of a row to another."""

@@ -15,7 +15,7 @@ from openai.types.audio import SpeechModel
 from errors import MAX_QUOTED
 from tests.api.test_chat import RECORDING, answer, ask, audio_of, refusal, said
 from tests.api.test_speech import post, spoken
-from tests.audio.media import sound_file
+from tests.audio.media import float_wav, sentence, sound_file
 from tests.tiny_server import TinyServer
 
 CLONE = {"voice": "clone", "format": "wav"}
@@ -54,7 +54,7 @@ def test_a_name_of_openai_s_audio_models_is_served(tiny_server: TinyServer, name
 def test_every_route_knows_the_same_names(client: OpenAI, tiny_server: TinyServer, name: str) -> None:
     assert answer(tiny_server, said("Hi."), model=name, max_completion_tokens=20)["model"] == "tiny"
     assert post(tiny_server, model=name, max_tokens=20).headers["x-model-used"] == "tiny"
-    file = ("me.wav", sound_file("wav"))
+    file = ("me.wav", float_wav(sentence()))
     assert client.audio.transcriptions.create(model=name, file=file).text
 
 

@@ -13,10 +13,11 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from asr.words import words_of, wrong_words
 from audio.encode import encode_audio
 from tests.api.realtime_client import event, recording_pcm, until
-from tests.api.test_node_sdk import WORDS
 from tests.event_loop import run
+from tests.live import ROOT
 from tests.tiny_server import TinyServer
 
+WORDS = words_of((ROOT / "test_audio.txt").read_text())
 EVENT = "conversation.item.input_audio_transcription"
 CHUNK = 4_800  # bytes, 100 ms of 16 bits at 24 kHz
 SILENCE = bytes(48_000)  # 1 s

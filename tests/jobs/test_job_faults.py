@@ -20,7 +20,7 @@ from tests.tiny_server import write_endless_model
 KILLS = int(os.environ.get("JOB_KILLS", "2"))
 WAIT = 300
 SETTINGS = {"max_speech_seconds": "3", "max_attempts": "1"}
-BOOK = {"model": "tiny", "input": "Hello there, you. " * 500, "temperature": 0, "seed": 4}
+BOOK = {"model": "tiny", "input": "Hello there, you. " * 150, "temperature": 0, "seed": 4}
 
 
 @pytest.fixture(scope="module")

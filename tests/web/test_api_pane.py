@@ -9,7 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tests.web.conftest import CLIP, download, generate, keep_voice
+from tests.audio.media import float_wav, sentence
+from tests.web.conftest import download, generate, keep_voice
 
 QUOTES = 'It\'s "quoted", $HOME and `ticks`, in two\nlines.'
 RUNNERS = {
@@ -45,8 +46,9 @@ def test_each_language_gives_the_very_speech(page: Page, tmp_path: Path) -> None
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_each_language_clones(page: Page, tmp_path: Path) -> None:
     """A form whose file or text gets lost."""
-    shutil.copy(CLIP, tmp_path / "test_audio.wav")
-    page.locator("#file").set_input_files(CLIP)
+    recording = tmp_path / "test_audio.wav"
+    recording.write_bytes(float_wav(sentence()))
+    page.locator("#file").set_input_files(recording)
     page.locator("#name").fill("Ada")
     page.get_by_role("button", name="Create voice").click()
     page.locator("#api-title", has_text="Clone a voice").wait_for()
