@@ -156,8 +156,8 @@ def attend(projected, keys, values, layer, position, scratch, out):
             number = (panel * layers + layer) * kv_heads + group
             tile(queries, head, 0, size, every_key, number, scores, panel * PANEL, 1, 0)
         total = softmax_weights(scores[head, : position + 1], scale)
-        for part in range(parts):
-            mean[head, part * PANEL : (part + 1) * PANEL] = 0
+        for index in range(parts * PANEL):
+            mean[head, index] = np.float32(0.0)
         for panel in range(position // PANEL + 1):
             first = panel * PANEL
             filled = min(PANEL, position + 1 - first)
