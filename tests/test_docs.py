@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import soundfile
 
 from setting_names import flag, variable
 from settings import Settings
+from tests import forked
 from tests.api.test_node_sdk import FOLDER, install_sdk
 from tests.live import ROOT, LiveServer
 from tests.test_imports import ROOMS, TESTS
@@ -27,11 +27,8 @@ PAGES = {
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 }
 EVERYTHING = "\n".join(PAGES.values())
-RUNNERS = {
-    "bash": ["bash", "-euo", "pipefail", "-c"],
-    "python": [sys.executable, "-c"],
-    "js": ["node", "--input-type=module", "--eval"],
-}
+RUNNERS = {"bash": ["bash", "-euo", "pipefail", "-c"], "js": ["node", "--input-type=module", "--eval"]}
+RUN = {"python", *RUNNERS}
 # Not run: `console` installs, serves or builds (its names are checked), `text` draws.
 SHOWN = {"console", "text"}
 
@@ -45,7 +42,7 @@ EXAMPLES = [
     pytest.param(language, text, id=f"{name}-{number}-{language}")
     for name, page in PAGES.items()
     for number, (language, text) in enumerate(blocks(page))
-    if language in RUNNERS
+    if language in RUN
 ]
 
 
@@ -58,8 +55,17 @@ def test_an_example_runs_and_writes_the_speech_it_promises(
         install_sdk()
         (tmp_path / "node_modules").symlink_to(FOLDER / "node_modules")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HIGGS_MODEL": "bundled", "HIGGS_DEVICE": "cpu"}
-    command = [*RUNNERS[language], text.replace(ADDRESS, live_server.url.removeprefix("http://"))]
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=300)
+    example = text.replace(ADDRESS, live_server.url.removeprefix("http://"))
+    if language == "python":
+        script = tmp_path / "example.py"
+        script.write_text(example, "utf-8")
+        ended = forked.run(script, environment=environment, folder=tmp_path)
+    else:
+        command = [*RUNNERS[language], example]
+        ended = subprocess.run(
+            command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, timeout=300
+        )
+    assert ended.returncode == 0, ended.stderr
     promised = set(re.findall(r"\b[a-z_]+\.wav", text)) - {"test_audio.wav"}
     assert promised == {path.name for path in tmp_path.glob("*.wav")} - {"test_audio.wav"}
     for name in promised:
@@ -72,7 +78,7 @@ def test_the_readme_has_examples_in_bash_and_python() -> None:
 
 def test_every_block_says_what_it_is() -> None:
     languages = {language for page in PAGES.values() for language, _ in blocks(page)}
-    assert languages <= RUNNERS.keys() | SHOWN
+    assert languages <= RUN | SHOWN
     assert EVERYTHING.count("\n```") == 2 * sum(len(blocks(page)) for page in PAGES.values())
 
 

@@ -13,11 +13,10 @@ from audio.speech_track import SpeechTrack
 from errors import Cancelled, ModelError, Overloaded
 from higgs.spoken import Speech, SpokenText
 from tests.api.test_chat import answer, refusal, said
-from tests.audio.media import recording
-from tests.live import ROOT
+from tests.audio.media import SENTENCE, sentence
 from tests.tiny_server import TinyServer
 
-WORDS = (ROOT / "test_audio.txt").read_text()
+WORDS = SENTENCE
 NOISE = np.random.default_rng(0).normal(0, 0.05, 5 * 24_000).astype(np.float32)
 
 
@@ -50,7 +49,7 @@ def transcriber() -> Iterator[Transcriber]:
 
 
 def test_an_attempt_with_the_wrong_words_is_repeated(transcriber: Transcriber) -> None:
-    others = iter([Spoken(recording(), 1), Spoken(recording(), 2)])
+    others = iter([Spoken(sentence(), 1), Spoken(sentence(), 2)])
     with request_context(RequestContext("req_1", "POST")) as record:
         speech, quality = Attempts(Spoken(NOISE), lambda: next(others), WORDS, transcriber, 4).best()
     assert (speech.seed, quality.takes, quality.faults) == (1, 2, [])
@@ -60,7 +59,7 @@ def test_an_attempt_with_the_wrong_words_is_repeated(transcriber: Transcriber) -
 
 
 def test_where_none_is_good_the_best_goes_out(transcriber: Transcriber) -> None:
-    half = np.concatenate([recording()[:72_000], NOISE[:30_000]])
+    half = np.concatenate([sentence()[:28_000], NOISE[:30_000]])
     others = iter([Spoken(half, 1), Spoken(NOISE[:24_000], 2)])
     speech, quality = Attempts(Spoken(NOISE[:24_000], 0), lambda: next(others), WORDS, transcriber, 3).best()
     assert (speech.seed, quality.takes) == (1, 3)
@@ -76,13 +75,13 @@ def test_a_full_queue_ends_the_tries(transcriber: Transcriber) -> None:
 
 
 def test_faults_are_told_without_a_verifier_and_nothing_is_made_again() -> None:
-    _, quality = Attempts(Spoken(NOISE[:24_000]), lambda: Spoken(recording()), WORDS, None, 3).best()
+    _, quality = Attempts(Spoken(NOISE[:24_000]), lambda: Spoken(sentence()), WORDS, None, 3).best()
     assert (quality.takes, [fault.kind for fault in quality.faults]) == (1, ["too_short"])
     assert quality.heard is None and quality.word_error_rate is None
 
 
 def test_whoever_leaves_is_not_listened_for(transcriber: Transcriber) -> None:
-    attempt = Spoken(recording())
+    attempt = Spoken(sentence())
     attempts = Attempts(attempt, None, WORDS, transcriber, 3)
     attempts.cancel()
     with pytest.raises(Cancelled):
@@ -92,8 +91,8 @@ def test_whoever_leaves_is_not_listened_for(transcriber: Transcriber) -> None:
 
 def test_tags_don_t_make_a_text_longer() -> None:
     text = "<|emotion:contemplation|><|prosody:expressive_high|>Oh no."
-    assert not quality_of(track_of(recording()[:24_000]), text).faults
-    found = quality_of(track_of(recording()[:24_000]), WORDS).faults
+    assert not quality_of(track_of(sentence()[:18_000]), text).faults
+    found = quality_of(track_of(sentence()[:18_000]), WORDS).faults
     assert [fault.kind for fault in found] == ["too_short"]
 
 
@@ -106,7 +105,7 @@ class Failing(Spoken):
 
 def test_what_was_spoken_is_not_lost_when_a_further_attempt_fails(transcriber: Transcriber) -> None:
     """A kind of loss: work that is done goes with the error of work that comes after it."""
-    half = np.concatenate([recording()[:72_000], NOISE[:30_000]])
+    half = np.concatenate([sentence()[:28_000], NOISE[:30_000]])
     speech, quality = Attempts(Spoken(half, 7), lambda: Failing(NOISE), WORDS, transcriber, 3).best()
     assert (speech.seed, quality.takes) == (7, 1)
 
@@ -114,8 +113,8 @@ def test_what_was_spoken_is_not_lost_when_a_further_attempt_fails(transcriber: T
 def test_speech_goes_out_unheard_where_the_recogniser_is_full() -> None:
     """The same loss: the speech is there, and only nobody can listen to it now. The answer says so."""
     full = Transcriber(lambda: load_recogniser("pocketsphinx", "cpu"), max_waiting=0)
-    others = iter([Spoken(recording(), 1)])
-    speech, quality = Attempts(Spoken(recording(), 5), lambda: next(others), WORDS, full, 3).best()
+    others = iter([Spoken(sentence(), 1)])
+    speech, quality = Attempts(Spoken(sentence(), 5), lambda: next(others), WORDS, full, 3).best()
     full.close()
     assert (speech.seed, quality.takes, quality.heard) == (5, 1, None)
     assert quality.note is not None and "not verified" in quality.note
@@ -123,8 +122,8 @@ def test_speech_goes_out_unheard_where_the_recogniser_is_full() -> None:
 
 def test_a_pause_is_better_than_other_words(transcriber: Transcriber) -> None:
     """A kind of wrong choice: faults were counted before words, whatever they weigh."""
-    clip = recording()
-    paused = np.concatenate([clip[:72_000], np.zeros(3 * 24_000, np.float32), clip[72_000:]])
+    clip = sentence()
+    paused = np.concatenate([clip[:36_000], np.zeros(3 * 24_000, np.float32), clip[36_000:]])
     others = iter([Spoken(NOISE, 1)])
     speech, quality = Attempts(Spoken(paused, 0), lambda: next(others), WORDS, transcriber, 2).best()
     assert (speech.seed, quality.takes) == (0, 2)
@@ -174,21 +173,21 @@ def test_verified_speech_as_a_file(tiny_server: TinyServer) -> None:
 def test_a_sentence_that_was_not_spoken_is_named_and_the_speech_refused(transcriber: Transcriber) -> None:
     """Kind of fault: the end of a text was left out, and the word error rate was low enough for all of it."""
     lost = "Please bring the green umbrella tomorrow."
-    _, quality = Attempts(Spoken(recording()), None, f"{WORDS} {lost}", transcriber, 1).best()
+    _, quality = Attempts(Spoken(sentence()), None, f"{WORDS} {lost}", transcriber, 1).best()
     assert [(fault.kind, fault.message) for fault in quality.faults] == [
         ("missing", f'"{lost}" was not heard.')
     ]
-    whole = Attempts(Spoken(recording()), None, WORDS, transcriber, 1).best()[1]
+    whole = Attempts(Spoken(sentence()), None, WORDS, transcriber, 1).best()[1]
     assert whole.faults == []
 
 
 def test_each_chunk_is_long_enough_for_its_words() -> None:
     """Kind of fault: one sentence of many was dropped, and the speech as a whole was not too short."""
-    texts = (SpokenText(WORDS, 0.0, len(recording()) / 24_000), SpokenText("Add the salt.", 4.9, 5.1))
-    (fault,) = quality_of(track_of(recording()), "unused", texts).faults
-    assert (fault.kind, fault.start) == ("too_short", 4.9) and "Add the salt." in fault.message
+    texts = (SpokenText(WORDS, 0.0, len(sentence()) / 24_000), SpokenText("Add the salt.", 2.5, 2.7))
+    (fault,) = quality_of(track_of(sentence()), "unused", texts).faults
+    assert (fault.kind, fault.start) == ("too_short", 2.5) and "Add the salt." in fault.message
 
 
 def test_a_link_s_address_makes_no_speech_too_short() -> None:
-    short = track_of(recording()[:24_000])
+    short = track_of(sentence()[:18_000])
     assert not quality_of(short, f"[SPEAKER0] [Oh no](https://example.org/{'a' * 200}).").faults

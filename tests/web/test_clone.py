@@ -7,6 +7,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from speakers.encoder import weights_file
+from tests.audio.media import float_wav, sentence
 from tests.live import LiveServer
 from tests.web.conftest import CLIP, OpenPage, download, drop, generate, samples_of, saved_voices
 
@@ -50,12 +51,12 @@ def test_a_recorded_voice_is_cloned_and_speaks(page: Page) -> None:
 
 def test_a_new_recording_forgets_the_old_words(page: Page) -> None:
     """A name or a transcript of one recording that is sent with the next."""
-    choose(page, CLIP.read_bytes(), "ada.wav")
+    choose(page, float_wav(sentence()), "ada.wav")
     page.locator("#transcript-status", has_text="Recognised").wait_for()
     assert len(page.locator("#transcript").input_value().split()) > 5
     assert name_field(page) == "ada"
     page.locator("#transcript").fill("Something else")
-    choose(page, CLIP.read_bytes(), "grace.wav")
+    choose(page, float_wav(sentence()), "grace.wav")
     expect(page.locator("#name")).to_have_value("grace")
     assert "Something else" not in page.locator("#transcript").input_value()
 
@@ -132,7 +133,7 @@ def test_a_recording_dropped_anywhere_is_taken(page: Page) -> None:
     """A drop beside the box that leaves the page; a file that the recorder's Stop overwrites."""
     page.get_by_role("button", name="Record").click()
     page.get_by_text("Recording starts in").wait_for()
-    drop(page, "dropped.wav", CLIP.read_bytes())
+    drop(page, "dropped.wav", float_wav(sentence()))
     expect(page.locator("#recording-name")).to_have_text("dropped.wav")
     page.locator("#transcript-status", has_text="Recognised").wait_for()
     expect(page.locator("#recording-name")).to_have_text("dropped.wav")
