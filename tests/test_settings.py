@@ -1,5 +1,8 @@
 """Settings: flags over variables over defaults, and an error that names the remedy for anything unknown."""
 
+import os
+from collections.abc import Iterator
+
 import pytest
 from pydantic import ValidationError
 
@@ -9,9 +12,14 @@ from settings import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_environment() -> Iterator[None]:
+    """No variable is set; `load_settings` replaces former names, which is undone."""
+    before = dict(os.environ)
     for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+        os.environ.pop(variable(name), None)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def test_defaults_serve_on_loopback() -> None:
