@@ -3,7 +3,6 @@
 `python app.py` imports for three seconds, and the tests start it some forty times.
 """
 
-import gc
 import multiprocessing
 import os
 import runpy
@@ -14,8 +13,6 @@ from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-# The last two are imported where they are needed first: by the published codec, and by compiled functions.
-IMPORTED = ["app", "test_voice_cloning", "transformers.models.hubert.modeling_hubert", "numba.typed"]
 SECONDS = 120
 
 
@@ -45,7 +42,7 @@ class ForkedProcess:
             errors: the file of its errors; None for the same.
         """
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(IMPORTED)
+        context.set_forkserver_preload(["tests.preloaded"])
         given = (script, arguments, dict(environment), folder, log, errors or log)
         self._process: ForkServerProcess = context.Process(target=_run, args=given, daemon=True)
         self._process.start()
@@ -94,7 +91,6 @@ def _run(
     errors: Path,
 ) -> None:
     """Become, in the new process, what was asked for."""
-    gc.freeze()  # what is imported stays: collecting it would copy its pages
     for path, number in ((log, 1), (errors, 2)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, number)

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.audio import Transcription, TranscriptionVerbose
 
 from asr.words import word_error_rate
-from tests.audio.media import SENTENCE, float_wav, recording, sentence, sound_file
+from tests.audio.media import SENTENCE, float_wav, sentence, sound_file
 from tests.event_loop import run
 from tests.live import ROOT
 from tests.tiny_server import TinyServer
@@ -71,13 +71,13 @@ def test_verbose_json_has_what_it_is_asked_for(client: OpenAI) -> None:
 
 
 def test_a_stream_of_a_long_file_brings_a_delta_for_each_window(client: OpenAI) -> None:
-    long = float_wav(np.concatenate([recording(), np.zeros(24_000, np.float32)] * 4))
+    long = float_wav(np.concatenate([sentence(), np.zeros(8 * 24_000, np.float32)] * 4))
     events = list(transcribe(client, ("long.wav", long), stream=True))
     *deltas, done = events
     assert [event.type for event in deltas] == ["transcript.text.delta"] * len(deltas) and len(deltas) > 1
     assert done.type == "transcript.text.done"
     assert "".join(event.delta for event in deltas) == done.text
-    assert understood(done.text, WORDS * 4)
+    assert understood(done.text, f"{SENTENCE} " * 4)
     assert done.usage.total_tokens == done.usage.input_tokens + done.usage.output_tokens
     assert done.usage.output_tokens == len(done.text.split())
     assert done.usage.input_token_details.audio_tokens == done.usage.input_tokens
