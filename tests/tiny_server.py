@@ -27,7 +27,7 @@ CODEC = {
         "model_type": "dac",
         "encoder_hidden_size": 8,
         "hidden_size": 16,
-        "decoder_hidden_size": 64,
+        "decoder_hidden_size": 96,
         "downsampling_ratios": [8, 5, 4, 2, 3],
         "upsampling_ratios": [8, 5, 4, 2, 3],
     },

@@ -5,6 +5,7 @@ and its activations, and the libraries' workspaces.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -98,6 +99,7 @@ def plan_memory(
     return enough[0] if enough else max(fitting, key=lambda plan: plan.slots)
 
 
+@cache
 def weight_bytes(config: HiggsConfig, dtype: torch.dtype, kind: Kind | None = None) -> int:
     """Of the language model; the tied head counts once. kind: as of plan_memory."""
     with torch.device("meta"), Uninitialised():
