@@ -13,7 +13,7 @@ _found: set[str] = set()
 def compiling(model: str) -> Iterator[None]:
     """Let one process at a time start its first server of a kind: the next ones find its kernels compiled.
 
-    Only the first worker to come compiles, for ten seconds, while others do what needs no server.
+    Only the first worker to come compiles, for five seconds, while others do what needs no server.
     """
     kind = "bundled" if Path(model).name.startswith("higgs") else "tiny"  # weights in float16, or in float32
     if kind in _found:
