@@ -36,7 +36,7 @@ def cloner() -> Iterator[VoiceCloner]:
         yield loaded
 
 
-@pytest.mark.parametrize("seconds", [5, 10, 28])
+@pytest.mark.parametrize("seconds", [5, 10, 28, 60])
 def test_it_is_understood_by_a_recording_of_any_length(cloner: VoiceCloner, seconds: int) -> None:
     pause = np.zeros(SAMPLE_RATE // 3, np.float32)
     source = np.resize(np.concatenate([recording(), pause]), seconds * SAMPLE_RATE)

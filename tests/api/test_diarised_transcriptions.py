@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     weights_file() is None, reason="needs the package of requirements-weights.txt"
 )
 
-SAMPLES, TRUTH = conversation(("hugo", 0, 3), ("clara", 0, 3.2), ("hugo", 3, 6))
+SAMPLES, TRUTH = conversation(("hugo", 0, 3), ("clara", 0, 3.2), ("hugo", 3, 6), ("clara", 3.2, 6.5))
 FILE = ("talk.wav", float_wav(SAMPLES))
 MODEL = "gpt-4o-transcribe-diarize"
 EVENT: TypeAdapter[Any] = TypeAdapter(TranscriptionStreamEvent)

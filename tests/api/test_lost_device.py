@@ -32,7 +32,7 @@ def lose_the_device() -> None:
         made[0].state.server.cloner.engine._batch._runner._decode_fn = lost
 
     app.create_app = noted
-    app.FAILED_SECONDS = 6  # a busy machine has the time to ask
+    app.FAILED_SECONDS = 12  # a busy machine has the time to ask
     threading.Thread(target=lose, daemon=True).start()
     app.main()
 

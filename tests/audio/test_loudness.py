@@ -42,7 +42,7 @@ def test_a_peak_is_seen_between_two_samples() -> None:
 
 def test_threads_do_not_get_each_others_figures() -> None:
     """Kind: FFmpeg's log, which all threads share, gave a voice the loudness of another."""
-    gains = [10 ** (-decibels / 20) for decibels in range(0, 32, 2)] * 2
+    gains = [10 ** (-decibels / 20) for decibels in range(0, 32, 2)] * 4
 
     def levelled(gain: float) -> tuple[float, float]:
         quiet = (recording() * gain).astype(np.float32)

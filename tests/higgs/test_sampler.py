@@ -9,7 +9,7 @@ from higgs.cpu.sampler import CompiledSampler
 from higgs.engine.sampler import MAX_WINDOW, Sampler, SamplingOptions, inverse_cdf
 from tests.tiny import CONFIG
 
-DRAWS = 1500
+DRAWS = 4000
 
 
 @pytest.fixture(params=[Sampler, CompiledSampler], autouse=True)

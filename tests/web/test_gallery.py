@@ -73,6 +73,8 @@ def test_leaving_the_page_ends_the_time_to_undo(page: Page) -> None:
     while httpx.get(f"{url}v1/audio/voices/{voice}").status_code != 404:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    page.goto(url)
+    expect(page.locator("#none")).to_be_visible()
 
 
 def test_a_voice_is_exported_and_imported_by_drop(page: Page) -> None:
