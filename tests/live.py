@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from setting_names import variable
 from tests.compiling import compiling
 from tests.forked import ForkedProcess
 from tests.plain_http import RefusedError, ask
@@ -52,10 +53,8 @@ def _served(model: Path, settings: Mapping[str, str], fresh: bool = False) -> It
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         log, script = Path(folder, "log"), ROOT / "app.py"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
-        environment |= {"HIGGS_MODEL": str(model), "HIGGS_PORT": str(port), "HIGGS_DEVICE": "cpu"}
-        environment |= {"HIGGS_DATA_DIR": f"{folder}/data"}
-        environment |= {f"HIGGS_{name.upper()}": value for name, value in settings.items()}
+        own = {"model": model, "port": port, "device": "cpu", "data_dir": f"{folder}/data"}
+        environment = environment_of(own | dict(settings))
         process: subprocess.Popen[bytes] | ForkedProcess
         if fresh:
             with log.open("w") as output:
@@ -71,6 +70,12 @@ def _served(model: Path, settings: Mapping[str, str], fresh: bool = False) -> It
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+def environment_of(settings: Mapping[str, object]) -> dict[str, str]:
+    """The environment of a process with these settings and no others: queue_limit sets HIGGS_QUEUE_LIMIT."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
+    return others | {variable(name): str(value) for name, value in settings.items()}
 
 
 @contextmanager

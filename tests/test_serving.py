@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import threading
@@ -18,7 +17,7 @@ from api.serving import listening_socket
 from errors import StartError
 from tests.event_loop import run
 from tests.forked import ForkedProcess
-from tests.live import ROOT, free_port
+from tests.live import ROOT, environment_of, free_port
 from tests.tiny_server import write_endless_model
 
 PATIENT, IMPATIENT = 120, 2  # HIGGS_DRAIN_SECONDS
@@ -30,11 +29,9 @@ ENDLESS = {"model": "tiny", "input": "A long text. " * 300, "response_format": "
 def process(model: Path, folder: Path, drain_seconds: int = IMPATIENT) -> Iterator[tuple[str, ForkedProcess]]:
     """A server whose speech goes on for ever, ready; its URL."""
     port = free_port()
-    settings = {"MODEL": model, "PORT": port, "DEVICE": "cpu", "DATA_DIR": folder, "SLOTS": 2}
-    settings |= {"DRAIN_SECONDS": drain_seconds, "MAX_FRAMES_PER_BYTE": 1e6, "MAX_SPEECH_SECONDS": 1e6}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
-    environment |= {f"HIGGS_{name}": str(value) for name, value in settings.items()}
-    server = ForkedProcess(ROOT / "app.py", [], environment, ROOT, folder / "log")
+    settings = {"model": model, "port": port, "device": "cpu", "data_dir": folder, "slots": 2}
+    settings |= {"drain_seconds": drain_seconds, "max_frames_per_byte": 1e6, "max_speech_seconds": 1e6}
+    server = ForkedProcess(ROOT / "app.py", [], environment_of(settings), ROOT, folder / "log")
     url = f"http://127.0.0.1:{port}"
     try:
         while status(f"{url}/readyz") != 200:

@@ -17,6 +17,9 @@ KEPT = Path(NUMBA.CACHE_DIR or HERE / "__pycache__") / f"compiled-{SOURCES[:16]}
 def jit(function: Callable[..., Any], reordered: bool = False) -> Callable[..., Any]:
     """Compile at the first call, which takes seconds, and cache the result on disk. Releases the GIL.
 
+    Loops compile in no time. Assigning a slice or indexing by an array takes a second or two each: numba
+    compiles their error messages, too.
+
     Args:
         function: the function to compile.
         reordered: allow sums in another order, so that loops over them are vectorised; assumes no NaNs.

@@ -1,6 +1,5 @@
 """Two replicas on a Ray of one's own, with a PostgreSQL and a Redis: started for tests, gone with them."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.api.test_metrics import figures
-from tests.live import ROOT
+from tests.live import ROOT, environment_of
 from tests.voices.servers import lasting_port, postgresql, redis
 
 START_SECONDS = 900
@@ -71,8 +70,7 @@ def fleet(folder: Path, model: Path, **settings: str) -> Iterator[Fleet]:
     with postgresql(folder / "postgresql") as database, redis(folder) as shared:
         port, metrics_port = lasting_port(), lasting_port()
         chosen = {"model": str(model), "device": "cpu", "database_url": database.url, "redis_url": shared.url}
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HIGGS_")}
-        environment |= {f"HIGGS_{name.upper()}": value for name, value in (chosen | settings).items()}
+        environment = environment_of(chosen | settings)
         environment |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"} | PATIENT
         command = [sys.executable, "-m", "deploy", "--port", str(port), "--metrics-port", str(metrics_port)]
         with open(folder / "log", "w+b") as log:

@@ -119,6 +119,11 @@ def keep_voice(url: str, name: str) -> str:
     return str(answer.raise_for_status().json()["id"])
 
 
+def choose(page: Page, data: bytes, name: str) -> None:
+    """Choose a recording to clone."""
+    page.locator("#file").set_input_files({"name": name, "mimeType": "audio/wav", "buffer": data})
+
+
 def generate(page: Page, text: str) -> None:
     """Generate speech, and wait until the last of it has arrived."""
     page.get_by_label("Text", exact=True).fill(text)

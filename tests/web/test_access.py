@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.audio.media import float_wav, sentence
-from tests.web.conftest import OpenPage, generate, keep_voice
+from tests.web.conftest import OpenPage, choose, generate, keep_voice
 
 RULES: dict[str, Any] = {"resultTypes": ["violations"]}
 
@@ -22,9 +22,7 @@ def test_axe_finds_nothing(
     page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.get_by_role("button", name="Edit Ada").click()
     page.get_by_text("Settings", exact=True).click()
-    page.locator("#file").set_input_files(
-        {"name": "ada.wav", "mimeType": "audio/wav", "buffer": float_wav(sentence())}
-    )
+    choose(page, float_wav(sentence()), "ada.wav")
     generate(page, "Hello.")
     page.locator(".result summary").first.click()
     page.get_by_role("button", name="Delete Ada").click()

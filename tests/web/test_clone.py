@@ -9,11 +9,7 @@ from playwright.sync_api import Page, expect
 from speakers.encoder import weights_file
 from tests.audio.media import float_wav, sentence
 from tests.live import LiveServer
-from tests.web.conftest import CLIP, OpenPage, download, drop, generate, samples_of, saved_voices
-
-
-def choose(page: Page, data: bytes, name: str) -> None:
-    page.locator("#file").set_input_files({"name": name, "mimeType": "audio/wav", "buffer": data})
+from tests.web.conftest import CLIP, OpenPage, choose, download, drop, generate, samples_of, saved_voices
 
 
 def name_field(page: Page) -> str:
