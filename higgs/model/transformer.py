@@ -89,7 +89,7 @@ class Attention(nn.Module):
         if new == 1:
             # Fold heads that share a key into queries of one head: no repetition, no mask.
             grouped = q.unflatten(1, (-1, self.groups)).squeeze(3)
-            return F.scaled_dot_product_attention(grouped, k, v).view_as(q)
+            return F.scaled_dot_product_attention(grouped, k, v).reshape(q.shape)
         if new == total:
             return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.groups > 1)
         mask = torch.ones(new, total, dtype=torch.bool, device=q.device).tril(total - new)
@@ -107,7 +107,7 @@ def attend_grouped(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torc
     groups = q.shape[1] // k.shape[1]
     grouped = q.unflatten(1, (-1, groups)).flatten(2, 3)
     mask = mask.expand(groups, -1, -1).flatten(0, 1)
-    return F.scaled_dot_product_attention(grouped, k, v, attn_mask=mask).view_as(q)
+    return F.scaled_dot_product_attention(grouped, k, v, attn_mask=mask).reshape(q.shape)
 
 
 class FeedForward(nn.Module):
