@@ -3,9 +3,9 @@
     python -m bench.kernels [--model 3b|v3] [--streams 1 16 64] [--length 1024]
 
 One layer's attention (each stream's own positions against a mask over the longest, where streams have from
-one to --length of them), turning and storing, SwiGLU, and its largest product in bfloat16, int8 and fp8; and
-what follows a step's logits, with the published sampling. Each is one captured graph of many calls, so that
-launches cost what they cost while serving. Needs a GPU. Ends in one line of JSON.
+one to --length of them), turning and storing, norms, SwiGLU, and its largest product in bfloat16, int8 and
+fp8; and what follows a step's logits, with the published sampling. Each is one captured graph of many calls,
+so that launches cost what they cost while serving. Needs a GPU. Ends in one line of JSON.
 """
 
 import argparse
@@ -79,6 +79,15 @@ def turning(config: HiggsConfig, streams: int, length: int) -> dict[str, Callabl
     }
 
 
+def norm(config: HiggsConfig, streams: int, length: int) -> dict[str, Callable[[], object]]:
+    x, weight = random(streams, config.hidden_size), random(config.hidden_size)
+    epsilon = config.rms_norm_eps
+    return {
+        "kernel": lambda: launches.rms_norm(x, weight, epsilon),
+        "torch": lambda: F.rms_norm(x, weight.shape, weight, epsilon),
+    }
+
+
 def feeding(config: HiggsConfig, streams: int, length: int) -> dict[str, Callable[[], object]]:
     gate_up = random(streams, 2 * config.intermediate_size)
 
@@ -118,6 +127,7 @@ def sampling(config: HiggsConfig, streams: int, length: int) -> dict[str, Callab
 PARTS = {
     "attention": attention,
     "turn and store": turning,
+    "rms_norm": norm,
     "swiglu": feeding,
     "two products": product,
     "sampling": sampling,

@@ -4,7 +4,6 @@ FusedDecode is the reference, and serves if the kernels can't be compiled or giv
 """
 
 import torch
-import torch.nn.functional as F
 
 from higgs.cuda.fallback import kernels_or
 from higgs.engine.fused_decode import FusedDecode
@@ -28,10 +27,10 @@ class KernelDecode:
         x, firsts = eager.embed(columns), eager.first_places[: len(columns)]
         for layer, weights in enumerate(eager.layers):
             cache = eager.cache.data[layer]
-            normed = F.rms_norm(x, x.shape[-1:], weights.input_norm, epsilon)
+            normed = self.kernels.rms_norm(x, weights.input_norm, epsilon)
             qkv = self.rotated_qkv(layer, normed, positions, firsts, cache)
             x = addmm(x, self.kernels.decode_attention(qkv, cache, positions), weights.output)
-            normed = F.rms_norm(x, x.shape[-1:], weights.feed_norm, epsilon)
+            normed = self.kernels.rms_norm(x, weights.feed_norm, epsilon)
             x = addmm(x, self.kernels.swiglu(matmul(normed, weights.gate_up)), weights.down)
         return eager.logits(x, len(columns))
 

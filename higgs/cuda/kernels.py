@@ -176,6 +176,16 @@ def prefill_attention_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
+def rms_norm_kernel(x, weight, out, epsilon, WIDTH: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    row, column = tl.program_id(0), tl.arange(0, BLOCK)
+    inside = column < WIDTH
+    values = tl.load(x + row * WIDTH + column, inside, 0.0).to(tl.float32)
+    scale = tl.rsqrt(tl.sum(values * values) / WIDTH + epsilon)
+    values *= scale * tl.load(weight + column, inside, 0.0).to(tl.float32)
+    tl.store(out + row * WIDTH + column, values.to(out.dtype.element_ty), inside)
+
+
+@triton.jit
 def swiglu_kernel(gate_up, out, width, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     row, column = tl.program_id(0), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < width

@@ -161,6 +161,22 @@ def _(qkv: torch.Tensor, cache: torch.Tensor, positions: torch.Tensor, firsts: t
     return _attended(qkv, cache)
 
 
+@torch.library.custom_op("higgs::rms_norm", mutates_args=())
+def rms_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """Compute torch's rms_norm of x [n, H] over H, whose own kernel takes twice as long for few rows."""
+    out = torch.empty_like(x)
+    width = x.shape[1]
+    kernels.rms_norm_kernel[(len(x),)](
+        x, weight, out, epsilon, WIDTH=width, BLOCK=triton.next_power_of_2(width), num_warps=8
+    )
+    return out
+
+
+@rms_norm.register_fake
+def _(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    return torch.empty_like(x)
+
+
 @torch.library.custom_op("higgs::swiglu", mutates_args=())
 def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
     """Compute silu(gate) * up of [n, 2 * F], the gate first; returns [n, F]."""

@@ -11,7 +11,6 @@ Prefill is the reference, as FusedDecode is for the step.
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 
 from higgs.cuda.decode import MAX_ERROR, KernelDecode, largest
 from higgs.cuda.fallback import kernels_or
@@ -55,7 +54,7 @@ class KernelPrefill(Prefill):
             ]
         shape = (COLUMN + model.config.num_codebooks, PREFILL_CHUNK)
         self._inputs = torch.zeros(shape, device=cache.data.device, dtype=torch.int64)
-        self._graphs = Graphs(self._read)
+        self._graphs = Graphs(self._read, name="a prefill pass")
 
     def capture(self) -> None:
         """Capture all graphs, on random inputs."""
@@ -64,6 +63,7 @@ class KernelPrefill(Prefill):
         inputs[IS_AUDIO].random_(2)
         inputs[COLUMN:].random_(config.bos_code)
         inputs[POSITION].copy_(torch.arange(PREFILL_CHUNK, device=inputs.device))
+        inputs[FIRST].zero_()  # one prompt: two would write to the same places
         kinds = (TEXT, AUDIO, BOTH) if self._dual else (AUDIO,)
         sizes = [size for size in SIZES if size <= len(self._decode_fn.eager.rope)]
         self._graphs.capture([(size, kind) for size in sizes for kind in kinds], inputs.device)
@@ -74,11 +74,6 @@ class KernelPrefill(Prefill):
             return False
         taken = sum(blocks(reading.left) for reading in self._readings)
         return taken < blocks(PREFILL_CHUNK) and super().has_room(prompt)
-
-    def begin(self, prompt: Prompt) -> Reading:
-        """See Prefill. Raises IndexError for a prompt that can't be embedded."""
-        check(prompt, self._model.config)
-        return super().begin(prompt)
 
     def filled(self, reading: Reading) -> torch.Tensor:
         """See KVCache.filled."""
@@ -131,7 +126,7 @@ class KernelPrefill(Prefill):
         return chosen([self._fed(x, each) for each in weights], rows.is_audio)
 
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(x, x.shape[-1:], weight, self._decode_fn.eager.config.rms_norm_eps)
+        return self._decode_fn.kernels.rms_norm(x, weight, self._decode_fn.eager.config.rms_norm_eps)
 
     def _fed(self, x: torch.Tensor, weights: Matrices) -> torch.Tensor:
         gate_up = matmul(self._norm(x, weights.feed_norm), weights.gate_up)
@@ -163,25 +158,6 @@ def chosen(paths: list[torch.Tensor], is_audio: torch.Tensor) -> torch.Tensor:
         return paths[0]
     text, audio = paths
     return torch.where(is_audio, audio, text)
-
-
-def check(prompt: Prompt, config: HiggsConfig) -> None:
-    """Check that a prompt's ids and codes have embeddings; on a GPU one that has none ends the whole process.
-
-    Raises:
-        IndexError: one has none.
-    """
-    first_code = min(config.opening_code, 0)
-    limits = (
-        (prompt.input_ids, 0, config.vocab_size),
-        (prompt.audio_columns, first_code, config.codebook_size),
-    )
-    for part, first, end in limits:
-        least, most = part.aminmax()
-        if int(least) < first or int(most) >= end:
-            raise IndexError(
-                f"a prompt has ids or codes from {int(least)} to {int(most)}, not {first} to {end - 1}"
-            )
 
 
 def same_prefix(one: Prompt, other: Prompt) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from higgs.devices import upload
+from higgs.model.config import HiggsConfig
 from higgs.model.transformer import HiggsModel
 from higgs.prompts.v2 import Prompt
 
@@ -124,6 +125,25 @@ def chunks_of(readings: list[Reading]) -> list[Chunk]:
     return chunks
 
 
+def check(prompt: Prompt, config: HiggsConfig) -> None:
+    """Check that a prompt's ids and codes have embeddings: looking for others would end a GPU's process.
+
+    Raises:
+        IndexError: one has none.
+    """
+    first_code = min(config.opening_code, 0)
+    limits = (
+        (prompt.input_ids, 0, config.vocab_size),
+        (prompt.audio_columns, first_code, config.codebook_size),
+    )
+    for part, first, end in limits:
+        least, most = part.aminmax()
+        if int(least) < first or int(most) >= end:
+            raise IndexError(
+                f"a prompt has ids or codes from {int(least)} to {int(most)}, not {first} to {end - 1}"
+            )
+
+
 def blocks(positions: int) -> int:
     return -(-positions // PREFILL_BLOCK)
 
@@ -153,7 +173,12 @@ class Prefill:
         return self._place(prompt) is not None
 
     def begin(self, prompt: Prompt) -> Reading:
-        """Start a prompt for which there is room; restore its prefix if it is cached."""
+        """Start a prompt for which there is room; restore its prefix if it is cached.
+
+        Raises:
+            IndexError: it can't be embedded.
+        """
+        check(prompt, self._model.config)
         first = self._place(prompt)
         assert first is not None
         reading = Reading(prompt, first)

@@ -81,6 +81,9 @@ def cases() -> dict[str, tuple[Any, list[str], dict[str, Any], int]]:
         constants = {"ADDED": added, "KEPT": kept, "BLOCK": BLOCK}
         types = [*[F32] * 5, "i32", "i32", "i32"]
         found[f"add_and_snake {added} {kept}"] = add_and_snake_kernel, types, constants, 4
+    for model, (width, block) in {"3b": (3072, 4096), "v3": (2560, 4096)}.items():
+        constants = {"WIDTH": width, "BLOCK": block}
+        found[f"rms_norm {model}"] = kernels.rms_norm_kernel, [BF16, BF16, BF16, "fp32"], constants, 8
     found["swiglu"] = kernels.swiglu_kernel, [BF16, BF16, "i32"], {"BLOCK": 1024}, 4
     return found
 

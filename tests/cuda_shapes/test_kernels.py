@@ -163,6 +163,13 @@ def test_swiglu(width: int) -> None:
     torch.testing.assert_close(fed, F.silu(gate) * up, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("width", [3072, 768, 100])
+def test_rms_norm(width: int) -> None:
+    x, weight = 5 * torch.randn(3, width, device=DEVICE), torch.randn(width, device=DEVICE)
+    normed = launches.rms_norm(x, weight, 1e-5)
+    torch.testing.assert_close(normed, F.rms_norm(x, (width,), weight, 1e-5), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("added", [False, True])
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("shape", [(3, 5, 700), (1, 2, 12)])

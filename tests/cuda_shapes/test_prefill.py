@@ -15,7 +15,7 @@ from errors import ModelError
 from higgs.engine.engine import Engine
 from higgs.engine.fused_decode import FusedDecode
 from higgs.engine.kv_cache import KVCache, SlotCache
-from higgs.engine.prefill import Prefill, Reading
+from higgs.engine.prefill import PREFILL_BLOCK, PREFILL_CHUNK, Prefill, Reading, blocks
 from higgs.engine.sampler import SamplingOptions
 from higgs.model.config import HiggsConfig
 from higgs.model.transformer import HiggsModel
@@ -24,7 +24,7 @@ from tests.tiny import CONFIG, random_weights
 
 pytest.importorskip("triton")
 from higgs.cuda.decode import KernelDecode
-from higgs.cuda.prefill import KernelPrefill, prefill_on_gpu
+from higgs.cuda.prefill import FIRST, POSITION, KernelPrefill, prefill_on_gpu
 from tests.cuda_shapes.test_kernels import DEVICE, pytestmark
 
 __all__ = ["pytestmark"]
@@ -101,6 +101,16 @@ def test_kernels_that_are_wrong_or_fail_leave_prefill_to_torch(
     assert type(prefill) is Prefill and says in caplog.text
     prompt = prompt_of(50)
     torch.testing.assert_close(read(prefill, [prompt])[0], read(right, [prompt])[0], rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_captured_writes_each_place_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kind: what the check left in the inputs made two positions write to one place, in any order."""
+    prefill = prefill_of()
+    prefill.relative_error()
+    monkeypatch.setattr(prefill._graphs, "capture", lambda keys, device: None)
+    prefill.capture()
+    places = prefill._inputs[FIRST, : blocks(PREFILL_CHUNK)].repeat_interleave(PREFILL_BLOCK)
+    assert len((places + prefill._inputs[POSITION]).unique()) == PREFILL_CHUNK
 
 
 def test_a_prompt_gets_the_same_in_any_company() -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -81,6 +82,16 @@ def test_greedy_codes_equal_bosons(engine: Engine) -> None:
     assert frames.shape == (8, 60)
     assert torch.equal(frames, undo_delay(load_golden()["greedy"])[:, 1:])
     assert generation.finish_reason == "length" and generation.columns == cases.GREEDY_COLUMNS
+
+
+@pytest.mark.parametrize("part", ["input_ids", "audio_columns"])
+def test_a_prompt_without_embeddings_is_refused_and_costs_nobody(engine: Engine, part: str) -> None:
+    """Kind: on a GPU an id beyond the table ends the process; a code may be read from another codebook."""
+    wrong = replace(clone_prompt(), **{part: getattr(clone_prompt(), part) + 10_000})
+    sick, healthy = (engine.submit(prompt, GREEDY, 30) for prompt in (wrong, clone_prompt()))
+    with pytest.raises(ModelError, match="ids or codes"):
+        frames_of(sick)
+    assert frames_of(healthy).shape[1] and engine.failed is None
 
 
 def test_greedy_codes_equal_transformers(engine: Engine) -> None:
