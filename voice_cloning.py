@@ -22,7 +22,7 @@ from audio.encode import encode_audio
 from audio.frames import FRAME_RATE
 from audio.reference import MAX_SECONDS
 from concurrency import raise_if_cancelled
-from errors import Overloaded
+from errors import ModelError, Overloaded, StartError
 from higgs.codecs.base import Codec
 from higgs.devices import device_of
 from higgs.engine.engine import Engine
@@ -110,7 +110,11 @@ class VoiceCloner:
         loaded, fallback = load_chosen(_request(settings), BUNDLED_MODEL)
         cloner = cls(loaded, settings, fallback)
         cloner._ended = ended
-        warm_up(cloner.stream, cloner.codec, cloner.engine.slots)
+        try:
+            warm_up(cloner.stream, cloner.codec, cloner.engine.slots)
+        except (ModelError, RuntimeError) as error:
+            hint = " Try HIGGS_CUDA_GRAPHS=false." if cloner.device.startswith("cuda") else ""
+            raise StartError(f"The model fails at its first sentence: {error}{hint}") from error
         cloner.engine.count_from_now(ended)
         return cloner
 
@@ -287,6 +291,7 @@ def _request(settings: Settings) -> ModelRequest:
         settings.max_positions,
         exact_positions="max_positions" in settings.model_fields_set,
         weights=settings.weights,
+        cuda_graphs=settings.cuda_graphs,
     )
 
 

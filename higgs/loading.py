@@ -10,6 +10,7 @@ import torch
 from errors import DoesNotFit, HubError
 from higgs.codecs.base import Codec, is_vocoder, load_codec
 from higgs.devices import free_memory
+from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.memory import MemoryPlan, gigabytes, plan_memory
 from higgs.model.checkpoint import Checkpoint, load_checkpoint, peek_config
 from higgs.model.quantised import KINDS, check_weights
@@ -30,6 +31,7 @@ class ModelRequest:
         dtype: of the weights; None for bfloat16 on CUDA and float32 elsewhere.
         slots, positions, exact_positions: see plan_memory.
         weights: of the layers' matrices: bf16 (see dtype), or one of higgs.model.quantised.KINDS.
+        cuda_graphs: whether a GPU captures graphs.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ModelRequest:
     positions: int
     exact_positions: bool
     weights: str = "bf16"
+    cuda_graphs: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def load(request: ModelRequest) -> LoadedModel:
     """
     device, dtype = request.device, request.dtype or default_dtype(request.device)
     check_weights(request.weights, device)
+    Graphs.enabled = request.cuda_graphs
     folder = Path(request.name).expanduser()
     plan = plan_memory(
         peek_config(request.name),

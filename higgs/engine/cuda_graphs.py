@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -20,11 +19,21 @@ class Graphs:
     The function reads and writes tensors at fixed addresses, does the same work each time, and never waits
     for the device. Values that were not captured are computed eagerly.
 
+    torch has one cuBLAS workspace for each stream, and the graphs that were captured there go on using it. So
+    those that run at the same time, as the codec's and the engine's do, are captured on streams of their own.
+    It is freed with the first of its graphs (https://github.com/pytorch/pytorch/issues/193402), so all that
+    were made are kept.
+
     Args:
         function: integers → a tensor.
         state: tensors that a call reads and changes; restored after the calls of a capture.
         name: what a call computes, for the log.
+
+    Attributes:
+        enabled: whether anything is captured, in the whole process.
     """
+
+    enabled: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -34,6 +43,7 @@ class Graphs:
     ) -> None:
         self._function, self._state, self._name = function, state, name
         self._captured: dict[Key, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
+        self._made: list[torch.cuda.CUDAGraph] = []
 
     def capture(self, keys: Iterable[Key], device: torch.device) -> None:
         """Capture a graph for each key, the largest first, so that smaller ones reuse its memory pool.
@@ -41,7 +51,9 @@ class Graphs:
         If one can't be captured, for lack of memory for example, it and the smaller ones stay eager. One
         whose result differs from the function's is dropped.
         """
-        aside = capture_stream(device)
+        if not self.enabled:
+            return
+        aside = torch.cuda.Stream(device)
         aside.wait_stream(torch.cuda.current_stream(device))
         pool = torch.cuda.graph_pool_handle()
         with torch.cuda.stream(aside):
@@ -60,6 +72,7 @@ class Graphs:
         expected = self._function(*key)  # also warms up: first-call work must not be captured
         self._restore(before)
         graph = torch.cuda.CUDAGraph()
+        self._made.append(graph)
         # thread_local: allocations of other threads, such as the recogniser's, don't break the capture.
         with torch.cuda.graph(graph, pool=pool, stream=aside, capture_error_mode="thread_local"):
             result = self._function(*key)
@@ -83,12 +96,6 @@ class Graphs:
         graph, result = self._captured[key]
         graph.replay()
         return result
-
-
-@cache
-def capture_stream(device: torch.device) -> torch.cuda.Stream:
-    """Return the one stream on which a device's graphs are captured: cuBLAS keeps 32 MiB for each stream."""
-    return torch.cuda.Stream(device)
 
 
 def share_equal(result: torch.Tensor, expected: torch.Tensor) -> float:

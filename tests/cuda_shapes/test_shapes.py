@@ -7,6 +7,7 @@ capture, graphs that are missing or never replayed, and convolutions that miss c
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -187,6 +188,32 @@ def test_a_graph_that_computes_something_else_is_dropped(
     graphs = Graphs(lambda rows: torch.zeros(rows, device=DEVICE))
     graphs.capture([(1,), (2,)], DEVICE)
     assert not graphs._captured and "dropped" in caplog.text
+    # A workspace that the others use would go with it.
+    assert graphs._made == FakeGraph.captured
+
+
+def test_graphs_that_run_at_the_same_time_share_no_stream(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: an H200 computed in one workspace of cuBLAS for the codec and the engine, and lost its memory."""
+    streams: list[Any] = []
+    graph: Any = torch.cuda.graph
+
+    def noting_graph(made: FakeGraph, stream: Any, **more: Any) -> Any:
+        streams.append(stream)
+        return graph(made, stream=stream, **more)
+
+    monkeypatch.setattr(torch.cuda, "graph", noting_graph)
+    for _ in range(2):
+        Graphs(lambda rows: torch.zeros(rows, device=DEVICE)).capture([(1,), (2,)], DEVICE)
+    assert streams[0] is streams[1] and streams[2] is streams[3] and streams[0] is not streams[2]
+
+
+def test_without_cuda_graphs_all_is_eager(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Graphs, "enabled", False)
+    graphs = Graphs(lambda rows: torch.ones(rows, device=DEVICE))
+    graphs.capture([(1,), (2,)], DEVICE)
+    assert not FakeGraph.captured and graphs(2).shape == (2,)
 
 
 def test_a_wait_within_a_capture_is_found(watch: Watch) -> None:
