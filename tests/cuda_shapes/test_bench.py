@@ -90,17 +90,17 @@ def test_no_part_fails(figures: Runner) -> None:
     assert "FAILED" not in printed and None not in found.values()
     assert found["on"]["device"] == "a GPU that isn't there" and found["decode"] == "KernelDecode"
     assert found["graphs"] == 3 and found["graph_equals_eager"] and found["peak_gb"] == 2.0
-    assert found["seed_in_company"] == 1.0
+    assert found["equal_in_company"] == 1.0
 
 
 def test_a_part_that_fails_leaves_the_others(figures: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    for name in ("seed_in_company", "bfloat16_divergence"):
+    for name in ("equal_in_company", "bfloat16_divergence"):
         monkeypatch.setattr(parts, name, broken)
     found, printed = figures(parts, "--slots", "4")
-    assert found["seed_in_company"] is found["bfloat16_kl"] is None
+    assert found["equal_in_company"] is found["bfloat16_kl"] is None
     assert found["graph_equals_eager"] and printed.count("FAILED") == 2
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from bench.sound import published_network
+from bench.subject import SHAPES, UNREACHABLE_CODE, random_model, some_prompt
 from errors import ModelError, StartError
 from higgs.codecs.base import decode
 from higgs.codecs.higgs_v2.buckets import Window, all_buckets
@@ -28,6 +30,7 @@ from higgs.engine.sampler import SamplingOptions
 from higgs.model.config import HiggsConfig
 from higgs.model.quantised import KINDS, check_weights
 from higgs.model.transformer import HiggsModel
+from tests.golden.lm_cases import GREEDY_COLUMNS
 from tests.golden.lm_golden import load_golden
 from tests.higgs.test_engine import clone_prompt, frames_of
 from tests.tiny import CONFIG, random_weights
@@ -106,7 +109,9 @@ def test_matrices_of_8_bits_are_multiplied_as_on_a_cpu(weights: str) -> None:
 
 def test_greedy_codes_on_a_gpu_are_those_of_boson(engine: Engine) -> None:
     golden = load_golden()["greedy"]
-    frames = frames_of(engine.submit(clone_prompt(), SamplingOptions(temperature=0, ras_window=0), 69))
+    frames = frames_of(
+        engine.submit(clone_prompt(), SamplingOptions(temperature=0, ras_window=0), GREEDY_COLUMNS)
+    )
     books = [golden[1 + book : 61 + book, book] for book in range(8)]
     assert (frames == torch.stack(books)).float().mean() > 0.9
 
@@ -172,13 +177,16 @@ def test_a_prompt_without_embeddings_costs_nobody(engine: Engine) -> None:
         )
     with pytest.raises(ModelError, match="ids or codes"):
         list(sick)
-    assert frames_of(healthy).shape == (8, 22) and engine.failed is None
+    assert frames_of(healthy).shape[1] and engine.failed is None
 
 
 def test_a_hostile_temperature_costs_nobody(engine: Engine) -> None:
+    def healthy() -> torch.Tensor:
+        return frames_of(engine.submit(clone_prompt(), SamplingOptions(seed=1), 30))
+
+    before = healthy()
     frames_of(engine.submit(clone_prompt(), SamplingOptions(temperature=1e-39), 30))
-    assert frames_of(engine.submit(clone_prompt(), SamplingOptions(seed=1), 30)).shape == (8, 22)
-    assert engine.failed is None
+    assert torch.equal(healthy(), before) and engine.failed is None
 
 
 def test_the_codec_on_a_gpu_is_that_of_the_cpu() -> None:
@@ -239,3 +247,27 @@ def test_a_code_that_is_none_costs_no_other_stream(codec: WaveformCodec) -> None
     with pytest.raises(ModelError, match="code"):
         codec.decoder().push(codes + 1024)
     assert codec.decoder().push(codes).shape == (2 * 960,)
+
+
+@torch.inference_mode()
+def test_the_engine_and_the_codec_work_at_the_same_time() -> None:
+    """Kind: graphs of both computed in one workspace of cuBLAS; products of the published sizes need it."""
+    model = random_model(replace(SHAPES["3b"], layers=2), DEVICE, torch.bfloat16)
+    model.config = replace(model.config, eos_code=UNREACHABLE_CODE)
+    prompt, columns, streams = some_prompt(model.config), 200, 4
+    codec = WaveformCodec(published_network())
+    engine = Engine(model, slots=streams, capacity=len(prompt) + columns)
+
+    def spoken(seed: int) -> tuple[torch.Tensor, np.ndarray]:
+        frames, samples, decoder = [], [], codec.decoder()
+        for frame in engine.submit(prompt, SamplingOptions(seed=seed), columns):
+            frames.append(frame)
+            samples.append(decoder.push(frame))
+        samples.append(decoder.push(frame[:, :0], last=True))
+        return torch.cat(frames, dim=1), np.concatenate(samples)
+
+    with ThreadPoolExecutor(streams) as pool:
+        for codes, samples in pool.map(spoken, range(streams)):
+            alone = decode(codec, codes)
+            assert np.abs(samples - alone).max() < 0.05 * np.abs(alone).max()
+    engine.close()
