@@ -53,8 +53,9 @@ class Graphs:
         """
         if not self.enabled:
             return
-        aside = torch.cuda.Stream(device)
-        aside.wait_stream(torch.cuda.current_stream(device))
+        current = torch.cuda.current_stream(device)
+        aside = torch.cuda.Stream(device, priority=current.priority)  # kernels keep that of their capture
+        aside.wait_stream(current)
         pool = torch.cuda.graph_pool_handle()
         with torch.cuda.stream(aside):
             for key in sorted(keys, reverse=True):
@@ -65,7 +66,7 @@ class Graphs:
                         "no CUDA graph of %s of %s; it and smaller ones are slow: %s", self._name, key, error
                     )
                     break
-        torch.cuda.current_stream(device).wait_stream(aside)
+        current.wait_stream(aside)
 
     def _capture(self, key: Key, pool: Any, aside: torch.cuda.Stream) -> None:
         before = [part.clone() for part in self._state]

@@ -37,6 +37,7 @@ from tests.cuda_shapes.fake_cuda import (
     DEVICE,
     MEMORY,
     FakeGraph,
+    FakeStream,
     Forbidden,
     Launches,
     Watch,
@@ -204,9 +205,11 @@ def test_graphs_that_run_at_the_same_time_share_no_stream(
         return graph(made, stream=stream, **more)
 
     monkeypatch.setattr(torch.cuda, "graph", noting_graph)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: FakeStream(priority=-1))
     for _ in range(2):
         Graphs(lambda rows: torch.zeros(rows, device=DEVICE)).capture([(1,), (2,)], DEVICE)
     assert streams[0] is streams[1] and streams[2] is streams[3] and streams[0] is not streams[2]
+    assert {stream.priority for stream in streams} == {-1}, "a graph's kernels keep that of their capture"
 
 
 def test_without_cuda_graphs_all_is_eager(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
