@@ -20,7 +20,8 @@ router = APIRouter()
 
 class Health(BaseModel):
     """Once the status is ready: which model is served on what, how many requests wait for it, how many
-    characters the text of a request may have, and how many WebSockets are open.
+    characters the text of a request may have, how many WebSockets are open, and whether a recording is cloned
+    only with its speaker's consent.
 
     unloaded: the model was idle; the next request loads it again, and waits meanwhile.
 
@@ -36,6 +37,7 @@ class Health(BaseModel):
     waiting: int | None = None
     max_text_characters: int | None = None
     sockets: int | None = None
+    consent_required: bool | None = None
     fallback: str | None = None
     license_notice: str | None = None
 
@@ -48,7 +50,9 @@ async def health(state: State) -> JSONResponse:
     if state.cloner is None or state.model_status == "loading":
         return JSONResponse({"status": "loading"}, 503, {"retry-after": "2"})
     details = _details(state.cloner, state.limits)
-    return JSONResponse({"status": state.model_status, **details, "sockets": state.sockets.open})
+    consent = state.require_consent or state.request_defaults.verify_consents
+    of_server = {"sockets": state.sockets.open, "consent_required": consent}
+    return JSONResponse({"status": state.model_status, **details, **of_server})
 
 
 class Probe(BaseModel):

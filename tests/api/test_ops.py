@@ -58,6 +58,7 @@ def test_health_when_ready(tiny_server: TinyServer) -> None:
         "dtype": "float32",
         "waiting": 0,
         "max_text_characters": 4_096,
+        "consent_required": False,
         "sockets": 0,
     }
 

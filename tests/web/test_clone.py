@@ -1,6 +1,7 @@
 """Cloning on the page: recorded or from a file, with its problems told, compared, and kept."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -8,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from speakers.encoder import weights_file
 from tests.audio.media import float_wav, sentence
-from tests.live import LiveServer
+from tests.live import BUNDLED_MODEL, LiveServer, serve
 from tests.web.conftest import CLIP, OpenPage, choose, download, drop, generate, samples_of, saved_voices
 
 
@@ -163,3 +164,20 @@ def test_a_consent_and_a_corrected_transcript_are_kept(page: Page, server: LiveS
     kept = saved_voices(server.url)[0]
     assert kept["consent"].startswith("cons_")
     assert kept["ref_text"] == "The weather is warm today."
+
+
+def test_where_consent_is_required_the_page_asks_for_it_first(open_page: OpenPage, tmp_path: Path) -> None:
+    """A recording that is uploaded, transcribed and named, and then refused."""
+    with serve(BUNDLED_MODEL, data_dir=str(tmp_path), require_consent="true") as server:
+        page = open_page(server.url)
+        choose(page, CLIP.read_bytes(), "ada.wav")
+        page.locator("#consent", has_text="this server wants one").wait_for()
+        expect(page.locator("#consent-recorder")).to_be_visible()
+        page.get_by_role("button", name="Create voice").click()
+        page.locator("#clone-status", has_text="only with its speaker's consent").wait_for()
+        assert not saved_voices(server.url)
+        page.locator("#consent-file").set_input_files(CLIP)
+        page.locator("#consent-status", has_text="sent with the voice").wait_for()
+        page.get_by_role("button", name="Create voice").click()
+        page.locator("#clone-status", has_text="Saved “ada”").wait_for()
+        page.close()
