@@ -176,6 +176,7 @@ def test_where_consent_is_required_the_page_asks_for_it_first(open_page: OpenPag
         page.get_by_role("button", name="Create voice").click()
         page.locator("#clone-status", has_text="only with its speaker's consent").wait_for()
         assert not saved_voices(server.url)
+        page.locator("#transcript-status", has_text="Recognised").wait_for()  # goes on
         page.locator("#consent-file").set_input_files(CLIP)
         page.locator("#consent-status", has_text="sent with the voice").wait_for()
         page.get_by_role("button", name="Create voice").click()

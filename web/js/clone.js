@@ -4,7 +4,7 @@ import { $, attempt, el, saveFile, tell } from "./dom.js";
 import { showRequest } from "./api-pane.js";
 import { decoded, decodedDataUrl } from "./clip.js";
 import { comparison } from "./compare.js";
-import { consentId, wireConsent } from "./consent.js";
+import { checkConsent, consentId, wireConsent } from "./consent.js";
 import { RecordingPanel } from "./recording-panel.js";
 import { RecordingView } from "./recording-view.js";
 import { ServerError, ask, formOf, upload } from "./server.js";
@@ -114,6 +114,7 @@ async function transcribe() {
 const heard = (text) => (text ? "Recognised: correct it where it is wrong." : "No words were recognised.");
 
 async function create() {
+  checkConsent();
   const mine = recording;
   const fields = fieldsOf(mine);
   for (const running of [transcribing, checking]) running?.abort();

@@ -44,13 +44,16 @@ async function take(blob) {
   tell($("consent-status"), "The consent is sent with the voice.");
 }
 
-/** Save the consent on the server, if there is one; returns its id, or "". Throws where one is missing. */
+/** Throw if the server wants a consent, and there is none yet. */
+export function checkConsent() {
+  if (consent || !required) return;
+  $("consent").open = true;
+  const words = "This server clones a voice only with its speaker's consent: record one below “Consent recording”.";
+  throw Object.assign(new Error(words), { expected: true });
+}
+
+/** Save the consent on the server, if there is one; returns its id, or "". */
 export async function consentId(name, signal) {
-  if (!consent && required) {
-    $("consent").open = true;
-    const words = "This server clones a voice only with its speaker's consent: record one below “Consent recording”.";
-    throw Object.assign(new Error(words), { expected: true });
-  }
   if (!consent) return "";
   if (consent.id) return consent.id;
   const form = formOf({ name: `Consent: ${name}`.slice(0, 100), language: "en", recording: consent.recording });
