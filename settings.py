@@ -59,9 +59,10 @@ class Settings(BaseSettings):
         default="bf16",
         description="Format of the matrices: bf16 (HIGGS_DTYPE), or quantised: int8, fp8 (CUDA only).",
     )
-    cuda_graphs: bool = Field(
-        default=True,
-        description="Capture CUDA graphs at start; false: a GPU starts sooner and is slower.",
+    cuda_graphs: Literal["all", "model", "none"] = Field(
+        default="model",
+        description="What a GPU captures as CUDA graphs at start: model; all: the codec, too,"
+        " untested beside the model's; or none.",
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads. Default: PyTorch's.")
     slots: int | None = Field(

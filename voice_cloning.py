@@ -113,7 +113,7 @@ class VoiceCloner:
         try:
             warm_up(cloner.stream, cloner.codec, cloner.engine.slots)
         except (ModelError, RuntimeError) as error:
-            hint = " Try HIGGS_CUDA_GRAPHS=false." if cloner.device.startswith("cuda") else ""
+            hint = " Try HIGGS_CUDA_GRAPHS=none." if cloner.device.startswith("cuda") else ""
             raise StartError(f"The model fails at its first sentence: {error}{hint}") from error
         cloner.engine.count_from_now(ended)
         return cloner

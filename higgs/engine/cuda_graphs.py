@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 
 log = logging.getLogger(__name__)
 
 Key = tuple[int, ...]
+Part = Literal["model", "codec"]
 MIN_EQUAL = 0.9  # of codes: if two are equally likely, another order of summation may select the other
 MAX_APART = 0.01  # of equal numbers, by their root mean square: TF32 rounds, and not always the same way
 
@@ -28,20 +29,22 @@ class Graphs:
         function: integers → a tensor.
         state: tensors that a call reads and changes; restored after the calls of a capture.
         name: what a call computes, for the log.
+        part: of what.
 
     Attributes:
-        enabled: whether anything is captured, in the whole process.
+        parts: those of which anything is captured, in the whole process.
     """
 
-    enabled: ClassVar[bool] = True
+    parts: ClassVar[tuple[Part, ...]] = ("model", "codec")
 
     def __init__(
         self,
         function: Callable[..., torch.Tensor],
         state: Sequence[torch.Tensor] = (),
         name: str = "a step",
+        part: Part = "model",
     ) -> None:
-        self._function, self._state, self._name = function, state, name
+        self._function, self._state, self._name, self._part = function, state, name, part
         self._captured: dict[Key, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
         self._made: list[torch.cuda.CUDAGraph] = []
 
@@ -51,7 +54,7 @@ class Graphs:
         If one can't be captured, for lack of memory for example, it and the smaller ones stay eager. One
         whose result differs from the function's is dropped.
         """
-        if not self.enabled:
+        if self._part not in self.parts:
             return
         current = torch.cuda.current_stream(device)
         aside = torch.cuda.Stream(device, priority=current.priority)  # kernels keep that of their capture

@@ -14,11 +14,13 @@ from higgs.codecs.higgs_v2.buckets import Window, all_buckets
 from higgs.codecs.higgs_v2.checkpoint import load_network
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.codecs.higgs_v2.dac import DacDecoder
+from higgs.codecs.higgs_v2.dynamic_batcher import DynamicBatcher
 from higgs.codecs.higgs_v2.gpu_decode import GpuDecode
 from higgs.codecs.higgs_v2.network import CodecNetwork
 from higgs.cuda import dac
 from higgs.cuda.dac import KernelDacDecoder
 from higgs.devices import on_stream
+from higgs.engine.cuda_graphs import Graphs
 from tests.cuda_shapes.fake_cuda import DEVICE, FakeGraph, Launches, Watch, watched
 from tests.higgs.test_published import native_codec, native_codec_config
 from tests.published import write_safetensors
@@ -44,7 +46,10 @@ def replays() -> int:
     return sum(graph.replays for graph in FakeGraph.captured)
 
 
-def test_the_codec_encodes_exactly_and_decodes_in_tf32_by_cudnn(watch: Watch, network: CodecNetwork) -> None:
+def test_the_codec_encodes_exactly_and_decodes_in_tf32_by_cudnn(
+    watch: Watch, network: CodecNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DynamicBatcher, "run", lambda batcher, work: work())  # the GPU is in this thread
     codec = WaveformCodec(network)
     assert codec.device == DEVICE and not torch.backends.cudnn.allow_tf32
     assert watch.tf32 == {True}, "what is captured rounds"
@@ -74,6 +79,22 @@ def test_each_bucket_is_a_graph_and_what_has_none_is_decoded_eagerly(
         watch.tf32.clear()
         assert decode([window(15, first=True, last=True)])[0].shape == (15 * 960,)
         assert replays() == before + 1 and not torch.backends.cudnn.allow_tf32
+
+
+def test_without_graphs_all_buckets_are_decoded_exactly_and_wait_for_nobody(
+    watch: Watch, network: CodecNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Noting(GpuDecode):
+        def _decode(self, length: int, rows: int) -> torch.Tensor:
+            decoded.append((length, rows))
+            return super()._decode(length, rows)
+
+    decoded: list[tuple[int, int]] = []
+    monkeypatch.setattr(Graphs, "parts", ("model",))
+    computing = threading.Lock()
+    with computing:
+        Noting(network, computing).warm_up()
+    assert decoded == all_buckets() and not FakeGraph.captured and watch.tf32 == {False}
 
 
 def test_a_capture_that_fails_leaves_the_codec_eager(

@@ -43,7 +43,9 @@ class WaveformCodec:
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
             self._encoding = torch.cuda.Stream(self.device)
-            self._batcher = DynamicBatcher(GpuDecode(network, self._computing), max_windows)
+            gpu_decode = GpuDecode(network, self._computing)
+            self._batcher = DynamicBatcher(gpu_decode, max_windows)
+            self._batcher.run(gpu_decode.warm_up)
             self._decode, self._max_chunk = self._decode_in_batch, buckets.MAX_CHUNK
 
     @classmethod

@@ -45,6 +45,10 @@ class DynamicBatcher(Generic[Row, Result]):
         self._thread.submit(self._compute_next)
         return call.future
 
+    def run(self, work: Callable[[], None]) -> None:
+        """Do something in the thread of the batches, and wait for it."""
+        self._thread.submit(work).result()
+
     def _compute_next(self) -> None:
         """Compute a batch. Called once for each row: in vain for those that others took along."""
         if batch := self._take():

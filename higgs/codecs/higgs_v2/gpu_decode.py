@@ -1,4 +1,4 @@
-"""Decoding on a GPU: batches of windows in buckets, each bucket one CUDA graph."""
+"""Decoding on a GPU: batches of windows in buckets, each bucket one CUDA graph where the codec has graphs."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +17,12 @@ from higgs.engine.cuda_graphs import Graphs
 class GpuDecode:
     """Decodes windows of one length. One thread may call it; replays wait for nobody else.
 
-    It computes in TF32, on a stream of its own with the priority of none, so that the language model's steps
-    go first.
+    Its stream has the priority of none, so that the language model's steps go first. Graphs compute in TF32;
+    without them it computes in float32, since the switch of TF32 is one of the whole process.
 
     Args:
         network: on its device.
-        computing: held while cuDNN may use TF32, which is a switch of the whole process.
+        computing: held while cuDNN may use TF32.
     """
 
     def __init__(self, network: CodecNetwork, computing: threading.Lock) -> None:
@@ -36,7 +36,7 @@ class GpuDecode:
             self._given = torch.zeros(CODEBOOKS * MAX_BATCH, dtype=torch.int64, pin_memory=True)
             self._samples = torch.empty(MAX_BATCH * HOP, pin_memory=True)
             self._acoustic_decoder = self._chosen_decoder()
-            self._graphs = Graphs(self._decode, name="the codec's decoding")
+            self._graphs = Graphs(self._decode, name="the codec's decoding", part="codec")
             self._codes.random_(network.codebook_size)  # for the graphs' check
             self._graphs.capture(all_buckets(), device)
         self._stream.synchronize()
@@ -57,6 +57,11 @@ class GpuDecode:
         done.synchronize()
         return cut(samples.view(rows, -1), windows)
 
+    def warm_up(self) -> None:
+        """Decode a batch of each bucket. cuDNN's plans belong to the thread that made them."""
+        for length, rows in all_buckets():
+            self([Window(torch.zeros(CODEBOOKS, length, dtype=torch.int64), False, False)] * rows)
+
     def _decode(self, length: int, rows: int) -> torch.Tensor:
         """Decode the first codes of the buffer, as [8, rows, length], to samples [rows, 1, 960·length]."""
         codes = self._codes[: CODEBOOKS * rows * length].view(CODEBOOKS, rows, length).transpose(0, 1)
@@ -65,6 +70,9 @@ class GpuDecode:
 
     @contextmanager
     def _rounding(self) -> Iterator[None]:
+        if "codec" not in Graphs.parts:
+            yield
+            return
         # torch.backends.cudnn.flags would disable cuDNN by default.
         with self._computing:
             torch.backends.cudnn.allow_tf32 = True
