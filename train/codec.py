@@ -90,16 +90,21 @@ class MovingCodebooks:
         """Update the first `keep` codebooks with rows (N, D). Unused codes are replaced by random rows."""
         for i, book in enumerate(self.books[:keep]):
             codes = book.encode(rows)
-            self.counts[i] = DECAY * self.counts[i] + (1 - DECAY) * torch.bincount(codes, minlength=CODES)
-            self.sums[i] = DECAY * self.sums[i] + (1 - DECAY) * torch.zeros_like(book.vectors).index_add_(
-                0, codes, rows
-            )
-            dead = self.counts[i] < 0.02
-            if dead.any():
-                self.sums[i][dead] = rows[torch.randint(len(rows), (int(dead.sum()),))]
-                self.counts[i][dead] = 1.0
-            book.vectors = self.sums[i] / self.counts[i].clamp(min=1e-4)[:, None]
-            rows = rows - book.decode(codes)
+            decoded = book.decode(codes)
+            self.move(i, codes, rows)
+            rows = rows - decoded
+
+    @torch.no_grad()
+    def move(self, number: int, codes: torch.Tensor, rows: torch.Tensor) -> None:
+        """Update one codebook with the codes (N,) of rows (N, D)."""
+        book, counts, sums = self.books[number], self.counts[number], self.sums[number]
+        counts.mul_(DECAY).add_(torch.bincount(codes, minlength=CODES).float(), alpha=1 - DECAY)
+        sums.mul_(DECAY).index_add_(0, codes, rows, alpha=1 - DECAY)
+        dead = counts < 0.02
+        if dead.any():
+            sums[dead] = rows[torch.randint(len(rows), (int(dead.sum()),))]
+            counts[dead] = 1.0
+        book.vectors = sums / counts.clamp(min=1e-4)[:, None]
 
 
 def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 
 from audio.frames import SAMPLE_RATE
 from higgs.codecs.vocoder.analysis import STEP, STEPS_PER_FRAME, analyse
@@ -130,6 +128,9 @@ class Utterance:
 
 def speak(text: str, voice: str) -> tuple[np.ndarray, list[tuple[str, float]]]:
     """Return samples at 24 kHz of flite speaking the text, and its phones with their end times in seconds."""
+    import soundfile  # here: a lent machine that only trains has neither
+    import soxr
+
     with tempfile.NamedTemporaryFile(suffix=".wav", dir="/dev/shm") as file:
         command = ["flite", "-voice", voice, "-psdur", "-t", f" {text}", "-o", file.name]
         printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout

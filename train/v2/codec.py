@@ -6,6 +6,7 @@ aligned with their symbols, the others have UNREAD instead, like a recording.
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,65 +15,100 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
-from higgs.codecs.vocoder.v2.codec import MODEL_TYPE, encoder_inputs
+from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME, Features
+from higgs.codecs.vocoder.speaker import Speaker, loudness
+from higgs.codecs.vocoder.v2.codec import MAX_PITCH_DEVIATION, MODEL_TYPE
 from higgs.codecs.vocoder.v2.network import (
     BANDS,
     CONTENT,
     CONTEXT,
     LATENT,
+    SILENCE,
     TIMBRE_CODES,
     UNREAD,
     VocoderNetwork2,
+    pitch_of,
     prosody_vector,
-    reading_code,
 )
 from train.codec import MovingCodebooks, k_means
 from train.v2.features import Utterance
-from train.v2.speakers import draw_warp, even_times, frame_symbols, recorded, speaker, warp
+from train.v2.speakers import (
+    draw_warp,
+    even_times,
+    frame_symbols,
+    reading_codes,
+    recorded,
+    speaker,
+    warp,
+)
 
 CROP_FRAMES, BATCH = 40, 48
 KEEP = (0.08, 0.1, 0.12, 0.15, 0.55)  # how often 1 to 5 codebooks of the envelope are kept
 UNREAD_SHARE, RECORDED_SHARE = 0.25, 0.12
 RATE, SAVE_SECONDS = 1.2e-3, 180
-HEARD_FROM, SILENT_WEIGHT = -4.0, 0.25  # ln power relative to speech: what is quieter is heard least
+ENCODER_SHARE = 0.1  # of the rate: its latents mustn't move faster than the codebooks, which follow them
+COMMITMENT = 1.0
+HIBARI_SHARE = 0.25
+# ln power relative to speech: what is quieter is heard less, what is as quiet as synthesis gates hardly.
+QUIET, SILENT, SILENT_WEIGHT = -4.0, -6.0, 0.25
+BURST, MAX_BURST = 0.5, 2.0  # weight of a step by how much louder than the last it is: plosives are words
 
 
-def crop(network: VocoderNetwork2, of: Utterance, rng: np.random.Generator) -> list[torch.Tensor] | None:
-    """Return a warped crop, or None if the utterance is too short.
+@dataclass(frozen=True)
+class Crop:
+    """Some frames of a pseudo-speaker's clip: features, their mean ln power, the voice, codebook 0 (T,)."""
 
-    Envelope, pitch and voiced relative to the voice, the voice's codes, and codebook 0.
-    """
+    features: Features
+    loudness: float
+    voice: Speaker
+    reading: np.ndarray
+
+
+def crop(of: Utterance, rng: np.random.Generator) -> Crop | None:
+    """Return a warped crop, or None if the utterance is too short."""
     by = draw_warp(of, rng)
-    voice, _ = speaker(of, by)
-    codes = network.voice_codes(voice)
+    voice, loud = speaker(of, by)
     if rng.random() < UNREAD_SHARE:
         times = even_times(of, by.tempo)
         reading = np.full(len(times) // STEPS_PER_FRAME, UNREAD)
     else:
         numbers, left, times = frame_symbols(of, by.tempo)
         symbols, words = of.timing.symbols[numbers], of.timing.words[numbers]
-        reading = np.array([reading_code(*row) for row in zip(symbols, words, left, strict=True)])
+        reading = reading_codes(symbols, words, left)
     if len(reading) < CROP_FRAMES:
         return None
     start = int(rng.integers(len(reading) - CROP_FRAMES + 1))
-    clip = warp(of, by, times)
-    clip = recorded(clip, rng) if rng.random() < RECORDED_SHARE else clip
-    parts = encoder_inputs(clip, codes, network.voice_vector(codes)[-BANDS:])
+    frames = slice(start, start + CROP_FRAMES)
     steps = slice(start * STEPS_PER_FRAME, (start + CROP_FRAMES) * STEPS_PER_FRAME)
-    read = torch.from_numpy(reading[start : start + CROP_FRAMES])
-    return [*(part[steps] for part in parts), codes, read]
+    if rng.random() < RECORDED_SHARE:
+        clip = recorded(warp(of, by, times), rng)
+        rows = (clip.log_f0[steps], clip.voiced[steps], clip.voicing[steps], clip.envelope[steps])
+        return Crop(Features(*rows), loudness(clip.envelope), voice, reading[frames])
+    return Crop(warp(of, by, times[steps]), loud, voice, reading[frames])
 
 
 def crops(
     network: VocoderNetwork2, utterances: list[Utterance], count: int, rng: np.random.Generator
 ) -> list[torch.Tensor]:
-    """Return a batch of crops; see `crop`."""
-    rows: list[list[torch.Tensor]] = []
-    while len(rows) < count:
-        found = crop(network, utterances[rng.integers(len(utterances))], rng)
-        rows += [found] if found else []
-    return [torch.stack(column) for column in zip(*rows, strict=True)]
+    """Return a batch of crops.
+
+    Envelope, pitch and voiced relative to the voice, the voice's codes, and codebook 0.
+    """
+    found: list[Crop] = []
+    while len(found) < count:
+        drawn = crop(utterances[rng.integers(len(utterances))], rng)
+        found += [drawn] if drawn else []
+    codes = torch.stack([network.voice_codes(one.voice) for one in found])
+    timbres = network.voice_vector(codes)[:, None, -BANDS:]
+    level, spread = (part[:, None] for part in pitch_of(codes[:, 0]))
+    log_f0, voiced, envelope = (
+        torch.from_numpy(np.stack([getattr(one.features, name) for one in found]))
+        for name in ("log_f0", "voiced", "envelope")
+    )
+    loud = torch.tensor([one.loudness for one in found], dtype=torch.float32)[:, None, None]
+    pitch = ((log_f0 - level) / spread).clamp(-MAX_PITCH_DEVIATION, MAX_PITCH_DEVIATION)
+    read = torch.from_numpy(np.stack([one.reading for one in found]))
+    return [(envelope - loud - timbres).clamp(min=SILENCE), pitch, voiced, codes, read]
 
 
 def fit_timbres(network: VocoderNetwork2, utterances: list[Utterance], rng: np.random.Generator) -> None:
@@ -109,8 +145,11 @@ def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch
     """Return the distances of decoded steps to the true ones, over frames with full context, by name."""
     inner = slice(CONTEXT * STEPS_PER_FRAME, -CONTEXT * STEPS_PER_FRAME)
     envelope, pitch, voiced = (part[:, inner] for part in batch[:3])
-    loud = envelope.mean(-1, keepdim=True) > HEARD_FROM
-    weight = torch.where(loud, 1.0, SILENT_WEIGHT) * (0.4 + 0.6 * torch.sigmoid(envelope + 2))
+    level = envelope.mean(-1, keepdim=True)
+    heard = ((level - SILENT) / (QUIET - SILENT)).clamp(0, 1)
+    rise = torch.diff(level, dim=1, prepend=level[:, :1]).clamp(0, MAX_BURST)
+    weight = SILENT_WEIGHT + (1 - SILENT_WEIGHT) * heard * (1 + BURST * rise)
+    weight = weight * (0.4 + 0.6 * torch.sigmoid(envelope + 2))
     error = (out[..., :BANDS] - envelope) * weight
     slope = torch.diff(out[..., :BANDS], dim=1) - torch.diff(envelope, dim=1)
     return {
@@ -128,32 +167,56 @@ class CodecTraining:
         self.network, self.utterances = network, utterances
         self.rng = np.random.default_rng(seed)
         self.moving = MovingCodebooks(network.contents.books())
+        self.auto = True  # bfloat16 is twice as fast where the CPU has it
 
     def losses(self) -> dict[str, torch.Tensor]:
         """Return the parts of the loss of a new batch; updates the codebooks."""
         network = self.network
         batch = crops(network, self.utterances, BATCH, self.rng)
         voice = network.voice_vector(batch[3])
-        latent = network.encoder(batch[0], batch[2], voice)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.auto):
+            latent = network.encoder(batch[0], batch[2], voice)
+        latent = latent.float()
         rows = latent.detach().flatten(0, 1)
         keep = int(self.rng.choice(CONTENT, p=KEEP)) + 1
-        _, quantised = network.contents.encode(latent, keep)
-        self.moving.update(rows, keep)
-        commitment = 0.25 * F.mse_loss(latent, quantised.detach()) / rows.var()
+        quantised = self._quantised(rows, keep).view_as(latent)
+        commitment = COMMITMENT * F.mse_loss(latent, quantised.detach()) / rows.var()
         latent = latent + (quantised - latent).detach()
         prosody = network.prosodies.decode(network.prosodies.encode(prosody_vector(batch[1], batch[2])))
-        out = network.decoder(batch[4], latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
-        return decode_loss(out, batch) | {"commitment": commitment}
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.auto):
+            out = network.decoder(batch[4], latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
+        return decode_loss(out.float(), batch) | {"commitment": commitment}
+
+    @torch.no_grad()
+    def _quantised(self, rows: torch.Tensor, keep: int) -> torch.Tensor:
+        """Return what the first codebooks make of rows (N, D), and move these books towards them.
+
+        As ResidualCodebooks.encode and MovingCodebooks.update, but each book is searched once.
+        """
+        left, total = rows, torch.zeros_like(rows)
+        for i, book in enumerate(self.moving.books[:keep]):
+            vectors = book.vectors
+            near = torch.addmm(vectors.pow(2).sum(-1), left, vectors.t(), alpha=-2).argmin(-1)
+            decoded = book.decode(near)
+            self.moving.move(i, near, left)
+            left, total = left - decoded, total + decoded
+        return total
 
     def run(self, minutes: float, state: Path, folder: Path) -> None:
         """Train for some minutes, including those of earlier runs; state and network are saved often."""
         parameters = list(self.network.parameters())
-        optimiser = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
+        groups: list[dict] = [
+            {"params": [*self.network.decoder.parameters()], "share": 1.0},
+            {"params": [*self.network.encoder.parameters()], "share": ENCODER_SHARE},
+        ]
+        optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
         step, spent, means = self._load(state, optimiser)
         begun, saved = time.monotonic() - 60 * spent, time.monotonic()
         while (progress := (time.monotonic() - begun) / 60 / minutes) < 1:
             for group in optimiser.param_groups:
-                group["lr"] = RATE * min(1, (step + 1) / 200) * max(0.03, np.cos(progress * np.pi / 2))
+                group["lr"] = (
+                    RATE * group["share"] * min(1, (step + 1) / 200) * max(0.03, np.cos(progress * np.pi / 2))
+                )
             parts = self.losses()
             optimiser.zero_grad()
             torch.stack(list(parts.values())).sum().backward()
@@ -189,6 +252,14 @@ class CodecTraining:
         self.moving.counts, self.moving.sums = held["moving"]
         self.rng = np.random.default_rng(held["at"][0])
         return held["at"]
+
+
+def balanced(utterances: list[Utterance]) -> list[Utterance]:
+    """Leave out so much of hibari, one voice with more text than all others, that its share is small."""
+    others = [u for u in utterances if not u.style.startswith("hibari")]
+    hibari = [u for u in utterances if u.style.startswith("hibari")]
+    count = round(len(others) * HIBARI_SHARE / (1 - HIBARI_SHARE))
+    return others + hibari[:: max(1, len(hibari) // max(1, count))] if others else hibari
 
 
 def begun(utterances: list[Utterance], seed: int = 0) -> VocoderNetwork2:

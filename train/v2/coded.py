@@ -14,14 +14,25 @@ import torch
 from higgs.codecs.vocoder.analysis import Features
 from higgs.codecs.vocoder.speaker import speaker_of
 from higgs.codecs.vocoder.v2.codec import encode_clips
-from higgs.codecs.vocoder.v2.network import CONTENT_BOOKS, PROSODY_BOOK, VocoderNetwork2, reading_code
+from higgs.codecs.vocoder.v2.network import CONTENT_BOOKS, PROSODY_BOOK, VocoderNetwork2
 from higgs.prompts.pronunciation import Pronunciations
+from train.v2 import features
 from train.v2.features import Utterance
-from train.v2.speakers import Warp, draw_warp, even_times, frame_symbols, recorded, speaker, warp
+from train.v2.speakers import (
+    Warp,
+    draw_warp,
+    even_times,
+    frame_symbols,
+    reading_codes,
+    recorded,
+    speaker,
+    warp,
+)
 
 SPEAKERS, CLIPS, RECORDED = 160, 5, 2  # of a shard; clips of each that are aligned, and recordings
 SPELLED_SHARE = 0.12  # of the words that the table pronounces: read by their letters all the same
-HIBARI_SHARE = 0.3
+HIBARI_SHARE = 0.4
+HELD_OUT, HELD_OUT_SPEAKERS = "held_out.npz", 24
 REACH, SPELLED_REACH = 0.4, 1.2  # characters on either side that may be what a frame says
 ROWS = [
     0,
@@ -74,8 +85,8 @@ def read_text(of: Utterance, table: Pronunciations, rng: np.random.Generator) ->
 def aligned(of: Utterance, by: Warp) -> tuple[Features, np.ndarray, np.ndarray]:
     """Return a clip with symbols on frames: features, codebook 0 (T,), each frame's symbol (T,) by index."""
     numbers, left, times = frame_symbols(of, by.tempo)
-    rows = zip(of.timing.symbols[numbers], of.timing.words[numbers], left, strict=True)
-    return warp(of, by, times), np.array([reading_code(*row) for row in rows]), numbers
+    reading = reading_codes(of.timing.symbols[numbers], of.timing.words[numbers], left)
+    return warp(of, by, times), reading, numbers
 
 
 class Encoder:
@@ -145,6 +156,17 @@ def load(path: Path) -> list[Coded]:
         spans = np.stack([first[kept], first[kept] + reach[kept]], axis=1)
         found.append(Coded(number, codes[kept], np.array(voice), text, spans, as_recorded))
     return found
+
+
+def make_held_out(work: Path, network: VocoderNetwork2, table: Pronunciations) -> None:
+    """Encode the voices that are never trained on, to see what is learned by heart."""
+    path = work / "coded" / HELD_OUT
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoder = Encoder(network, features.load(work / "features" / "0000.npz"), table)
+    rng = np.random.default_rng(0)
+    save(path, [clip for speaker in range(HELD_OUT_SPEAKERS) for clip in encoder.speaker(speaker, rng)])
 
 
 def make(

@@ -5,7 +5,7 @@ earlier exchange; the others are in the scene description. References last 1.5 t
 longer ones are several clips of the voice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,8 @@ CORRUPTED = 0.06
 # Of each codebook: the share of that; what is read is needed to count.
 TRUST = np.array([0.3, 0, 1, 1, 1, 1, 1, 1])
 LAGS = (0, PROSODY_BOOK)  # columns by which the guided heads follow what is read: reading, and speaking
-WAITING = 160  # drafts that are sorted by length
+WAITING, WAITING_BATCHES = 160, 5  # drafts that are sorted by length, at least; and how many batches' worth
+MEAN_POSITIONS = 400  # of an example
 
 
 class Examples:
@@ -60,10 +61,12 @@ class Examples:
         """Restart the random draws."""
         self._rng = np.random.default_rng(seed)
 
-    def batches(self, positions: int, longest: float) -> Iterator[Example]:
-        """Yield batches of up to `positions` padded positions, with targets of up to `longest` seconds."""
+    def batches(self, positions: int, longest: Callable[[], float]) -> Iterator[Example]:
+        """Yield batches of up to `positions` padded positions, with targets of up to `longest()` seconds."""
+        count = max(WAITING, WAITING_BATCHES * positions // MEAN_POSITIONS)
         while True:
-            drafts = [found for _ in range(WAITING) if (found := self.example(longest))]
+            limit = longest()
+            drafts = [found for _ in range(count) if (found := self.example(limit))]
             drafts.sort(key=lambda example: len(example.ids))
             groups: list[list[Example]] = [[]]
             for draft in drafts:

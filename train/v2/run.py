@@ -11,6 +11,7 @@ python -m train.v2.run ship --out models/NAME             # a model folder that 
 import argparse
 import json
 import shutil
+import time
 from pathlib import Path
 
 import torch
@@ -25,15 +26,17 @@ from higgs.prompts.v2 import PromptBuilder
 from train.copying import fresh
 from train.tokenizer import save_tokenizer
 from train.v2 import codec, coded, features
+from train.v2.batches import Loader, unseen_batches
 from train.v2.examples import Examples
 from train.v2.features import Utterance
 from train.v2.language_model import BOOKS, Schedule, Trainer
+from train.v2.parts import load_parts
 from train.v2.tokenizer import build_config, build_tokenizer
 
 WORK = Path(__file__).parent.parent / "work"
 TEMPERATURE = 0.15  # at a request's of 1: all codebooks are best near their likeliest
 HEAD = "audio_lm_head.weight"
-PACKED_BYTES = 60_000_000
+PACKED_BYTES = 45_000_000
 GENERATION = {
     "do_sample": True,
     "temperature": 1.0,
@@ -57,7 +60,7 @@ def train_codec(options: argparse.Namespace) -> None:
     """Train the codec into work/codec2."""
     torch.manual_seed(0)
     folder, state = options.work / "codec2", options.work / "codec2.pt"
-    spoken = utterances(options.work)
+    spoken = codec.balanced(utterances(options.work))
     network = codec.VocoderNetwork2() if state.exists() else codec.begun(spoken)
     codec.CodecTraining(network, spoken, seed=1).run(options.minutes, state, folder)
 
@@ -65,14 +68,18 @@ def train_codec(options: argparse.Namespace) -> None:
 def code(options: argparse.Namespace) -> None:
     """Encode clips into work/coded."""
     network = VocoderCodec2.load(options.work / "codec2").network.float()
-    coded.make(options.work, network, utterances(options.work), table(options.work), options.shards)
+    words = table(options.work)
+    coded.make_held_out(options.work, network, words)
+    coded.make(options.work, network, utterances(options.work), words, options.shards)
 
 
 def pack(options: argparse.Namespace) -> None:
     """Copy the shards of encoded clips that a machine with a GPU gets into a folder that is its --work."""
     (options.out / "coded").mkdir(parents=True, exist_ok=True)
-    total = 0
-    for path in sorted((options.work / "coded").glob("*.npz")):
+    held_out = options.work / "coded" / coded.HELD_OUT
+    shutil.copy(held_out, options.out / "coded" / coded.HELD_OUT)
+    total = held_out.stat().st_size
+    for path in sorted((options.work / "coded").glob("[0-9]*.npz")):
         total += path.stat().st_size
         if total > PACKED_BYTES:
             break
@@ -87,22 +94,34 @@ def model_parts() -> tuple[PreTrainedTokenizerFast, HiggsConfig]:
 
 
 def train_language_model(options: argparse.Namespace) -> None:
-    """Train the language model; its state goes to work/lm2.pt."""
+    """Train the language model; its state goes to work/lm2.pt, or its average alone to --out on a GPU."""
     torch.manual_seed(0)
+    torch.set_float32_matmul_precision("high")
     tokenizer, config = model_parts()
-    shards = sorted((options.work / "coded").glob("*.npz"))
-    examples = Examples(shards, PromptBuilder(tokenizer, config), config)
+    builder = PromptBuilder(tokenizer, config)
+    shards = sorted((options.work / "coded").glob("[0-9]*.npz"))
+    examples = Examples(shards, builder, config)
     print(f"{len(shards)} shards, {examples.hours:.1f} hours", flush=True)
-    schedule = Schedule.of_gpu if options.device == "cuda" else Schedule
+    cuda = options.device == "cuda"
+    schedule = Schedule.of_gpu(options.minutes) if cuda else Schedule(options.minutes)
+    # The processes that make batches are started before anything is on the GPU.
+    loader = Loader(examples, schedule.positions, schedule.workers, int(time.time()), cuda)
+    held_out = options.work / "coded" / coded.HELD_OUT
+    unseen = []
+    if held_out.exists():
+        others = Examples([held_out], builder, config)
+        unseen = unseen_batches(others, min(16_000, schedule.positions), schedule.longest)
     model = fresh(HiggsModel(config), BOOKS).train().requires_grad_()
-    Trainer(model, schedule(options.minutes), options.work / "lm2.pt", options.device).run(examples)
+    state = (options.out if cuda else options.work) / "lm2.pt"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    Trainer(model, schedule, state, options.device).run(loader, unseen)
 
 
 def ship(options: argparse.Namespace) -> None:
     """Write a model folder: averaged weights in bfloat16, tokenizer, pronunciation table, codec."""
     out, (_, config) = options.out, model_parts()
     out.mkdir(parents=True, exist_ok=True)
-    average = torch.load(options.work / "lm2.pt", map_location="cpu")["average"]
+    average = {name: part.float() for name, part in load_parts(options.work).items()}
     weights = average | {HEAD: average[HEAD] / TEMPERATURE}
     save_file({n: p.to(torch.bfloat16).contiguous() for n, p in weights.items()}, out / "model.safetensors")
     (out / "config.json").write_text(json.dumps(config.to_native_dict(), indent=2) + "\n")

@@ -7,6 +7,7 @@ import numpy as np
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME, Features
 from higgs.codecs.vocoder.bands import WIDE, mel
 from higgs.codecs.vocoder.speaker import Speaker
+from higgs.codecs.vocoder.v2.network import LEFT, WORDS
 from train.v2.features import Utterance
 from train.voices import resample_rows, wandering
 
@@ -105,6 +106,11 @@ def frame_symbols(of: Utterance, tempo: float) -> tuple[np.ndarray, np.ndarray, 
     lengths = np.diff(begins, append=of.steps)[numbers]
     times = begins[numbers][:, None] + shares * lengths[:, None] - 0.5
     return numbers, left, times.ravel().clip(0, of.steps - 1)
+
+
+def reading_codes(symbols: np.ndarray, words: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return codebook 0's codes (T,) of frames; see higgs.codecs.vocoder.v2.network.reading_code."""
+    return (symbols.astype(np.int64) * WORDS + words % WORDS) * LEFT + np.minimum(left, LEFT - 1)
 
 
 def even_times(of: Utterance, tempo: float) -> np.ndarray:
