@@ -5,6 +5,7 @@ nor codec, and can be packed for a machine with a GPU (`train.v2.run pack`).
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from train.v2.speakers import (
 
 SPEAKERS, CLIPS, RECORDED = 160, 5, 2  # of a shard; clips of each that are aligned, and recordings
 SPELLED_SHARE = 0.12  # of the words that the table pronounces: read by their letters all the same
-HIBARI_SHARE = 0.4
+HIBARI_SHARE = 0.5  # of the speakers; the others are from Kokoro, whose texts are fewer
 HELD_OUT, HELD_OUT_SPEAKERS = "held_out.npz", 24
 REACH, SPELLED_REACH = 0.4, 1.2  # characters on either side that may be what a frame says
 ROWS = [
@@ -170,13 +171,17 @@ def make_held_out(work: Path, network: VocoderNetwork2, table: Pronunciations) -
 
 
 def make(
-    work: Path, network: VocoderNetwork2, utterances: list[Utterance], table: Pronunciations, shards: int
+    work: Path,
+    network: VocoderNetwork2,
+    utterances: list[Utterance],
+    table: Pronunciations,
+    numbers: Iterable[int],
 ) -> None:
-    """Encode shards until there are `count` in work/coded; existing ones are kept."""
+    """Encode the shards of some numbers into work/coded; existing ones are kept."""
     folder = work / "coded"
     folder.mkdir(parents=True, exist_ok=True)
     encoder = Encoder(network, utterances, table)
-    for number in range(shards):
+    for number in numbers:
         path = folder / f"{number:04d}.npz"
         if path.exists():
             continue

@@ -103,7 +103,7 @@ def guide_loss(q: torch.Tensor, k: torch.Tensor, letters: torch.Tensor) -> torch
     scores = q.float() @ k.float().mT * q.shape[-1] ** -0.5
     at = torch.arange(q.shape[1], device=q.device)
     letters = letters.long()
-    guided = letters[..., 0] >= 0
+    guided = (letters[..., 0] >= 0) & (letters[..., 0] <= at)
     causal = at <= at[:, None]
     inside = (at >= letters[..., :1]) & (at <= letters[..., 1:]) | ~guided[..., None]
     everything = scores.masked_fill(~causal, -torch.inf).logsumexp(-1)

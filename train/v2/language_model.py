@@ -79,7 +79,7 @@ class Schedule:
             positions=48_000,
             decay=0.1,
             warm_up_steps=100,
-            decay_share=0.6,
+            decay_share=0.75,
             dropout=0.1,
             save_minutes=1.0,
             workers=13,

@@ -3,8 +3,9 @@
 make teachers                                             # speech, hours; beside it:
 python -m train.v2.run codec --minutes 60                 # work/codec2
 python -m train.v2.run code --shards 40                   # work/coded
-python -m train.v2.run pack --out packed                  # what a GPU needs, at most 60 MB
-python -m train.v2.run lm --minutes 600 [--device cuda]   # work/lm2.pt
+python -m train.v2.run pack --out packed                  # what a GPU needs, at most 45 MB
+python -m train.v2.run lm --minutes 600                   # work/lm2.pt, work/average-*
+python -m train.v2.run lm --work packed --out BACK --minutes 5 --device cuda   # BACK/average-*, for work
 python -m train.v2.run ship --out models/NAME             # a model folder that the server loads
 """
 
@@ -70,7 +71,8 @@ def code(options: argparse.Namespace) -> None:
     network = VocoderCodec2.load(options.work / "codec2").network.float()
     words = table(options.work)
     coded.make_held_out(options.work, network, words)
-    coded.make(options.work, network, utterances(options.work), words, options.shards)
+    numbers = range(options.first, options.shards, options.every)
+    coded.make(options.work, network, utterances(options.work), words, numbers)
 
 
 def pack(options: argparse.Namespace) -> None:
@@ -150,6 +152,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--minutes", type=float, default=60.0, help="of training, earlier runs included")
     parser.add_argument("--shards", type=int, default=40, help="of coded clips, in all")
+    parser.add_argument("--first", type=int, default=0, help="of the numbers of coded shards")
+    parser.add_argument("--every", type=int, default=1, help="so many; several processes share the work")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path, default=WORK / "shipped2")
