@@ -14,8 +14,12 @@ import torch
 from audio.frames import CODEBOOKS, FRAME_RATE
 from higgs.codecs.vocoder.v2.network import (
     CONTENT_BOOKS,
+    PITCHES,
     PROSODY_BOOK,
+    RANGES,
     READING_BOOK,
+    TIMBRE_CODES,
+    TIMBRES,
     UNREAD,
     VOICE_BOOK,
     voice_row,
@@ -30,7 +34,10 @@ EXCHANGE_SHARE = 0.5
 READ_SHARE = 0.4  # of the references with a transcript: read as an earlier answer is, and learned from
 LENGTHS, LENGTH_SHARES = ((1.5, 8.0), (8.0, 16.0), (16.0, 30.0)), (0.82, 0.12, 0.06)  # s of a reference
 GARBLED_SHARE, GARBLED = 0.3, 0.5  # of the unread: how many have wrong codes, and up to which share of them
-CORRUPTED = 0.06
+# Of the voices: to codes drawn evenly, so that rare ones are met, too. What is said is relative to them.
+MOVED_SHARE = 0.3
+LOWEST, HIGHEST = 4, 46  # levels of pitch so drawn: 67 to 420 Hz
+CORRUPTED = 0.08
 # Of each codebook: the share of that; what is read is needed to count.
 TRUST = np.array([0.3, 0, 1, 1, 1, 1, 1, 1])
 LAGS = (0, PROSODY_BOOK)  # columns by which the guided heads follow what is read: reading, and speaking
@@ -84,7 +91,8 @@ class Examples:
         if not targets:
             return None
         target = targets[self._rng.integers(len(targets))]
-        reference, words, voice, read = self._reference([c for c in clips if c is not target], target)
+        moved = self._any_voice() if self._rng.random() < MOVED_SHARE else None
+        reference, words, voice, read = self._reference([c for c in clips if c is not target], moved)
         whole = full_codes(target, voice)
         prompt = self._builder.speech(target.text, [Reference(reference, words)])
         delayed = apply_delay(whole, self._config)
@@ -101,15 +109,19 @@ class Examples:
         return example
 
     def _reference(
-        self, clips: list[Coded], target: Coded
+        self, clips: list[Coded], moved: np.ndarray | None
     ) -> tuple[torch.Tensor, str | None, np.ndarray, Coded | None]:
-        """Return a reference's codes (8, T), transcript or None, voice, and the clip read in it, if any."""
+        """Return a reference's codes (8, T), transcript or None, voice, and the clip read in it, if any.
+
+        moved: the voice instead of the clips' own.
+        """
         rng = self._rng
         exchange = rng.random() < EXCHANGE_SHARE
         aligned = [c for c in clips if not c.recorded]
         if exchange and aligned and rng.random() < READ_SHARE:
             read = aligned[rng.integers(len(aligned))]
-            return full_codes(read, read.voice), read.text, read.voice, read
+            voice = read.voice if moved is None else moved
+            return full_codes(read, voice), read.text, voice, read
         low, high = LENGTHS[rng.choice(len(LENGTHS), p=LENGTH_SHARES)]
         frames = int(rng.uniform(low, high) * FRAME_RATE)
         recordings = [c for c in clips if c.recorded]
@@ -121,7 +133,7 @@ class Examples:
             if total < frames and not clip.recorded:
                 chosen.append(clip)
                 total += len(clip.codes)
-        voice = chosen[0].voice
+        voice = chosen[0].voice if moved is None else moved
         codes = torch.cat([full_codes(clip, voice) for clip in chosen], 1)
         codes[VOICE_BOOK] = voice_row(torch.from_numpy(voice), codes.shape[1])
         words = " ".join(clip.text for clip in chosen)
@@ -133,6 +145,12 @@ class Examples:
         if rng.random() < GARBLED_SHARE:
             self._garble(codes)
         return codes, words if exchange else None, voice, None
+
+    def _any_voice(self) -> np.ndarray:
+        """Draw the codes (3,) of a voice evenly."""
+        level, spread = self._rng.integers(LOWEST, HIGHEST + 1), self._rng.integers(RANGES)
+        timbres = PITCHES + TIMBRE_CODES * np.arange(TIMBRES) + self._rng.integers(TIMBRE_CODES, size=TIMBRES)
+        return np.array([level * RANGES + spread, *timbres])
 
     def _garble(self, reference: torch.Tensor) -> None:
         """Replace some codes of a reference (8, T) at random, except those of the voice."""

@@ -80,7 +80,7 @@ class Schedule:
             decay=0.1,
             warm_up_steps=100,
             decay_share=0.75,
-            dropout=0.1,
+            dropout=0.15,
             save_minutes=1.0,
             workers=13,
             report=50,
