@@ -118,6 +118,17 @@ def test_parts_of_different_saves_are_refused(tmp_path: Path) -> None:
         load_parts(tmp_path)
 
 
+def test_coded_clips_are_read_as_they_were_written(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    codes, spans = rng.integers(0, 1024, (9, 7)), np.stack([np.arange(9), np.arange(9) + 2], axis=1)
+    clip = coded.Coded(3, codes, np.array([1, 300, 700]), TEXT, spans, False)
+    coded.save(tmp_path / "0.npz", [clip, clip])
+    for found in coded.load(tmp_path / "0.npz"):
+        assert np.array_equal(found.codes, codes)
+        assert np.array_equal(found.spans, spans)
+        assert (found.speaker, found.text, found.recorded) == (3, TEXT, False)
+
+
 def test_reading_codes_are_the_codecs() -> None:
     rng = np.random.default_rng(0)
     symbols, words, left = rng.integers(0, 96, 50), rng.integers(0, 30, 50), rng.integers(0, 9, 50)
