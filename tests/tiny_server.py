@@ -27,7 +27,7 @@ CODEC = {
         "model_type": "dac",
         "encoder_hidden_size": 8,
         "hidden_size": 16,
-        "decoder_hidden_size": 96,
+        "decoder_hidden_size": 32,
         "downsampling_ratios": [8, 5, 4, 2, 3],
         "upsampling_ratios": [8, 5, 4, 2, 3],
     },
@@ -50,7 +50,7 @@ def write_whole_model(folder: Path) -> Path:
     """A model folder with a codec of the published architecture in it; return it."""
     write_tiny_model(folder, SERVED)
     config = HiggsAudioV2TokenizerConfig.from_dict(CODEC)
-    torch.manual_seed(0)
+    torch.manual_seed(10)  # most seeds give so narrow a decoder a voice that is nearly silent
     weights = {name: tensor.contiguous() for name, tensor in CodecNetwork(config).state_dict().items()}
     (folder / "codec").mkdir()
     save_file(weights, folder / "codec" / "model.safetensors")

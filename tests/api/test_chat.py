@@ -186,9 +186,9 @@ def test_two_recordings_are_refused(tiny_server: TinyServer) -> None:
 
 
 def test_several_recordings_are_the_voices_of_the_speakers_in_the_text(tiny_server: TinyServer) -> None:
-    text = "[SPEAKER0] Hello. [SPEAKER1] Hello."
-    recorded = answer(tiny_server, said(text, RECORDING, RECORDING), audio={"voice": "clone"})
-    named = answer(tiny_server, said(text, RECORDING), audio={"voices": ["clone", "alloy"]})
+    text, seed = "[SPEAKER0] Hello. [SPEAKER1] Hello.", 2  # by which the first speaks as long as SHORT
+    recorded = answer(tiny_server, said(text, RECORDING, RECORDING), audio={"voice": "clone"}, seed=seed)
+    named = answer(tiny_server, said(text, RECORDING), audio={"voices": ["clone", "alloy"]}, seed=seed)
     assert recorded["voice"]["used"] == "clone, clone" and named["voice"]["used"] == "clone, default"
     assert "[SPEAKER1]: This model has only one built-in voice" in named["voice"]["note"]
     prompts = [body["usage"]["prompt_tokens_details"]["audio_tokens"] for body in (recorded, named)]
