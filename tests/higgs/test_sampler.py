@@ -9,7 +9,7 @@ from higgs.cpu.sampler import CompiledSampler
 from higgs.engine.sampler import MAX_WINDOW, Sampler, SamplingOptions, inverse_cdf
 from tests.tiny import CONFIG
 
-DRAWS = 4000
+DRAWS, STREAMS = 4000, 40
 
 
 @pytest.fixture(params=[Sampler, CompiledSampler], autouse=True)
@@ -56,10 +56,18 @@ def theirs(logits: torch.Tensor, options: SamplingOptions) -> torch.Tensor:
         SamplingOptions(temperature=1.5, top_k=5, top_p=1.0, ras_window=0),
     ],
 )
-def test_draws_follow_the_distribution_of_transformers(options: SamplingOptions) -> None:
+def test_draws_follow_the_distribution_of_transformers(
+    options: SamplingOptions, kind: type[Sampler]
+) -> None:
     logits = some_logits()
-    draw = OneStream(options)
-    draws = torch.cat([draw.draw(logits, column) for column in range(DRAWS)])
+    sampler, columns = kind(CONFIG, DRAWS // STREAMS, STREAMS), DRAWS // STREAMS
+    for seed in range(STREAMS):
+        sampler.start(seed, options, seed, columns)
+    batch, recent = logits.repeat(STREAMS, 1, 1), torch.full((STREAMS, MAX_WINDOW, 8), -1)
+    draws = torch.cat(
+        [sampler.draw(batch, torch.full((STREAMS,), column), recent) for column in range(columns)]
+    )
+    assert len(draws) == DRAWS
     expected = theirs(logits, options)
     for book in range(8):
         frequency = torch.bincount(draws[:, book], minlength=1026) / DRAWS
