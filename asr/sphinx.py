@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pocketsphinx import Decoder
 
 from asr.sphinx_worker import LENGTHS, load_decoder, recognised
 from asr.transcript import Segment, Span, Task, WindowTranscript, Word
@@ -71,8 +73,13 @@ class Sphinx:
 
 
 def recognise(samples: np.ndarray) -> list[Word]:
-    """Return the words of mono float32 samples (N,) at 16 kHz, recognised in this process."""
-    return words(recognised(load_decoder(), utterance_of(samples)))
+    """Return the words of mono float32 samples (N,) at 16 kHz, recognised here. Not thread-safe."""
+    return words(recognised(_decoder(), utterance_of(samples)))
+
+
+@cache
+def _decoder() -> Decoder:
+    return load_decoder()
 
 
 def utterance_of(samples: np.ndarray) -> bytes:
