@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 SAMPLES, TRUTH = conversation(("hugo", 0, 3), ("clara", 0, 3.2), ("hugo", 3, 6), ("clara", 3.2, 6.5))
 FILE = ("talk.wav", float_wav(SAMPLES))
+ONE_TURN = ("turn.wav", float_wav(SAMPLES[: int(TRUTH[2][1] * RATE)]))  # of each: enough to tell who is who
 MODEL = "gpt-4o-transcribe-diarize"
 EVENT: TypeAdapter[Any] = TypeAdapter(TranscriptionStreamEvent)
 
@@ -48,8 +49,12 @@ def right(segments: Any, names: dict[str, str]) -> bool:
     )
 
 
-def test_two_speakers_take_turns(client: OpenAI) -> None:
-    answer = transcribe(client, model=f"{MODEL}-2025-10-15")
+@pytest.fixture(scope="module")
+def answer(client: OpenAI) -> Any:
+    return transcribe(client, model=f"{MODEL}-2025-10-15")
+
+
+def test_two_speakers_take_turns(answer: Any) -> None:
     TranscriptionDiarized.model_validate_json(answer.to_json(exclude_unset=False), strict=True)
     assert right(answer.segments, {"hugo": "A", "clara": "B"})
     assert {segment.speaker for segment in answer.segments} == {"A", "B"}
@@ -59,23 +64,22 @@ def test_two_speakers_take_turns(client: OpenAI) -> None:
     assert answer.duration == pytest.approx(len(SAMPLES) / RATE, abs=0.01)
 
 
-def test_a_stream_has_the_same_segments_and_their_deltas(client: OpenAI) -> None:
-    whole = transcribe(client)
+def test_a_stream_has_the_same_segments_and_their_deltas(client: OpenAI, answer: Any) -> None:
     *events, done = list(transcribe(client, stream=True))
     for event in (*events, done):
         EVENT.validate_json(event.to_json(exclude_unset=False), strict=True)
     deltas, segments = events[::2], events[1::2]
-    assert [segment.model_dump() for segment in segments] == [part.model_dump() for part in whole.segments]
+    assert [segment.model_dump() for segment in segments] == [part.model_dump() for part in answer.segments]
     assert [delta.segment_id for delta in deltas] == [segment.id for segment in segments]
     assert all(delta.delta.strip() == segment.text for delta, segment in zip(deltas, segments, strict=True))
-    assert "".join(delta.delta for delta in deltas) == done.text == whole.text
+    assert "".join(delta.delta for delta in deltas) == done.text == answer.text
     assert done.usage.output_tokens == len(done.text.split())
 
 
 def test_known_speakers_have_their_names_and_others_a_letter(client: OpenAI) -> None:
     known = {"known_speaker_names": ["bruno", "clara"]}
     references = [data_url(voice("bruno")[: 4 * RATE]), data_url(voice("clara")[: 4 * RATE])]
-    answer = transcribe(client, known_speaker_references=references, **known)
+    answer = transcribe(client, ONE_TURN, known_speaker_references=references, **known)
     assert right(answer.segments, {"hugo": "A", "clara": "clara"})
     assert {segment.speaker for segment in answer.segments} == {"A", "clara"}
 
@@ -88,9 +92,9 @@ def test_a_saved_voice_is_a_known_speaker(client: OpenAI, tiny_server: TinyServe
         files={"audio_sample": sample},
         timeout=60,
     ).json()
-    by_name = transcribe(client, known_speaker_names=[made["name"]])
+    by_name = transcribe(client, ONE_TURN, known_speaker_names=[made["name"]])
     assert right(by_name.segments, {"hugo": made["name"], "clara": "A"})
-    by_id = transcribe(client, known_speaker_names=["B"], known_speaker_references=[made["id"]])
+    by_id = transcribe(client, ONE_TURN, known_speaker_names=["B"], known_speaker_references=[made["id"]])
     assert right(by_id.segments, {"hugo": "B", "clara": "A"})
 
 
@@ -158,7 +162,7 @@ def test_voice_activity_detection_cuts_as_it_is_told(client: OpenAI) -> None:
 def test_a_long_reference_in_high_quality_fits_into_a_field(client: OpenAI) -> None:
     reference = data_url(np.tile(voice("hugo"), 2)[: int(9.9 * RATE)])
     assert len(reference) > 2**20
-    answer = transcribe(client, known_speaker_names=["H"], known_speaker_references=[reference])
+    answer = transcribe(client, ONE_TURN, known_speaker_names=["H"], known_speaker_references=[reference])
     assert "H" in {segment.speaker for segment in answer.segments}
 
 

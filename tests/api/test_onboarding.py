@@ -16,12 +16,12 @@ import pytest
 from audio.decode import decode_audio
 from settings import Settings
 from speakers.encoder import weights_file
-from tests.audio.media import float_wav, media, recording, silent_film, sound_file
+from tests.audio.media import float_wav, media, recording, sentence, sentence_file, silent_film
 from tests.tiny_server import TinyServer, ready
 from tests.voices.test_store import clone_session
 
 Body = dict[str, Any]
-CLIP = sound_file("wav")
+CLIP = sentence_file("wav")
 WORDS = "Hello, this is my voice."
 
 
@@ -90,9 +90,9 @@ def test_an_upload_becomes_a_voice_that_speaks(tiny_server: TinyServer) -> None:
     "kind", ["mp3", "m4a", "aac", "ogg opus", "flac", "mp4", "mov", "avi", "webm", "mkv", "flv"]
 )
 def test_every_kind_of_file_is_known_by_its_content(tiny_server: TinyServer, kind: str) -> None:
-    response = upload(tiny_server, sound_file(kind), file_name="notes.txt")
+    response = upload(tiny_server, sentence_file(kind), file_name="notes.txt")
     assert response.status_code == 200, response.text
-    assert response.json()["used"]["seconds"] == pytest.approx(len(recording()) / 24_000, abs=0.2)
+    assert response.json()["used"]["seconds"] == pytest.approx(len(sentence()) / 24_000, abs=0.2)
 
 
 def test_the_status_tells_the_steps(tiny_server: TinyServer) -> None:

@@ -72,6 +72,12 @@ def sound_file(name: str, channels: int = 1) -> bytes:
 
 
 @cache
+def sentence_file(name: str) -> bytes:
+    """The clip's second sentence in one of CONTAINERS: enough for a voice, in a third of the time."""
+    return media(*CONTAINERS[name], samples=sentence())
+
+
+@cache
 def silent_film() -> bytes:
     """An MP4 of two seconds without a sound track."""
     output = BytesIO()

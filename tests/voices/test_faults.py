@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, select
 
 from audio.decode import decode_audio
 from settings import Settings
-from tests.audio.media import sound_file
+from tests.audio.media import sentence_file
 from tests.live import serve
 from tests.tiny_server import ready, write_whole_model
 from tests.voices.servers import DatabaseServer
@@ -29,7 +29,7 @@ from voices.store.tables import VoiceCloneSession
 from voices.store.voice_store import VoiceStore
 
 KILLS = int(os.environ.get("VOICE_KILLS", "2"))
-VIDEO = sound_file("mkv")
+VIDEO = sentence_file("mkv")
 DATABASE_FILES = {"voices.db", "voices.db-wal", "voices.db-shm", "voices.db-reserve"}
 
 
