@@ -22,7 +22,7 @@ from tests.voices.test_store import clone_session
 
 Body = dict[str, Any]
 CLIP = sentence_file("wav")
-WORDS = "Hello, this is my voice."
+WORDS = "Hello there."
 
 
 @pytest.fixture(scope="module")
