@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from test_voice_cloning import HUMAN_VOICES, RECORDING, Story, tell
+from tests.forked import fork_server
 from tests.live import BUNDLED_MODEL, LiveServer, any_server
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
+    if config.getoption("numprocesses", None):
+        fork_server()  # one for all workers
 
 
 def pytest_collection_finish() -> None:

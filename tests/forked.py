@@ -1,19 +1,32 @@
-"""Run the project's scripts in processes forked from one that has imported them already.
+"""Run the project's scripts in processes forked from one that has imported them already: tests.fork_server.
 
 `python app.py` imports for three seconds, and the tests start it some forty times.
 """
 
-import multiprocessing
 import os
-import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
-from multiprocessing.context import ForkServerProcess
+from contextlib import suppress
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 120
+ADDRESS = "TESTS_FORK_SERVER"  # the variable that tells pytest's workers of the one they share
+
+
+def fork_server() -> str:
+    """The address of the fork server: the one that was started first, which ends with this process."""
+    if ADDRESS not in os.environ:
+        folder = tempfile.mkdtemp(prefix="fork-server-")
+        os.environ[ADDRESS] = f"{folder}/socket"
+        command = [sys.executable, "-m", "tests.fork_server", os.environ[ADDRESS]]
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
+    return os.environ[ADDRESS]
 
 
 class ForkedProcess:
@@ -41,31 +54,35 @@ class ForkedProcess:
             log: the file of its output.
             errors: the file of its errors; None for the same.
         """
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.preloaded"])
-        given = (script, arguments, dict(environment), folder, log, errors or log)
-        self._process: ForkServerProcess = context.Process(target=_run, args=given, daemon=True)
-        self._process.start()
-        assert self._process.pid is not None
-        self.pid: int = self._process.pid
+        self._connection = _connected(fork_server())
+        self._connection.send((script, arguments, dict(environment), folder, log, errors or log))
+        self.pid: int = self._connection.recv()
+        self._code: int | None = None
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        return self._ended(0)
 
     def wait(self, timeout: float) -> int:
-        self._process.join(timeout)
-        if self._process.exitcode is None:
+        code = self._ended(timeout)
+        if code is None:
             raise TimeoutError(f"process {self.pid} runs on after {timeout} s")
-        return self._process.exitcode
+        return code
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        self._process.terminate()
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._process.kill()
+        self.send_signal(signal.SIGKILL)
+
+    def _ended(self, timeout: float) -> int | None:
+        if self._code is None and self._connection.poll(timeout):
+            self._code = self._connection.recv()
+            self._connection.close()
+        return self._code
 
 
 def run(
@@ -82,25 +99,11 @@ def run(
         return subprocess.CompletedProcess(arguments, code, log.read_text(), errors.read_text())
 
 
-def _run(
-    script: Path | Callable[[], object],
-    arguments: list[str],
-    environment: dict[str, str],
-    folder: Path,
-    log: Path,
-    errors: Path,
-) -> None:
-    """Become, in the new process, what was asked for."""
-    for path, number in ((log, 1), (errors, 2)):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(file, number)
-        os.close(file)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
-    tempfile.tempdir = None  # it is of the environment of before
-    sys.argv = [str(script), *arguments]
-    if callable(script):
-        script()
-    else:
-        runpy.run_path(str(script), run_name="__main__")
+def _connected(address: str) -> Connection:
+    """A connection to the fork server, which may still be starting."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            return Client(address)
+        time.sleep(0.02)
+    raise TimeoutError(f"no fork server listens at {address} after {SECONDS} s")

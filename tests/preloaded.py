@@ -1,4 +1,4 @@
-"""What the processes of tests.forked have imported.
+"""What tests.fork_server has imported before it forks.
 
 The last two are imported where they are needed first: by the published codec, and by compiled functions.
 """

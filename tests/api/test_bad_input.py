@@ -60,23 +60,27 @@ def check_answers(server: TinyServer, body: dict[str, Any]) -> None:
 
 SPEECH = sound_file("wav")
 NAN_AT_THE_END = np.where(np.arange(len(recording())) > len(recording()) - 9, np.nan, recording())
-BAD_AUDIO: dict[str, tuple[bytes, str]] = {
-    "an empty file": (b"", "audio_empty"),
-    "a letter": (b"Dear sir, this is a letter and no recording.\n" * 40, "audio_undecodable"),
-    "JSON": (b'{"voice": "me"}' * 100, "audio_undecodable"),
-    "noise": (np.random.default_rng(0).bytes(50_000), "audio_undecodable"),
-    "a truncated MP3": (sound_file("mp3")[: len(sound_file("mp3")) // 2], "audio_truncated"),
-    "the head of an MP3": (sound_file("mp3")[:2_000], "audio_truncated"),
-    "a truncated WAV": (SPEECH[: len(SPEECH) // 2], "audio_truncated"),
-    "a truncated M4A": (sound_file("m4a")[:-2_000], "audio_truncated"),
-    "a film without sound": (silent_film(), "audio_no_sound_track"),
-    "a fifth of a second": (float_wav(recording()[24_000:28_800]), "audio_too_short"),
-    "digital silence": (float_wav(np.zeros(72_000, np.float32)), "audio_silent"),
-    "a WAV header only": (SPEECH[:36] + b"data" + struct.pack("<I", 0), "audio_empty"),
-    "NaN samples": (float_wav(NAN_AT_THE_END), "audio_not_finite"),
-    "infinite samples": (float_wav(np.where(np.arange(48_000) == 5, np.inf, 0.1)), "audio_not_finite"),
+# Made where they are needed: each worker collects this file.
+BAD_AUDIO: dict[str, tuple[Callable[[], bytes], str]] = {
+    "an empty file": (lambda: b"", "audio_empty"),
+    "a letter": (lambda: b"Dear sir, this is a letter and no recording.\n" * 40, "audio_undecodable"),
+    "JSON": (lambda: b'{"voice": "me"}' * 100, "audio_undecodable"),
+    "noise": (lambda: np.random.default_rng(0).bytes(50_000), "audio_undecodable"),
+    "a truncated MP3": (lambda: sound_file("mp3")[: len(sound_file("mp3")) // 2], "audio_truncated"),
+    "the head of an MP3": (lambda: sound_file("mp3")[:2_000], "audio_truncated"),
+    "a truncated WAV": (lambda: SPEECH[: len(SPEECH) // 2], "audio_truncated"),
+    "a truncated M4A": (lambda: sound_file("m4a")[:-2_000], "audio_truncated"),
+    "a film without sound": (silent_film, "audio_no_sound_track"),
+    "a fifth of a second": (lambda: float_wav(recording()[24_000:28_800]), "audio_too_short"),
+    "digital silence": (lambda: float_wav(np.zeros(72_000, np.float32)), "audio_silent"),
+    "a WAV header only": (lambda: SPEECH[:36] + b"data" + struct.pack("<I", 0), "audio_empty"),
+    "NaN samples": (lambda: float_wav(NAN_AT_THE_END), "audio_not_finite"),
+    "infinite samples": (
+        lambda: float_wav(np.where(np.arange(48_000) == 5, np.inf, 0.1)),
+        "audio_not_finite",
+    ),
     "hours of silence": (
-        media("flac", "flac", 24_000, samples=np.zeros(24_000 * 700, np.float32)),
+        lambda: media("flac", "flac", 24_000, samples=np.zeros(24_000 * 700, np.float32)),
         "audio_too_long",
     ),
 }
@@ -85,7 +89,7 @@ BAD_AUDIO: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("name", BAD_AUDIO)
 def test_a_recording_that_can_not_be_cloned(tiny_server: TinyServer, name: str) -> None:
     data, code = BAD_AUDIO[name]
-    check_refused(send(tiny_server, with_audio(data)), 400, AUDIO_FIELD, code)
+    check_refused(send(tiny_server, with_audio(data())), 400, AUDIO_FIELD, code)
     check_answers(tiny_server, with_audio(SPEECH))
 
 
@@ -222,5 +226,5 @@ def test_a_body_of_too_many_values_is_refused(tiny_server: TinyServer) -> None:
 def test_the_sdk_raises_its_own_exception_with_our_code(client: OpenAI) -> None:
     create: Callable[..., Any] = client.chat.completions.create
     with pytest.raises(BadRequestError) as caught:
-        create(**with_audio(BAD_AUDIO["digital silence"][0]))
+        create(**with_audio(BAD_AUDIO["digital silence"][0]()))
     assert (caught.value.code, caught.value.param) == ("audio_silent", AUDIO_FIELD)

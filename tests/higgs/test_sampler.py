@@ -56,9 +56,7 @@ def theirs(logits: torch.Tensor, options: SamplingOptions) -> torch.Tensor:
         SamplingOptions(temperature=1.5, top_k=5, top_p=1.0, ras_window=0),
     ],
 )
-def test_draws_follow_the_distribution_of_transformers(
-    options: SamplingOptions, kind: type[Sampler]
-) -> None:
+def test_draws_follow_the_distribution_of_transformers(options: SamplingOptions, kind: type[Sampler]) -> None:
     logits = some_logits()
     sampler, columns = kind(CONFIG, DRAWS // STREAMS, STREAMS), DRAWS // STREAMS
     for seed in range(STREAMS):
