@@ -24,7 +24,8 @@ def main(address: str) -> None:
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(address)
         door.listen(64)
-        while sys.stdin not in wait([door, sys.stdin]):
+        owner = sys.stdin.fileno()
+        while owner not in wait([door, owner]):
             connection = Connection(door.accept()[0].detach())
             import_module("tests.preloaded")
             if os.fork() == 0:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
 
@@ -20,13 +21,18 @@ ADDRESS = "TESTS_FORK_SERVER"  # the variable that tells pytest's workers of the
 
 
 def fork_server() -> str:
-    """The address of the fork server: the one that was started first, which ends with this process."""
+    """The address of the one that pytest's workers share, or else of one that ends with this process."""
     if ADDRESS not in os.environ:
-        folder = tempfile.mkdtemp(prefix="fork-server-")
-        os.environ[ADDRESS] = f"{folder}/socket"
-        command = [sys.executable, "-m", "tests.fork_server", os.environ[ADDRESS]]
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
+        os.environ[ADDRESS] = f"{tempfile.mkdtemp(prefix='fork-server-')}/socket"
+        _started(os.environ[ADDRESS])
     return os.environ[ADDRESS]
+
+
+@cache
+def _started(address: str) -> "subprocess.Popen[bytes]":
+    """A fork server; it ends when the pipe of its input is closed, so it is kept."""
+    command = [sys.executable, "-m", "tests.fork_server", address]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
 
 
 class ForkedProcess:
