@@ -15,11 +15,11 @@ from openai.types.audio import Voice, VoiceConsent
 
 from audio.decode import decode_audio
 from settings import Settings
-from tests.audio.media import float_wav, sentence_file
+from tests.audio.media import float_wav, sound_file
 from tests.tiny_server import TinyServer, ready
 
 Body = dict[str, Any]
-CLIP = sentence_file("mp3")
+CLIP = sound_file("mp3")
 FILE = ("me.mp3", CLIP, "audio/mpeg")
 
 
