@@ -1,5 +1,6 @@
 """The second recipe: its forward pass against the model's own, its batches, and the parts of its weights."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -97,10 +98,10 @@ def test_batches_keep_what_examples_say(example: Example) -> None:
 
 def test_training_ends_in_parts(config: HiggsConfig, examples: Examples, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    loader = Loader(examples, 600, workers=2, seed=0, pin=False)
     model = fresh(HiggsModel(config), BOOKS).train().requires_grad_()
     trainer = Trainer(model, Schedule(0.02, report=1, judge=2), tmp_path / "lm2.pt", "cpu")
-    trainer.run(loader, [batch_of(next(examples.batches(600, lambda: 5.0)))])
+    with closing(Loader(examples, 600, workers=2, seed=0, pin=False)) as loader:
+        trainer.run(loader, [batch_of(next(examples.batches(600, lambda: 5.0)))])
     assert trainer.step > 0
     found = load_parts(tmp_path)
     for name, weight in trainer.average.items():

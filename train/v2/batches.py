@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import cast
 
 import numpy as np
@@ -118,6 +119,7 @@ class Loader:
         fork = multiprocessing.get_context("fork")
         self._pin = pin
         self._pipes: list[Connection] = []
+        self._processes: list[BaseProcess] = []
         self._ready: queue.Queue[Batch | None] = queue.Queue(READY)
         self.longest = 0.0
         for number in range(workers):
@@ -126,7 +128,14 @@ class Loader:
             arguments = (examples, positions, 1000 * seed + number, far, self._pipes)
             process = fork.Process(target=_work, args=arguments, daemon=True)
             process.start()
+            self._processes.append(process)
             far.close()
+
+    def close(self) -> None:
+        """End the processes. They hold what this one has open, such as pipes of others to it."""
+        for process in self._processes:
+            process.terminate()
+            process.join()
 
     def batches(self, longest: float) -> Iterator[Batch]:
         """Yield batches; `longest`, the maximum target in seconds, may be changed on the way."""
