@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Download, Page, sync_playwright
 
+from tests.audio.media import sentence_file
 from tests.live import BUNDLED_MODEL, ROOT, LiveServer, serve
 
 # The headless shell needs a third of the CPU time: it draws nothing that nobody sees.
@@ -113,8 +114,8 @@ def delete_voices(url: str) -> None:
 
 
 def keep_voice(url: str, name: str) -> str:
-    """Keep a voice of the clip; gives its id."""
-    files = {"audio_sample": CLIP.read_bytes()}
+    """Keep a voice of a sentence of the clip; gives its id."""
+    files = {"audio_sample": sentence_file("wav")}
     answer = httpx.post(f"{url.rstrip('/')}/v1/audio/voices", data={"name": name}, files=files, timeout=120)
     return str(answer.raise_for_status().json()["id"])
 

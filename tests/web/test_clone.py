@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from speakers.encoder import weights_file
-from tests.audio.media import float_wav, sentence
+from tests.audio.media import float_wav, sentence, sentence_file
 from tests.live import BUNDLED_MODEL, LiveServer, serve
 from tests.web.conftest import CLIP, OpenPage, choose, download, drop, generate, samples_of, saved_voices
+
+AGREED: FilePayload = {"name": "agreed.wav", "mimeType": "audio/wav", "buffer": sentence_file("wav")}
 
 
 def name_field(page: Page) -> str:
@@ -153,11 +155,11 @@ def test_the_transcript_is_of_the_part_that_is_used(page: Page, server: LiveServ
 
 def test_a_consent_and_a_corrected_transcript_are_kept(page: Page, server: LiveServer) -> None:
     """A consent, or a correction, that the page takes and doesn't send."""
-    choose(page, CLIP.read_bytes(), "ada.wav")
+    choose(page, sentence_file("wav"), "ada.wav")
     page.locator("#transcript-status", has_text="Recognised").wait_for()
     page.locator("#transcript").fill("The weather is warm today.")
     page.get_by_text("Consent recording").click()
-    page.locator("#consent-file").set_input_files(CLIP)
+    page.locator("#consent-file").set_input_files(AGREED)
     page.locator("#consent-status", has_text="sent with the voice").wait_for()
     page.get_by_role("button", name="Create voice").click()
     page.locator("#clone-status", has_text="Saved “ada”").wait_for()
@@ -170,14 +172,14 @@ def test_where_consent_is_required_the_page_asks_for_it_first(open_page: OpenPag
     """A recording that is uploaded, transcribed and named, and then refused."""
     with serve(BUNDLED_MODEL, data_dir=str(tmp_path), require_consent="true") as server:
         page = open_page(server.url)
-        choose(page, CLIP.read_bytes(), "ada.wav")
+        choose(page, sentence_file("wav"), "ada.wav")
         page.locator("#consent", has_text="this server wants one").wait_for()
         expect(page.locator("#consent-recorder")).to_be_visible()
         page.get_by_role("button", name="Create voice").click()
         page.locator("#clone-status", has_text="only with its speaker's consent").wait_for()
         assert not saved_voices(server.url)
         page.locator("#transcript-status", has_text="Recognised").wait_for()  # goes on
-        page.locator("#consent-file").set_input_files(CLIP)
+        page.locator("#consent-file").set_input_files(AGREED)
         page.locator("#consent-status", has_text="sent with the voice").wait_for()
         page.get_by_role("button", name="Create voice").click()
         page.locator("#clone-status", has_text="Saved “ada”").wait_for()
