@@ -1,6 +1,6 @@
 """From a prompt to samples, without HTTP: first sound, and seconds of speech per second, of 1 to 64 streams.
 
-    python -m bench.sound [--model FOLDER|small|3b|v3] [--streams 1 4 16 64] [--columns 250]
+    python -m bench.sound [--model FOLDER|small|3b|v3] [--streams 1 4 16 64] [--columns 250] [--graphs all]
 
 For sizes whose weights can't be had: the language model and the published codec have random weights, made on
 the device, and the end mark is moved out of reach. Each stream is a thread that reads its pieces as an
@@ -25,8 +25,10 @@ from bench.subject import DEVICE, default_model, model_named, options_named, som
 from higgs.codecs.base import Codec, load_codec
 from higgs.codecs.higgs_v2.codec import WaveformCodec
 from higgs.codecs.higgs_v2.network import CodecNetwork
+from higgs.engine.cuda_graphs import Graphs
 from higgs.engine.engine import Engine
 from higgs.engine.sampler import SamplingOptions
+from higgs.loading import GRAPHS
 from higgs.prompts.v2 import Prompt
 from higgs.segments import SpeechSegment, TextChunk
 from higgs.speech import SpeechStream
@@ -103,7 +105,9 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=250)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--graphs", choices=list(GRAPHS), default="model", help="as HIGGS_CUDA_GRAPHS")
     arguments = parser.parse_args()
+    Graphs.parts = GRAPHS[arguments.graphs]
     torch.set_num_threads(arguments.threads)
     model = model_named(arguments.model)
     prompt, options = some_prompt(model.config), options_named(arguments.model)

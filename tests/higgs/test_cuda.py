@@ -51,6 +51,14 @@ def model_on_gpu(dtype: torch.dtype, config: HiggsConfig = CONFIG) -> HiggsModel
     return model.eval().requires_grad_(False)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def all_graphs() -> Iterator[None]:
+    """Whatever a load in this process has set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Graphs, "parts", ("model", "codec"))
+        yield
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     engine = Engine(model_on_gpu(torch.float32), slots=4, capacity=512)
