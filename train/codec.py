@@ -86,25 +86,21 @@ class MovingCodebooks:
         self.sums = [book.vectors.clone() for book in books]
 
     @torch.no_grad()
-    def update(self, rows: torch.Tensor, keep: int) -> None:
-        """Update the first `keep` codebooks with rows (N, D). Unused codes are replaced by random rows."""
-        for i, book in enumerate(self.books[:keep]):
-            codes = book.encode(rows)
-            decoded = book.decode(codes)
-            self.move(i, codes, rows)
-            rows = rows - decoded
+    def update(self, rows: torch.Tensor, codes: torch.Tensor) -> None:
+        """Update the first codebooks with rows (N, D) and what they are coded as (keep, N).
 
-    @torch.no_grad()
-    def move(self, number: int, codes: torch.Tensor, rows: torch.Tensor) -> None:
-        """Update one codebook with the codes (N,) of rows (N, D)."""
-        book, counts, sums = self.books[number], self.counts[number], self.sums[number]
-        counts.mul_(DECAY).add_(torch.bincount(codes, minlength=CODES).float(), alpha=1 - DECAY)
-        sums.mul_(DECAY).index_add_(0, codes, rows, alpha=1 - DECAY)
-        dead = counts < 0.02
-        if dead.any():
-            sums[dead] = rows[torch.randint(len(rows), (int(dead.sum()),))]
-            counts[dead] = 1.0
-        book.vectors = sums / counts.clamp(min=1e-4)[:, None]
+        Unused codes are replaced by random rows.
+        """
+        for book, counts, sums, chosen in zip(self.books, self.counts, self.sums, codes, strict=False):
+            decoded = book.decode(chosen)
+            counts.mul_(DECAY).add_(torch.bincount(chosen, minlength=CODES).float(), alpha=1 - DECAY)
+            sums.mul_(DECAY).index_add_(0, chosen, rows, alpha=1 - DECAY)
+            dead = counts < 0.02
+            if dead.any():
+                sums[dead] = rows[torch.randint(len(rows), (int(dead.sum()),))]
+                counts[dead] = 1.0
+            book.vectors = sums / counts.clamp(min=1e-4)[:, None]
+            rows = rows - decoded
 
 
 def decode_loss(out: torch.Tensor, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -144,8 +140,8 @@ def train(utterances: list[Utterance], folder: Path, minutes: float, seed: int =
         latent = network.encoder(batch[0], batch[2], voice)
         rows = latent.detach().flatten(0, 1)
         keep = int(rng.choice(CONTENT, p=KEEP)) + 1
-        _, quantised = network.contents.encode(latent, keep)
-        moving.update(rows, keep)
+        codes, quantised = network.contents.encode(latent, keep)
+        moving.update(rows, codes.flatten(1))
         commitment = 0.25 * F.mse_loss(latent, quantised.detach()) / rows.var()
         latent = latent + (quantised - latent).detach()
         prosody = network.prosodies.decode(network.prosodies.encode(prosody_vector(*batch[1:4])))

@@ -48,13 +48,18 @@ class Graphs:
         self._captured: dict[Key, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
         self._made: list[torch.cuda.CUDAGraph] = []
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is captured."""
+        return self._part in self.parts
+
     def capture(self, keys: Iterable[Key], device: torch.device) -> None:
         """Capture a graph for each key, the largest first, so that smaller ones reuse its memory pool.
 
         If one can't be captured, for lack of memory for example, it and the smaller ones stay eager. One
         whose result differs from the function's is dropped.
         """
-        if self._part not in self.parts:
+        if not self.wanted:
             return
         current = torch.cuda.current_stream(device)
         aside = torch.cuda.Stream(device, priority=current.priority)  # kernels keep that of their capture

@@ -17,12 +17,11 @@ import torch
 pytest.importorskip("triton")
 from bench import codec, parts, peers, sound, step, subject
 from higgs.codecs.higgs_v2.codec import WaveformCodec
-from higgs.cuda import dac, decode, prefill, sampler
-from higgs.engine import cuda_graphs
 from higgs.engine.engine import Engine
 from higgs.engine.model_runner import StepOutput
 from higgs.model.delay import DelayRule
 from higgs.model.transformer import HiggsModel
+from tests.cuda_shapes.conftest import pass_all_checks
 from tests.cuda_shapes.fake_cuda import DEVICE, Watch, fake_cuda, watched
 from tests.tiny_codec import NATIVE
 
@@ -45,11 +44,7 @@ class WatchedEngine(Engine):
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A GPU that writes the same frame always, and models of two layers."""
-    monkeypatch.setattr(cuda_graphs.Graphs, "parts", ("model", "codec"))  # bench.sound sets its own
-    for module in (dac, decode, prefill):
-        monkeypatch.setattr(module, "largest", lambda errors: 0.0)
-    for module in (cuda_graphs, sampler):
-        monkeypatch.setattr(module, "share_equal", lambda result, expected: 1.0)
+    pass_all_checks(monkeypatch)
     frame = [7] * 8 + [DelayRule.OPEN]
     monkeypatch.setattr(StepOutput, "wait", lambda output: [frame] * len(output._written))
     for name, function in {

@@ -21,7 +21,6 @@ from train.v2.forward import forward
 from train.v2.language_model import Schedule, Trainer
 from train.v2.parts import load_parts, save_parts
 from train.v2.run import BOOKS, fresh
-from train.v2.speakers import reading_codes
 from train.v2.tokenizer import build_config, build_tokenizer
 
 TEXT = "a small dog ran."
@@ -130,8 +129,9 @@ def test_coded_clips_are_read_as_they_were_written(tmp_path: Path) -> None:
         assert (found.speaker, found.text, found.recorded) == (3, TEXT, False)
 
 
-def test_reading_codes_are_the_codecs() -> None:
+def test_the_codes_of_frames_are_those_of_each_frame() -> None:
     rng = np.random.default_rng(0)
     symbols, words, left = rng.integers(0, 96, 50), rng.integers(0, 30, 50), rng.integers(0, 9, 50)
-    expected = [reading_code(*row) for row in zip(symbols, words, left, strict=True)]
-    assert reading_codes(symbols, words, left).tolist() == expected
+    expected = [(s * 2 + w % 2) * 5 + min(frames, 4) for s, w, frames in zip(symbols, words, left, strict=True)]
+    assert reading_code(symbols.astype(np.uint8), words, left).tolist() == expected
+    assert [int(reading_code(*row)) for row in zip(symbols, words, left, strict=True)] == expected

@@ -17,13 +17,12 @@ from torch import nn
 
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME, Features
 from higgs.codecs.vocoder.speaker import Speaker, loudness
-from higgs.codecs.vocoder.v2.codec import MAX_PITCH_DEVIATION, MODEL_TYPE
+from higgs.codecs.vocoder.v2.codec import MODEL_TYPE, relative_envelope, relative_pitch
 from higgs.codecs.vocoder.v2.network import (
     BANDS,
     CONTENT,
     CONTEXT,
     LATENT,
-    SILENCE,
     TIMBRE_CODES,
     UNREAD,
     VocoderNetwork2,
@@ -32,15 +31,7 @@ from higgs.codecs.vocoder.v2.network import (
 )
 from train.codec import MovingCodebooks, k_means
 from train.v2.features import Utterance
-from train.v2.speakers import (
-    draw_warp,
-    even_times,
-    frame_symbols,
-    reading_codes,
-    recorded,
-    speaker,
-    warp,
-)
+from train.v2.speakers import draw_warp, even_times, read_frames, recorded, speaker, warp
 
 CROP_FRAMES, BATCH = 40, 48
 KEEP = (0.08, 0.1, 0.12, 0.15, 0.55)  # how often 1 to 5 codebooks of the envelope are kept
@@ -72,9 +63,7 @@ def crop(of: Utterance, rng: np.random.Generator) -> Crop | None:
         times = even_times(of, by.tempo)
         reading = np.full(len(times) // STEPS_PER_FRAME, UNREAD)
     else:
-        numbers, left, times = frame_symbols(of, by.tempo)
-        symbols, words = of.timing.symbols[numbers], of.timing.words[numbers]
-        reading = reading_codes(symbols, words, left)
+        _, reading, times = read_frames(of, by.tempo)
     if len(reading) < CROP_FRAMES:
         return None
     start = int(rng.integers(len(reading) - CROP_FRAMES + 1))
@@ -100,15 +89,14 @@ def crops(
         found += [drawn] if drawn else []
     codes = torch.stack([network.voice_codes(one.voice) for one in found])
     timbres = network.voice_vector(codes)[:, None, -BANDS:]
-    level, spread = (part[:, None] for part in pitch_of(codes[:, 0]))
+    pitch = (part[:, None] for part in pitch_of(codes[:, 0]))
     log_f0, voiced, envelope = (
         torch.from_numpy(np.stack([getattr(one.features, name) for one in found]))
         for name in ("log_f0", "voiced", "envelope")
     )
     loud = torch.tensor([one.loudness for one in found], dtype=torch.float32)[:, None, None]
-    pitch = ((log_f0 - level) / spread).clamp(-MAX_PITCH_DEVIATION, MAX_PITCH_DEVIATION)
     read = torch.from_numpy(np.stack([one.reading for one in found]))
-    return [(envelope - loud - timbres).clamp(min=SILENCE), pitch, voiced, codes, read]
+    return [relative_envelope(envelope, loud, timbres), relative_pitch(log_f0, *pitch), voiced, codes, read]
 
 
 def fit_timbres(network: VocoderNetwork2, utterances: list[Utterance], rng: np.random.Generator) -> None:
@@ -167,40 +155,25 @@ class CodecTraining:
         self.network, self.utterances = network, utterances
         self.rng = np.random.default_rng(seed)
         self.moving = MovingCodebooks(network.contents.books())
-        self.auto = True  # bfloat16 is twice as fast where the CPU has it
 
     def losses(self) -> dict[str, torch.Tensor]:
         """Return the parts of the loss of a new batch; updates the codebooks."""
         network = self.network
         batch = crops(network, self.utterances, BATCH, self.rng)
         voice = network.voice_vector(batch[3])
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.auto):
+        with torch.autocast("cpu", torch.bfloat16):
             latent = network.encoder(batch[0], batch[2], voice)
         latent = latent.float()
         rows = latent.detach().flatten(0, 1)
         keep = int(self.rng.choice(CONTENT, p=KEEP)) + 1
-        quantised = self._quantised(rows, keep).view_as(latent)
-        commitment = COMMITMENT * F.mse_loss(latent, quantised.detach()) / rows.var()
+        codes, quantised = network.contents.encode(latent.detach(), keep)
+        self.moving.update(rows, codes.flatten(1))
+        commitment = COMMITMENT * F.mse_loss(latent, quantised) / rows.var()
         latent = latent + (quantised - latent).detach()
         prosody = network.prosodies.decode(network.prosodies.encode(prosody_vector(batch[1], batch[2])))
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.auto):
+        with torch.autocast("cpu", torch.bfloat16):
             out = network.decoder(batch[4], latent, prosody, voice[:, None].expand(-1, CROP_FRAMES, -1))
         return decode_loss(out.float(), batch) | {"commitment": commitment}
-
-    @torch.no_grad()
-    def _quantised(self, rows: torch.Tensor, keep: int) -> torch.Tensor:
-        """Return what the first codebooks make of rows (N, D), and move these books towards them.
-
-        As ResidualCodebooks.encode and MovingCodebooks.update, but each book is searched once.
-        """
-        left, total = rows, torch.zeros_like(rows)
-        for i, book in enumerate(self.moving.books[:keep]):
-            vectors = book.vectors
-            near = torch.addmm(vectors.pow(2).sum(-1), left, vectors.t(), alpha=-2).argmin(-1)
-            decoded = book.decode(near)
-            self.moving.move(i, near, left)
-            left, total = left - decoded, total + decoded
-        return total
 
     def run(self, minutes: float, state: Path, folder: Path) -> None:
         """Train for some minutes, including those of earlier runs; state and network are saved often."""

@@ -19,16 +19,7 @@ from higgs.codecs.vocoder.v2.network import CONTENT_BOOKS, PROSODY_BOOK, Vocoder
 from higgs.prompts.pronunciation import Pronunciations
 from train.v2 import features
 from train.v2.features import Utterance
-from train.v2.speakers import (
-    Warp,
-    draw_warp,
-    even_times,
-    frame_symbols,
-    reading_codes,
-    recorded,
-    speaker,
-    warp,
-)
+from train.v2.speakers import Warp, draw_warp, even_times, read_frames, recorded, speaker, warp
 
 SPEAKERS, CLIPS, RECORDED = 160, 5, 2  # of a shard; clips of each that are aligned, and recordings
 SPELLED_SHARE = 0.12  # of the words that the table pronounces: read by their letters all the same
@@ -85,8 +76,7 @@ def read_text(of: Utterance, table: Pronunciations, rng: np.random.Generator) ->
 
 def aligned(of: Utterance, by: Warp) -> tuple[Features, np.ndarray, np.ndarray]:
     """Return a clip with symbols on frames: features, codebook 0 (T,), each frame's symbol (T,) by index."""
-    numbers, left, times = frame_symbols(of, by.tempo)
-    reading = reading_codes(of.timing.symbols[numbers], of.timing.words[numbers], left)
+    numbers, reading, times = read_frames(of, by.tempo)
     return warp(of, by, times), reading, numbers
 
 

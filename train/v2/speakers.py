@@ -7,7 +7,7 @@ import numpy as np
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME, Features
 from higgs.codecs.vocoder.bands import WIDE, mel
 from higgs.codecs.vocoder.speaker import Speaker
-from higgs.codecs.vocoder.v2.network import LEFT, WORDS
+from higgs.codecs.vocoder.v2.network import reading_code
 from train.v2.features import Utterance
 from train.voices import resample_rows, wandering
 
@@ -108,9 +108,11 @@ def frame_symbols(of: Utterance, tempo: float) -> tuple[np.ndarray, np.ndarray, 
     return numbers, left, times.ravel().clip(0, of.steps - 1)
 
 
-def reading_codes(symbols: np.ndarray, words: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Return codebook 0's codes (T,) of frames; see higgs.codecs.vocoder.v2.network.reading_code."""
-    return (symbols.astype(np.int64) * WORDS + words % WORDS) * LEFT + np.minimum(left, LEFT - 1)
+def read_frames(of: Utterance, tempo: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what frame_symbols does, but for the frames left codebook 0's codes (T,)."""
+    numbers, left, times = frame_symbols(of, tempo)
+    codes = reading_code(of.timing.symbols[numbers], of.timing.words[numbers], left)
+    return numbers, codes, times
 
 
 def even_times(of: Utterance, tempo: float) -> np.ndarray:

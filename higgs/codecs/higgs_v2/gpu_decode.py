@@ -35,8 +35,8 @@ class GpuDecode:
             # Pinned, or copies would wait for the device.
             self._given = torch.zeros(CODEBOOKS * MAX_BATCH, dtype=torch.int64, pin_memory=True)
             self._samples = torch.empty(MAX_BATCH * HOP, pin_memory=True)
-            self._acoustic_decoder = self._chosen_decoder()
             self._graphs = Graphs(self._decode, name="the codec's decoding", part="codec")
+            self._acoustic_decoder = self._chosen_decoder()
             self._codes.random_(network.codebook_size)  # for the graphs' check
             self._graphs.capture(all_buckets(), device)
         self._stream.synchronize()
@@ -70,7 +70,7 @@ class GpuDecode:
 
     @contextmanager
     def _rounding(self) -> Iterator[None]:
-        if "codec" not in Graphs.parts:
+        if not self._graphs.wanted:
             yield
             return
         # torch.backends.cudnn.flags would disable cuDNN by default.

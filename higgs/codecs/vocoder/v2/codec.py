@@ -33,10 +33,24 @@ MAX_PITCH_DEVIATION = 3.5  # in units of the voice's spread
 
 def encoder_inputs(features: Features, voice: torch.Tensor, timbre: torch.Tensor) -> list[torch.Tensor]:
     """Return envelope (F, 80), pitch (F,) and voiced (F,) of a clip relative to its voice codes (3,)."""
-    level, spread = (float(value) for value in pitch_of(voice[0]))
+    pitch = (float(value) for value in pitch_of(voice[0]))
     log_f0, voiced, envelope = map(torch.from_numpy, (features.log_f0, features.voiced, features.envelope))
-    relative = (envelope - loudness(features.envelope) - timbre).clamp(min=SILENCE)
-    return [relative, ((log_f0 - level) / spread).clamp(-MAX_PITCH_DEVIATION, MAX_PITCH_DEVIATION), voiced]
+    level = loudness(features.envelope)
+    return [relative_envelope(envelope, level, timbre), relative_pitch(log_f0, *pitch), voiced]
+
+
+def relative_envelope(
+    envelope: torch.Tensor, level: float | torch.Tensor, timbre: torch.Tensor
+) -> torch.Tensor:
+    """Return envelopes (..., 80) relative to the mean ln power of their clips and to timbres."""
+    return (envelope - level - timbre).clamp(min=SILENCE)
+
+
+def relative_pitch(
+    log_f0: torch.Tensor, level: float | torch.Tensor, spread: float | torch.Tensor
+) -> torch.Tensor:
+    """Return ln pitch relative to the level and the spread of voices."""
+    return ((log_f0 - level) / spread).clamp(-MAX_PITCH_DEVIATION, MAX_PITCH_DEVIATION)
 
 
 @torch.no_grad()

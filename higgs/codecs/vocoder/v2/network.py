@@ -11,8 +11,10 @@ Shapes: B batch, T frames, 4·T steps.
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 from torch import nn
 
 from higgs.codecs.vocoder.analysis import STEPS_PER_FRAME
@@ -35,9 +37,13 @@ SILENCE = -8.0
 OUT = BANDS + 2
 
 
-def reading_code(symbol: int, word: int, left: int) -> int:
-    """Return codebook 0's code for a symbol (0 to 95), its word's index and the number of its frames left."""
-    return (symbol * WORDS + word % WORDS) * LEFT + min(left, LEFT - 1)
+def reading_code(symbol: ArrayLike, word: ArrayLike, left: ArrayLike) -> np.ndarray:
+    """Return codebook 0's code for a symbol (0 to 95), its word's index and the number of its frames left.
+
+    Each is a number, or an array of numbers of as many frames.
+    """
+    symbol, word = np.asarray(symbol, np.int64), np.asarray(word, np.int64)
+    return (symbol * WORDS + word % WORDS) * LEFT + np.minimum(left, LEFT - 1)
 
 
 def pitch_code(speaker: Speaker) -> int:
