@@ -132,6 +132,7 @@ def test_coded_clips_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_the_codes_of_frames_are_those_of_each_frame() -> None:
     rng = np.random.default_rng(0)
     symbols, words, left = rng.integers(0, 96, 50), rng.integers(0, 30, 50), rng.integers(0, 9, 50)
-    expected = [(s * 2 + w % 2) * 5 + min(frames, 4) for s, w, frames in zip(symbols, words, left, strict=True)]
+    rows = list(zip(symbols, words, left, strict=True))
+    expected = [(symbol * 2 + word % 2) * 5 + min(frames, 4) for symbol, word, frames in rows]
     assert reading_code(symbols.astype(np.uint8), words, left).tolist() == expected
-    assert [int(reading_code(*row)) for row in zip(symbols, words, left, strict=True)] == expected
+    assert [int(reading_code(*row)) for row in rows] == expected
