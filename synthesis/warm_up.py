@@ -16,7 +16,8 @@ from synthesis.options import SpeechOptions
 from synthesis.references import VoiceReference
 
 TONE_SECONDS = 3
-SPOKEN_FRAMES = 2 * FRAME_RATE
+FIRST_FRAMES = 2 * FRAME_RATE  # as many as bring chunks of all lengths
+CONCURRENT_FRAMES = FRAME_RATE // 2
 MAX_STREAMS = 8
 
 
@@ -30,8 +31,8 @@ def warm_up(speak: Callable[..., SpeechStream], codec: Codec, slots: int) -> Non
     """
     tone = 0.1 * np.sin(2 * np.pi * 120 / SAMPLE_RATE * np.arange(TONE_SECONDS * SAMPLE_RATE))
     tone = tone.astype(np.float32)
-    options = SpeechOptions(seed=0, max_steps=SPOKEN_FRAMES)
-    list(speak("Hello.", options=options))
+    list(speak("Hello.", options=SpeechOptions(seed=0, max_steps=FIRST_FRAMES)))
+    options = SpeechOptions(seed=0, max_steps=CONCURRENT_FRAMES)
     voice = VoiceReference.of_codes(codec.encode(tone))
     with suppress(InvalidRequest):  # a tone is not a voice, and may not fit a short context
         streams = [speak("Hello.", voice, options) for _ in range(min(slots, MAX_STREAMS))]
