@@ -20,7 +20,7 @@ from tests.forked import ForkedProcess
 from tests.live import ROOT, environment_of, free_port
 from tests.tiny_server import write_endless_model
 
-PATIENT, IMPATIENT = 120, 2  # HIGGS_DRAIN_SECONDS
+PATIENT, IMPATIENT = 120, 1  # HIGGS_DRAIN_SECONDS
 WAIT = 180
 ENDLESS = {"model": "tiny", "input": "A long text. " * 300, "response_format": "pcm"}
 
