@@ -1,7 +1,5 @@
 """The voices of a job: the same for all of its pieces, on any server at any time."""
 
-from contextlib import suppress
-
 import numpy as np
 
 from audio.frames import SAMPLE_RATE
@@ -15,7 +13,7 @@ MIN_SECONDS = 2.0  # minimum duration of a piece that serves as the reference of
 
 
 class PieceVoices:
-    """Finds the references of a job's voices; stores one if the model makes up its voice."""
+    """Finds the references of a job's voices; says which piece is one if the model makes up its voice."""
 
     def __init__(self, cloner: VoiceCloner, library: VoiceLibrary) -> None:
         self._cloner, self._library = cloner, library
@@ -28,14 +26,19 @@ class PieceVoices:
         """
         return [self._reference(job, name) for name in job.voices]
 
-    def made(self, job: SpeechJob, piece: SpeechPiece, samples: np.ndarray, flac: bytes) -> None:
-        """Note a finished piece. If the model made up its voice, the later pieces are spoken with it, too."""
+    def made_up(
+        self, job: SpeechJob, piece: SpeechPiece, samples: np.ndarray, flac: bytes
+    ) -> tuple[bytes, str] | None:
+        """Return the FLAC and words of a finished piece if the later ones can be spoken with its voice, which
+        the model made up."""
         if job.voices != [DEFAULT] or not self._made_up() or len(samples) < MIN_SECONDS * SAMPLE_RATE:
-            return
+            return None
         words = " ".join(part[1] for part in piece.parts if isinstance(part, list))
-        with suppress(InvalidAudio):  # a later piece may be usable
+        try:
             self._cloner.reference(flac, words, check_voice=False)
-            self._library.store.job_queue.keep_voice(job.id, flac, words)
+        except InvalidAudio:  # a later piece may be usable
+            return None
+        return flac, words
 
     def _made_up(self) -> bool:
         """Return whether the model has no built-in voice, so that each speech has another."""
