@@ -10,18 +10,28 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm.exc import StaleDataError
 
-from errors import InvalidRequest, StartError, StoreUnavailable
+from errors import InvalidRequest, NotFound, StartError, StoreUnavailable
 from voices.store.reserve import Reserve
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 FULL = "disk is full"  # SQLite's own words
+# What a server that is not the primary any more says: PostgreSQL, and MySQL or MariaDB.
+READ_ONLY_STATE, READ_ONLY_NUMBERS = "25006", (1290, 1792, 1836)
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 DRIVERS = {
@@ -50,8 +60,8 @@ LOCKS = {
 class Database:
     """A database at the latest migration.
 
-    Every transaction raises StoreUnavailable if the database is unavailable or full, and InvalidRequest for
-    text that it can't store.
+    Every transaction raises StoreUnavailable if the database is unavailable, full or read-only,
+    InvalidRequest for text that it can't store, and NotFound if what it changes is deleted meanwhile.
     """
 
     def __init__(self, url: str) -> None:
@@ -117,13 +127,15 @@ def _transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
     try:
         with sessions.begin() as session:
             yield session
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
         log.warning("the voice database is unavailable: %s", _cause(error))
         message = "The voice database is unavailable, and nothing was changed; try again in a moment."
         raise StoreUnavailable(message) from error
     except (DataError, UnicodeEncodeError) as error:
         message = "The request has a name or text that can't be stored, such as one with control characters."
         raise InvalidRequest(message, code="invalid_value") from error
+    except StaleDataError as error:
+        raise NotFound("What the request changes was deleted meanwhile.") from error
 
 
 def _migrate(connection: Connection) -> None:
@@ -183,7 +195,16 @@ def _engine(url: URL) -> Engine:
     if kind == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _leave_read_only)
     return engine
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """Connect anew after a failover, since the server of before goes on without writing."""
+    error = context.original_exception
+    number = error.args[0] if error.args else None
+    if getattr(error, "sqlstate", None) == READ_ONLY_STATE or number in READ_ONLY_NUMBERS:
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:
