@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, event
+from sqlalchemy import create_engine, delete, event, text
 
-from errors import NotFound, StoreUnavailable
+from errors import NotFound, StartError, StoreUnavailable
+from tests.voices.servers import DatabaseServer
 from tests.voices.test_store import CODES, consent, profile
-from voices.store.database import LOCKS, _alone
+from voices.store import database
+from voices.store.database import LOCKS, MYSQL_LOCK, Database, _alone
 from voices.store.tables import VoiceConsent
 from voices.store.voice_store import VoiceStore
 
@@ -39,6 +41,10 @@ class LockedConnection:
     def execute(self, statement: Any) -> None:
         self.asked.append(str(statement))
 
+    def scalar(self, statement: Any) -> int:
+        self.execute(statement)
+        return 1
+
     def commit(self) -> None:
         self.asked.append("commit")
 
@@ -53,6 +59,22 @@ def test_a_migration_that_fails_leaves_its_lock() -> None:
         raise ZeroDivisionError
     take, leave = LOCKS["postgresql"]
     assert connection.asked == [take, "commit", "rollback", leave, "commit"]
+
+
+def test_nobody_migrates_while_another_server_does(
+    mariadb_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: a lock is asked for, and the answer isn't read. PostgreSQL waits as long as it takes."""
+    take, leave = MYSQL_LOCK
+    monkeypatch.setitem(database.LOCKS, "mariadb", (take.replace("50", "0"), leave))
+    engine = create_engine(mariadb_server.url)
+    with engine.connect() as another:
+        assert another.scalar(text(take)) == 1
+        with pytest.raises(StartError, match="migrating"):
+            Database(mariadb_server.url)
+        another.execute(text(leave))
+        assert another.scalar(text("SHOW TABLES")) is None
+    engine.dispose()
 
 
 READ_ONLY = {

@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 from sqlalchemy import create_engine, text
 
-from errors import Cancelled, NotFound, StartError
+from errors import Cancelled, InvalidRequest, NotFound, StartError
 from tests.voices.interleaved import interleaved
 from tests.voices.test_jobs import queued
 from tests.voices.test_samples import sample
-from tests.voices.test_store import CODES, clone_session, consent, profile
+from tests.voices.test_store import CODES, NUMBERS, clone_session, consent, profile
 from voices.store import sessions
 from voices.store.sessions import LEASE_SECONDS
 from voices.store.voice_store import VoiceStore
@@ -104,6 +104,25 @@ def test_what_is_deleted_while_it_is_changed_is_not_found(store: VoiceStore, dat
         deleted, changed = interleaved(store, delete, change)
         deleted.result()
         assert type(changed.exception()) is (raised or type(None)), change
+    another.close()
+
+
+def test_no_more_are_kept_than_may_be_by_requests_at_once(database_url: str) -> None:
+    """Kind: each of two transactions counts without what the other adds."""
+    store, another = (VoiceStore(database_url, max_voices=1, max_jobs=1) for _ in range(2))
+    cases: list[tuple[Callable[[VoiceStore], object], str]] = [
+        (lambda store: store.keep(profile(f"Voice {next(NUMBERS)}")), "voices_full"),
+        (lambda store: store.consents.add(consent()), "voices_full"),
+        (queued, "jobs_full"),
+    ]
+    for add, code in cases:
+        added, refused = interleaved(store, partial(add, store), partial(add, another))
+        added.result()
+        with pytest.raises(InvalidRequest) as full:
+            refused.result()
+        assert full.value.code == code
+    queued(another, owner="you")
+    store.close()
     another.close()
 
 

@@ -16,7 +16,7 @@ class Consents:
 
     def add(self, consent: VoiceConsent) -> None:
         """Save a consent. Raises InvalidRequest (voices_full) if the owner has the maximum."""
-        with self._database.writing() as session:
+        with self._database.adding(consent.owner) as session:
             check_count(session, VoiceConsent, consent.owner, self._max_consents)
             session.add(consent)
 

@@ -48,12 +48,21 @@ CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "mysql": MYSQL_TIMEOUTS,
     "mariadb": MYSQL_TIMEOUTS,
 }
-# Servers that start at the same time migrate one after the other. SQLite's write lock already ensures that.
-MYSQL_LOCK = ("SELECT GET_LOCK('voices migration', 60)", "SELECT RELEASE_LOCK('voices migration')")
+# Servers that start at the same time migrate one after the other; the first statement gives 1 where they may.
+# SQLite's write lock already ensures that. MySQL waits for less than its read_timeout, so that it can answer.
+MYSQL_LOCK = ("SELECT GET_LOCK('voices migration', 50)", "SELECT RELEASE_LOCK('voices migration')")
 LOCKS = {
-    "postgresql": ("SELECT pg_advisory_lock(7230001)", "SELECT pg_advisory_unlock(7230001)"),
+    "postgresql": ("SELECT 1 FROM pg_advisory_lock(7230001)", "SELECT pg_advisory_unlock(7230001)"),
     "mysql": MYSQL_LOCK,
     "mariadb": MYSQL_LOCK,
+}
+# Transactions that add for one owner follow each other. MySQL's locks of a name don't end with a transaction:
+# there, those of all owners take turns at the only row of this table. SQLite's write lock ensures it, too.
+MYSQL_TURN = "SELECT version_num FROM alembic_version FOR UPDATE"
+TURNS = {
+    "postgresql": "SELECT pg_advisory_xact_lock(7230002, hashtext(:owner))",
+    "mysql": MYSQL_TURN,
+    "mariadb": MYSQL_TURN,
 }
 
 
@@ -71,8 +80,8 @@ class Database:
             url: an SQLAlchemy URL; see DRIVERS.
 
         Raises:
-            StartError: the URL is unsupported, or the database can't be opened, or a newer
-                server has migrated it.
+            StartError: the URL is unsupported, or the database can't be opened, or another server
+                is still migrating it, or a newer one has.
         """
         engine = _engine(_parsed(url))
         self._reading = sessionmaker(engine, expire_on_commit=False)
@@ -102,6 +111,15 @@ class Database:
     def writing(self) -> AbstractContextManager[Session]:
         """Return a transaction, committed at the end of its block and rolled back on an exception."""
         return _transaction(self._writing)
+
+    @contextmanager
+    def adding(self, owner: str) -> Iterator[Session]:
+        """As `writing`; nobody else adds for this owner meanwhile, so that what the block counts stays so."""
+        turn = TURNS.get(self._engine.dialect.name)
+        with self.writing() as session:
+            if turn is not None:
+                session.execute(text(turn), {"owner": owner})
+            yield session
 
     def deleting(self, delete: Callable[[Session], Result]) -> Result:
         """Run a transaction that deletes rows, and return its result; it may use reserved disk space."""
@@ -161,12 +179,16 @@ def _migrate(connection: Connection) -> None:
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    """Hold the migration lock, outside any transaction."""
+    """Hold the migration lock, outside any transaction. Raises StartError if another server keeps it."""
     take, leave = LOCKS.get(connection.dialect.name, (None, None))
     if take is None or leave is None:
         yield
         return
-    connection.execute(text(take))
+    if connection.scalar(text(take)) != 1:
+        message = (
+            "Another server has been migrating the voice database for a while; start again when it is done."
+        )
+        raise StartError(message)
     connection.commit()
     try:
         yield

@@ -41,7 +41,7 @@ class Jobs:
 
     def add(self, job: SpeechJob, pieces: Sequence[SpeechPiece]) -> None:
         """Queue a job. Raises InvalidRequest (jobs_full)."""
-        with self._database.writing() as session:
+        with self._database.adding(job.owner) as session:
             check_count(session, SpeechJob, job.owner, self._max_jobs, "jobs_full")
             session.add(job)
             session.flush()

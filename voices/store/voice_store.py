@@ -73,7 +73,7 @@ class VoiceStore:
             Cancelled: its session was deleted meanwhile.
         """
         try:
-            with self._database.writing() as session:
+            with self._database.adding(profile.owner) as session:
                 check_count(session, VoiceProfile, profile.owner, self._max_voices)
                 if steps is not None and not finish(session, profile.id, "completed", steps):
                     raise Cancelled("The voice was deleted while it was being created.")
