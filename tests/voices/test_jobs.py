@@ -189,14 +189,20 @@ def test_a_job_is_leased_to_one_server(store: VoiceStore, monkeypatch: pytest.Mo
     assert store.job_queue.claim(job_id)
 
 
-def test_a_server_of_a_file_takes_over_what_a_killed_one_held(database_url: str) -> None:
+def test_a_server_of_a_file_takes_over_what_killed_ones_held_if_none_lives(database_url: str) -> None:
     store = VoiceStore(database_url)
     job_id = queued(store)
     store.job_queue.claim(job_id)
+    beside = VoiceStore(database_url)
+    assert not beside.job_queue.claim(job_id)
     store.close()
-    started = VoiceStore(database_url)
-    assert started.job_queue.claim(job_id) is database_url.startswith("sqlite")
-    started.close()
+    after = VoiceStore(database_url)
+    assert not after.job_queue.claim(job_id)
+    for one in (beside, after):
+        one.close()
+    alone = VoiceStore(database_url)
+    assert alone.job_queue.claim(job_id) is database_url.startswith("sqlite")
+    alone.close()
 
 
 def test_the_voice_of_a_job_is_kept_once_and_with_its_piece(store: VoiceStore) -> None:

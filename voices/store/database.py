@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
 from errors import InvalidRequest, NotFound, StartError, StoreUnavailable
+from voices.store.open_file import OpenFile
 from voices.store.reserve import Reserve
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ class Database:
 
     Every transaction raises StoreUnavailable if the database is unavailable, full or read-only,
     InvalidRequest for text that it can't store, and NotFound if what it changes is deleted meanwhile.
+
+    opened_alone: it is a file, SQLite's, which no other server had open when this one opened it.
     """
 
     def __init__(self, url: str) -> None:
@@ -89,20 +92,16 @@ class Database:
         self._engine = engine
         file = engine.url.database if engine.url.get_backend_name() == "sqlite" else None
         self._reserve = Reserve(Path(file)) if file else None
+        self._open_file = OpenFile(Path(file)) if file else None
         try:
-            with engine.connect().execution_options(writes=True) as connection, _alone(connection):
-                _migrate(connection)
+            with self._open_file.opening() if self._open_file else nullcontext(False) as self.opened_alone:
+                _open(engine)
         except (SQLAlchemyError, OSError) as error:
             shown, why = engine.url.render_as_string(hide_password=True), _cause(error)
             remedy = "Check HIGGS_DATABASE_URL and HIGGS_DATA_DIR, and that the database is running."
             raise StartError(f"Can't open the voice database {shown}: {why}. {remedy}") from error
         if self._reserve is not None:
             self._reserve.hold()
-
-    @property
-    def is_file(self) -> bool:
-        """It is a file of this machine, SQLite's, and no server that others share."""
-        return self._reserve is not None
 
     def reading(self) -> AbstractContextManager[Session]:
         """Return a read-only transaction."""
@@ -138,6 +137,8 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+        if self._open_file is not None:
+            self._open_file.close()
 
 
 @contextmanager
@@ -154,6 +155,11 @@ def _transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
         raise InvalidRequest(message, code="invalid_value") from error
     except StaleDataError as error:
         raise NotFound("What the request changes was deleted meanwhile.") from error
+
+
+def _open(engine: Engine) -> None:
+    with engine.connect().execution_options(writes=True) as connection, _alone(connection):
+        _migrate(connection)
 
 
 def _migrate(connection: Connection) -> None:

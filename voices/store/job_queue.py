@@ -114,8 +114,8 @@ class JobQueue:
             session.execute(mine.values(leased_until=0.0))
 
     def take_over(self) -> None:
-        """End all leases where the database is a file of this server's: who held them was killed."""
-        if self._database.is_file:
+        """End all leases of a file that only this server has open: who held them was killed."""
+        if self._database.opened_alone:
             with self._database.writing() as session:
                 session.execute(update(SpeechJob).values(leased_until=0.0))
 
