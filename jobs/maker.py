@@ -156,7 +156,7 @@ class JobMaker:
         flac = encode_audio(speech.samples, "flac").data
         seconds, took = len(speech.samples) / SAMPLE_RATE, time.monotonic() - began
         made = MadePiece(piece.number, speech.seed, flac, seconds, took, faults)
-        voice = self._voices.made_up(job, piece, speech.samples, flac)
+        voice = self._voices.voice_of(job, piece, speech.as_spoken)
         if not self._queue.keep(job.id, piece, made, voice):
             return
         self._noted(None)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from errors import InvalidAudio, NotFound, quoted
 from synthesis.references import CLONE, DEFAULT, VoiceReference
@@ -26,13 +27,14 @@ class PieceVoices:
         """
         return [self._reference(job, name) for name in job.voices]
 
-    def made_up(
-        self, job: SpeechJob, piece: SpeechPiece, samples: np.ndarray, flac: bytes
-    ) -> tuple[bytes, str] | None:
-        """Return the FLAC and words of a finished piece if the later ones can be spoken with its voice, which
-        the model made up."""
-        if job.voices != [DEFAULT] or not self._made_up() or len(samples) < MIN_SECONDS * SAMPLE_RATE:
+    def voice_of(self, job: SpeechJob, piece: SpeechPiece, as_spoken: np.ndarray) -> tuple[bytes, str] | None:
+        """Return the FLAC and words of a finished piece whose made-up voice the later ones are to have.
+
+        as_spoken: see higgs.spoken.Speech. The job's speed, pitch and volume are applied to each piece anew.
+        """
+        if job.voices != [DEFAULT] or not self._made_up() or len(as_spoken) < MIN_SECONDS * SAMPLE_RATE:
             return None
+        flac = encode_audio(as_spoken, "flac").data
         words = " ".join(part[1] for part in piece.parts if isinstance(part, list))
         try:
             self._cloner.reference(flac, words, check_voice=False)
