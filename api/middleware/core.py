@@ -81,9 +81,13 @@ class RequestContextMiddleware:
 
 def disclosure(model: str) -> str:
     """Return the value of AI-Disclosure (draft-abaris-aicdh): a dictionary as of RFC 9651."""
-    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in model)
-    escaped = shown.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = header_text(model).replace("\\", "\\\\").replace('"', '\\"')
     return f'mode=machine-generated, model="{escaped}"'
+
+
+def header_text(text: str) -> str:
+    """Return what of a text a header may hold: ASCII, and ? for all else."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)
 
 
 def _status_in(message: Message, sent: int) -> int | None:
