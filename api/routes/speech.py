@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from api.attempts import quality_of
@@ -104,7 +103,8 @@ async def whole_answer(
     attempts = begun_speech.attempts
     speech, quality = await while_connected(request, attempts, attempts.best)
     encoder = speech_encoder(cloner.model_id, state)
-    encoded = await run_in_threadpool(encoder.file, speech.samples, body.response_format)
+    file = partial(encoder.file, speech.samples, body.response_format)
+    encoded = await while_connected(request, None, file)
     headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
     words: list[WordTime] = []
     if body.wants_times or body.word_timestamps:
