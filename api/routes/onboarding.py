@@ -128,7 +128,7 @@ async def clone_voice(
     if stream:
         return await progress_response(onboarding, FIELDS, answer)
     await finished(onboarding, FIELDS, request)
-    return await run_in_threadpool(answer)
+    return await while_connected(request, None, answer)
 
 
 @router.get("/status/{voice_id}")
@@ -168,13 +168,17 @@ async def try_voice(
     check_text(body.text, "text", state.limits.text_characters)
     profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
     await run_in_threadpool(check_kept_voice, profile, "voice_id", state, owner)
-    reference = await run_in_threadpool(voices.reference, profile)
+    reference = await while_connected(request, None, partial(voices.reference, profile))
     with blamed_on("text"):
         stream = await run_in_threadpool(cloner.stream, body.text, reference)
-    speech = await while_connected(request, stream, stream.speech)
-    similarity = await run_in_threadpool(voices.similarity, profile, speech.as_spoken)
     encoder = speech_encoder(cloner.model_id, state)
-    return await run_in_threadpool(spoken_answer, profile, body.text, speech, similarity, encoder)
+
+    def answer() -> OnboardingAnswer:
+        speech = stream.speech()
+        similarity = voices.similarity(profile, speech.as_spoken)
+        return spoken_answer(profile, body.text, speech, similarity, encoder)
+
+    return await while_connected(request, stream, answer)
 
 
 @router.delete("/{voice_id}")
