@@ -3,6 +3,7 @@
 import secrets
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -131,7 +132,9 @@ async def job_content(
     """
     book = await run_in_threadpool(_book, voices, state, owner, job_id, chapter)
     format = BOOK_FORMATS[response_format]
-    headers = {"content-disposition": f'attachment; filename="{job_id}.{response_format}"'}
+    name = quote(f"{book.title or job_id}.{response_format}", safe="")
+    disposition = f"attachment; filename=\"{job_id}.{response_format}\"; filename*=UTF-8''{name}"
+    headers = {"content-disposition": disposition}
     if response_format != "m4b":
         return ChunkedResponse(book.streamed(response_format), Uncancelled(), format.content_type, headers)
     file = await while_connected(request, None, partial(book.written, response_format))
