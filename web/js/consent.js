@@ -11,22 +11,24 @@ const SENTENCE = "I am the owner of this voice, and I agree that a clone of it i
 
 let required = false; // by the server
 let consent = null; // { recording, id }: the id once the server has it
+let recorder = null;
 const view = new ClipView("the consent");
 
 export function wireConsent() {
-  new RecordingPanel($("consent-recorder"), { sentences: [SENTENCE], enough: 4, onDone: take });
+  const onDone = (blob, sentence, note) => take(blob, note);
+  recorder = new RecordingPanel($("consent-recorder"), { sentences: [SENTENCE], enough: 4, onDone });
   $("consent-wave").append(view.element);
   $("consent-file").onchange = () => {
     const [file] = $("consent-file").files;
+    $("consent-file").value = ""; // so that the same file can be chosen again
     if (file) attempt($("consent-status"), () => take(file));
   };
   document.addEventListener("health", () => {
     if (health) need(Boolean(health.consent_required));
   });
   $("clone-form").addEventListener("reset", () => {
-    consent = null;
-    $("consent-wave").hidden = true;
-    tell($("consent-status"), "");
+    recorder.cancel();
+    forget();
   });
 }
 
@@ -36,20 +38,38 @@ function need(wanted) {
   $("consent-need").textContent = required ? "(this server wants one)" : "(optional)";
 }
 
-async function take(blob) {
-  consent = { recording: blob, id: null };
-  const clip = await decoded(blob);
-  $("consent-wave").hidden = !clip;
-  view.show(clip);
-  tell($("consent-status"), "The consent is sent with the voice.");
+function forget() {
+  consent = null;
+  view.show(null);
+  $("consent-wave").hidden = true;
+  tell($("consent-status"), "");
 }
 
-/** Throw if the server wants a consent, and there is none yet. */
+/** Use a recording, or a file. note: what to tell of it. */
+async function take(blob, note = "") {
+  await recorder.cancel();
+  forget();
+  const mine = (consent = { recording: blob, id: null });
+  const clip = await decoded(blob);
+  if (consent !== mine) return; // started over meanwhile
+  if (!clip && !/^(audio|video)\//.test(blob.type)) {
+    forget();
+    throw told(`${blob.name} is no sound. Choose a recording of the consent.`);
+  }
+  $("consent-wave").hidden = !clip;
+  view.show(clip);
+  const unread = clip ? "" : "This browser can't play the file; the server may read it.";
+  tell($("consent-status"), [note, unread, "The consent is sent with the voice."].filter(Boolean).join(" "));
+}
+
+const told = (message) => Object.assign(new Error(message), { expected: true });
+
+/** Throw if a consent is being recorded, or if the server wants one and there is none yet. */
 export function checkConsent() {
+  if (recorder.busy) throw told("The consent is being recorded: stop that first.");
   if (consent || !required) return;
   $("consent").open = true;
-  const words = "This server clones a voice only with its speaker's consent: record one below “Consent recording”.";
-  throw Object.assign(new Error(words), { expected: true });
+  throw told("This server clones a voice only with its speaker's consent: record it under “Consent recording”.");
 }
 
 /** Save the consent on the server, if there is one; returns its id, or "". */

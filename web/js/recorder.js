@@ -1,6 +1,7 @@
 // The microphone, recorded as uncompressed samples for the best clone.
 
 import { wavOf } from "./clip.js";
+import { ServerError } from "./server.js";
 
 const PLAIN = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 const HEARD = 0.02; // minimum peak level of speech
@@ -9,6 +10,7 @@ const REASONS = {
   NotAllowedError: "Microphone access is blocked. Allow it in the browser's site settings, then press Record again.",
   NotFoundError: "No microphone was found. Connect one, or choose a file instead.",
   NotReadableError: "The microphone is in use by another program. Close that, then press Record again.",
+  Unplugged: "The microphone was disconnected. Connect it, then press Record again.",
   Insecure: "Browsers record only on https:// pages and on localhost. Open this page by https, or choose a file.",
 };
 
@@ -21,17 +23,25 @@ export class MicrophoneError extends Error {
   }
 }
 
-/** An open microphone. onLevel: called 50 times a second with the peak, 0 to 1. MicrophoneError if there is none. */
-export async function openMicrophone(onLevel) {
+/**
+ * An open microphone. onLevel: called 50 times a second with the peak, 0 to 1; onEnded: called if it is unplugged.
+ * MicrophoneError if there is none, ServerError if the server is gone.
+ */
+export async function openMicrophone(onLevel, onEnded) {
   if (!navigator.mediaDevices) throw new MicrophoneError("Insecure");
   const stream = await navigator.mediaDevices.getUserMedia({ audio: PLAIN }).catch((error) => {
     throw new MicrophoneError(error.name, error.message);
   });
   const context = new AudioContext();
-  await context.audioWorklet.addModule("/web/js/recorder-worklet.js");
+  await context.audioWorklet.addModule("/web/js/recorder-worklet.js").catch(() => {
+    stream.getTracks().forEach((track) => track.stop());
+    context.close();
+    throw new ServerError(0); // the browser calls it an AbortError
+  });
   const tap = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
   context.createMediaStreamSource(stream).connect(tap);
   await context.resume();
+  for (const track of stream.getTracks()) track.onended = onEnded;
   return new Microphone(stream, context, tap, onLevel);
 }
 

@@ -1,12 +1,13 @@
 // The recorder: a sentence to read, a countdown, a level meter, and a hint when it is long enough.
 
 import { $, attempt, clock, pause, tell } from "./dom.js";
-import { openMicrophone } from "./recorder.js";
+import { MicrophoneError, openMicrophone } from "./recorder.js";
 
 const COUNTDOWN = 3;
 const ENOUGH_SECONDS = 10;
 const MAX_SECONDS = 60;
 const SILENT_SECONDS = 4; // after which a silent microphone is reported
+const UNPLUGGED = "The microphone was disconnected: the recording ends there.";
 
 /** Texts to read aloud for cloning: ten to fifteen seconds each, with most sounds of English. */
 export const SENTENCES = [
@@ -25,7 +26,7 @@ export class RecordingPanel {
   #shown = 0;
   #parts;
 
-  /** Render a recorder in `place`. onDone: called with the WAV file and the displayed sentence. */
+  /** Render a recorder in `place`. onDone: called with the WAV file, the displayed sentence, and what to tell of it. */
   constructor(place, { sentences = SENTENCES, enough = ENOUGH_SECONDS, onDone }) {
     place.append($("recorder").content.cloneNode(true));
     const names = ["record", "status", "level", "level-row", "sentence", "next-sentence"];
@@ -40,9 +41,19 @@ export class RecordingPanel {
     this.#face("Record");
   }
 
+  /** Whether the microphone is open, or about to be. */
+  get busy() {
+    return Boolean(this.#opening ?? this.#microphone);
+  }
+
+  focus() {
+    this.#parts.record.focus();
+  }
+
   /** Discard the current recording. */
   async cancel() {
     this.#opening?.abort();
+    this.#opening = null;
     const microphone = this.#microphone;
     this.#microphone = null;
     this.#face("Record");
@@ -57,17 +68,19 @@ export class RecordingPanel {
     this.#face("Cancel");
     tell(this.#parts.status, "Allow the microphone …");
     try {
-      const microphone = await openMicrophone((peak) => this.#onLevel(microphone, peak));
+      const unplugged = () => attempt(this.#parts.status, () => this.#unplugged(microphone));
+      const microphone = await openMicrophone((peak) => this.#onLevel(microphone, peak), unplugged);
       if (opening.signal.aborted) return void (await microphone.close());
       this.#microphone = microphone;
       for (let left = COUNTDOWN; left > 0; left--) {
         tell(this.#parts.status, `Recording starts in ${left} …`);
+        this.#speakUp(false);
         await pause(1000, opening.signal);
       }
       microphone.start();
       this.#face("Stop recording");
     } catch (error) {
-      this.#face("Record");
+      if (!opening.signal.aborted) this.#face("Record");
       throw error;
     } finally {
       if (this.#opening === opening) this.#opening = null;
@@ -93,17 +106,31 @@ export class RecordingPanel {
     return `Read aloud, ${Math.ceil(this.enough - heardSeconds)} s more are best.`;
   }
 
-  async #finish() {
+  async #finish(note = "") {
     const microphone = this.#microphone;
     this.#microphone = null;
     this.#face("Record");
     tell(this.#parts.status, "");
-    await this.onDone(await microphone.close(), this.#sentences[this.#shown]);
+    await this.onDone(await microphone.close(), this.#sentences[this.#shown], note);
+  }
+
+  /** Keep what was recorded until then. */
+  async #unplugged(microphone) {
+    if (this.#microphone !== microphone) return;
+    if (microphone.seconds) return this.#finish(UNPLUGGED);
+    await this.cancel();
+    throw new MicrophoneError("Unplugged");
+  }
+
+  /** A screen reader that read out the clock would talk into the recording. */
+  #speakUp(may) {
+    this.#parts.status.setAttribute("aria-live", may ? "polite" : "off");
   }
 
   #face(label) {
     const { record, level, "level-row": row, "next-sentence": next } = this.#parts;
     record.textContent = label;
+    this.#speakUp(label !== "Stop recording");
     record.classList.toggle("recording", label === "Stop recording");
     row.hidden = label === "Record";
     level.value = 0;
