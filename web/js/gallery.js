@@ -1,11 +1,11 @@
 // The saved voices: none, a few or hundreds; searched, sorted, imported.
 
 import { $, attempt, tell } from "./dom.js";
-import { chooseVoice } from "./speech.js";
 import { ask, formOf } from "./server.js";
 import { offerUndo } from "./undo.js";
+import { useVoice } from "./use-voice.js";
 import { VoiceCard } from "./voice-card.js";
-import { dropVoice, putVoice, savedVoices, voicePath } from "./voices.js";
+import { dropVoice, hideVoice, putVoice, savedVoices, voiceOf, voicePath } from "./voices.js";
 
 // Cards shown at first, and with each "Show more": some screens of them.
 const STEP = matchMedia("(max-width: 40rem)").matches ? 8 : 24;
@@ -19,7 +19,6 @@ const ORDERS = {
 };
 
 const cards = new Map(); // by voice id
-const hidden = new Set(); // ids of voices that are about to be deleted
 let shown = STEP;
 
 export function wireGallery() {
@@ -44,13 +43,12 @@ export function wireGallery() {
 }
 
 function show() {
-  const all = savedVoices().filter(({ id }) => !hidden.has(id));
+  const all = savedVoices();
   const wanted = $("search").value.trim().toLowerCase();
   const matches = ({ name, ref_text: words }) => `${name} ${words ?? ""}`.toLowerCase().includes(wanted);
   const found = all.filter(matches).sort(ORDERS[$("order").value]);
   const page = found.slice(0, shown);
-  const known = new Set(savedVoices().map(({ id }) => id));
-  for (const [id, card] of cards) if (!known.has(id)) forget(id, card);
+  for (const [id, card] of cards) if (!voiceOf(id)) forget(id, card);
   place(page.map(cardOf));
   $("none").hidden = all.length > 0;
   $("find").hidden = all.length < 2;
@@ -73,7 +71,7 @@ function place(wanted) {
 
 function cardOf(voice) {
   if (!cards.has(voice.id)) {
-    const card = new VoiceCard(voice, { onUse: use, onDelete: remove });
+    const card = new VoiceCard(voice, { onUse: ({ id }) => useVoice(id), onDelete: remove });
     cards.set(voice.id, card);
     seen.observe(card.element);
   }
@@ -112,33 +110,36 @@ async function loadNext() {
 
 // --- What is done with a voice --------------------------------------------------------------------------------
 
-function use(voice) {
-  chooseVoice(voice.id);
-  $("speech-section").scrollIntoView({ block: "start" });
-  $("text").focus();
-  tell($("speech-status"), `Voice: ${voice.name}`);
-}
-
-function remove(voice) {
-  hidden.add(voice.id);
-  show();
-  offerUndo(`Deleted “${voice.name}”.`, {
+function remove({ id, name }) {
+  const choices = [...document.querySelectorAll("#voice, #lines select")].filter(({ value }) => value === id);
+  hideVoice(id);
+  offerUndo(`Deleted “${name}”.`, {
     undo: () => {
-      hidden.delete(voice.id);
-      show();
-      cards.get(voice.id)?.element.querySelector("button").focus();
+      hideVoice(id, false);
+      for (const select of choices) choose(select, id);
+      if (choices.length) tell($("speech-status"), "");
+      cards.get(id)?.element.querySelector("button").focus();
     },
     commit: () =>
       attempt($("gallery-status"), async () => {
         try {
-          await ask(voicePath(voice.id), { method: "DELETE", keepalive: true });
-          dropVoice(voice.id);
+          await ask(voicePath(id), { method: "DELETE", keepalive: true }).catch(unlessGone);
+          dropVoice(id);
         } finally {
-          hidden.delete(voice.id);
-          show();
+          hideVoice(id, false);
         }
       }),
   });
+}
+
+function choose(select, id) {
+  select.value = id;
+  select.dispatchEvent(new Event("change"));
+}
+
+/** Deleted by someone else meanwhile is deleted. */
+function unlessGone(error) {
+  if (error.status !== 404) throw error;
 }
 
 /** Import exported voices, one after the other. */

@@ -6,6 +6,11 @@ const KEY = "api-key";
 const MAX_RETRIES = 5; // while the queue is full
 const UNREACHABLE = "The server can't be reached. Check that it is running and that you are online, then try again.";
 const LOADING = "The model is still loading. Try again in a moment.";
+const KEY_NEEDED = "This server needs a valid API key: enter one above.";
+const DELETED = "This voice is not there any more: it was deleted elsewhere.";
+
+/** Whether a message is about a state of the server that may have passed. */
+export const isPassing = (message) => [UNREACHABLE, LOADING, KEY_NEEDED].includes(message);
 
 /** An error response. status: 0 if there was no response; retryAfter: seconds, with 429. */
 export class ServerError extends Error {
@@ -19,7 +24,8 @@ export class ServerError extends Error {
 
 function wording(status, error) {
   if (status === 0) return UNREACHABLE;
-  if (status === 401) return "This server needs a valid API key: enter one above.";
+  if (status === 401) return KEY_NEEDED;
+  if (error.code === "voice_not_found") return DELETED;
   if (status === 503 && error.code === "model_loading") return LOADING;
   return error.message ?? `The server answered with status ${status}. Its log says why.`;
 }

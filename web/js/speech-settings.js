@@ -40,7 +40,8 @@ export function showVoiceSettings(id) {
 
 /** Set the fields, e.g. to those of an earlier request. */
 export function setSettings(values) {
-  for (const [name, value] of Object.entries({ ...own, ...values })) if ($(name)) $(name).value = value;
+  const all = { ...own, ...values };
+  for (const name of [...Object.keys(own), "seed"]) if (name in all) $(name).value = all[name];
   showFigures();
 }
 

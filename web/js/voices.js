@@ -1,17 +1,18 @@
 // The server's voices, shared by all parts of the page.
 
-import { el } from "./dom.js";
+import { $, el, tell } from "./dom.js";
 import { ask } from "./server.js";
 
 const PAGE = 100; // voices in one answer, the most that the server gives
 
 let known = [];
+const hidden = new Set(); // ids of voices that are about to be deleted
 
 /** Names that a saved voice can answer to: OpenAI's. */
 export let aliasNames = [];
 
 export const voicePath = (id) => `/v1/audio/voices/${encodeURIComponent(id)}`;
-export const savedVoices = () => known.filter((voice) => !voice.built_in);
+export const savedVoices = () => known.filter(({ id, built_in: own }) => !own && !hidden.has(id));
 export const voiceOf = (id) => known.find((voice) => voice.id === id);
 /** The saved voice that answers to one of OpenAI's names, if any. */
 export const aliased = (alias) => savedVoices().find(({ aliases }) => aliases.includes(alias));
@@ -19,7 +20,7 @@ export const aliased = (alias) => savedVoices().find(({ aliases }) => aliases.in
 /** A voice's name as people see it. */
 export function nameOf(id) {
   if (id === "default") return "Built-in voice";
-  const { name, built_in: own } = voiceOf(id) ?? { name: id };
+  const { name, built_in: own } = voiceOf(id) ?? { name: known.length ? "a deleted voice" : id };
   return own ? name[0].toUpperCase() + name.slice(1) : name;
 }
 
@@ -58,15 +59,23 @@ export function dropVoice(id) {
   changed();
 }
 
+/** Hide a voice that is about to be deleted, or show it again. */
+export function hideVoice(id, is = true) {
+  if (is) hidden.add(id);
+  else hidden.delete(id);
+  changed();
+}
+
 function changed() {
   document.dispatchEvent(new CustomEvent("voices"));
 }
 
 /**
- * Fill a select with the voices; its choice stays, if that voice is still there, or is made once the voices are known.
- * title: of the id of a voice.
+ * Fill a select with the voices; its choice stays, or is made once the voices are known. If that voice is gone, the first
+ * takes its place, and it is told. title: of the id of a voice.
  */
 export function fillVoices(select, chosen = select.value || select.dataset.chosen, title = titleOf) {
+  const gone = chosen && known.length && (!voiceOf(chosen) || hidden.has(chosen));
   select.dataset.chosen = chosen ?? "";
   const option = ({ id }) => new Option(title(id), id, false, id === chosen);
   const groups = [
@@ -78,4 +87,8 @@ export function fillVoices(select, chosen = select.value || select.dataset.chose
       .filter(([, voices]) => voices.length)
       .map(([label, voices]) => el("optgroup", { label }, ...voices.map(option))),
   );
+  if (!gone) return;
+  select.selectedIndex = 0;
+  const name = voiceOf(chosen) ? `“${nameOf(chosen)}”` : "That voice";
+  tell($("speech-status"), `${name} is deleted; ${nameOf(select.value)} is chosen in its place.`);
 }
