@@ -1,6 +1,6 @@
 // Cloning: from a recording, its transcript and a name to a voice.
 
-import { $, attempt, el, saveFile, tell } from "./dom.js";
+import { $, attempt, el, pause, saveFile, tell } from "./dom.js";
 import { showRequest } from "./api-pane.js";
 import { decoded, decodedDataUrl } from "./clip.js";
 import { comparison } from "./compare.js";
@@ -11,9 +11,12 @@ import { ServerError, ask, formOf, upload } from "./server.js";
 import { chooseVoice } from "./speech.js";
 import { failSteps, hideSteps, showSteps, showUpload } from "./steps.js";
 import { wordsInCommon } from "./transcript.js";
-import { putVoice, voicePath } from "./voices.js";
+import { sayIn, useVoice } from "./use-voice.js";
+import { loadVoices, putVoice, voiceOf, voicePath } from "./voices.js";
 
-const CLONE = "/api/public/voice/onboarding/clone";
+const ONBOARDING = "/api/public/voice/onboarding";
+const CLONE = `${ONBOARDING}/clone`;
+const CANCEL_POLL_MS = 250;
 const WHOLE_SECONDS = 30; // the server trims longer recordings, and transcribes the part that it uses
 const SENTENCE_READ = 0.5; // minimum share of recognised words for the sentence to count as read
 
@@ -24,10 +27,11 @@ let checking = null; // an AbortController
 let recorder = null;
 let recognised = ""; // the recognised transcript of the whole recording, not yet edited
 let view = null;
+let compared = null;
 
 export function wireClone() {
   recorder = new RecordingPanel($("recorder-place"), {
-    onDone: (blob, sentence) => take(new File([blob], "recording.wav", { type: blob.type }), sentence),
+    onDone: (blob, ...said) => take(new File([blob], "recording.wav", { type: blob.type }), ...said),
   });
   view = new RecordingView();
   $("file").onchange = () => {
@@ -35,10 +39,17 @@ export function wireClone() {
     $("file").value = ""; // so that the same file can be chosen again
     if (file) attempt($("clone-status"), () => take(file));
   };
-  $("clear").onclick = clear;
+  $("clear").onclick = () => {
+    clear();
+    recorder.focus();
+  };
   $("keep-recording").onclick = () => saveFile(recording.file, recording.file.name);
   $("transcribe").onclick = () => attempt($("transcript-status"), transcribe);
-  $("cancel").onclick = () => creating.abort();
+  $("cancel").onclick = () => {
+    creating.abort();
+    tell($("clone-status"), "Cancelling …");
+  };
+  $("name").oninput = () => $("name").removeAttribute("aria-invalid");
   $("clone-form").onsubmit = (event) => {
     event.preventDefault();
     attempt($("clone-status"), create);
@@ -46,22 +57,25 @@ export function wireClone() {
   wireConsent();
 }
 
-/** Start over with a recording. sentence: the text that was shown to read, if any. */
-export async function take(file, sentence = null) {
+/** Start over with a recording. sentence: the text that was shown to read, if any; note: what to tell of it. */
+export async function take(file, sentence = null, note = "") {
   await recorder.cancel();
   clear();
   const mine = (recording = { file, clip: null, sentence });
   $("recording-name").textContent = file.name;
   $("name").value = sentence ? "" : file.name.replace(/\.[^.]*$/, "").slice(0, 100);
   showRecording(true);
-  tell($("clone-status"), "");
+  tell($("clone-status"), note);
   const clip = await decoded(file);
   if (recording !== mine) return;
   mine.clip = clip;
   view.show(clip);
   $("name").focus();
   checking = new AbortController();
-  attempt($("clone-status"), () => view.check(file, checking.signal));
+  const { signal } = checking;
+  const checked = attempt($("clone-status"), () => view.check(file, signal));
+  // What neither the browser nor the server can read has no words.
+  if (!clip && (!(await checked) || signal.aborted)) return;
   if (!clip || clip.seconds <= WHOLE_SECONDS) await attempt($("transcript-status"), transcribe);
   else tell($("transcript-status"), "Long recording: the server picks the best part and transcribes that.");
 }
@@ -72,7 +86,9 @@ function clear() {
   recognised = "";
   view.clear();
   $("clone-form").reset();
-  $("clone-result").replaceChildren();
+  $("name").removeAttribute("aria-invalid");
+  $("transcribe").textContent = "Transcribe";
+  hideComparison();
   hideSteps();
   tell($("clone-status"), "");
   tell($("transcript-status"), "");
@@ -101,6 +117,7 @@ async function transcribe() {
     // Don't overwrite what the user has typed meanwhile.
     if ($("transcript").value === before) $("transcript").value = read ? sentence : text;
     recognised = read ? "" : text;
+    $("transcribe").textContent = "Transcribe again";
     tell($("transcript-status"), read ? "The sentence you read; correct it if you said something else." : heard(text));
   } finally {
     if (mine.signal.aborted) tell($("transcript-status"), "");
@@ -120,6 +137,8 @@ async function create() {
   for (const running of [transcribing, checking]) running?.abort();
   creating = new AbortController();
   const { signal } = creating;
+  const { voice_name: name } = fields;
+  let id = null; // of the voice, as soon as the server has one for it
   busy(true);
   showUpload(0, mine.file.size);
   try {
@@ -128,7 +147,11 @@ async function create() {
     await upload(CLONE, formOf(fields), {
       signal,
       onProgress: showUpload,
-      onEvent: (event) => (event.type === "voice.onboarding.step" ? showSteps(event.steps) : (answer = event)),
+      onEvent: (event) => {
+        id = event.voice_id;
+        if (event.type === "voice.onboarding.step") showSteps(event.steps);
+        else answer = event;
+      },
     });
     if (!answer) throw new ServerError(0);
     const form = Object.fromEntries(Object.entries(fields).filter(([name, value]) => value && name !== "stream"));
@@ -136,7 +159,8 @@ async function create() {
     await created(answer, mine, Boolean(fields.ref_text));
   } catch (error) {
     if (recording === mine) failSteps();
-    if (error.name === "AbortError" && recording === mine) tell($("clone-status"), "Cancelled; nothing was saved.");
+    if (error.name === "AbortError") attempt($("clone-status"), () => cancelled(id, name, mine));
+    if (error.code === "voice_name_taken" && recording === mine) askForAnotherName();
     throw error;
   } finally {
     busy(false);
@@ -148,7 +172,7 @@ async function create() {
 function fieldsOf({ file, clip }) {
   const transcript = $("transcript").value.trim();
   const corrected = transcript && transcript !== recognised.trim();
-  const unknown = transcript ? !corrected : transcribing || clip?.seconds > WHOLE_SECONDS;
+  const unknown = transcript ? !corrected : transcribing || !clip || clip.seconds > WHOLE_SECONDS;
   return {
     audio_file: file,
     user_id: "page",
@@ -159,12 +183,32 @@ function fieldsOf({ file, clip }) {
   };
 }
 
+/** The focus stays: on Cancel while it takes, on Create before and after. */
 function busy(is) {
-  $("create").disabled = $("clear").disabled = is;
+  const [from, to] = is ? ["create", "cancel"] : ["cancel", "create"];
+  const focused = document.activeElement === $(from);
+  $("create").disabled = $("clear").disabled = $("consent").inert = is;
   $("cancel").hidden = !is;
-  if (!is) return;
-  tell($("clone-status"), "");
-  $("clone-result").replaceChildren();
+  if (focused) $(to).focus();
+  if (is) tell($("clone-status"), "");
+}
+
+/** Tell what became of a voice: the server may have saved it before it saw that nobody waits for it. */
+async function cancelled(id, name, mine) {
+  while (id && (await statusOf(id)) === "running") await pause(CANCEL_POLL_MS);
+  await loadVoices();
+  if (recording !== mine || creating) return; // something else is told there now
+  const saved = id && voiceOf(id);
+  tell($("clone-status"), saved ? `Too late to cancel: “${name}” is already saved.` : "Cancelled; nothing was saved.");
+}
+
+const statusOf = async (id) => (await (await ask(`${ONBOARDING}/status/${id}`)).json()).status;
+
+/** Nothing is wrong with the recording. */
+function askForAnotherName() {
+  hideSteps();
+  $("name").setAttribute("aria-invalid", "true");
+  $("name").focus();
 }
 
 async function created(answer, mine, corrected) {
@@ -185,11 +229,20 @@ async function created(answer, mine, corrected) {
   showComparison(answer, original, clone);
 }
 
-function showComparison({ voice_name: name, sample_text: text, likeness }, original, clone) {
-  const speak = el("button", { type: "button" }, "Use in text to speech");
-  speak.onclick = () => $("text").focus();
-  const compared = comparison({ name, original, clone, likeness });
-  $("clone-result").replaceChildren(el("p", {}, `“${text}”`), compared, speak);
+function showComparison({ voice_id: id, voice_name: name, sample_text: text, likeness }, original, clone) {
+  hideComparison();
+  compared = comparison({ name, original, clone, likeness });
+  const buttons = [
+    el("button", { type: "button", onclick: () => sayIn(id) }, "Say my text in this voice"),
+    el("button", { type: "button", className: "quiet", onclick: () => useVoice(id) }, "Use in text to speech"),
+  ];
+  $("clone-result").replaceChildren(el("p", {}, `“${text}”`), compared.element, el("div", { className: "row" }, ...buttons));
+}
+
+function hideComparison() {
+  compared?.remove();
+  compared = null;
+  $("clone-result").replaceChildren();
 }
 
 export const savedRecording = async (id) => decoded(await (await ask(`${voicePath(id)}/recording`)).blob());

@@ -2,10 +2,11 @@
 
 import { el } from "./dom.js";
 import { ClipView } from "./clip-view.js";
+import { isDemonstration } from "./health.js";
 import { pitchOf } from "./pitch.js";
 import { player } from "./player.js";
 
-/** likeness: the server's similarity, or null if it has no speaker model. */
+/** An element, and what removes it. likeness: the server's similarity, or null if it has no speaker model. */
 export function comparison({ name, original, clone, likeness }) {
   const views = [
     ["Original", original],
@@ -19,7 +20,7 @@ export function comparison({ name, original, clone, likeness }) {
   // After the waveforms are drawn, since the pitch takes a moment.
   const legend = el("p", { className: "legend" });
   setTimeout(() => showPitch(views.map(([, view]) => view).filter(({ clip }) => clip), legend));
-  return el(
+  const element = el(
     "div",
     { className: "comparison" },
     ...views.map(([title, view]) => el("div", { className: "compared" }, el("span", {}, title), view.element)),
@@ -27,6 +28,11 @@ export function comparison({ name, original, clone, likeness }) {
     likeness ? similarity(likeness) : null,
     el("div", { className: "row" }, other),
   );
+  const remove = () => {
+    for (const [, view] of views) view.remove();
+    element.remove();
+  };
+  return { element, remove };
 }
 
 /** Draw the pitch over the waveforms, on one scale. */
@@ -48,7 +54,9 @@ const median = (values) =>
 export function similarityWords({ similarity: value, threshold, same_speaker: same }) {
   const share = value.toFixed(2);
   if (same) return `Similarity ${share}: the same speaker (from ${threshold} on).`;
-  return `Similarity ${share}, below ${threshold}: try a shorter, cleaner recording.`;
+  const below = `Similarity ${share}, below ${threshold}`;
+  if (isDemonstration()) return `${below}: this demonstration model copies pitch and timbre; the larger one comes closer.`;
+  return `${below}: try a shorter, cleaner recording.`;
 }
 
 export function similarity(likeness) {

@@ -8,6 +8,8 @@ const DEMONSTRATION = "higgs-small";
 
 /** The last result of /health; null while the server is unreachable. */
 export let health = null;
+export const isDemonstration = () => health?.model === DEMONSTRATION;
+
 let lost = 0; // consecutive polls without an answer
 
 let ready = false;
@@ -43,8 +45,12 @@ function show() {
   $("try-now").hidden = lost < 2;
   if (health?.model) $("model").replaceChildren(...modelWords(health));
   if (health?.status === "loading") $("model").textContent = "The model is being loaded. A voice can be recorded meanwhile.";
-  const failure = health?.status === "failed" ? health.message : null;
-  tell($("notice"), [failure, health?.fallback, health?.license_notice].filter(Boolean).join(" "), Boolean(failure));
+  if (health) showNotice(health); // the last one stays while the server is unreachable
+}
+
+function showNotice({ status, message, fallback, license_notice: license }) {
+  const failure = status === "failed" ? message : null;
+  tell($("notice"), [failure, fallback, license].filter(Boolean).join(" "), Boolean(failure));
   $("notice").hidden = !$("notice").textContent;
 }
 
@@ -63,6 +69,6 @@ const queued = (count) => (count === 1 ? "1 request in the queue" : `${count} re
 function modelWords({ model, device }) {
   const where = device.startsWith("cuda") ? "on a GPU" : "on the CPU, no GPU";
   const name = el("strong", {}, model);
-  if (model !== DEMONSTRATION) return [name, ` ${where}`];
+  if (!isDemonstration()) return [name, ` ${where}`];
   return ["Demonstration model ", name, `, ${where}. A server with a GPU runs the larger Higgs Audio model.`];
 }

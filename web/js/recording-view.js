@@ -23,19 +23,30 @@ export class RecordingView {
   show(clip) {
     this.#own = clip ? recordingIssues(clip) : [UNREADABLE];
     this.#view.show(clip);
+    $("recording-wave").hidden = !clip;
     this.found({ used: null, findings: [] });
   }
 
-  /** Ask the server which part it would use, and what is wrong; where it can't say now, creating the voice will. */
+  /**
+   * Ask the server which part it would use, and what is wrong; where it can't say now, creating the voice will.
+   * Returns whether it may be able to use the file.
+   */
   async check(file, signal) {
     try {
       const response = await ask(CHECK, { method: "POST", body: formOf({ audio_sample: file }), signal });
       const answer = await response.json();
       if (!signal.aborted) this.found(answer);
     } catch (error) {
-      if (error.status === 400) this.found({ used: null, findings: [refusal(error)] });
-      else if (!error.expected && error.name !== "AbortError") throw error;
+      if (error.status === 400 && !signal.aborted) return this.#refused(error);
+      if (!error.expected && error.name !== "AbortError") throw error;
     }
+    return true;
+  }
+
+  #refused(error) {
+    this.#own = this.#own.filter((issue) => issue !== UNREADABLE);
+    this.found({ used: null, findings: [refusal(error)] });
+    return false;
   }
 
   /** Shade the part that is used, and mark the problems; those that the page found as well aren't repeated. */
