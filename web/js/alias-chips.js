@@ -3,20 +3,32 @@
 import { el } from "./dom.js";
 import { aliasNames, aliased } from "./voices.js";
 
-/** A group of checkboxes, one per name; `chosen` gives those that are on. */
-export function aliasChips(voice) {
+/**
+ * A group of checkboxes, one per name. `chosen` gives those that are on; `changed` whether the user switched one;
+ * `update` shows who has the names now, but for those that the user switched.
+ */
+export function aliasChips(id) {
   const boxes = aliasNames.map((name) => {
-    const other = aliased(name);
-    const box = el("input", { type: "checkbox", className: "unseen", value: name, id: `${voice.id}-${name}` });
-    box.checked = other?.id === voice.id;
-    const owner = other && other.id !== voice.id ? el("small", {}, ` now ${other.name}`) : null;
-    return { box, label: el("label", { className: "chip", htmlFor: box.id, title: owner ? other.name : "" }, name, owner) };
+    const box = el("input", { type: "checkbox", className: "unseen", value: name, id: `${id}-${name}` });
+    const owner = el("small");
+    return { box, owner, label: el("label", { className: "chip", htmlFor: box.id }, name, owner) };
   });
+  const update = () => {
+    for (const { box, owner, label } of boxes) {
+      const holder = aliased(box.value);
+      box.defaultChecked = holder?.id === id;
+      label.title = holder && holder.id !== id ? holder.name : "";
+      owner.textContent = label.title && ` now ${label.title}`;
+    }
+  };
+  update();
   const element = el(
     "fieldset",
     { className: "aliases" },
     el("legend", {}, "Answers to ", el("small", {}, "(names of OpenAI's voices, for apps with a fixed list)")),
     ...boxes.flatMap(({ box, label }) => [box, label]),
   );
-  return { element, chosen: () => boxes.filter(({ box }) => box.checked).map(({ box }) => box.value) };
+  const chosen = () => boxes.filter(({ box }) => box.checked).map(({ box }) => box.value);
+  const changed = () => boxes.some(({ box }) => box.checked !== box.defaultChecked);
+  return { element, update, chosen, changed };
 }

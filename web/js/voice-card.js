@@ -24,6 +24,7 @@ export class VoiceCard {
   #path;
   #loading = null;
   #aliases = null; // the chips, while the voice is edited
+  #compared = null;
 
   /** onUse and onDelete: called with the voice. */
   constructor(voice, { onUse, onDelete }) {
@@ -53,6 +54,7 @@ export class VoiceCard {
   }
 
   update(voice) {
+    this.#aliases?.update();
     if (voice === this.voice) return;
     this.voice = voice;
     this.#show();
@@ -74,6 +76,7 @@ export class VoiceCard {
 
   remove() {
     this.#view.remove();
+    this.#closeComparison();
     this.element.remove();
   }
 
@@ -100,8 +103,9 @@ export class VoiceCard {
     this.#part("voice-transcript").textContent = voice.ref_text ? `“${voice.ref_text}”` : "No transcript";
     this.#part("voice-aliases").textContent = voice.aliases.length ? `Answers to ${voice.aliases.join(", ")}` : "";
     this.#part("issues").replaceChildren(...issueItems(this.#issues(), this.#view.clip));
-    this.#part("new-name").value = voice.name;
-    this.#part("new-transcript").value = voice.ref_text ?? "";
+    // Only the default: what the user has typed meanwhile stays.
+    this.#part("new-name").defaultValue = voice.name;
+    this.#part("new-transcript").defaultValue = voice.ref_text ?? "";
     for (const [name, words] of Object.entries(LABELS)) {
       this.#part(name).setAttribute("aria-label", `${words} ${voice.name}`);
     }
@@ -122,24 +126,43 @@ export class VoiceCard {
   #edit(open) {
     this.#part("editing").hidden = !open;
     this.#part("edit").setAttribute("aria-expanded", open);
-    if (!open) return;
-    this.#aliases = aliasChips(this.voice);
-    this.#part("aliases-place").replaceChildren(this.#aliases.element);
-    this.#part("new-name").focus();
+    tell(this.#part("told"), "");
+    this.#aliases = open ? aliasChips(this.voice.id) : null;
+    this.#part("aliases-place").replaceChildren(...(open ? [this.#aliases.element] : []));
+    this.#part("edit-form").reset();
+    this.#part("new-name").removeAttribute("aria-invalid");
+    if (open) this.#part("new-name").focus();
   }
 
   async #save() {
-    const changes = { name: this.#part("new-name").value.trim(), ref_text: this.#part("new-transcript").value.trim() };
-    const aliases = this.#aliases.chosen();
-    const moved = `${aliases}` !== `${this.voice.aliases}`;
-    if (moved) changes.aliases = aliases;
-    const changed = await (await patch(this.#path, changes)).json();
-    showRequest({ title: "Change a voice", method: "PATCH", path: this.#path, json: changes });
+    const changes = this.#changes();
+    if (Object.keys(changes).length) {
+      const changed = await (await patch(this.#path, changes).catch((error) => this.#refused(error))).json();
+      showRequest({ title: "Change a voice", method: "PATCH", path: this.#path, json: changes });
+      putVoice(changed);
+    }
     this.#edit(false);
     this.#part("edit").focus();
     tell(this.#part("told"), "Saved.");
-    putVoice(changed);
-    if (moved) await loadVoices(); // another voice may have lost one
+    if (changes.aliases) await loadVoices(); // another voice may have lost one
+  }
+
+  /** What the user changed, and nothing else: the voice may have changed elsewhere meanwhile. */
+  #changes() {
+    const changes = {};
+    for (const [name, field] of [["name", this.#part("new-name")], ["ref_text", this.#part("new-transcript")]]) {
+      if (field.value !== field.defaultValue) changes[name] = field.value.trim();
+    }
+    if (this.#aliases.changed()) changes.aliases = this.#aliases.chosen();
+    return changes;
+  }
+
+  #refused(error) {
+    if (error.code === "voice_name_taken") {
+      this.#part("new-name").setAttribute("aria-invalid", "true");
+      this.#part("new-name").focus();
+    }
+    throw error;
   }
 
   async #addRecording() {
@@ -154,16 +177,23 @@ export class VoiceCard {
   }
 
   async #compare() {
-    const place = this.#part("comparison-place");
-    this.#part("compare").setAttribute("aria-expanded", !place.firstChild);
-    if (place.firstChild) return place.replaceChildren();
+    if (this.#compared) return this.#closeComparison();
     tell(this.#part("told"), "Generating a sample …");
     const preview = await ask(`${this.#path}/preview`);
     const [original, clone] = [await this.loadWave(), await decoded(await preview.blob())];
     showRequest({ title: "Hear a voice", method: "GET", path: `${this.#path}/preview`, output: "preview.mp3" });
     const { name, likeness } = this.voice;
-    place.replaceChildren(comparison({ name, original, clone, likeness }));
+    this.#closeComparison(); // a second click had it opened twice
+    this.#compared = comparison({ name, original, clone, likeness });
+    this.#part("comparison-place").append(this.#compared.element);
+    this.#part("compare").setAttribute("aria-expanded", "true");
     tell(this.#part("told"), "");
+  }
+
+  #closeComparison() {
+    this.#compared?.remove();
+    this.#compared = null;
+    this.#part("compare").setAttribute("aria-expanded", "false");
   }
 
   async #export() {
