@@ -10,6 +10,7 @@ import { hasKey } from "./server.js";
 export function showRequest(request) {
   $("api-title").textContent = request.title;
   $("api-none").hidden = true;
+  $("api-copied").textContent = "";
   $("api-snippets").hidden = false;
   for (const [language, write] of Object.entries({ curl, python, javascript })) {
     $(`api-${language}`).textContent = write({ ...request, url: location.origin + request.path });

@@ -7,7 +7,7 @@ import { take, wireClone } from "./clone.js";
 import { importVoices, wireGallery } from "./gallery.js";
 import { watchServer } from "./health.js";
 import { loadJobs } from "./jobs.js";
-import { useKey } from "./server.js";
+import { isPassing, useKey } from "./server.js";
 import { stop, wireSpeech } from "./speech.js";
 import { loadVoices } from "./voices.js";
 
@@ -21,6 +21,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") stop();
 });
 watchServer(() => {
+  forgetPassing();
   attempt($("gallery-status"), loadVoices);
   attempt($("jobs-status"), loadJobs);
 });
@@ -62,7 +63,11 @@ function takeFiles(files) {
 }
 
 function wireKey() {
-  document.addEventListener("key-needed", () => ($("key-form").hidden = false));
+  document.addEventListener("key-needed", () => {
+    if (!$("key-form").hidden) return;
+    $("key-form").hidden = false;
+    if (!document.activeElement.matches("input, textarea")) $("key").focus();
+  });
   $("key-form").onsubmit = (event) => {
     event.preventDefault();
     useKey($("key").value.trim());
@@ -81,5 +86,13 @@ async function enter() {
     throw error;
   }
   $("key-form").hidden = true;
-  for (const id of ["gallery-status", "jobs-status", "speech-status", "clone-status"]) tell($(id), "");
+  $("text").focus();
+  forgetPassing();
+}
+
+/** Remove the errors that the server's state explained, now that it is another. */
+function forgetPassing() {
+  for (const place of document.querySelectorAll("[role=status].bad")) {
+    if (isPassing(place.textContent)) tell(place, "");
+  }
 }

@@ -57,8 +57,10 @@ export class PieceList {
     before?.view?.remove();
     const row = { piece, ...this.#row(piece) };
     this.#rows.set(piece.number, row);
+    const focused = before?.element.contains(document.activeElement);
     if (before) before.element.replaceWith(row.element);
     else this.#list.append(row.element);
+    if (focused) (row.element.querySelector("button") ?? row.element).focus();
   }
 
   #row(piece) {
@@ -70,9 +72,9 @@ export class PieceList {
     const faults = piece.faults.map(({ message }) => el("li", {}, message));
     const element = el(
       "li",
-      { className: "piece" },
+      { className: "piece", tabIndex: -1 },
       this.#heading(piece),
-      el("p", { className: "piece-text" }, piece.text),
+      el("p", { className: "piece-text", dir: "auto" }, piece.text),
       made ? el("div", { className: "row" }, view.element, el("button", button, "Make again")) : el("small", {}, "Not made yet"),
       el("ul", { className: "issues" }, ...faults),
     );

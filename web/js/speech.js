@@ -107,8 +107,10 @@ function stopSpeech() {
 }
 
 function showStop() {
-  $("stop").disabled = !job && !player.playing && !isMaking();
-  $("stop").hidden = isBook() && $("stop").disabled;
+  const silent = !job && !player.playing && !isMaking();
+  if (silent && document.activeElement === $("stop")) $("generate").focus();
+  $("stop").disabled = silent;
+  $("stop").hidden = isBook() && silent;
 }
 
 /** The queue's length when the request is sent is its place; later requests make only the queue longer. */
