@@ -68,7 +68,7 @@ export function showMode() {
 /** voice: by default that of the line above. */
 function addLine({ text = "", voice = $("lines").lastElementChild?.querySelector("select").value } = {}) {
   const select = el("select");
-  const input = el("textarea", { rows: 1, value: text });
+  const input = el("textarea", { rows: 1, dir: "auto", value: text });
   const remove = el("button", { type: "button", className: "quiet" }, "✕");
   const line = el("li", { className: "line" }, select, input, remove);
   remove.onclick = () => {

@@ -21,7 +21,7 @@ export class SpokenWords {
     this.#clip = clip;
     this.#plain = plain;
     this.#rest = text;
-    this.element = el("p", { className: "said", role: "group", aria: { label: `Text of ${name}; choose a word to hear it` } }, plain(text));
+    this.element = el("p", { className: "said", dir: "auto", role: "group", aria: { label: `Text of ${name}; choose a word to hear it` } }, plain(text));
     this.element.onclick = ({ target }) => this.#play(this.#words.findIndex(({ button }) => button === target));
     this.element.onkeydown = (event) => this.#onKey(event);
     player.addEventListener("change", () => this.#mark(), { signal: this.#watching.signal });
