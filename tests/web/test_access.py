@@ -43,8 +43,27 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     page.get_by_label("Text", exact=True).focus()
     page.keyboard.press("Control+Enter")
     page.locator(".play.playing").wait_for()
-    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Stop", exact=True).press("Enter")
     expect(page.locator(".play.playing")).to_have_count(0)
+    expect(page.get_by_role("button", name="Generate")).to_be_focused()
+
+
+def test_high_contrast_and_right_to_left(open_page: OpenPage) -> None:
+    """Pictures and marks that are backgrounds, which forced colours take away; Arabic from the left."""
+    page = open_page(forced_colors="active")
+    part = (
+        """([part, pseudo, property]) => getComputedStyle(document.querySelector(part), pseudo)[property]"""
+    )
+    background = page.evaluate(part, ["body", None, "backgroundColor"])
+    for shown, pseudo in ((".play", "::before"), (".record", "::before"), ("#server", "::before")):
+        assert page.evaluate(part, [shown, pseudo, "backgroundColor"]) != background, shown
+    assert page.evaluate(part, [".modes :checked + label", None, "backgroundColor"]) != background
+    tabs = [f"[role=tab][aria-selected={chosen}]" for chosen in ("true", "false")]
+    chosen, other = (page.evaluate(part, [tab, None, "borderBottomColor"]) for tab in tabs)
+    assert chosen != other == background
+    text = page.get_by_label("Text", exact=True)
+    text.fill("مرحبا بك")
+    assert text.evaluate("(field) => getComputedStyle(field).direction") == "rtl"
 
 
 def test_still_where_motion_is_unwanted(open_page: OpenPage) -> None:

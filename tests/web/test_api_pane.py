@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.audio.media import float_wav, sentence
 from tests.web.conftest import download, generate, keep_voice
@@ -65,9 +65,15 @@ def test_each_language_changes_a_voice(page: Page, tmp_path: Path) -> None:
     voice = keep_voice(page.url, "Ada")
     page.reload()
     page.get_by_role("button", name="Edit Ada").click()
+    page.locator(".voice").get_by_label("Name").fill("Grace")
+    page.locator(".voice").get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator("#api-copied")).not_to_be_empty()
+    page.get_by_role("button", name="Edit Grace").click()
     page.locator(".voice").get_by_text("nova").click()
     page.locator(".voice").get_by_role("button", name="Save").click()
-    page.locator("#api-title", has_text="Change a voice").wait_for()
+    page.locator("#api-curl", has_text="nova").wait_for()
+    expect(page.locator("#api-copied")).to_be_empty()
     for language in RUNNERS:
         httpx.patch(f"{page.url}v1/audio/voices/{voice}", json={"aliases": []}).raise_for_status()
         assert '"nova"' in run(language, shown(page, language), tmp_path)

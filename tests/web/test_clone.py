@@ -12,6 +12,22 @@ from tests.audio.media import float_wav, sentence, sentence_file
 from tests.live import BUNDLED_MODEL, LiveServer, serve
 from tests.web.conftest import CLIP, OpenPage, choose, download, drop, generate, samples_of, saved_voices
 
+# Notes the microphones that are opened; the server is gone when the first is to be heard.
+MICROPHONES = """
+    window.microphones = [];
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+        const stream = await open(wanted);
+        microphones.push(...stream.getTracks());
+        return stream;
+    };
+    const add = AudioWorklet.prototype.addModule;
+    AudioWorklet.prototype.addModule = async function () {
+        AudioWorklet.prototype.addModule = add;
+        throw new DOMException("Unable to load a worklet's module.", "AbortError");
+    };
+"""
+LETTER: FilePayload = {"name": "letter.txt", "mimeType": "text/plain", "buffer": b"Dear all,"}
 AGREED: FilePayload = {"name": "agreed.wav", "mimeType": "audio/wav", "buffer": sentence_file("wav")}
 
 
@@ -27,6 +43,9 @@ def test_a_recorded_voice_is_cloned_and_speaks(page: Page) -> None:
     page.wait_for_timeout(8000)
     assert float(page.locator("#recorder-place meter").evaluate("(meter) => meter.value")) > 0.3
     expect(page.locator("#recorder-place .status")).to_contain_text("0:0")
+    expect(page.locator("#recorder-place .status")).to_have_attribute(
+        "aria-live", "off"
+    )  # it would be recorded
     page.get_by_role("button", name="Stop recording").click()
     page.locator("#transcript-status", has_text="correct it").wait_for()
     page.locator("#name").fill("Ada")
@@ -128,6 +147,37 @@ def test_a_countdown_can_be_cancelled(page: Page) -> None:
     assert page.get_by_role("button", name="Record").is_visible()
 
 
+def microphones(page: Page) -> set[str]:
+    return set(page.evaluate("microphones.map((track) => track.readyState)"))
+
+
+def test_no_microphone_stays_open(open_page: OpenPage) -> None:
+    """One that nobody sees any more, and whose sound becomes another speaker's consent."""
+    page = open_page(script=MICROPHONES, expected="400")
+    record = page.locator("#recorder-place .record")
+    record.click()
+    page.locator("#recorder-place .status", has_text="server can't be reached").wait_for()
+    assert microphones(page) == {"ended"}
+    record.click()
+    page.get_by_role("button", name="Stop recording").wait_for()
+    page.locator("#recorder-place .status", has_text="0:01").wait_for()
+    page.evaluate("microphones[1].stop(); microphones[1].dispatchEvent(new Event('ended'))")  # unplugged
+    expect(page.locator("#clone-status")).to_contain_text("The microphone was disconnected")
+    expect(page.locator("#recording-name")).to_have_text("recording.wav")
+    page.locator("#name").fill("Ada")
+    page.get_by_text("Consent recording").click()
+    page.locator("#consent-recorder .record").click()
+    page.locator("#consent-recorder .status", has_text="Recording starts").wait_for()
+    page.get_by_role("button", name="Create voice").click()
+    expect(page.locator("#clone-status")).to_contain_text("The consent is being recorded")
+    page.get_by_role("button", name="Start over").click()
+    expect(record).to_be_focused()
+    page.wait_for_function("microphones.every((track) => track.readyState === 'ended')")
+    choose(page, sentence_file("wav"), "grace.wav")
+    expect(page.locator("#consent-recorder .record")).to_have_text("Record")
+    expect(page.locator("#consent-status")).to_be_empty()
+
+
 def test_a_recording_dropped_anywhere_is_taken(page: Page) -> None:
     """A drop beside the box that leaves the page; a file that the recorder's Stop overwrites."""
     page.get_by_role("button", name="Record").click()
@@ -153,19 +203,50 @@ def test_the_transcript_is_of_the_part_that_is_used(page: Page, server: LiveServ
     expect(page.locator("#transcript")).to_have_value(kept["ref_text"])
 
 
-def test_a_consent_and_a_corrected_transcript_are_kept(page: Page, server: LiveServer) -> None:
-    """A consent, or a correction, that the page takes and doesn't send."""
+def test_a_consent_and_a_corrected_transcript_are_kept(open_page: OpenPage, server: LiveServer) -> None:
+    """A consent, or a correction, that the page takes and doesn't send; a letter that passes for one."""
+    page = open_page(expected="409")
     choose(page, sentence_file("wav"), "ada.wav")
     page.locator("#transcript-status", has_text="Recognised").wait_for()
     page.locator("#transcript").fill("The weather is warm today.")
     page.get_by_text("Consent recording").click()
+    page.locator("#consent-file").set_input_files(LETTER)
+    page.locator("#consent-status.bad", has_text="letter.txt is no sound").wait_for()
     page.locator("#consent-file").set_input_files(AGREED)
     page.locator("#consent-status", has_text="sent with the voice").wait_for()
-    page.get_by_role("button", name="Create voice").click()
+    create = page.get_by_role("button", name="Create voice")
+    create.press("Enter")
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
     page.locator("#clone-status", has_text="Saved “ada”").wait_for()
     kept = saved_voices(server.url)[0]
     assert kept["consent"].startswith("cons_")
     assert kept["ref_text"] == "The weather is warm today."
+    compared = page.locator("#clone-result .comparison")
+    compared.wait_for()
+    create.click()  # the same name again
+    expect(page.locator("#name")).to_be_focused()
+    expect(page.locator("#name")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#steps")).to_be_hidden()
+    expect(compared).to_be_visible()
+    page.locator("#name").fill("Grace")
+    cancel_once_saved(page)
+    create.click()
+    page.locator("#clone-status", has_text="Too late to cancel: “Grace” is already saved.").wait_for()
+    expect(create).to_be_focused()
+
+
+def cancel_once_saved(page: Page) -> None:
+    """Have the page itself cancel then: from here it would be too late, as the answer follows at once."""
+    page.evaluate("""() => {
+        const [steps, cancel] = ["steps", "cancel"].map((id) => document.getElementById(id));
+        const watch = new MutationObserver(() => {
+            if (!steps.lastElementChild.textContent.includes("completed")) return;
+            watch.disconnect();
+            cancel.focus();
+            cancel.click();
+        });
+        watch.observe(steps, { childList: true });
+    }""")
 
 
 def test_where_consent_is_required_the_page_asks_for_it_first(open_page: OpenPage, tmp_path: Path) -> None:

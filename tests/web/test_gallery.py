@@ -38,12 +38,17 @@ def test_no_voice_then_one(page: Page) -> None:
     assert page.get_by_label("Voice", exact=True).input_value().startswith("voice_")
     assert page.evaluate("document.activeElement.id") == "text"
     expect(page.locator("#find")).to_be_hidden()
+    page.get_by_text("Dialogue", exact=True).click()
+    page.get_by_label("Text of line 2").focus()
+    page.get_by_role("button", name="Use Ada").click()
+    assert page.get_by_label("Voice of line 2").input_value().startswith("voice_")
+    expect(page.get_by_label("Text of line 2")).to_be_focused()
 
 
-def test_rename_and_delete_keep_the_focus_and_can_be_undone(page: Page) -> None:
-    """Saving that drops the focus to the body; a deletion without a way back."""
-    voice = keep_voice(page.url, "Ada")
-    page.reload()
+def test_rename_and_delete_keep_the_focus_and_can_be_undone(open_page: OpenPage, server: LiveServer) -> None:
+    """Saving that drops the focus to the body; a deletion without a way back, or a speaker changed unsaid."""
+    voice = keep_voice(server.url, "Ada")
+    page = open_page(expected="404")
     page.get_by_role("button", name="Edit Ada").click()
     card = page.locator(".voice")
     card.get_by_label("Name").fill("Grace")
@@ -53,13 +58,21 @@ def test_rename_and_delete_keep_the_focus_and_can_be_undone(page: Page) -> None:
     assert page.evaluate("document.activeElement.ariaLabel") == "Edit Grace"
     kept = httpx.get(f"{page.url}v1/audio/voices/{voice}").json()
     assert (kept["name"], kept["ref_text"]) == ("Grace", "The weather is warm today.")
+    page.get_by_role("button", name="Use Grace").click()
     page.get_by_role("button", name="Delete Grace").click()
     expect(page.locator("#none")).to_be_visible()
+    expect(page.locator("#speech-status")).to_have_text("“Grace” is deleted; Hugo is chosen in its place.")
+    expect(page.locator("#voice optgroup[label=Saved]")).to_have_count(0)
     page.get_by_role("button", name="Undo").press("Enter")
     page.locator(".voice h3", has_text="Grace").wait_for()
+    assert page.get_by_label("Voice", exact=True).input_value() == voice
+    httpx.delete(f"{page.url}v1/audio/voices/{voice}").raise_for_status()  # elsewhere
+    page.get_by_role("button", name="Compare Grace").click()
+    page.locator(".voice .told", has_text="deleted elsewhere").wait_for()
     page.get_by_role("button", name="Delete Grace").click()
     page.get_by_text("Deleted “Grace”.").wait_for(state="detached")
-    expect(page.locator("#voice optgroup[label=Saved]")).to_have_count(0)
+    expect(page.locator("#none")).to_be_visible()
+    expect(page.locator("#gallery-status")).to_be_empty()
     assert httpx.get(f"{page.url}v1/audio/voices/{voice}").status_code == 404
 
 
@@ -91,17 +104,43 @@ def test_a_voice_is_exported_and_imported_by_drop(page: Page) -> None:
     page.locator(".voice h3", has_text="Ada").wait_for()
 
 
-def test_a_voice_is_compared_with_its_recording(page: Page) -> None:
-    keep_voice(page.url, "Ada")
-    page.reload()
-    page.get_by_role("button", name="Compare Ada").click()
+# Counts who listens to the player.
+LISTENERS = """
+    window.listeners = 0;
+    const add = EventTarget.prototype.addEventListener;
+    EventTarget.prototype.addEventListener = function (kind, listener, options) {
+        if (this.constructor.name === "Player") {
+            listeners++;
+            options?.signal?.addEventListener("abort", () => listeners--);
+        }
+        return add.call(this, kind, listener, options);
+    };
+"""
+
+
+def test_a_voice_is_compared_with_its_recording(open_page: OpenPage, server: LiveServer) -> None:
+    """A button that says open after a failure; waveforms that listen on after they are closed."""
+    keep_voice(server.url, "Ada")
+    page = open_page(script=LISTENERS, expected="ERR_")
+    compare = page.get_by_role("button", name="Compare Ada")
+    page.route("**/preview", lambda route: route.abort())
+    compare.click()
+    page.locator(".voice .told.bad").wait_for()
+    expect(compare).to_have_attribute("aria-expanded", "false")
+    page.unroute("**/preview")
+    before = page.evaluate("listeners")
+    compare.click()
     page.locator(".voice .legend", has_text="Pitch (median").wait_for()
+    expect(compare).to_have_attribute("aria-expanded", "true")
     page.get_by_role("button", name="Play clone of Ada").click()
     expect(page.locator(".play.playing")).to_have_count(1)
+    compare.click()
+    expect(page.locator(".play.playing")).to_have_count(0)
+    assert page.evaluate("listeners") == before
 
 
 def test_a_voice_answers_to_a_name_of_openai_s(page: Page) -> None:
-    """An alias that two voices seem to have, or that the server doesn't know of."""
+    """An alias that two voices seem to have, or that the server doesn't know of; an edit overwritten."""
     ada, bert = keep_voice(page.url, "Ada"), keep_voice(page.url, "Bert")
     page.reload()
 
@@ -114,8 +153,15 @@ def test_a_voice_answers_to_a_name_of_openai_s(page: Page) -> None:
 
     give_alloy("Ada")
     assert httpx.get(f"{page.url}v1/audio/voices").json()["aliases"] == {"alloy": ada}
+    page.get_by_role("button", name="Edit Ada").click()
+    card = page.locator(".voice", has=page.get_by_role("heading", name="Ada"))
+    card.get_by_label("Name").fill("Grace")
     give_alloy("Bert")
     expect(page.get_by_text("Answers to alloy", exact=True)).to_have_count(1)
+    expect(card.get_by_label("alloy now Bert")).not_to_be_checked()
+    expect(card.get_by_label("Name")).to_have_value("Grace")
+    card.get_by_role("button", name="Save").click()
+    page.locator(".voice h3", has_text="Grace").wait_for()
     assert httpx.get(f"{page.url}v1/audio/voices").json()["aliases"] == {"alloy": bert}
 
 
