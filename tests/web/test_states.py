@@ -96,6 +96,7 @@ def test_the_server_goes_and_comes_back(open_page: OpenPage) -> None:
     page.unroute("**/health")
     page.get_by_role("button", name="Try now").click()
     expect(page.locator("#server-state")).to_have_text("Ready")
+    expect(page.locator("#speech-status")).to_be_empty()
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +109,14 @@ def test_a_key_is_asked_for_and_a_wrong_one_told(open_page: OpenPage, locked_ser
     """A wrong key's message that stays after the right one."""
     page = open_page(locked_server.url, expected="401")
     field = page.get_by_label("This server asks for an API key")
+    expect(field).to_be_focused()
     field.fill("open")
     page.get_by_role("button", name="Use key").click()
     page.get_by_text("That key is not valid").wait_for()
     field.fill("sesame")
     page.get_by_role("button", name="Use key").click()
     expect(page.locator("#key-form")).to_be_hidden()
+    expect(page.get_by_label("Text", exact=True)).to_be_focused()
     expect(page.locator("#gallery-status")).to_be_empty()
     expect(page.get_by_text("That key is not valid")).to_be_hidden()
     page.get_by_role("button", name="Generate").click()

@@ -23,6 +23,8 @@ export function wireConsent() {
     $("consent-file").value = ""; // so that the same file can be chosen again
     if (file) attempt($("consent-status"), () => take(file));
   };
+  // Nobody would see that it goes on.
+  $("consent").addEventListener("toggle", () => $("consent").open || recorder.cancel());
   document.addEventListener("health", () => {
     if (health) need(Boolean(health.consent_required));
   });
