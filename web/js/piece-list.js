@@ -60,7 +60,7 @@ export class PieceList {
     const focused = before?.element.contains(document.activeElement);
     if (before) before.element.replaceWith(row.element);
     else this.#list.append(row.element);
-    if (focused) (row.element.querySelector("button") ?? row.element).focus();
+    if (focused) (row.element.querySelector(".row > button") ?? row.element).focus();
   }
 
   #row(piece) {
