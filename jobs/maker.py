@@ -161,7 +161,7 @@ class JobMaker:
             return
         self._noted(None)
         log.info("a piece of a job is made", extra={"details": _details(job, piece, took)})
-        self._voices.made(job, piece, speech.samples, flac)
+        self._voices.made(job, piece, speech.as_spoken)
 
     def _spoken(self, job: SpeechJob, piece: SpeechPiece) -> tuple[Speech, list[dict[str, Any]]]:
         """Return the speech of a piece and its faults; if the model fails, another seed is tried."""

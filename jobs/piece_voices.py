@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from errors import InvalidAudio, NotFound, quoted
 from synthesis.references import CLONE, DEFAULT, VoiceReference
@@ -28,10 +29,14 @@ class PieceVoices:
         """
         return [self._reference(job, name) for name in job.voices]
 
-    def made(self, job: SpeechJob, piece: SpeechPiece, samples: np.ndarray, flac: bytes) -> None:
-        """Note a finished piece. If the model made up its voice, the later pieces are spoken with it, too."""
-        if job.voices != [DEFAULT] or not self._made_up() or len(samples) < MIN_SECONDS * SAMPLE_RATE:
+    def made(self, job: SpeechJob, piece: SpeechPiece, as_spoken: np.ndarray) -> None:
+        """Note a finished piece. If the model made up its voice, the later pieces are spoken with it, too.
+
+        as_spoken: see higgs.spoken.Speech. The job's speed, pitch and volume are applied to each piece anew.
+        """
+        if job.voices != [DEFAULT] or not self._made_up() or len(as_spoken) < MIN_SECONDS * SAMPLE_RATE:
             return
+        flac = encode_audio(as_spoken, "flac").data
         words = " ".join(part[1] for part in piece.parts if isinstance(part, list))
         with suppress(InvalidAudio):  # a later piece may be usable
             self._cloner.reference(flac, words, check_voice=False)
