@@ -21,7 +21,7 @@ import torch
 from audio.encode import encode_audio
 from audio.frames import FRAME_RATE
 from audio.reference import MAX_SECONDS
-from concurrency import raise_if_cancelled
+from concurrency import on_cancel, raise_if_cancelled
 from errors import ModelError, Overloaded, StartError
 from higgs.codecs.base import Codec
 from higgs.devices import device_of
@@ -212,7 +212,8 @@ class VoiceCloner:
         longest = min(options.max_steps or self._max_columns, self._max_columns)
         with self.resident.in_use() as served:
             stream = SpeechStream(served.engine, served.codec, segments, sampling, longest, **queued)
-            return self.resident.stay_for(stream)
+            on_cancel(self.resident.stay_for(stream).cancel)  # whoever began it: its client may have left
+        return stream
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Return whether the model follows the delivery instructions; None if there are none."""

@@ -16,6 +16,7 @@ import soundfile
 import torch
 
 import voice_cloning
+from concurrency import Cancellation, cancelled_by
 from errors import Cancelled, InvalidAudio, InvalidRequest, StartError
 from higgs.prompts.v2 import QUIET_ROOM
 from settings import Settings
@@ -161,6 +162,21 @@ def test_a_cancelled_stream_raises(endless_cloner: VoiceCloner) -> None:
     stream.cancel()
     with pytest.raises(Cancelled):
         list(pieces)
+
+
+def test_work_that_is_cancelled_cancels_what_it_began_to_speak(endless_cloner: VoiceCloner) -> None:
+    """Kind: only some ways to begin speech notice that its client has left; the others speak to nobody."""
+    part = (0, "A long text.")
+    for begin in (
+        lambda: endless_cloner.stream("A long text. " * 100),
+        lambda: endless_cloner.stream_parts([part] * 100, [None], SpeechOptions()),
+    ):
+        work = Cancellation()
+        with cancelled_by(work):
+            stream = begin()
+        work.cancel()
+        with pytest.raises(Cancelled):
+            stream.speech()
 
 
 @dataclass

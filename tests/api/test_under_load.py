@@ -1,5 +1,6 @@
 """A crowd on real HTTP: who is refused and when, what a client that leaves gives back, who needs a thread."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -16,11 +17,14 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from anyio import CapacityLimiter
 from fastapi import APIRouter
 
+from api.streaming import in_worker
 from higgs.engine.engine import Engine
 from settings import Settings
 from tests.api.test_chat import NOT_AUDIO, RECORDING, ask, said
+from tests.event_loop import run
 from tests.tiny_server import TinyServer, ready
 
 WAIT = 60
@@ -154,6 +158,25 @@ def reserved(engine: Engine, number: int) -> bool:
 def left_after_a_second(server: TinyServer, recording: str) -> None:
     with pytest.raises(httpx.TimeoutException):
         ask(server, said("Hello.", recording), audio=CLONE, timeout=1)
+
+
+def test_work_whose_client_left_before_there_was_a_thread_is_not_begun() -> None:
+    done: list[str] = []
+
+    async def leave() -> None:
+        threads, over = CapacityLimiter(1), threading.Event()
+        first = asyncio.ensure_future(in_worker(threads, None, lambda: over.wait(WAIT)))
+        left = asyncio.ensure_future(in_worker(threads, None, lambda: done.append("for nobody")))
+        while threads.statistics().tasks_waiting == 0:
+            await asyncio.sleep(0.01)
+        left.cancel()
+        await asyncio.wait({left})
+        over.set()
+        await first
+        await in_worker(threads, None, lambda: done.append("for the next"))
+
+    run(leave())
+    assert done == ["for the next"]
 
 
 def test_what_is_trivial_needs_no_thread(small_server: TinyServer) -> None:
