@@ -69,6 +69,7 @@ def speak_on(
     cloner: VoiceCloner,
     state: ServerState,
     follows: SpeechStream | None = None,
+    admitted: bool = False,
 ) -> SpeechStream:
     """Queue a text for a speaker.
 
@@ -79,12 +80,13 @@ def speak_on(
         cloner: speaks it.
         state: the server's state, for its limits.
         follows: the speaker's last speech, to continue; see VoiceCloner.stream.
+        admitted: `follows` belongs to the same utterance, which doesn't queue again.
 
     Raises:
         InvalidRequest, PayloadTooLarge, Overloaded: see VoiceCloner.stream.
     """
     check_text(text, path, state.limits.text_characters)
-    with nullcontext() if follows else cloner.admitted() as place, blamed_on(path):
+    with nullcontext() if admitted else cloner.admitted() as place, blamed_on(path):
         return cloner.stream(text, speaker.voices, speaker.options, place, follows)
 
 
