@@ -166,15 +166,11 @@ def test_a_cancelled_stream_raises(endless_cloner: VoiceCloner) -> None:
 
 def test_work_that_is_cancelled_cancels_what_it_began_to_speak(endless_cloner: VoiceCloner) -> None:
     """Kind: only some ways to begin speech notice that its client has left; the others speak to nobody."""
-    part = (0, "A long text.")
-    for begin in (
-        lambda: endless_cloner.stream("A long text. " * 100),
-        lambda: endless_cloner.stream_parts([part] * 100, [None], SpeechOptions()),
-    ):
-        work = Cancellation()
-        with cancelled_by(work):
-            stream = begin()
-        work.cancel()
+    work, text = Cancellation(), "A long text. " * 100
+    with cancelled_by(work):
+        streams = [endless_cloner.stream(text), endless_cloner.stream_parts([(0, text)], [None], SHORT)]
+    work.cancel()
+    for stream in streams:
         with pytest.raises(Cancelled):
             stream.speech()
 
