@@ -21,7 +21,7 @@ import torch
 from audio.encode import encode_audio
 from audio.frames import FRAME_RATE
 from audio.reference import MAX_SECONDS
-from concurrency import raise_if_cancelled
+from concurrency import on_cancel, raise_if_cancelled
 from errors import ModelError, Overloaded, StartError
 from higgs.codecs.base import Codec
 from higgs.devices import device_of
@@ -64,9 +64,8 @@ class VoiceCloner:
         self.model_id = model_id
         self.fallback = fallback  # why the bundled model is served where `auto` prefers another
         self.device, self.dtype = str(weight.device), str(weight.dtype).removeprefix("torch.")
-        self.loaded_at = int(time.time())
         self._positions, self._defaults = loaded.plan.positions, checkpoint.defaults
-        self.licence = checkpoint.licence
+        self.loaded_at, self.licence = int(time.time()), checkpoint.licence
         self.max_reference_seconds = min(checkpoint.reference_seconds, MAX_SECONDS)
         self.built_in_voices = BuiltInVoices.load(checkpoint.folder)
         self.english_only = bundled = model_id == BUNDLED_MODEL.name
@@ -174,7 +173,7 @@ class VoiceCloner:
             voice: one, or one per speaker; None for the model's own.
             options: sampling, limits and delivery.
             place: from `admitted`.
-            follows: earlier speech to continue; then a full queue is no obstacle.
+            follows: earlier speech to continue; without a place, a full queue is no obstacle then.
 
         Raises:
             InvalidRequest, PayloadTooLarge: see `read`.
@@ -184,7 +183,8 @@ class VoiceCloner:
         if isinstance(text, str):
             text = self._planner.read(text, len(voices), self._planner.dictionaries(voices, options))
         segments = self._planner.segments(text, voices, options, follows.last_said if follows else None)
-        return self._stream(segments, text.written, options, place=place, admitted=follows is not None)
+        queued = {"place": place, "admitted": place is None and follows is not None}
+        return self._stream(segments, text.written, options, **queued)
 
     def parts(self, text: str, voices: list[VoiceReference | None], options: SpeechOptions) -> list[Part]:
         """Return a text of any length as its spoken parts: (voice number, text), and pauses in seconds."""
@@ -212,7 +212,8 @@ class VoiceCloner:
         longest = min(options.max_steps or self._max_columns, self._max_columns)
         with self.resident.in_use() as served:
             stream = SpeechStream(served.engine, served.codec, segments, sampling, longest, **queued)
-            return self.resident.stay_for(stream)
+            on_cancel(self.resident.stay_for(stream).cancel)  # whoever began it: its client may have left
+        return stream
 
     def followed(self, voices: Sequence[VoiceReference | None], options: SpeechOptions) -> bool | None:
         """Return whether the model follows the delivery instructions; None if there are none."""

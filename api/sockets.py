@@ -133,11 +133,24 @@ class Channel:
             self._waiting = False
 
     async def finish(self) -> None:
-        """Wait for running turns, unless the client is gone, then close the socket."""
-        if self._end is not None:
+        """Wait for running turns, unless the client leaves, then close the socket."""
+        if self._end is None:
+            return
+        leaving = asyncio.ensure_future(self._left())
+        try:
             while self._turns and not self._broken.done():
-                await asyncio.wait({*self._turns, self._broken}, return_when=asyncio.FIRST_COMPLETED)
-            await self.close(*self._end)
+                awaited = {*self._turns, self._broken, leaving}
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+                if leaving.done():
+                    return
+        finally:
+            leaving.cancel()
+        await self.close(*self._end)
+
+    async def _left(self) -> None:
+        """Wait until the client has left; what it sends until then is dropped."""
+        while self._socket.client_state is WebSocketState.CONNECTED:
+            await self._socket.receive()
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Close the socket if it is open."""

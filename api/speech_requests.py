@@ -11,7 +11,6 @@ from api.speaking import BegunSpeech, SpeechOrder, begin
 from api.state import ServerState
 from api.text_validation import check_reference_text, check_text
 from api.voice_resolution import Recording, VoiceRequest, choose_voices
-from concurrency import on_cancel
 from errors import InvalidRequest, quoted
 from higgs.speech import SpeechStream
 from synthesis.options import SpeechOptions
@@ -70,8 +69,9 @@ def speak_on(
     cloner: VoiceCloner,
     state: ServerState,
     follows: SpeechStream | None = None,
+    admitted: bool = False,
 ) -> SpeechStream:
-    """Queue a text for a speaker; if this work was cancelled meanwhile, cancel the speech.
+    """Queue a text for a speaker.
 
     Args:
         speaker: from `speaker_of`.
@@ -80,15 +80,14 @@ def speak_on(
         cloner: speaks it.
         state: the server's state, for its limits.
         follows: the speaker's last speech, to continue; see VoiceCloner.stream.
+        admitted: `follows` belongs to the same utterance, which doesn't queue again.
 
     Raises:
         InvalidRequest, PayloadTooLarge, Overloaded: see VoiceCloner.stream.
     """
     check_text(text, path, state.limits.text_characters)
-    with nullcontext() if follows else cloner.admitted() as place, blamed_on(path):
-        stream = cloner.stream(text, speaker.voices, speaker.options, place, follows)
-    on_cancel(stream.cancel)
-    return stream
+    with nullcontext() if admitted else cloner.admitted() as place, blamed_on(path):
+        return cloner.stream(text, speaker.voices, speaker.options, place, follows)
 
 
 def check_speakable(body: SpeechFields, cloner: VoiceCloner) -> None:

@@ -21,7 +21,7 @@ from api.drain import Drain
 from api.errors import error_response
 from api.request_context import RequestContext, current_request, note_first_audio
 from audio.frames import SAMPLE_RATE
-from concurrency import Cancellation, cancelled_by
+from concurrency import Cancellation, cancelled_by, raise_if_cancelled
 from errors import Cancelled, ModelError, ShuttingDown
 from higgs.speech import SpeechStream
 
@@ -49,6 +49,7 @@ async def in_worker(workers: anyio.CapacityLimiter, stream: Cancellable | None, 
 
     def wanted() -> T:
         with cancelled_by(cancellation):
+            raise_if_cancelled()  # while it waited for a thread
             return work()
 
     working = asyncio.ensure_future(anyio.to_thread.run_sync(wanted, limiter=workers))
@@ -87,7 +88,7 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-async def begun(stream: SpeechStream, request: Request) -> Iterator[np.ndarray]:
+async def sounding_while_connected(stream: SpeechStream, request: Request) -> Iterator[np.ndarray]:
     """Return a stream's samples once the first ones are available: earlier errors become HTTP errors."""
     return noted(await while_connected(request, stream, partial(sounding, stream)))
 

@@ -16,6 +16,7 @@ import soundfile
 import torch
 
 import voice_cloning
+from concurrency import Cancellation, cancelled_by
 from errors import Cancelled, InvalidAudio, InvalidRequest, StartError
 from higgs.prompts.v2 import QUIET_ROOM
 from settings import Settings
@@ -161,6 +162,17 @@ def test_a_cancelled_stream_raises(endless_cloner: VoiceCloner) -> None:
     stream.cancel()
     with pytest.raises(Cancelled):
         list(pieces)
+
+
+def test_work_that_is_cancelled_cancels_what_it_began_to_speak(endless_cloner: VoiceCloner) -> None:
+    """Kind: only some ways to begin speech notice that its client has left; the others speak to nobody."""
+    work, text = Cancellation(), "A long text. " * 100
+    with cancelled_by(work):
+        streams = [endless_cloner.stream(text), endless_cloner.stream_parts([(0, text)], [None], SHORT)]
+    work.cancel()
+    for stream in streams:
+        with pytest.raises(Cancelled):
+            stream.speech()
 
 
 @dataclass

@@ -8,6 +8,7 @@ from uuid import uuid4
 import numpy as np
 
 from api.schemas.realtime import Item
+from api.text_validation import check_reference_text
 from audio.decode import decode_base64_audio
 from audio.frames import SAMPLE_RATE
 from audio.raw import samples_of
@@ -47,9 +48,13 @@ class StoredItem:
             format: of its sound.
 
         Raises:
+            InvalidRequest: a text is missing.
             InvalidAudio: the sound is not base64.
+            PayloadTooLarge: the sound, or the transcript of a recording, is too long.
         """
         content, sound = [], NO_SOUND
+        heard = "".join(part.transcript or "" for part in item.content if part.type == "input_audio")
+        check_reference_text(heard, "item.content")
         for number, part in enumerate(item.content):
             shown = part.model_dump(exclude={"audio"}, exclude_none=True)
             if part.type in ("input_text", "output_text") and part.text is None:
@@ -66,6 +71,12 @@ class StoredItem:
     def text(self) -> str:
         """Its written text."""
         return "\n".join(part["text"] for part in self.content if part.get("text"))
+
+    @property
+    def characters(self) -> int:
+        """Number of characters of its texts, written or spoken; not of the transcripts of recordings."""
+        spoken = [part.get("transcript") or "" for part in self.content if part["type"] != "input_audio"]
+        return sum(map(len, [self.text, *spoken]))
 
     @property
     def transcript(self) -> str | None:
@@ -132,7 +143,7 @@ class Conversation:
             message = f"The sound of {quoted(id)} is {1000 * item.seconds:.0f} ms long."
             raise InvalidRequest(message, code="invalid_value", param="audio_end_ms")
         item.seconds = milliseconds / 1000
-        item.sound = item.sound[: round(item.seconds * SAMPLE_RATE)]
+        item.sound = item.sound[: round(item.seconds * SAMPLE_RATE)].copy()  # a view would keep all of it
         item.content = [{"type": "output_audio", "transcript": ""}]
 
     def note_sound(self, item: StoredItem, samples: np.ndarray) -> None:

@@ -16,6 +16,7 @@ from errors import InvalidRequest, PayloadTooLarge
 MAX_SECONDS = 120.0
 MAX_APPENDED_BYTES = 15 * 2**20  # OpenAI's own limit
 MIN_COMMIT_SECONDS = 0.1
+SAMPLE_BYTES = 2
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,8 @@ class InputBuffer:
     """Sound that is not committed yet; with turn detection, sound that may be part of a turn."""
 
     def __init__(self, config: InputConfig) -> None:
-        self._held: list[np.ndarray] = []  # int16 at 24 kHz
-        self._samples = 0  # in them
-        self._dropped = 0  # before them, since the session began
+        self._held = bytearray()  # int16 at 24 kHz
+        self._dropped = 0  # samples before them, since the session began
         self._begun: int | None = None  # sample at which the present turn begins
         self._item_id = new_id("item")
         self.configure(config)
@@ -47,6 +47,10 @@ class InputBuffer:
         if detection is not None:
             self._detector = TurnDetector(detection.threshold, detection.silence_duration_ms / 1000)
             self._padding = detection.prefix_padding_ms * SAMPLE_RATE // 1000
+
+    @property
+    def _samples(self) -> int:
+        return len(self._held) // SAMPLE_BYTES
 
     @property
     def _end(self) -> int:
@@ -65,8 +69,7 @@ class InputBuffer:
         if self._samples + len(samples) > MAX_SECONDS * SAMPLE_RATE:
             message = f"The buffer holds at most {MAX_SECONDS:g} s; commit or clear it first."
             raise PayloadTooLarge(message, code="input_audio_buffer_full", param="audio")
-        self._held.append(samples)
-        self._samples += len(samples)
+        self._held += samples.tobytes()
         if self._detector is not None:
             yield from self._edges(self._detector, samples)
             if self._begun is None:
@@ -80,13 +83,13 @@ class InputBuffer:
                 yield TurnEdge("started", self._item_id, self._milliseconds(self._begun))
             elif self._begun is not None:
                 self._drop_until(self._begun)
-                sound = np.concatenate(self._held)[: at - self._dropped]
+                sound = self._first(at - self._dropped)
                 self._drop_until(at)
                 yield TurnEdge("stopped", self.new_item(), self._milliseconds(at), sound)
 
     def _split(self) -> Iterator[TurnEdge]:
         """End a turn that fills the buffer, and start another."""
-        end, sound = self._end, np.concatenate(self._held)
+        end, sound = self._end, self._first(self._samples)
         yield TurnEdge("stopped", self.new_item(), self._milliseconds(end), sound)
         self._drop_until(end)
         self._begun = end
@@ -104,18 +107,22 @@ class InputBuffer:
                 f"The buffer holds {1000 * self._samples // SAMPLE_RATE} ms; append 100 ms or more first."
             )
             raise InvalidRequest(message, code="input_audio_buffer_commit_empty")
-        sound = np.concatenate(self._held)
+        sound = self._first(self._samples)
         self.clear()
         return sound
 
     def clear(self) -> None:
-        self._dropped, self._held, self._samples, self._begun = self._end, [], 0, None
+        self._drop_until(self._end)
+        self._begun = None
 
     def _drop_until(self, sample: int) -> None:
         count = min(max(sample - self._dropped, 0), self._samples)
-        if count and self._held:
-            left = np.concatenate(self._held)[count:]
-            self._dropped, self._held, self._samples = self._dropped + count, [left], len(left)
+        self._dropped += count
+        del self._held[: count * SAMPLE_BYTES]
+
+    def _first(self, samples: int) -> np.ndarray:
+        """Return the first samples as an array of their own."""
+        return np.frombuffer(self._held[: samples * SAMPLE_BYTES], np.int16)
 
     @staticmethod
     def _milliseconds(sample: int) -> int:

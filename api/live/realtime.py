@@ -194,8 +194,8 @@ class RealtimeSession:
             reason = "References stand in the input of a response; send a message."
             raise InvalidRequest(reason, code="invalid_value", param="item.type")
         item = await in_worker(self._state.workers, None, partial(self._stored, event.item))
-        if len(item.text) > self._state.limits.text_characters:
-            reason = f"The text has {len(item.text)} characters; at most "
+        if item.characters > self._state.limits.text_characters:
+            reason = f"The text has {item.characters} characters; at most "
             reason += f"{self._state.limits.text_characters} are spoken in one response."
             raise InvalidRequest(reason, code="text_too_long", param="item.content")
         await self._add(item, event.previous_item_id)

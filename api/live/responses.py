@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from api.errors import error_detail
-from api.live.conversation import Conversation, StoredItem, new_id
+from api.live.conversation import NO_SOUND, Conversation, StoredItem, new_id
 from api.outgoing import speech_encoder
 from api.schemas.chat import VoiceUsed
 from api.schemas.realtime import SoundFormat
@@ -144,7 +144,8 @@ class SpokenResponse:
 
     def _kept(self, samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         for chunk in samples:
-            self._samples.append(np.round(np.clip(chunk, -1, 1) * 32_767).astype(np.int16))
+            if self.in_conversation:
+                self._samples.append(np.round(np.clip(chunk, -1, 1) * 32_767).astype(np.int16))
             if not self._truncated:
                 self.item.seconds += len(chunk) / SAMPLE_RATE
             yield chunk
@@ -156,9 +157,8 @@ class SpokenResponse:
 
     async def _closing(self) -> None:
         text, conversation = self._request.text, self._request.conversation
-        sound = np.concatenate(self._samples) if self._samples else np.empty(0, np.int16)
         if conversation is not None and not self._truncated:
-            conversation.note_sound(self.item, sound)
+            conversation.note_sound(self.item, np.concatenate([NO_SOUND, *self._samples]))
         self.item.status = "completed" if self._status == "completed" else "incomplete"
         await self._about_part("response.output_audio.done")
         times = timed(self._request.times, self._words).model_dump(exclude_none=True)

@@ -69,10 +69,11 @@ def session_of(fields: dict[str, Any], cloner: VoiceCloner, state: ServerState) 
 
 
 def check_voice(config: SessionConfig, cloner: VoiceCloner, state: ServerState, owner: str) -> None:
-    """Raise NotFound if there is no such voice. May block. The recording of "clone" may come later."""
+    """Check the voice; that of "clone" comes later. May block. Raises what choose_voice lists."""
     voice = config.audio.output.voice
     if voice != CLONE:
-        choose_voice(VoiceRequest(voice, "session.audio.output.voice"), cloner, state, owner)
+        asked = VoiceRequest(voice, "session.audio.output.voice", consent=config.consent)
+        choose_voice(asked, cloner, state, owner)
 
 
 def wire_of(config: SessionConfig, id: str, model: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from api.text_validation import check_text
 from api.voice_resolution import Recording, VoiceRequest
 from audio.delivery import Delivery
 from audio.encode import encode_audio
-from concurrency import on_cancel
 from errors import InvalidRequest
 from synthesis.options import SpeechOptions
 from synthesis.references import CLONE
@@ -58,9 +57,7 @@ def speech_of(
     path, reference = "response.audio.output.voice", _reference(request.voice, recording)
     asked = VoiceRequest(request.voice, path, reference, consent=session.consent)
     check_text(request.text, "response.input", state.limits.text_characters)
-    begun = begin(SpeechOrder(request.text, "response.input", [asked], options, False), cloner, state, owner)
-    on_cancel(begun.stream.cancel)
-    return begun
+    return begin(SpeechOrder(request.text, "response.input", [asked], options, False), cloner, state, owner)
 
 
 def speech_options(wanted: ResponseConfig, session: SessionConfig, request: ResponseRequest) -> SpeechOptions:

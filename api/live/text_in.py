@@ -6,10 +6,8 @@ messages, audio.done; after the last part of an utterance, session.done.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -21,30 +19,29 @@ from pydantic import ValidationError
 
 from api.errors import error_detail, invalid_field
 from api.live.part import Chunk, PartMessages, gathered
+from api.live.utterance import Narrator, Utterance
 from api.middleware.rate_limits import charge_turn
 from api.outgoing import speech_encoder
 from api.request_context import note_first_audio
 from api.schemas.speech_stream import Event, InputText, StreamConfig
+from api.schemas.timestamps import Timestamps
 from api.sockets import NORMAL, Channel
-from api.speech_requests import Speaker, check_speakable, speak_on, speaker_of
+from api.speech_requests import check_speakable, speak_on, speaker_of
 from api.state import ServerState
 from api.streaming import from_thread, in_worker, sounding
 from api.word_times import SpokenWords, with_words
 from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest, Overloaded, PayloadTooLarge, VoiceServerError
-from higgs.speech import SpeechStream
 from text.chunking import has_words
-from text.clauses import ClauseCutter
 from voice_cloning import VoiceCloner
 
-# Maximum characters that are spoken at once.
-PART_CHARACTERS = 300
-MAX_LATER = 64
-# While a player has this many seconds left, wait for whole sentences.
-LEAD_SECONDS = 1.0
+MAX_WAITING = 64  # utterances behind the one that is spoken
 SENTENCE_PAUSE = np.zeros(SAMPLE_RATE // 4, np.float32)  # between parts, as between the sentences of one
 SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001
 TYPES = ("session.config", "input.text", "input.flush", "input.done", "input.cancel", "session.close")
+# What is kept of a session.config, which may hold a recording of megabytes: how the parts are sent.
+KEPT = {*Timestamps.model_fields, "word_timestamps", "stream_format", "response_format"}
+KEPT |= {"stream_audio", "split_granularity"}
 
 
 class TextIn:
@@ -55,17 +52,10 @@ class TextIn:
     ) -> None:
         self._socket, self._channel, self._cloner = socket, channel, cloner
         self._state, self._owner, self._most = state, owner, state.limits.text_characters
-        self._config: StreamConfig | None = None
-        self._speaker: Speaker | None = None
-        self._text, self._changed = ClauseCutter(), asyncio.Event()
-        self._done = self._resuming = False
-        self._turn: asyncio.Task[None] | None = None
-        self._later: deque[dict[str, Any]] = deque()  # messages of later utterances
-        self._utterance = self._parts = 0
-        self._last: SpeechStream | None = None  # what was spoken before, to go on from
-        self._ended_sentence = False
+        self._narrator: Narrator | None = None  # of the utterances to come
+        self._utterances: deque[Utterance] = deque()  # the first is spoken; the last may be without its end
+        self._ended = 0  # utterances
         self._samples_sent = 0  # of all parts: the watermark goes on from part to part
-        self._plays_until = 0.0  # when a player that began at once runs dry
         self._handlers: dict[str, Callable[[dict[str, Any]], Any]] = {
             "session.config": self._configure,
             "input.text": self._take_text,
@@ -80,27 +70,13 @@ class TextIn:
             if message.get("type") == "session.close":  # behind what was sent before
                 self._channel.end(NORMAL)
                 break
-            await self._take(message)
-        self._done = True
-        self._changed.set()
+            try:
+                await self._handle(message)
+            except VoiceServerError as error:
+                await self.send_error(error)
+        if (written := self._written) is not None:
+            written.end()
         await self._channel.finish()
-
-    async def _take(self, message: dict[str, Any]) -> None:
-        """Handle a message in its turn: messages of the next utterance wait for the end of this one."""
-        behind = self._resuming or (self._turn is not None and self._done)
-        if not behind or message.get("type") == "input.cancel":
-            await self._handle_or_refuse(message)
-        elif len(self._later) < MAX_LATER and len(str(message.get("text", ""))) <= self._most:
-            self._later.append(message)
-        else:
-            reason = f"{len(self._later)} messages wait for the end of this utterance; send more behind it."
-            await self.send_error(Overloaded(reason))
-
-    async def _handle_or_refuse(self, message: dict[str, Any]) -> None:
-        try:
-            await self._handle(message)
-        except VoiceServerError as error:
-            await self.send_error(error)
 
     async def _handle(self, message: dict[str, Any]) -> None:
         kind = message.get("type")
@@ -108,7 +84,7 @@ class TextIn:
         if handler is None:
             reason = f"Unknown message; its `type` is one of {', '.join(TYPES)}."
             raise InvalidRequest(reason, code="unknown_message", param="type")
-        if self._config is None and kind != "session.config":
+        if self._narrator is None and kind != "session.config":
             raise InvalidRequest("Send session.config first.", code="session_not_configured", param="type")
         try:
             await handler(message)
@@ -116,8 +92,8 @@ class TextIn:
             raise invalid_field(error.errors(include_url=False)[0]) from None
 
     async def _configure(self, message: dict[str, Any]) -> None:
-        if self._turn is not None or len(self._text):
-            reason = "A text is being spoken; send input.done, and session.config behind session.done."
+        if self._written is not None:
+            reason = "A text is being written; send input.done, and session.config behind it."
             raise InvalidRequest(reason, code="utterance_in_progress", param="type")
         config = StreamConfig.model_validate({name: each for name, each in message.items() if name != "type"})
         if config.verify:
@@ -125,101 +101,92 @@ class TextIn:
             raise InvalidRequest(reason, code="unsupported", param="verify")
         check_speakable(config, self._cloner)
         ready = partial(speaker_of, config, self._cloner, self._state, self._owner)
-        self._speaker = await in_worker(self._state.workers, None, ready)
-        self._config, self._last = config, None
+        speaker = await in_worker(self._state.workers, None, ready)
+        self._narrator = Narrator(StreamConfig.model_validate(config.model_dump(include=KEPT)), speaker)
+
+    @property
+    def _written(self) -> Utterance | None:
+        """The utterance whose end hasn't come."""
+        last = self._utterances[-1] if self._utterances else None
+        return None if last is None or last.done else last
+
+    def _writing(self) -> Utterance:
+        """Return the utterance that more has come of, or a new one. Raises Overloaded."""
+        if (written := self._written) is not None:
+            return written
+        if len(self._utterances) > MAX_WAITING:
+            raise Overloaded(f"{MAX_WAITING} utterances wait to be spoken; send more behind session.done.")
+        assert self._narrator is not None
+        self._utterances.append(Utterance(self._narrator))
+        return self._utterances[-1]
 
     async def _take_text(self, message: dict[str, Any]) -> None:
         text = InputText.model_validate(message).text
-        if len(self._text) + len(text) > self._most:
-            reason = (
-                f"{len(self._text)} characters wait to be spoken; at most {self._most} may. Send more later."
-            )
+        waiting = len(self._written or ())
+        if waiting + len(text) > self._most:
+            reason = f"{waiting} characters wait to be spoken; at most {self._most} may. Send more later."
             raise PayloadTooLarge(reason, code="text_too_long", param="text")
         if text:
-            self._text.push(text)
+            self._writing().push(text)
             await self._begin()
 
     async def _flush(self, message: dict[str, Any]) -> None:
-        self._text.flush()
+        self._writing().flush()
         await self._begin()
 
     async def _end_utterance(self, message: dict[str, Any]) -> None:
-        self._done = True
+        self._writing().end()
         await self._begin()
 
     async def _cancel(self, message: dict[str, Any]) -> None:
         """Stop this utterance and the queued ones, and drop their texts."""
-        self._text.clear()
-        self._later.clear()
-        if self._turn is not None:
-            self._turn.cancel()
-            await asyncio.gather(self._turn, return_exceptions=True)
-            await self._end(cancelled=True)
+        dropped, self._utterances = self._utterances, deque()
+        if dropped and (turn := dropped[0].turn) is not None:
+            turn.cancel()
+            await asyncio.gather(turn, return_exceptions=True)
+            await self._send_done(dropped[0], cancelled=True)
 
     async def _begin(self) -> None:
-        """Start speaking what has come, if nothing is being spoken. Raises RateLimited."""
-        if self._turn is None:
+        """Speak the first utterance, if it isn't yet; those that the rate limit refuses are dropped."""
+        while self._utterances and not self._utterances[0].begun:
+            utterance = self._utterances[0]
+            utterance.begun = True
             try:
                 await charge_turn(self._socket)
-            except VoiceServerError:
-                self._text.clear()
-                self._done = False
-                raise
-            self._turn = self._channel.begin(self._speak())
-        self._changed.set()
+                if utterance in self._utterances:  # or it was cancelled meanwhile
+                    utterance.turn = self._channel.begin(self._speak(utterance))
+            except VoiceServerError as error:
+                if utterance in self._utterances:
+                    self._utterances.remove(utterance)
+                await self.send_error(error)
 
-    async def _speak(self) -> None:
-        """Speak an utterance, part by part, as its text comes in."""
-        while (text := await self._next_part()) is not None:
+    async def _speak(self, utterance: Utterance) -> None:
+        """Speak an utterance, part by part, as its text comes in; then the next one."""
+        while (text := await utterance.next_part(self._channel)) is not None:
             if has_words(text):
-                await self._speak_part(text.strip())
-                self._parts += 1
-        await self._end()
+                await self._speak_part(utterance, text.strip())
+                utterance.parts += 1
+        self._utterances.popleft()
+        await self._send_done(utterance)
+        await self._begin()
 
-    async def _end(self, **more: Any) -> None:
-        done = {"type": "session.done", "utterance_index": self._utterance, "total_sentences": self._parts}
-        self._utterance, self._parts = self._utterance + 1, 0
-        self._turn, self._done, self._resuming = None, False, True
-        self._plays_until = 0.0  # the next one is heard for itself
-        await self._channel.send(done | more)
-        while self._later and (self._turn is None or not self._done):
-            await self._handle_or_refuse(self._later.popleft())
-        self._resuming = False
+    async def _send_done(self, utterance: Utterance, **more: Any) -> None:
+        done = {"utterance_index": self._ended, "total_sentences": utterance.parts}
+        self._ended += 1
+        await self._channel.send({"type": "session.done", **done, **more})
 
-    async def _next_part(self) -> str | None:
-        """Wait for a part that can be spoken; return None at the end of the utterance."""
-        while (part := self._cut()) is None and not self._done:
-            self._changed.clear()
-            runs_dry = max(self._plays_until - LEAD_SECONDS - time.monotonic(), 0.0)
-            with suppress(TimeoutError), self._channel.waiting_for_client():
-                await asyncio.wait_for(self._changed.wait(), runs_dry or None)
-        return part
-
-    def _cut(self) -> str | None:
-        """Return the text to speak next, of what has come."""
-        assert self._config is not None
-        unit = self._config.split_granularity
-        part = self._text.first("sentence") if unit == "sentence" else None
-        if unit == "clause":
-            part = self._text.sentences(PART_CHARACTERS)
-            if part is None and self._plays_until - time.monotonic() < LEAD_SECONDS:
-                part = self._text.first("clause")
-        if part is None:
-            part = self._text.rest() if self._done else self._text.due()
-        return part
-
-    async def _speak_part(self, text: str) -> None:
-        assert self._config is not None
-        messages = PartMessages(self._channel, self._config, self._utterance, self._parts)
+    async def _speak_part(self, utterance: Utterance, text: str) -> None:
+        narrator, workers = utterance.narrator, self._state.workers
+        messages = PartMessages(self._channel, narrator.config, self._ended, utterance.parts)
         ended: dict[str, bool] = {}
         await messages.start(text)
         try:
-            chunks = await self._begin_part(text)
-            if not self._parts:
+            chunks = await self._begin_part(utterance, text)
+            if not utterance.parts:
                 note_first_audio()
-            if not self._config.stream_audio:
-                chunks = iter(await in_worker(self._state.workers, self._last, partial(gathered, chunks)))
-            async for chunk in from_thread(chunks, self._state.workers, self._state.drain):
+            if not narrator.config.stream_audio:
+                chunks = iter(await in_worker(workers, narrator.last, partial(gathered, chunks)))
+            async for chunk in from_thread(chunks, workers, self._state.drain):
                 await messages.send(chunk)
         except asyncio.CancelledError:
             await asyncio.shield(messages.done(cancelled=True))
@@ -228,35 +195,39 @@ class TextIn:
             ended = {"error": True}
             await self.send_error(error, partial_audio=messages.bytes_sent > 0)
         finally:
-            if self._last is not None:
-                self._last.cancel()
+            if narrator.last is not None:
+                narrator.last.cancel()
         await messages.done(**ended)
 
-    async def _begin_part(self, text: str) -> Iterator[Chunk]:
+    async def _begin_part(self, utterance: Utterance, text: str) -> Iterator[Chunk]:
         """Queue a part that continues the previous one; return its blocks once there are samples."""
-        assert self._speaker is not None and self._config is not None
-        options, workers = self._speaker.options, self._state.workers
+        narrator, config, workers = utterance.narrator, utterance.narrator.config, self._state.workers
+        options = narrator.speaker.options
         if options.seed is not None:
-            options = replace(options, seed=(options.seed + self._parts) % 2**63)
-        speaker = replace(self._speaker, options=options)
-        ready = partial(speak_on, speaker, text, "text", self._cloner, self._state, self._last)
+            options = replace(options, seed=(options.seed + utterance.parts) % 2**63)
+        speaker, about = replace(narrator.speaker, options=options), (self._cloner, self._state)
+        ready = partial(speak_on, speaker, text, "text", *about, narrator.last, utterance.queued)
         stream = await in_worker(workers, None, ready)
-        pause = [SENTENCE_PAUSE] if self._parts and self._ended_sentence else []
-        self._last, self._ended_sentence = stream, text.endswith(SENTENCE_ENDS)
+        pause = [SENTENCE_PAUSE] if utterance.parts and utterance.ended_sentence else []
+        narrator.last, utterance.queued = stream, True
+        utterance.ended_sentence = text.endswith(SENTENCE_ENDS)
         words = None
-        if self._config.wants_times or self._config.word_timestamps:
+        if config.wants_times or config.word_timestamps:
             before = sum(map(len, pause)) / SAMPLE_RATE
             codec, transcriber = self._cloner.codec, self._state.transcriber
             track_words = partial(SpokenWords, text, stream, codec, transcriber, before)
             words = await in_worker(workers, stream, track_words)
         samples = chain(pause, await in_worker(workers, stream, partial(sounding, stream)))
-        encoder, format = speech_encoder(self._cloner.model_id, self._state), self._config.response_format
-        return with_words(encoder.stream(self._watched(samples), format, self._samples_sent), words)
+        encoder, watched = (
+            speech_encoder(self._cloner.model_id, self._state),
+            self._watched(samples, utterance),
+        )
+        return with_words(encoder.stream(watched, config.response_format, self._samples_sent), words)
 
-    def _watched(self, samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    def _watched(self, samples: Iterator[np.ndarray], utterance: Utterance) -> Iterator[np.ndarray]:
         """Yield the samples, counting how long they play."""
         for chunk in samples:
-            self._plays_until = max(self._plays_until, time.monotonic()) + len(chunk) / SAMPLE_RATE
+            utterance.note_sound(len(chunk))
             self._samples_sent += len(chunk)
             yield chunk
 

@@ -20,7 +20,13 @@ from api.schemas.timestamps import Timed
 from api.schemas.transcription import TextChatResponse
 from api.speaking import SpeechOrder, begin
 from api.state import Cloner, State
-from api.streaming import EVENT_STREAM, ChunkedResponse, begun, while_connected, with_error_event
+from api.streaming import (
+    EVENT_STREAM,
+    ChunkedResponse,
+    sounding_while_connected,
+    while_connected,
+    with_error_event,
+)
 from api.word_times import SpokenWords, timed, words_of
 
 router = APIRouter()
@@ -53,7 +59,7 @@ async def create_chat_completion(
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
         timing = partial(SpokenWords, spoken.text, speech.stream, cloner.codec, state.transcriber)
         watched = WatchedStream(speech.stream, timing() if body.wants_times else None)
-        samples = await begun(speech.stream, request)
+        samples = await sounding_while_connected(speech.stream, request)
         events = answer_events(answer, watched, samples, state.kept_audio, include_usage, body)
         return ChunkedResponse(with_error_event(events), speech.stream, EVENT_STREAM)
     best, quality = await while_connected(request, speech.attempts, speech.attempts.best)

@@ -24,7 +24,7 @@ from api.streaming import (
     EVENT_STREAM,
     ChunkedResponse,
     base64_chunks,
-    begun,
+    sounding_while_connected,
     sse,
     while_connected,
     with_error_event,
@@ -66,7 +66,7 @@ async def create_speech(
         return await event_answer(body, request, begun_speech.stream, cloner, state, headers)
     if body.stream is False or body.wants_times or body.word_timestamps or state.verifier(body.verify):
         return await whole_answer(body, request, begun_speech, cloner, state, headers)
-    samples = await begun(begun_speech.stream, request)
+    samples = await sounding_while_connected(begun_speech.stream, request)
     headers["x-seed"] = str(begun_speech.stream.seed)
     chunks = speech_encoder(cloner.model_id, state).stream(samples, body.response_format)
     media_type = format_named(body.response_format).content_type
@@ -86,7 +86,7 @@ async def event_answer(
     stream.watch(track.push)
     wanted = body.wants_times
     words = SpokenWords(body.input, stream, cloner.codec, state.transcriber) if wanted else None
-    samples, encoder = await begun(stream, request), speech_encoder(cloner.model_id, state)
+    samples, encoder = await sounding_while_connected(stream, request), speech_encoder(cloner.model_id, state)
     events = with_error_event(speech_events(stream, samples, track, body, encoder, words))
     return ChunkedResponse(events, stream, EVENT_STREAM, headers | {"x-seed": str(stream.seed)})
 

@@ -74,7 +74,7 @@ class Transcription(RequestBody):
     """What is said in the input is written down, too. model: null for any."""
 
     model: str | None = None
-    language: str | None = None
+    language: str | None = Field(default=None, max_length=64)
     prompt: str | None = Field(default=None, max_length=4_096)
     keywords: list[Annotated[str, Field(max_length=200)]] | None = Field(default=None, max_length=100)
 

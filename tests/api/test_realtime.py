@@ -208,6 +208,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"output_modalities": ["text"]}, "unsupported", "session.output_modalities"),
     (of_input(turn_detection={"type": "semantic_vad"}), "unsupported", "input.turn_detection.type"),
     (of_input(turn_detection=VAD), "unsupported", "input.turn_detection.create_response"),
+    (of_input(transcription={"language": "x" * 65}), "invalid_value", "input.transcription.language"),
     (of_input(noise_reduction={"type": "near_field"}), "unsupported", "session.audio.input.noise_reduction"),
     (of_output(speed=4.0), "invalid_value", "session.audio.output.speed"),
     (of_output(format={"type": "audio/mp3"}), "invalid_value", "session.audio.output.format.type"),
@@ -225,13 +226,16 @@ def test_what_is_not_done_here_is_refused_by_its_name(tiny_server: TinyServer) -
             await link.session.update(session=session, event_id=code)
             error = (await event(link)).error
             assert (error.code, error.event_id) == (code, code) and error.param.endswith(param), error
-        items: list[Any] = [
-            {"type": "function_call_output", "call_id": "1", "output": "x"},
-            message("x" * 9_000),
-        ]
-        for item in items:
+        item: Any = {"type": "function_call_output", "call_id": "1", "output": "x"}
+        await link.conversation.item.create(item=item)
+        assert (await event(link)).type == "error"
+        heard = message("Hi.", {"type": "input_audio", "transcript": "x" * 2_001})
+        said = [{"type": "output_audio", "transcript": "x" * 9_000}]
+        for item in (message("x" * 9_000), heard, message("Hi.", *said), message("Hi.") | {"content": said}):
             await link.conversation.item.create(item=item)
-            assert (await event(link)).type == "error"
+            assert (await event(link)).error.code == "text_too_long"
+        await link.response.create(response={"input": [heard]})
+        assert (await event(link)).error.code == "text_too_long"
         await link.response.create()
         assert (await event(link)).error.code == "text_empty"
         await link.send({"type": "output_audio_buffer.clear"})

@@ -10,6 +10,9 @@ import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
+from api.live.conversation import Conversation, StoredItem
+from api.live.input_audio import InputBuffer
+from api.schemas.realtime import InputConfig, TurnDetection
 from asr.words import words_of, wrong_words
 from audio.encode import encode_audio
 from tests.api.realtime_client import event, recording_pcm, until
@@ -74,6 +77,20 @@ def test_a_turn_is_found_and_written_down(tiny_server: TinyServer) -> None:
         assert done.usage.input_tokens > 0
 
     transcribing(tiny_server, talk)
+
+
+def test_what_is_kept_of_a_sound_is_no_slice_of_a_longer_one() -> None:
+    """Kind: a slice of an array keeps all of it in memory, though only the slice is counted."""
+    buffer = InputBuffer(InputConfig(turn_detection=TurnDetection(type="server_vad")))
+    edges = buffer.append(base64.b64encode(recording_pcm() + 10 * SILENCE).decode())
+    turn = next(edge.sound for edge in edges if edge.sound is not None)
+    conversation, item = Conversation(), StoredItem("item_1", "assistant", [])
+    conversation.add(item)
+    conversation.note_sound(item, np.zeros(60 * 24_000, np.int16))
+    conversation.truncate(item.id, 100)
+    for sound in (turn, item.sound):
+        base: Any = sound if sound.base is None else sound.base
+        assert memoryview(base).nbytes == sound.nbytes > 0
 
 
 def test_a_buffer_is_committed_by_hand_and_cleared(tiny_server: TinyServer) -> None:

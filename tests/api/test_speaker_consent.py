@@ -128,6 +128,21 @@ def test_a_trial_of_a_new_voice_needs_consent_too(server: TinyServer) -> None:
     assert ask(server, "/api/public/voice/onboarding/clone", ATTESTED, **form).status_code == 200
 
 
+def test_a_realtime_session_attests_for_a_saved_voice(server: TinyServer) -> None:
+    made = ask(server, "/v1/audio/voices", data={"name": "Cyd"}, files={"audio_sample": RECORDING})
+    assert made.status_code == 200, made.text
+    address = server.url.replace("http", "ws", 1) + "/v1/realtime?model=tiny"
+    for attested, status, expected in (({}, 403, "error"), ({"consent": True}, 200, "session.updated")):
+        session = {"audio": {"output": {"voice": "Cyd"}}, **attested}
+        secret = ask(server, "/v1/realtime/client_secrets", json={"session": session})
+        assert secret.status_code == status, secret.text
+        with connect(address) as socket:
+            assert json.loads(socket.recv(timeout=120))["type"] == "session.created"
+            socket.send(json.dumps({"type": "session.update", "session": session}))
+            event = json.loads(socket.recv(timeout=120))
+            assert event["type"] == expected, event
+
+
 def test_a_realtime_session_attests_in_its_handshake_or_its_session(server: TinyServer) -> None:
     address = server.url.replace("http", "ws", 1) + "/v1/realtime?model=tiny"
     voice: dict[str, Any] = {"audio": {"output": {"voice": "clone"}}}

@@ -1,5 +1,6 @@
 """WS /v1/audio/speech/stream, as the clients of vLLM-Omni and SGLang-Omni use it."""
 
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+from api.live.text_in import MAX_WAITING
+from api.live.utterance import Narrator
 from audio.decode import decode_audio
 from tests.api.test_chat import RECORDING
 from tests.api.test_metrics import scraped
@@ -123,6 +126,8 @@ def test_none_waits_for_the_end_and_several_utterances_go_over_one_socket(tiny_s
         send(socket, "input.text", text="Five.")
         send(socket, "input.done")
         first, second, third = heard(socket), heard(socket), heard(socket)
+        narrators = [each for each in gc.get_objects() if type(each) is Narrator]
+        assert narrators and not any(each.config.ref_audio for each in narrators), "megabytes of each client"
         send(socket, "session.close")
         with pytest.raises(ConnectionClosed):
             socket.recv(timeout=60)
@@ -130,6 +135,21 @@ def test_none_waits_for_the_end_and_several_utterances_go_over_one_socket(tiny_s
     assert (first.texts, second.texts, third.texts) == (["One, two. Three."], ["Four."], ["Five."])
     assert [each.events[-1]["utterance_index"] for each in (first, second, third)] == [0, 1, 2]
     assert second.parts != third.parts
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_close_is_behind_what_was_sent_before(tiny_server: TinyServer, whole: bool) -> None:
+    with session(tiny_server) as socket:
+        send(socket, "input.text", text="One is here.")
+        send(socket, "input.done")
+        send(socket, "input.text", text="Two is here.")
+        if whole:
+            send(socket, "input.done")
+        send(socket, "session.close")
+        assert [heard(socket).texts for _ in range(2)] == [["One is here."], ["Two is here."]]
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=60)
+        assert socket.close_code == 1000
 
 
 def test_a_flush_speaks_what_is_there_and_goes_on(tiny_server: TinyServer) -> None:
@@ -145,6 +165,10 @@ def test_a_flush_speaks_what_is_there_and_goes_on(tiny_server: TinyServer) -> No
 def test_cancel_stops_speech_and_forgets_the_text(endless_server: TinyServer) -> None:
     with session(endless_server, stream_audio=True, max_tokens=None) as socket:
         speak_endlessly(socket)
+        for text in ("", *["Later. "] * MAX_WAITING, "One more. "):
+            send(socket, "input.text", text=text)
+            send(socket, "input.done")
+        assert [each["error"]["code"] for each in heard(socket, until="error").of("error")] == ["overloaded"]
         send(socket, "input.cancel")
         ended = heard(socket)
         assert ended.of("audio.done")[0]["cancelled"] and ended.events[-1]["cancelled"]
@@ -157,12 +181,37 @@ def test_cancel_stops_speech_and_forgets_the_text(endless_server: TinyServer) ->
 def test_a_client_that_leaves_frees_its_slot(endless_server: TinyServer) -> None:
     with session(endless_server, stream_audio=True, max_tokens=None) as socket:
         speak_endlessly(socket)
+    with session(endless_server, stream_audio=False, max_tokens=None) as socket:
+        send(socket, "input.text", text="An endless text. " * 20)
+        assert event(socket)["type"] == "audio.start"
+        send(socket, "session.close")  # which waits for the end of the speech
     with session(endless_server) as socket:
         send(socket, "input.text", text="Short.")
         send(socket, "input.done")
         assert heard(socket).texts == ["Short."]
         figures = scraped(endless_server)
         assert figures["higgs_sockets"] == 1 and figures["higgs_speaking_requests"] == 0
+
+
+def test_each_utterance_takes_its_place_in_the_queue(
+    endless_server: TinyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: what continues earlier speech passes those that wait, even where it is a request of its own."""
+    scheduler = endless_server.app.state.server.cloner.engine._scheduler
+    with (
+        session(endless_server, split_granularity="sentence") as socket,
+        session(endless_server, stream_audio=True, max_tokens=None) as other,
+    ):
+        send(socket, "input.text", text="First.")
+        send(socket, "input.done")
+        assert not heard(socket).of("error")
+        monkeypatch.setattr(scheduler, "queue_limit", 0)
+        speak_endlessly(other)
+        send(socket, "input.text", text="One. Two.")
+        send(socket, "input.done")
+        refused = heard(socket).of("error")
+        assert [each["error"]["code"] for each in refused] == ["overloaded"] * 2
+        assert not scheduler.waiting
 
 
 def test_what_cannot_be_served_is_told_and_the_session_goes_on(tiny_server: TinyServer) -> None:

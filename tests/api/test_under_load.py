@@ -1,5 +1,6 @@
 """A crowd on real HTTP: who is refused and when, what a client that leaves gives back, who needs a thread."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -17,13 +18,16 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from anyio import CapacityLimiter
 
+from api.streaming import in_worker
 from errors import StoreUnavailable
 from higgs.engine.engine import Engine
 from settings import Settings
 from speakers.encoder import weights_file
 from tests.api.test_chat import NOT_AUDIO, RECORDING, ask, said
 from tests.audio.media import sound_file
+from tests.event_loop import run
 from tests.tiny_server import TinyServer, ready
 from voices.library import MAX_ONBOARDINGS
 
@@ -186,6 +190,25 @@ def default_threads_taken(server: TinyServer) -> Iterator[None]:
                 over.set()
     finally:
         del profiles.page
+
+
+def test_work_whose_client_left_before_there_was_a_thread_is_not_begun() -> None:
+    done: list[str] = []
+
+    async def leave() -> None:
+        threads, over = CapacityLimiter(1), threading.Event()
+        first = asyncio.ensure_future(in_worker(threads, None, lambda: over.wait(WAIT)))
+        left = asyncio.ensure_future(in_worker(threads, None, lambda: done.append("for nobody")))
+        while threads.statistics().tasks_waiting == 0:
+            await asyncio.sleep(0.01)
+        left.cancel()
+        await asyncio.wait({left})
+        over.set()
+        await first
+        await in_worker(threads, None, lambda: done.append("for the next"))
+
+    run(leave())
+    assert done == ["for the next"]
 
 
 def test_what_is_trivial_needs_no_thread(small_server: TinyServer) -> None:
