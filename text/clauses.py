@@ -21,6 +21,8 @@ END = re.compile(
     rf"(?:(?<![.!?…।؟۔])[.!?…।؟۔]+{CLOSING}(?=\s)|[。！？]+{CLOSING}|\n+"
     rf"|(?P<clause>(?<![,;:،؛—–])[,;:،؛—–]+{CLOSING}(?=\s)|[，、；：](?=[{WIDE}\s]|$)))\s*"
 )
+# What an end may begin with while its text is still coming, and a few more.
+UNDECIDED = f".!?…।؟۔。！？,;:،؛—–，、；：{CLOSING}"
 MAX_WORD = 200  # and as many characters are looked at before a word
 LAST_WORD = re.compile(r"(?:^|[\s(\[\"'])([\w.]+)\.$")
 NOT_BEHIND = frozenset(word.lower() for word in ABBREVIATIONS)
@@ -63,7 +65,7 @@ class ClauseCutter:
 
     def _begin(self) -> None:
         """Forget what was read: the text has another beginning."""
-        self._scanned = Scanned()
+        self._scanned, self._next = Scanned(), 0  # the next mark begins there or later
         self._found: list[tuple[int, str]] = []  # the ends up to there
 
     def __len__(self) -> int:
@@ -116,16 +118,20 @@ class ClauseCutter:
             yield from (end for end, kind in self._marks() if kind in (unit, "sentence"))
 
     def _marks(self) -> Iterator[tuple[int, str]]:
-        """Yield the ends of sentences and clauses, and scan on from the last mark that is complete."""
+        """Yield the ends of sentences and clauses; what was scanned before isn't scanned again."""
         yield from self._found
-        for found in END.finditer(self._held, self._scanned.end):
+        for found in END.finditer(self._held, self._next):
             scanned = self._scanned.after(self._held, *found.span())
             kind = self._kind(found, scanned)
-            if scanned.end < len(self._held):
-                self._scanned = scanned
-                self._found += [(scanned.end, kind)] if kind else []
-            if kind:
-                yield scanned.end, kind
+            mark = [(scanned.end, kind)] if kind else []
+            if scanned.end == len(self._held):  # it may go on
+                self._next = found.start()
+                yield from mark
+                return
+            self._scanned, self._next = scanned, scanned.end
+            self._found += mark
+            yield from mark
+        self._next = max(self._next, len(self._held.rstrip(UNDECIDED)))
 
     def _kind(self, found: re.Match[str], scanned: Scanned) -> Unit | None:
         """Return what ends at a mark; None if nothing does."""
