@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from uuid import uuid4
@@ -16,9 +16,9 @@ from api.voice_validation import plain_text
 from audio.decode import decode_audio, decode_base64_audio
 from audio.encode import encode_audio
 from audio.reference import prepare_reference
+from concurrency import raise_if_cancelled
 from errors import InvalidRequest, PayloadTooLarge
 from jobs.book import MAX_TITLE, Chapter, PlannedPiece, chapters_of, pieces_of
-from synthesis.options import SpeechOptions
 from synthesis.references import CLONE, VoiceReference
 from text.normalise import Part
 from voice_cloning import VoiceCloner
@@ -26,6 +26,9 @@ from voices.store.job_tables import SpeechJob, SpeechPiece
 
 # A chapter, and the fields of its title and its text.
 Placed = tuple[Chapter, str, str]
+# A chapter, and what is spoken for its title and its text.
+ReadChapter = tuple[Chapter, list[Part], list[Part]]
+Reader = Callable[[str], list[Part]]
 
 
 def ordered_job(
@@ -42,8 +45,9 @@ def ordered_job(
     placed = _placed_chapters(body, state.limits.job_characters)
     options = options_of(body)
     voices, used = choose_voices(wanted, options, cloner, state, owner)
-    read = partial(_read, voices=list(voices), options=options, speak_titles=body.speak_titles, cloner=cloner)
-    planned = pieces_of(list(map(read, placed)))
+    read = partial(cloner.parts, voices=list(voices), options=options)
+    chapters = _read_chapters(body, placed, read)
+    planned = pieces_of([(title, text) for _, title, text in chapters])
     flac, transcript = _recording(wanted, voices, cloner, state.limits.upload_bytes)
     seed = secrets.randbits(63) if options.seed is None else options.seed
     job = SpeechJob(
@@ -60,7 +64,7 @@ def ordered_job(
         },
         seed=seed,
         verify=state.verifier(body.verify) is not None,
-        chapters=[chapter.title for chapter, *_ in placed],
+        chapters=[chapter.shown for chapter, *_ in chapters],
         leased_until=0.0,
         transcript=transcript,
         flac=flac,
@@ -69,7 +73,7 @@ def ordered_job(
 
 
 def _placed_chapters(body: SpeechJobRequest, max_characters: int) -> list[Placed]:
-    """Return the chapters and their fields. Raises InvalidRequest (text_empty) if there are none."""
+    """Return the chapters and their fields. Raises PayloadTooLarge."""
     given = body.chapters or []
     characters = len(body.input or "") + sum(len(one.title) + len(one.text) for one in given)
     path = "input" if body.chapters is None else "chapters"
@@ -77,35 +81,43 @@ def _placed_chapters(body: SpeechJobRequest, max_characters: int) -> list[Placed
         message = f"The book has {characters} characters; the maximum is {max_characters}. Send it in parts."
         raise PayloadTooLarge(message, code="text_too_long", param=path)
     if body.input is not None:
-        placed = [(chapter, path, path) for chapter in chapters_of(body.input)]
-    else:
-        paths = [(f"chapters[{number}].title", f"chapters[{number}].text") for number in range(len(given))]
-        placed = [
-            (Chapter(_title(one.title, title), one.text), title, text)
-            for one, (title, text) in zip(given, paths, strict=True)
-        ]
-    if not placed:
+        return [(chapter, path, path) for chapter in chapters_of(body.input)]
+    paths = [(f"chapters[{number}].title", f"chapters[{number}].text") for number in range(len(given))]
+    return [
+        (Chapter(_title(one.title, title), one.text), title, text)
+        for one, (title, text) in zip(given, paths, strict=True)
+    ]
+
+
+def _read_chapters(body: SpeechJobRequest, placed: Sequence[Placed], read: Reader) -> list[ReadChapter]:
+    """Return the chapters with what is spoken of them.
+
+    Chapters of an input that have nothing to speak are left out; those that were sent keep their numbers.
+    Raises InvalidRequest (text_empty) if no chapter has anything.
+    """
+    found: list[ReadChapter] = []
+    for chapter, title_path, text_path in placed:
+        title = _parts(chapter.title, title_path, read) if body.speak_titles else []
+        text = _parts(chapter.text, text_path, read)
+        if title or text or body.chapters is not None:
+            found.append((chapter, title, text))
+    if not any(title or text for _, title, text in found):
+        path = "input" if body.chapters is None else "chapters"
         raise InvalidRequest("The text holds nothing to speak.", code="text_empty", param=path)
-    return placed
+    return found
 
 
-def _read(
-    placed: Placed,
-    voices: list[VoiceReference | None],
-    options: SpeechOptions,
-    speak_titles: bool,
-    cloner: VoiceCloner,
-) -> tuple[list[Part], list[Part]]:
-    """Return the parts of a chapter's title and text. Raises InvalidRequest if there is nothing to speak."""
-    chapter, title_path, text_path = placed
-    title: list[Part] = []
-    if speak_titles and chapter.title:
-        with blamed_on(title_path):
-            title = cloner.parts(chapter.title, voices, options)
-    if title and not chapter.text.strip():
-        return title, []
-    with blamed_on(text_path):
-        return title, cloner.parts(chapter.text, voices, options)
+def _parts(text: str, path: str, read: Reader) -> list[Part]:
+    """Return the parts of a title or of a chapter's text; none if there is nothing to speak."""
+    raise_if_cancelled()
+    try:
+        with blamed_on(path):
+            parts = read(text)
+    except InvalidRequest as error:
+        if error.code != "text_empty":
+            raise
+        return []
+    return parts if any(isinstance(part, tuple) for part in parts) else []
 
 
 def _recording(

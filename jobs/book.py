@@ -1,5 +1,6 @@
 """Split a book into chapters, and chapters into pieces of a few sentences."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,17 +15,23 @@ from text.normalise import Part
 PIECE_CHARACTERS = 500  # some 30 s of speech: little is lost where the server is killed
 # Seconds of silence, beside what the model leaves at the end of its speech.
 PIECE_PAUSE, TITLE_PAUSE, CHAPTER_PAUSE = 0.25, 0.75, 1.5
-MAX_TITLE = 200
+MAX_TITLE = 200  # characters that are shown of a title, and those of a paragraph's line that is one
+LINE_END = re.compile(r"\r\n?")  # as Markdown has it, beside \n
 # Headings are searched for in blocks only, since code may contain lines that look like one.
 BLOCKS = MarkdownIt("commonmark", {"html": False}).disable(["inline", "code"])
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A chapter; title or text may be empty, but not both."""
+    """A chapter; title or text may be empty, but not both. The title is as it is spoken, of any length."""
 
     title: str
     text: str
+
+    @property
+    def shown(self) -> str:
+        """The title in lists and files."""
+        return self.title[:MAX_TITLE]
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,10 @@ def chapters_of(markdown: str) -> list[Chapter]:
     """Return the chapters of a text.
 
     A chapter starts at each heading of the highest level that several headings have, or of a level above.
-    Without headings, all is one chapter; text before the first heading has no title.
+    Without headings, all is one chapter; text before the first heading has no title. A heading of several
+    lines, or a long one, is text unless it begins with #: somebody drew a line under a paragraph.
     """
+    markdown = LINE_END.sub("\n", markdown)
     lines = markdown.split("\n")
     headings = list(_headings(markdown))
     counts = Counter(level for level, *_ in headings)
@@ -71,7 +80,10 @@ def _headings(markdown: str) -> Iterator[tuple[int, int, int, str]]:
     for opening, inline in pairwise(tokens):
         if opening.type == "heading_open" and opening.level == 0 and opening.map:
             first, behind = opening.map
-            yield int(opening.tag[1:]), first, behind, title_of(inline.content)
+            written = inline.content
+            if opening.markup[0] != "#" and ("\n" in written or len(written) > MAX_TITLE):
+                continue
+            yield int(opening.tag[1:]), first, behind, title_of(written)
 
 
 def title_of(written: str) -> str:
@@ -80,18 +92,19 @@ def title_of(written: str) -> str:
     It stays a heading for the reader: what it starts with may look like a list or like code.
     """
     heading = "# " + " ".join(written.split())
-    return " ".join(plain_text(heading, full_stops=False).split())[:MAX_TITLE]
+    return " ".join(plain_text(heading, full_stops=False).split())
 
 
 def pieces_of(chapters: Sequence[tuple[Sequence[Part], Sequence[Part]]]) -> list[PlannedPiece]:
-    """Return the pieces of a book; a chapter's title is a piece, and its text is split between sentences.
+    """Return the pieces of a book; a title and a text are apart, and long ones split between sentences.
 
-    chapters: the parts of each title and text; see VoiceCloner.parts.
+    chapters: the parts of each title and text, of which some have a text; see VoiceCloner.parts.
     """
     found: list[PlannedPiece] = []
     first = 0
     for number, (title, text) in enumerate(chapters):
-        groups = [(tuple(title), TITLE_PAUSE)] if title else []
+        groups = [(group, PIECE_PAUSE) for group in _groups(title)]
+        groups[-1:] = [(group, TITLE_PAUSE) for group, _ in groups[-1:]]
         groups += [(group, PIECE_PAUSE) for group in _groups(text)]
         for at, (parts, pause) in enumerate(groups):
             last = at == len(groups) - 1

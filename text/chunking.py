@@ -12,8 +12,10 @@ WIDE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # letters that a
 WIDE_LETTER = re.compile(f"[{WIDE}\\uac00-\\ud7af]")
 WIDE_LETTERS_WORTH = 3  # a Chinese or Japanese letter is a syllable or two, spoken as long as three of these
 CLOSING = r"""["')\]}”’»」』）】]*"""
+ENDS = ".!?…।॥؟۔"
+# Looked for at the first of several marks, or at the second where a sentence begins with them.
 SENTENCE = re.compile(
-    rf".+?(?:[.!?…।॥؟۔]+{CLOSING}(?=\s|$)|[。！？]+{CLOSING}|(?<=[{WIDE}])[.!?]+{CLOSING}(?=[{WIDE}])|\n|$)\s*",
+    rf".+?(?:(?<![{ENDS}]{{2}})[{ENDS}]+{CLOSING}(?=\s|$)|[。！？]+{CLOSING}|(?<=[{WIDE}])[.!?]+{CLOSING}(?=[{WIDE}])|\n|$)\s*",
     re.DOTALL,
 )
 BREATH = re.compile(rf"[,;:，、；：](?=\s|[{WIDE}])|[，、；：]")
@@ -97,14 +99,25 @@ def _parts(text: Traced, longest: int) -> Iterator[tuple[Traced, bool]]:
 
 def _within(sentence: Traced, longest: int) -> Iterator[Traced]:
     """Split a sentence into parts of at most `longest` characters, each at its last good place."""
-    while length_of(sentence.strip()) > longest:
-        head = _head(sentence.lstrip(), longest)
-        sentence = sentence.lstrip()
+    plain = str(sentence)
+    start, end, left = len(plain) - len(plain.lstrip()), 0, length_of(plain.strip())
+    while left > longest:
+        head = _head(plain[start : start + longest + 2], longest)
         cut = max((match.end() for match in BREATH.finditer(head)), default=0) or head.rfind(" ")
         cut = cut if cut > 0 else min(len(head), max(longest, 1))
-        yield sentence[:cut].strip() + " "
-        sentence = sentence[cut:]
-    yield sentence
+        end = start + cut
+        yield sentence[start:end].strip() + " "
+        left += _torn(plain, start, end) - length_of(head[:cut])
+        start = end
+        while plain[start : start + 1].isspace():
+            start, left = start + 1, left - 1
+    yield sentence[end:]
+
+
+def _torn(text: str, start: int, end: int) -> int:
+    """Return the length of a tag that a cut at `end` tears: it is a tag no longer, and counts."""
+    tag = TAG.match(text, begins) if (begins := text.rfind("<|", start, end + 1)) >= 0 else None
+    return sum(map(length_of, tag[0])) if tag and tag.end() > end else 0
 
 
 def _head(text: str, longest: int) -> str:

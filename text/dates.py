@@ -141,7 +141,8 @@ TIMES = (
     rule(rf"(?<![\d:]){CLOCK}(?![\d:])", _clock),
 )
 PHONE = r"(?:\+?1[ .-])?\(?\b\d{3}\)?[ .-]\d{3}[.-]\d{4}\b|(?<![\d-])\d{3}-\d{4}\b(?!-)"
-FOREIGN_PHONE = r"(?<![\w+])\+(\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6})(?![\d-])"
+# Possessive, since digits in a row are groups in many ways.
+FOREIGN_PHONE = r"(?<![\w+])\+(\d++(?:[ .-]?\(?\d++\)?)*+)(?!-)"
 
 
 def _foreign(found: re.Match[str]) -> str:

@@ -49,8 +49,8 @@ OPENERS = (
 )
 # These are the model's own, not words of the text; so are the sounds of text.normalise.
 TAG = re.compile(
-    r"(\[SPEAKER\d+\]|<SE\w*>[^<]*</SE\w*>|</?SE[^>]*>|<\|[^|>]*\|>"
-    r"|\[(?:laugh|applause|cheering|cough|(?:humming|music|sing) (?:start|end)|music|pause[^\]]*)\])"
+    r"(\[SPEAKER\d+\]|<SE\w*>[^<]*</SE\w*>|</?SE[^<>]*>|<\|[^|>]*\|>"
+    r"|\[(?:laugh|applause|cheering|cough|(?:humming|music|sing) (?:start|end)|music|pause[^\]\n]{0,80})\])"
 )
 
 
@@ -78,13 +78,14 @@ SHORTENED = (
     rule(r"\b(Mr|Mrs|Ms|Dr|Prof)(?=\s[A-Z])", lambda found: ABBREVIATIONS[found[1]]),
     rule(rf"\b({'|'.join(ENDING)}){WHOLE}", lambda found: ENDING[found[1]] + _full_stop(found)),
     rule(r"\b(Ph)\.?D\b\.?(?P<end>(?=\s*$))?", lambda found: "P H D" + _full_stop(found)),
-    # U.S. is no end of a sentence, but at the end of the text.
+    # U.S. is no end of a sentence, but at the end of the text. The lookbehinds, here and below: else each
+    # initial of a long row is tried as the first.
     rule(
-        r"\b((?:[A-Z]\.\s?)*[A-Z]\.[A-Z])\.(?P<end>(?=\s*$))?",
+        r"\b(?<!\b[A-Z]\.)(?<!\b[A-Z]\.\s)((?:[A-Z]\.\s?)*[A-Z]\.[A-Z])\.(?P<end>(?=\s*$))?",
         lambda found: " ".join(re.findall("[A-Z]", found[0])) + _full_stop(found),
     ),
     rule(
-        rf"\b(?:[A-Z]\. ?)+(?=[A-Z][a-z])(?!{OPENERS}\b)",
+        rf"\b(?<!\b[A-Z]\.)(?<!\b[A-Z]\. )(?:[A-Z]\. ?)+(?=[A-Z][a-z])(?!{OPENERS}\b)",
         lambda found: " ".join(re.findall("[A-Z]", found[0])) + " ",
     ),
     rule(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda found: f"{' '.join(found[1])} and {' '.join(found[2])}"),

@@ -57,6 +57,10 @@ SPELLED = words_in(
     "NAACP AARP ASPCA BASF"
 )
 VOWEL = re.compile(r"[AEIOUY]")
+# The longest of WORDS, and what may stand between it and the next word.
+COMPANY = 3 + 2
+BEFORE = re.compile(r"\b([A-Z]{2,3})[^\w.]{1,2}$")
+BEHIND = re.compile(r"[^\w.]{1,2}([A-Z]{2,3})\b")
 
 
 def by_name(letters: str) -> str:
@@ -84,8 +88,9 @@ def spelled(word: str, alone: bool) -> bool:
 
 def _in_company(found: re.Match[str]) -> bool:
     """Return whether another capitalised word is next to it: then it is shouting, and "US" is us."""
-    before = re.search(r"\b([A-Z]{2,})[^\w.]{1,2}$", found.string[: found.start()])
-    behind = re.match(r"[^\w.]{1,2}([A-Z]{2,})\b", found.string[found.end() :])
+    start, end = found.span()
+    before = BEFORE.search(found.string, max(start - COMPANY, 0), start)
+    behind = BEHIND.match(found.string, end)
     return any(other and other[1] in WORDS for other in (before, behind))
 
 

@@ -7,12 +7,14 @@ from text.rules import rule, words_in
 
 # These top-level domains are also words: "end.it was" is a missing space.
 GENERIC_TLDS = "com|org|net|edu|gov|io|ai|dev|app|info|biz|xyz"
+# As long as DNS has them. Without a bound, each hyphen of a long run would be tried as the beginning of one.
+LABELS = r"(?<![\w@.])(?:[a-z0-9-]{1,63}+\.){1,8}"
 # A URL ends before its sentence's punctuation; a query may contain anything.
 LINK = re.compile(
     r"(?:(?:https?|ftp)://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]'*]"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-    rf"|(?<![\w@.])(?:[a-z0-9-]+\.)+(?:{GENERIC_TLDS})\b(?::\d{{2,5}})?(?:/[\w./-]*\w)?(?!\w)"
-    rf"|(?<![\w@.])(?:[a-z0-9-]+\.)+(?:co|com|org|ac|gov|edu)\.[a-z]{{2}}\b(?:/[\w./-]*\w)?(?!\w)"
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+    rf"|{LABELS}(?:{GENERIC_TLDS})\b(?::\d{{2,5}})?(?:/[\w./-]*\w)?(?!\w)"
+    rf"|{LABELS}(?:co|com|org|ac|gov|edu)\.[a-z]{{2}}\b(?:/[\w./-]*\w)?(?!\w)"
     r"|\blocalhost:\d{2,5}\b(?:/[\w./-]*\w)?"
 )
 SPELLED = words_in(
@@ -42,8 +44,8 @@ LINK_SIGNS = {
 LINKS = (
     (LINK, lambda found: _dictated(found[0])),
     rule(
-        rf"(?<![\w@.])((?:[\w-]+\.)*[\w-]+)\.({EXTENSIONS})\b(?!\.\w|\()",
-        lambda found: f"{found[1].replace('.', ' dot ')} dot {_part(found[2])}",
+        rf"(?<![\w@.-])([@.]*)((?:[\w-]+\.)*[\w-]+)\.({EXTENSIONS})\b(?!\.\w|\()",
+        lambda found: f"{found[1]}{found[2].replace('.', ' dot ')} dot {_part(found[3])}",
     ),
 )
 NAMES = (
@@ -52,7 +54,11 @@ NAMES = (
     # getUserName, but not iPhone; OpenAI is two words.
     rule(r"\b[a-z]{2,}(?:[A-Z][a-z0-9]+)+\b", lambda found: re.sub(r"(?=[A-Z])", " ", found[0])),
     rule(r"(?<=[a-z])(?=[A-Z]{2,}\b)", " "),
-    rule(r"\b[A-Za-z][\w.]*(?:-\w+(?:\.\w+)*)+", lambda found: _model_name(found[0])),
+    # Begins at the first label that starts with a letter; else each of a.b.c. would be tried as the beginning.
+    rule(
+        r"(?<!\w)(?<!\w\.)((?:[^\WA-Za-z]\w*\.)*)([A-Za-z]\w*(?:\.\w+)*\.*(?:-\w+(?:\.\w+)*)+)",
+        lambda found: found[1] + _model_name(found[2]),
+    ),
     rule(r"\b[vV](?:er\.|\.)?\s?(?=\d+(?:\.\d+)*\b)", "version "),
 )
 

@@ -20,14 +20,15 @@ PRODUCT = re.compile(r"(?<=\d)\*(?=\d)|(?<=\b\w)\*(?=\w\b)")  # 2*3*4 and a*b em
 KEYCAP = re.compile("([0-9#*])\ufe0f?\u20e3")
 PRINTED_SIGNS = "©®™"  # what Unicode counts as emoji, and readers as print
 FOOTNOTE = re.compile(r"\[\^[\w-]{1,30}\]:?")
-TASK = re.compile(r"^(\s*(?:[-*+]|\d+[.)])\s+)\[[ xX]\]\s+", re.MULTILINE)
+TASK = re.compile(r"^([^\S\n]*(?:[-*+]|\d+[.)])\s+)\[[ xX]\]\s+", re.MULTILINE)
 DEFINITION = re.compile(
     r"^ {0,3}\[(?P<label>[^\[\]\n]{1,200})\]:[ \t]+<?(?:https?://|www\.|mailto:|[./#])\S*>?"
     r"(?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ \t]*$\n?",
     re.MULTILINE,
 )
 REFERENCE = re.compile(r"\[(?P<text>[^\[\]\n]{1,500})\](?:\[(?P<label>[^\[\]\n]{0,200})\])?")
-RULE_OF_TABLE = re.compile(r"^\s*(?=[^\n]*\|)\|?(?:\s*:?-+:?\s*\|)*\s*(?::?-+:?)?\s*$")
+# Possessive, since several of its parts may match the same spaces.
+RULE_OF_TABLE = re.compile(r"\s*+\|?(?:\s*+:?-++:?\s*+\|)*+\s*+(?::?-++:?)?\s*")
 CELL, ESCAPED_CELL, NEW_LINE = re.compile(r"(?<!\\)\|"), re.compile(r"\\\|"), re.compile(r"\n")
 LANGUAGE = re.compile(r"[\w+#.-]{0,20}")  # what may stand behind ``` and is no text
 
@@ -84,7 +85,9 @@ def _without_tables(text: Traced) -> Traced:
     lines = [line for line, _ in text.parts(NEW_LINE)]
     rows: set[int] = set()
     for number, line in enumerate(lines):
-        if number and "|" in lines[number - 1] and RULE_OF_TABLE.match(line) and "-" in line:
+        if number in rows or not number or "|" not in lines[number - 1]:
+            continue
+        if "|" in line and "-" in line and RULE_OF_TABLE.fullmatch(line):
             rows |= {number - 1, number}
             following = number + 1
             while following < len(lines) and "|" in lines[following]:
@@ -94,7 +97,7 @@ def _without_tables(text: Traced) -> Traced:
 
 
 def _row(line: Traced) -> Traced:
-    if RULE_OF_TABLE.match(line):
+    if RULE_OF_TABLE.fullmatch(line):
         return Traced.joined(["\n\n"])
     cells = (cell.strip().sub(ESCAPED_CELL, "|") for cell, _ in line.parts(CELL))
     return "\n" + Traced.joined(filter(None, cells), ", ") + "\n"

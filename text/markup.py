@@ -33,17 +33,28 @@ OTHER_TAG = re.compile(
     re.IGNORECASE,
 )
 OURS = re.compile(r"</?SE(?:_[se])?>")
-UNSEEN = re.compile(
-    r"<!--.*?-->|<\?[^>]*\?>|<!DOCTYPE[^>]*>|<!\[CDATA\[|\]\]>"
-    r"|<(?P<element>script|style)\b[^>]*>.*?</(?P=element)\s*>",
-    re.DOTALL | re.IGNORECASE,
+# From an opening to the next end, whatever is between.
+UNSEEN_PARTS = (
+    (re.compile("<!--"), re.compile("-->")),
+    *(
+        (re.compile(rf"<{name}\b[^<>]*>", re.IGNORECASE), re.compile(rf"</{name}\s*>", re.IGNORECASE))
+        for name in ("script", "style")
+    ),
 )
-SUB = re.compile(rf"<sub\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>.*?</sub\s*>", re.DOTALL | re.IGNORECASE)
+UNSEEN = re.compile(
+    r"<\?(?!>)[^<>]*+(?:<(?!\?)[^<>]*+)*+(?<=\?)>|<!DOCTYPE[^<>]*(?:<(?!!DOCTYPE)[^<>]*)*>|<!\[CDATA\[|\]\]>",
+    re.IGNORECASE,
+)
+# What an element holds up to its end, unless it begins again before.
+SUB = re.compile(
+    rf"<sub\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>[^<]*+(?:<(?!/?sub\b)[^<]*+)*+</sub\s*>", re.IGNORECASE
+)
 SAY_AS = re.compile(
-    rf"<say-as\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>(?P<words>.*?)</say-as\s*>", re.DOTALL | re.IGNORECASE
+    rf"<say-as\b(?P<attributes>(?:{ATTRIBUTE})+)\s*>(?P<words>[^<]*+(?:<(?!/?say-as\b)[^<]*+)*+)</say-as\s*>",
+    re.IGNORECASE,
 )
 ENTITY = re.compile(r"&#?\w{1,32};?")
-ANY_TAG = re.compile(r"<[^>]*>")
+ANY_TAG = re.compile(r"<[^<>]*>")
 SPACE = re.compile(r"\s+")
 BETWEEN_DIGITS = re.compile(r"(?<=\d)(?=\d)")
 BLOCKS = frozenset(
@@ -105,11 +116,23 @@ def text_of(text: str) -> Traced:
 
 
 def _without_tags(text: Traced) -> Traced:
+    for opening, closing in UNSEEN_PARTS:
+        text = _without_parts(text, opening, closing)
     text = text.sub(UNSEEN, " ", silent=True)
     text = text.sub(SUB, lambda found: _attribute(found, "alias") or found[0])
     text = text.sub(SAY_AS, _say_as)
     text = text.sub(TAG, _spoken, silent=True)
     return text.sub(OTHER_TAG, lambda found: found[0] if OURS.fullmatch(found[0]) else "")
+
+
+def _without_parts(text: Traced, opening: re.Pattern[str], closing: re.Pattern[str]) -> Traced:
+    """Replace each part by a space. Where an end is missing, it is looked for once, not from each opening."""
+    said: list[str] = []
+    at = 0
+    while (first := opening.search(text, at)) and (last := closing.search(text, first.end())):
+        said += [text[at : first.start()], " "]
+        at = last.end()
+    return Traced.joined([*said, text[at:]]) if said else text
 
 
 def _spoken(found: re.Match[str]) -> str:

@@ -60,7 +60,7 @@ INSTRUCTION = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-MODEL_TAG = re.compile(r"<\|[^|>]*\|>|<SE\w*>.*?</SE\w*>|</?SE\w*>")
+MODEL_TAG = re.compile(r"<\|[^|>]*\|>|<SE\w*>[^<\n]*</SE\w*>|</?SE\w*>")
 LEADING_TAGS = re.compile(r"(?:<\|[\w: -]+\|>\s*)+")
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "「": "」", "『": "』"}
 APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
@@ -95,6 +95,14 @@ def speakable(
     Raises:
         InvalidRequest: text_empty, no letter or digit is left.
     """
+    spoken = _spoken(text, reading, normalised, lexicon)
+    if not spoken:
+        raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
+    return spoken
+
+
+def _spoken(text: str, reading: Reading, normalised: bool, lexicon: Lexicon) -> Traced:
+    """Like `speakable`; empty if there is nothing to speak."""
     spoken = Traced.of(text).sub(PRIVATE_USE, "")
     if reading != "verbatim":
         spoken = plain_text(text_of(spoken), full_stops=normalised)
@@ -104,7 +112,7 @@ def speakable(
     spoken = spoken.sub(CONTROL, "")
     spoken = (spoken.translated(PUNCTUATION) if normalised else spoken).sub(SPECIAL_TOKEN, " ", silent=True)
     if not has_words(spoken):
-        raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
+        return spoken[:0]
     spoken = spoken.sub(SOUND_TAG, lambda found: SOUND_TAGS[found[0]], silent=True)
     if not normalised:
         return spoken.strip()
@@ -189,8 +197,9 @@ def read_out(
         if any(isinstance(part, str) for part in parts):
             _check_speaker(number, voices)
         lexicon = lexicons[number] if lexicons and parts else AS_WRITTEN
-        read = partial(speakable, reading=reading, normalised=normalised, lexicon=lexicon)
-        found.append((number, tuple(part if isinstance(part, float) else read(part) for part in parts)))
+        read = partial(_spoken, reading=reading, normalised=normalised, lexicon=lexicon)
+        spoken = (part if isinstance(part, float) else read(part) for part in parts)
+        found.append((number, tuple(part for part in spoken if isinstance(part, float) or part)))
     if not any(isinstance(part, str) for _, parts in found for part in parts):
         raise InvalidRequest("The text holds nothing to speak.", code="text_empty")
     return ReadText(text, tuple(found))

@@ -11,7 +11,8 @@ from num2words import num2words
 
 from text.rules import rule
 
-WHOLE = r"\d{1,3}(?:,\d{3})+(?!\d)|\d+"
+# More groups than are named. Without a bound, each group of a long list would be tried as the first.
+WHOLE = r"\d{1,3}(?:,\d{3}){1,12}(?!\d)|\d+"
 DECIMAL = rf"(?:{WHOLE})(?:\.\d+)?"
 MAX_QUOTED = 15  # longer numbers are codes, and read digit by digit
 NAMED_PARTS = {2: "half", 4: "quarter", 100: "hundredth"}
@@ -81,7 +82,8 @@ def _power_of_ten(found: re.Match[str]) -> str:
 
 
 def _minuses(found: re.Match[str]) -> str:
-    return re.sub(r"\s?[-−–]\s?", " minus ", found[0])
+    """Read the signs of 10 - 5 - 3 = 2; where no sum ends, they mean something else."""
+    return found[0] if found["sum"] is None else re.sub(r"\s?[-−–]\s?", " minus ", found[0])
 
 
 # "the 80s" and "'80s" are years; "wait 30s" is seconds.
@@ -94,8 +96,8 @@ DECADES = (
     rule(r"(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0)'?s\b", _decade),
 )
 NUMBERS = (
-    # (?<!\d): else each digit of a long number is tried as the beginning of one.
-    rule(r"(?<!\d)(?:\d[\d.,]*\s?[-−–]\s?)+\d[\d.,]*(?=\s?=)", _minuses),
+    # The lookbehinds: else each digit of a long number is tried as the beginning of one.
+    rule(r"(?<!\d)(?<!\d[.,])\d+(?:[.,]\d+)*(?:\s?[-−–]\s?\d+(?:[.,]\d+)*)+(?=(?P<sum>\s?=)?)", _minuses),
     rule(rf"(?<!\d)({DECIMAL})\s?%", lambda found: f"{said(found[1])} percent"),
     rule(rf"\b({WHOLE})(?:st|nd|rd|th)\b", lambda found: ordinal(found[1])),
     rule(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 
+from concurrency import raise_if_cancelled
 from text.traced import Traced
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
@@ -22,8 +23,9 @@ def words_in(text: str) -> frozenset[str]:
 
 
 def applied(text: str, rules: Iterable[Rule]) -> Traced:
-    """Apply the rules in order."""
+    """Apply the rules in order. Raises Cancelled if the work was cancelled: a book takes a while."""
     traced = Traced.of(text)
     for pattern, spoken in rules:
+        raise_if_cancelled()
         traced = traced.sub(pattern, spoken)
     return traced

@@ -18,6 +18,7 @@ from jobs.book import (
     title_of,
 )
 from text.chunking import Chunking
+from text.markdown import plain_text
 from text.normalise import Part, read_out, spoken_parts
 
 WORDS = st.sampled_from(["Anna", "went", "home", "to", "sleep", "well", "Zoë", "forty"])
@@ -121,10 +122,60 @@ def test_no_word_of_markdown_is_lost(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "title"), [("**Bold** [link](x)", "Bold link"), ("a\nb", "a b"), ("x" * 300, "x" * 200)]
+    ("written", "title"), [("**Bold** [link](x)", "Bold link"), ("a\nb", "a b"), ("x" * 300, "x" * 300)]
 )
 def test_titles_are_plain(written: str, title: str) -> None:
     assert title_of(written) == title
+    assert Chapter(title, "").shown == title[:200]
+
+
+@pytest.mark.parametrize("line", ["---", "===", "- - -", "***", "\n---"])
+def test_a_line_under_a_paragraph_makes_no_title_of_it(line: str) -> None:
+    """Kind: the paragraph above a line was a title, and all behind its 200th character was lost."""
+    for paragraph in ("It was late.\nNobody came.", "It was late. " * 20):
+        [chapter] = chapters_of(f"Before.\n\n{paragraph}\n{line}\nAfter.")
+        assert chapter.title == "" and words(chapter.text) == words(f"Before. {paragraph} After.")
+
+
+def test_a_long_title_is_shown_in_part_and_spoken_as_a_whole() -> None:
+    title = "It was late and nobody came. " * 40
+    [chapter] = chapters_of(f"# {title}\n\nText.")
+    assert len(chapter.shown) == 200 and words(chapter.title) == words(title)
+    pieces = pieces_of([(parts(chapter.title), parts(chapter.text))])
+    assert all(piece.characters <= PIECE_CHARACTERS for piece in pieces)
+    assert [piece.pause for piece in pieces] == [PIECE_PAUSE] * (len(pieces) - 2) + [TITLE_PAUSE, 0.0]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\r\r\n", "\n\r"])
+def test_lines_end_as_in_markdown(end: str) -> None:
+    """Kind: a line that ended for Markdown and not for the chapters, whose texts were lost."""
+    found = chapters_of(end.join(["# One", "", "Hello.", "# Two", "", "Bye."]))
+    assert found == [Chapter("One", "Hello."), Chapter("Two", "Bye.")]
+
+
+BREAKS = ["\n", "\n\n", "\r", "\r\n", "\r\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"]
+LINES = [
+    "# ",
+    "## ",
+    "---",
+    "===",
+    "- ",
+    "> ",
+    "a b c. ",
+    "A few words ",
+    "word " * 50,
+    "d, ",
+    "*e* ",
+    "[f](g) ",
+]
+
+
+@given(st.lists(st.sampled_from(BREAKS + LINES), max_size=14).map("".join))
+@example("word " * 50 + "\n---\nb")
+@example("a\x0b# b\x0c===\u2028c\r# d\re")
+def test_what_is_spoken_of_a_book_is_what_is_spoken_of_its_text(written: str) -> None:
+    spoken = [plain_text(part) for chapter in chapters_of(written) for part in (chapter.title, chapter.text)]
+    assert re.findall("[a-z]", "".join(spoken).lower()) == re.findall("[a-z]", plain_text(written).lower())
 
 
 def test_a_long_book_is_cut_quickly() -> None:

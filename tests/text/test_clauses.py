@@ -72,6 +72,22 @@ def test_a_text_without_marks_is_cut_between_words() -> None:
     assert len(parts) > 2 and all(len(part) <= 250 and part.endswith(" ") for part in parts[:-1])
 
 
+@pytest.mark.parametrize("unit", ["[a, ", "<a, ", "<a. <a. ", "](a, ", "...'"])
+def test_a_long_text_with_open_markup_is_scanned_once(unit: str) -> None:
+    """Kind: each mark, in each message, searched all text before it, which took the event loop's time."""
+    cutter = ClauseCutter()
+    cutter.push("`" + unit * (20_000 // len(unit)))
+    for _ in range(200):
+        cutter.push("[a")
+        assert cutter.sentences(300) is None and cutter.first("clause") is None
+    assert len(cutter) > 20_000
+
+
+def test_markup_that_is_never_closed_is_waited_for_in_the_last_characters_only() -> None:
+    assert firsts("See [a, b and c, d" + " e" * 100 + ", f.")[0].endswith(" e, ")
+    assert firsts("See [a](http://b" + ",c" * 1_000 + ", f.")[0].endswith("c, ")
+
+
 @given(
     some.text(alphabet=list("ab .,!?\n[]*`1。、Dr"), max_size=80), some.sampled_from(["sentence", "clause"])
 )

@@ -118,6 +118,14 @@ def test_breaks_of_a_strength_are_pauses() -> None:
     ]
 
 
+def test_a_part_without_words_between_pauses_is_passed_over() -> None:
+    """Kind: a picture behind a pause refused the whole text."""
+    read = read_out("One. [pause 1s] ![](a.png) [pause 1s]\n\n---\n", "plain", voices=1)
+    assert spoken_parts(read, Chunking(90)) == [(0, "One."), 1.0, 1.0]
+    with pytest.raises(InvalidRequest):
+        read_out("[pause 1s] ![](a.png)", "plain", voices=1)
+
+
 @pytest.mark.parametrize("letter", [*"πµßłøΩæœđðþıŁØβ", "ŋ", "ĳ", "ﬁ"])
 def test_one_letter_of_another_alphabet_is_read_in_english_ones(letter: str) -> None:
     """Kind of fault: one letter that the bundled model's tokenizer lacks refused a whole text."""
