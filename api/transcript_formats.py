@@ -73,8 +73,9 @@ def srt(transcript: Transcript) -> str:
 
 
 def vtt(transcript: Transcript) -> str:
-    """WebVTT subtitles."""
-    return "WEBVTT\n\n" + "".join(_cue(segment, ".") for segment in transcript.segments)
+    """WebVTT subtitles, in whose text & and < begin entities and tags."""
+    cues = (_cue(segment, ".").replace("&", "&amp;").replace("<", "&lt;") for segment in transcript.segments)
+    return "WEBVTT\n\n" + "".join(cues)
 
 
 def usage_of(segments: Iterable[Segment], seconds: float) -> TokenUsage:

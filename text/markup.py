@@ -136,7 +136,9 @@ def _attribute(found: re.Match[str], name: str) -> Traced:
     if value is None or which is None:
         return Traced.of("")[:0]
     written = Traced.of(found.string)[start + value.start(which) : start + value.end(which)]
-    return written.sub(ENTITY, lambda entity: html.unescape(entity[0]))
+    return written.sub(
+        ENTITY, lambda entity: written.become(entity.start(), entity.end(), html.unescape(entity[0]))
+    )
 
 
 def _say_as(found: re.Match[str]) -> Traced:

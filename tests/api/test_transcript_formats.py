@@ -24,6 +24,11 @@ def test_vtt() -> None:
     )
 
 
+def test_vtt_writes_its_own_marks_as_entities() -> None:
+    said = Transcript("en", 1.0, (Segment(" R&D: 1 < 2", 0.0, 1.0),))
+    assert "\nR&amp;D: 1 &lt; 2\n" in vtt(said) and "\nR&D: 1 < 2\n" in srt(said)
+
+
 def test_a_transcript_of_nothing() -> None:
     nothing = Transcript("en", 1.0, ())
     assert (srt(nothing), vtt(nothing), nothing.text) == ("", "WEBVTT\n\n", "")
