@@ -9,7 +9,7 @@ from text.links import LINKS, NAMES
 from text.numbers import DECADES, NUMBERS
 from text.roman import ROMAN
 from text.rules import applied, rule
-from text.signs import FRACTIONS, MATHEMATICS, signs_as_words
+from text.signs import COMPARISONS, FRACTIONS, MATHEMATICS, signs_as_words
 from text.traced import Traced
 
 # With the full stop that belongs to them; those in ENDING may stand at the end of a sentence.
@@ -91,6 +91,7 @@ SHORTENED = (
 )
 RULES = (
     *LINKS,
+    *COMPARISONS,
     *FRACTIONS,
     *DATES,
     *CODES,
