@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from text.chunking import CLOSING, WIDE, has_words, length_of
-from text.english import ABBREVIATIONS, ENDING
+from text.english import ends_sentence
 
 Unit = Literal["none", "sentence", "clause"]
 
@@ -18,8 +18,6 @@ Unit = Literal["none", "sentence", "clause"]
 SENTENCE_END = re.compile(rf"(?:[.!?…।؟۔]+{CLOSING}(?=\s)|[。！？]+{CLOSING}|\n+)\s*")
 CLAUSE_END = re.compile(rf"(?:[,;:،؛—–]+{CLOSING}(?=\s)|[，、；：](?=[{WIDE}\s]|$))\s*")
 LAST_WORD = re.compile(r"(?:^|[\s(\[\"'])([\w.]+)\.$")
-NOT_BEHIND = frozenset(word.lower() for word in ABBREVIATIONS)
-ONLY_BEFORE_CAPITALS = frozenset(word.lower() for word in ENDING)
 # Minimum length of a clause in characters; a single word would be spoken like a whole sentence.
 MIN_CLAUSE = 12
 # A text without punctuation is cut between words from this length on.
@@ -108,12 +106,8 @@ class ClauseCutter:
         return self._ends_in_full_stop(word[1], before, self._held[end : end + 1])
 
     def _ends_in_full_stop(self, word: str, before: str, following: str) -> bool:
-        """Return whether a full stop after a word ends a sentence; not after "Dr", "J" or a list's 3."""
-        name = word.lower()
-        listed = name.isdecimal() and not before.rpartition("\n")[2].strip().rstrip(name)
-        if name in NOT_BEHIND or listed or (len(name) == 1 and name.isalpha() and name != "i"):
-            return False
-        return name not in ONLY_BEFORE_CAPITALS or following.isupper()
+        first = not before.rpartition("\n")[2].strip().rstrip(word)
+        return ends_sentence(word, following, first=first)
 
     def _closed(self, end: int) -> bool:
         """Return whether no markup is open at a position."""

@@ -8,7 +8,7 @@ from text.letters import LETTERS
 from text.links import LINKS, NAMES
 from text.numbers import DECADES, NUMBERS
 from text.roman import ROMAN
-from text.rules import applied, rule
+from text.rules import applied, rule, words_in
 from text.signs import COMPARISONS, FRACTIONS, MATHEMATICS, signs_as_words
 from text.traced import Traced
 
@@ -31,6 +31,10 @@ ENDING = {
     "Ct": "Court", "Pl": "Place", "Univ": "University", "Assn": "Association", "Bros": "Brothers",
 }
 # fmt: on
+NOT_BEHIND = frozenset(word.lower() for word in (*ABBREVIATIONS, "St"))
+ONLY_BEFORE_CAPITALS = frozenset(word.lower() for word in (*ENDING, "a.m", "p.m"))
+NOT_BEFORE_NUMBERS = words_in("no jan feb mar apr jun jul aug sept sep oct nov dec art sec ch")
+INITIALS = re.compile(r"[^\W\d](?:\.[^\W\d])*")
 WHOLE = r"(?:\.(?P<end>(?=\s*$|\s+[A-Z]))?)"
 DIRECTIONS = {
     "N": "North",
@@ -106,6 +110,23 @@ RULES = (
     *ROMAN,
     *NUMBERS,
 )
+
+
+def ends_sentence(word: str, following: str, *, first: bool) -> bool:
+    """Return whether a full stop after a word ends a sentence; not after "Dr", "J", "U.S" or a list's 3.
+
+    Args:
+        word: without the full stop.
+        following: the first character of the next word; empty if that is unknown yet.
+        first: whether nothing stands before the word on its line.
+    """
+    name = word.lower()
+    if name in ONLY_BEFORE_CAPITALS:
+        return following.isupper()
+    if name in NOT_BEFORE_NUMBERS:
+        return bool(following) and not following.isdecimal()
+    listed = first and name.isdecimal()
+    return not (listed or name in NOT_BEHIND or (name != "i" and INITIALS.fullmatch(name)))
 
 
 def english_words(text: str) -> Traced:

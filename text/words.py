@@ -17,6 +17,7 @@ from text.traced import Traced
 
 ENTITY = re.compile(r"&#?\w{1,32};")
 APART = re.compile(r"[\s—…]")  # separates two words
+LINE_END = re.compile(r"[\r\n]")
 SPOKEN = re.compile(r"\S+")
 
 
@@ -40,6 +41,7 @@ class WrittenWord:
         share: its share of these, from 0 to 1, if several words are spoken as one: of "Noo York" for "N Y",
             the first word has 0 to 0.5.
         shown: the word with the punctuation around it.
+        ends_line: whether the next word stands on another line.
     """
 
     text: str
@@ -48,6 +50,7 @@ class WrittenWord:
     spoken: tuple[SpokenSpan, ...]
     share: tuple[float, float] = (0.0, 1.0)
     shown: str = ""
+    ends_line: bool = False
 
 
 @dataclass
@@ -106,7 +109,11 @@ def _as_shown(original: str, chunks: Sequence[Traced]) -> list[WrittenWord]:
     ends = [0, *(word.end for word in words)]
     starts = [*(word.start for word in words[1:]), len(original)]
     return [
-        replace(word, shown=_shown(original, kept, end, word, start))
+        replace(
+            word,
+            shown=_shown(original, kept, end, word, start),
+            ends_line=LINE_END.search(original, word.end, start) is not None,
+        )
         for end, word, start in zip(ends, words, starts, strict=False)
     ]
 
