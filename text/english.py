@@ -4,9 +4,10 @@ import re
 
 from text.amounts import AMOUNTS, RATED
 from text.dates import CODES, DATES, TIMES
+from text.latex import LATEX
 from text.letters import LETTERS
 from text.links import LINKS, NAMES
-from text.numbers import DECADES, NUMBERS
+from text.numbers import DECADES, NUMBERS, said
 from text.roman import ROMAN
 from text.rules import applied, rule, words_in
 from text.signs import COMPARISONS, FRACTIONS, MATHEMATICS, signs_as_words
@@ -76,6 +77,9 @@ SHORTENED = (
     # "No. 3 dogs" counts none of them; "No. 3" is the third.
     rule(r"(?:^|(?<=[.!?]\s))No\.\s(?=\d+\s[a-z]{2,}s\b)(?!\d+\s(?:is|was|has|does|vs)\b)", "No, "),
     rule(r"\b[Nn]os?\.\s?(?=\d)", "number "),
+    rule(r"\bc\.\s?(?=\d{3,4}\b)", "circa "),
+    rule(r"\bp\.\s?(?=\d)", "page "),
+    rule(r"\b([Cc])h\.\s?(?=\d)", r"\1hapter "),
     rule(
         rf"\b({'|'.join(map(re.escape, ABBREVIATIONS))})\.(?![A-Za-z])", lambda found: ABBREVIATIONS[found[1]]
     ),
@@ -93,8 +97,12 @@ SHORTENED = (
     ),
     rule(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda found: f"{' '.join(found[1])} and {' '.join(found[2])}"),
 )
+# The number of an item leads into it. Each block before ends in a mark; "He ate\n5. Then" is prose.
+ITEMS = (rule(r"(?:\A|(?<=[.!?:;,…\"')]\n))(\d{1,3})[.)][ \t]+(?=\S)", lambda found: f"{said(found[1])}, "),)
 RULES = (
+    *ITEMS,
     *LINKS,
+    *LATEX,
     *COMPARISONS,
     *FRACTIONS,
     *DATES,

@@ -16,7 +16,8 @@ WORDS = st.sampled_from(
     [
         *("Anna", "don't", "$5.50", "US$20", "10", "km", "25", "Dec", "2024", "3:45", "pm", "Henry", "VIII"),
         *("FBI's", "Dr.", "Smith", "Llama-3.1-8B", "getUserName", "x²", "72°F", "naïve", "a", "No.", "5"),
-        *("U.S.", "e.g."),
+        *("U.S.", "e.g.", "7.30pm", "2:1", "1/4", "tsp", "x<y", "<5", "in the '90s", "World War I and II"),
+        *("0800 123 4567", "1-800-FLOWERS", "$x^2$"),
     ]
 )
 MARKS = st.sampled_from([" ", " ", " ", ", ", ". ", "! ", "? ", "\n\n", " **", "** ", " (", ") ", "; "])
