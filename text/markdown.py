@@ -30,7 +30,7 @@ DEFINITION = re.compile(
 REFERENCE = re.compile(r"\[(?P<text>[^\[\]\n]{1,500})\](?:\[(?P<label>[^\[\]\n]{0,200})\])?")
 RULE_OF_TABLE = re.compile(r"^\s*(?=[^\n]*\|)\|?(?:\s*:?-+:?\s*\|)*\s*(?::?-+:?)?\s*$")
 CELL, ESCAPED_CELL, NEW_LINE = re.compile(r"(?<!\\)\|"), re.compile(r"\\\|"), re.compile(r"\n")
-AUTOLINK = re.compile(r"<[^<>\s]+>")
+AUTOLINK = re.compile(r"<[^<>\s:@]+[:@][^<>\s]*>")
 LANGUAGE = re.compile(r"[\w+#.-]{0,20}")  # what may stand behind ``` and is no text
 
 
