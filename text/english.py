@@ -63,6 +63,11 @@ def _full_stop(found: re.Match[str]) -> str:
     return "" if found["end"] is None else "."
 
 
+def _item(found: re.Match[str]) -> Traced:
+    text, (start, end) = Traced.of(found.string), found.span(1)
+    return text.become(start, end, said(found[1])) + text.become(end, end + 1, ",") + " "
+
+
 ADDRESSES = (
     rule(r"(?<=(?:\dst|\dnd|\drd|\dth)\s)St\b\.?", "Street"),
     rule(r"(\b\d+[A-Z]?\s(?:[NSEW]\.?\s)?(?:[A-Z][a-z]+\s){1,2})St\b\.?", r"\1Street"),
@@ -97,8 +102,8 @@ SHORTENED = (
     ),
     rule(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda found: f"{' '.join(found[1])} and {' '.join(found[2])}"),
 )
-# The number of an item leads into it. Each block before ends in a mark; "He ate\n5. Then" is prose.
-ITEMS = (rule(r"(?:\A|(?<=[.!?:;,…\"')]\n))(\d{1,3})[.)][ \t]+(?=\S)", lambda found: f"{said(found[1])}, "),)
+# The number of an item leads into it. The block before ends in a mark; "He ate\n5. Then" is prose.
+ITEMS = (rule(r"(?:\A|(?<=[^\w\s]\n))(\d{1,3})[.)][ \t]+(?=\S)", _item),)
 RULES = (
     *ITEMS,
     *LINKS,

@@ -20,7 +20,10 @@ def _fraction(found: re.Match[str]) -> str:
 
 LATEX = (
     # $X and $5 are amounts; a formula between two dollars is a letter or has marks that only formulas have.
-    rule(r"(?<![\w$])\$([^\W\d]|(?=[^$\n]{0,100}[\\^_={}])[^\s$][^$\n]{0,98}[^\s$])\$(?![\d$])", r"\1"),
+    rule(
+        r"(?<![\w$])\$([^\W\d]|(?=[^$\n]{0,100}[\\^_{}]|[^\d$\n]{1,100}=)[^\s$][^$\n]{0,98}[^\s$])\$(?![\d$])",
+        r"\1",
+    ),
     rule(r"\\[dt]?frac\{([^{}]{1,40})\}\{([^{}]{1,40})\}", _fraction),
     rule(r"\\sqrt\{([^{}]{1,40})\}", r"√\1"),
     rule(rf"\\({'|'.join(COMMANDS)})\b", lambda found: f" {COMMANDS[found[1]]} "),

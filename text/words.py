@@ -76,9 +76,8 @@ def _without_entities(original: str, chunks: Sequence[Traced]) -> tuple[Traced, 
     text = Traced.of(original)
     if not ENTITY.search(text):
         return text, chunks
-    ends = bytearray(
-        len(text) + 1
-    )  # where something that is spoken begins or ends: in "amp" if that was read
+    # Where something that is spoken begins or ends: within an entity, if its letters were read.
+    ends = bytearray(len(text) + 1)
     for chunk in chunks:
         for start, end in zip(chunk.starts, chunk.ends, strict=True):
             if start < end:
@@ -86,7 +85,7 @@ def _without_entities(original: str, chunks: Sequence[Traced]) -> tuple[Traced, 
 
     def shown(found: re.Match[str]) -> str:
         character = html.unescape(found[0])
-        read = character != found[0] and not any(ends[found.start() + 1 : found.end()])
+        read = character not in ("", found[0]) and not any(ends[found.start() + 1 : found.end()])
         return text.become(found.start(), found.end(), character) if read else found[0]
 
     text = text.sub(ENTITY, shown)
@@ -95,7 +94,9 @@ def _without_entities(original: str, chunks: Sequence[Traced]) -> tuple[Traced, 
         for position in range(text.starts[place], text.ends[place]):
             places[position] = place
     return text, [
-        Traced(str(chunk), *(array("i", map(places.__getitem__, all)) for all in (chunk.starts, chunk.ends)))
+        Traced(
+            str(chunk), *(array("i", map(places.__getitem__, each)) for each in (chunk.starts, chunk.ends))
+        )
         for chunk in chunks
     ]
 

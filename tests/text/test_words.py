@@ -74,6 +74,7 @@ def test_each_word_is_spoken_in_its_turn(text: str, reading: Reading, longest: i
         ("don&apos;t, Jerry&#39;s caf&eacute;", {"don't": "don't", "Jerry's": "Jerry's", "café": "café"}),
         ("The null\x00byte stands", {"The": "The", "nullbyte": "nullbyte", "stands": "stands"}),
         ("see <https://a.org/%7Eb> now", {"https://a.org/%7Eb": "a dot org slash tilde bee", "now": "now"}),
+        ("1. Wash.\n2) Cook.", {"1": "one", "Wash": "Wash", "2": "two", "Cook": "Cook"}),
         ("`&euro;5`", {"&euro;5": "and euro;five"}),  # as code it is no entity
     ],
 )
