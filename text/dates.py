@@ -146,6 +146,14 @@ TIMES = (
     rule(rf"(?<![\d:]){CLOCK}(?![\d:])", _clock),
 )
 PHONE = r"(?:\+?1[ .-])?\(?\b\d{3}\)?[ .-]\d{3}[.-]\d{4}\b|(?<![\d-])\d{3}-\d{4}\b(?!-)"
+FOREIGN_PHONE = r"(?<![\w+])\+(\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6})(?![\d-])"
+
+
+def _foreign(found: re.Match[str]) -> str:
+    count = sum(letter.isdigit() for letter in found[1])
+    return "plus " + digits(found[1]) if 7 <= count <= 15 else found[0]
+
+
 HOME_PHONE = r"(?<![\w.,+-])0\d{2,4}(?:[ -]\d{2,6}){1,3}(?![\w-]|[.,]\d| \d)"
 # 10 000 and 1 500 000 end in zeros; other spaces than the usual one are written within numbers only.
 NARROW = "[\u00a0\u202f\u2009]"
@@ -153,7 +161,6 @@ GROUPS = (
     rf"(?<![\w.,])(?<!\d )(?<!\d{NARROW})[1-9]\d{{0,2}}(?:(?: \d{{3}})* 000|(?:{NARROW}\d{{3}})+)"
     rf"(?!\w|,\d| \d|{NARROW}\d)"
 )
-FOREIGN_PHONE = r"(?<![\w+])\+(\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6})(?![\d-])"
 
 
 def _home(found: re.Match[str]) -> str:
@@ -165,11 +172,6 @@ def _worded(found: re.Match[str]) -> str:
     """Read 1-800-FLOWERS as one eight hundred FLOWERS."""
     area = f"{digits(found[1][0])} hundred" if found[1].endswith("00") else digits(found[1])
     return f"one {area} {found[2].replace('-', ' ')}"
-
-
-def _foreign(found: re.Match[str]) -> str:
-    count = sum(letter.isdigit() for letter in found[1])
-    return "plus " + digits(found[1]) if 7 <= count <= 15 else found[0]
 
 
 CODES = (
