@@ -6,11 +6,12 @@ from api.schemas.timestamps import CaptionFormat
 from api.transcript_formats import srt, vtt
 from asr.transcript import Segment, Transcript
 from synthesis.word_times import WordTime
+from text.english import ends_sentence
 
 MAX_CHARACTERS = 84  # two lines of 42, usual for subtitles
 MAX_PAUSE = 1.0  # seconds; a longer pause starts a new cue
 SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001
-CLOSING = "\"')]”’»"  # noqa: RUF001
+OPENING, CLOSING = "\"'([“‘«", "\"')]”’»"  # noqa: RUF001
 
 
 def captions(words: Sequence[WordTime], format: CaptionFormat) -> str:
@@ -23,12 +24,12 @@ def captions(words: Sequence[WordTime], format: CaptionFormat) -> str:
 
 
 def cues(words: Sequence[WordTime]) -> Iterator[list[WordTime]]:
-    """Group words that are shown together: at most a sentence, and two lines."""
+    """Group words that are shown together: at most a sentence or line of the text, and two lines of 42."""
     cue: list[WordTime] = []
     length = 0
     for word in words:
         full = length + len(word.shown) > MAX_CHARACTERS
-        if cue and (full or _ends(cue[-1]) or word.start - cue[-1].end > MAX_PAUSE):
+        if cue and (full or _ends(cue, word) or word.start - cue[-1].end > MAX_PAUSE):
             yield cue
             cue, length = [], 0
         cue.append(word)
@@ -37,5 +38,9 @@ def cues(words: Sequence[WordTime]) -> Iterator[list[WordTime]]:
         yield cue
 
 
-def _ends(word: WordTime) -> bool:
-    return word.shown.rstrip(CLOSING).endswith(SENTENCE_END)
+def _ends(cue: Sequence[WordTime], following: WordTime) -> bool:
+    """Return whether a sentence or a line ends before the following word."""
+    shown = cue[-1].shown.strip(OPENING + CLOSING)
+    if cue[-1].ends_line or not shown.endswith("."):
+        return cue[-1].ends_line or shown.endswith(SENTENCE_END)
+    return ends_sentence(shown.rstrip("."), following.shown.lstrip(OPENING)[:1], first=len(cue) == 1)

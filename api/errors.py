@@ -172,7 +172,7 @@ def invalid_field(issue: Mapping[str, Any]) -> InvalidRequest:
         message = f"{param or 'The body'} has a lone surrogate (half a character); send complete characters."
         return InvalidRequest(message, code="invalid_value", param=param)
     code = "invalid_type" if kind.endswith("_type") else "invalid_value"
-    message = issue["msg"].removeprefix("Value error, ")
+    message = issue["msg"].removeprefix("Value error, ").removesuffix(".")
     return InvalidRequest(f"{param or 'The body'}: {message}.", code=code, param=param)
 
 

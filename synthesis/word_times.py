@@ -29,16 +29,18 @@ LATER_SOUNDS = 2  # sounds after a word that make its end certain
 
 @dataclass(frozen=True)
 class WordTime:
-    """A word that starts at character `position` of the text, and when it is spoken, in seconds.
+    """A word that ends before character `until` of the text, and when it is spoken, in seconds.
 
     shown: the word with the punctuation around it.
+    ends_line: whether the next word stands on another line.
     """
 
     word: str
     start: float
     end: float
-    position: int
+    until: int
     shown: str
+    ends_line: bool
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class WordTimes:
         first, last = (start + share * (end - start) for share in word.share)
         first = min(max(first, self._until), latest)
         self._until = min(max(last, first), latest)
-        return WordTime(word.text, first, self._until, word.start, word.shown)
+        return WordTime(word.text, first, self._until, word.end, word.shown, word.ends_line)
 
     def _letters(self, number: int, chunk: SpokenText) -> list[SpokenLetter]:
         """Return when the letters of a chunk are spoken; an aligner can tell only once it is complete."""

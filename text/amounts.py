@@ -2,8 +2,9 @@
 # ruff: noqa: RUF001 (dashes and signs that look alike)
 
 import re
+from math import gcd
 
-from text.numbers import DECIMAL, LARGE, said, several
+from text.numbers import DECIMAL, LARGE, fraction, said, several
 from text.rules import rule
 
 # Singular, plural, and the hundredth part's.
@@ -70,12 +71,17 @@ UNITS = {
     "psi": "pound per square inch", "mmHg": "millimeter of mercury", "dB": "decibel", "mol": "mole",
     "kB": "kilobyte", "KB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte",
     "KiB": "kibibyte", "MiB": "mebibyte", "GiB": "gibibyte", "kbps": "kilobit per second",
-    "Mbps": "megabit per second", "Gbps": "gigabit per second", "Mbit/s": "megabit per second",
+    "Mbps": "megabit per second", "Gbps": "gigabit per second", "Tbps": "terabit per second",
+    **{f"{prefix}{bit}/s": f"{name}bit per second"
+       for prefix, name in (("k", "kilo"), ("K", "kilo"), ("M", "mega"), ("G", "giga"), ("T", "tera"))
+       for bit in ("b", "bit")},
+    "kB/s": "kilobyte per second", "KB/s": "kilobyte per second", "TB/s": "terabyte per second",
     "MB/s": "megabyte per second", "GB/s": "gigabyte per second", "px": "pixel", "ha": "hectare",
     "°C": "degree Celsius", "°F": "degree Fahrenheit", "℃": "degree Celsius", "℉": "degree Fahrenheit",
     "°": "degree", "º": "degree", "sq ft": "square foot", "sqft": "square foot",
 }
 # fmt: on
+PARTS = (2, 3, 4, 5, 8, 16)  # denominators of fractions of units
 PLURALS = {"foot": "feet", "inch": "inches", "horsepower": "horsepower"}
 POWERS = {"²": "square ", "³": "cubic ", "^2": "square ", "^3": "cubic "}
 # After a slash these are read as "per"; an amount, a unit or a noun precedes it.
@@ -155,6 +161,19 @@ def _unit(found: re.Match[str]) -> str:
     return before + " ".join([_said(found["amount"]), power + (noun if single else _plural(noun)), *rest])
 
 
+def _part_of_unit(found: re.Match[str]) -> str:
+    """Read 1/4 tsp as one quarter teaspoon; 120/80 and 8/16 are no parts."""
+    above, below, whole = int(found["above"]), int(found["below"]), found["whole"]
+    if not 0 < above < below or below not in PARTS or gcd(above, below) > 1:
+        return found[0]
+    noun, *rest = UNITS[found["unit"]].split(" ")
+    if noun == "square":
+        noun, rest = f"{noun} {rest[0]}", rest[1:]
+    part = fraction(found["above"], found["below"])
+    amount = f"{said(whole)} and {'a half' if part == 'one half' else part}" if whole else part
+    return " ".join([amount, _plural(noun) if whole else noun, *rest])
+
+
 def _plural(noun: str) -> str:
     before, _, last = noun.rpartition(" ")
     last = PLURALS.get(last) or (last if last.endswith("hertz") else last + "s")
@@ -184,6 +203,11 @@ AMOUNTS = (
     rule(rf"(?<![\w.])(?P<amount>{DECIMAL}){MAGNITUDE}\s?(?P<code>{CODE})\b", _currency),
     rule(r"""(?<![\w.])(\d{1,2})['′]\s?(\d{1,2})(?:"|″|''|′′)""", _feet),
     rule(r"(?<![\w.])(\d{1,3})\s?h\s?(\d{1,2})\s?m(?:in)?\b", lambda found: f"{found[1]} hr {found[2]} min"),
+    rule(
+        r"(?<![\w.,/])(?:(?P<whole>\d{1,3})[\s-])?(?P<above>\d{1,2})/(?P<below>\d{1,2})(?:\s?|-)"
+        rf"(?P<unit>{UNIT})(?![\w/²³^]|-\d)",
+        _part_of_unit,
+    ),
     rule(
         rf"(?<![\w.,/])(?:(?P<first>{DECIMAL})(?:{DASH}|(?P<over>/)))?"
         rf"(?P<amount>{AMOUNT})(?:\s?|(?P<hyphen>-))(?P<unit>{UNIT})"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from text.chunking import CLOSING, WIDE, has_words, length_of
-from text.english import ABBREVIATIONS, ENDING
+from text.english import ends_sentence
 
 Unit = Literal["none", "sentence", "clause"]
 
@@ -25,8 +25,6 @@ END = re.compile(
 UNDECIDED = f".!?…।؟۔。！？,;:،؛—–，、；：{CLOSING}"
 MAX_WORD = 200  # and as many characters are looked at before a word
 LAST_WORD = re.compile(r"(?:^|[\s(\[\"'])([\w.]+)\.$")
-NOT_BEHIND = frozenset(word.lower() for word in ABBREVIATIONS)
-ONLY_BEFORE_CAPITALS = frozenset(word.lower() for word in ENDING)
 # Minimum length of a clause in characters; a single word would be spoken like a whole sentence.
 MIN_CLAUSE = 12
 # A text without punctuation is cut between words from this length on.
@@ -148,12 +146,8 @@ class ClauseCutter:
 
     def _ends_in_full_stop(self, word: re.Match[str], following: str) -> bool:
         """Return whether a full stop after a word ends a sentence; not after "Dr", "J" or a list's 3."""
-        name = word[1].lower()
         line = self._held[max(word.start(1) - MAX_WORD, 0) : word.start(1)].rpartition("\n")[2]
-        listed = name.isdecimal() and not line.strip()
-        if name in NOT_BEHIND or listed or (len(name) == 1 and name.isalpha() and name != "i"):
-            return False
-        return name not in ONLY_BEFORE_CAPITALS or following.isupper()
+        return ends_sentence(word[1], following, first=not line.strip())
 
     def _between_words(self) -> int | None:
         """Return where a long text without any end may be cut; None if it may not."""

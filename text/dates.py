@@ -81,6 +81,7 @@ def _clock(found: re.Match[str]) -> str:
     if minute:
         spoken += f" oh {num2words(minute)}" if minute < 10 else f" {num2words(minute)}"
     if second:
+        spoken += " o'clock" if not minute and hour <= 12 else ""
         spoken += f" and {num2words(second)} second{'s' if second > 1 else ''}"
     if half:
         return f"{spoken} {by_name(half.upper())} {by_name('M')}"
@@ -132,6 +133,10 @@ DATES = (
 )
 TIMES = (
     rule(
+        rf"(?<![\w.,$€£])([01]?\d|2[0-4])\.([0-5]\d)(?=(?:{DASH}\d{{1,2}}(?:[.:][0-5]\d)?)?\s?[apAP]\.?[mM]\b)",
+        r"\1:\2",
+    ),
+    rule(
         rf"(?:(?<=\d)|(?<=\d[apAP][mM])|(?<=\d\s[apAP][mM])){DASH}(?=\d{{1,2}}(?::[0-5]\d|\s?[apAP]\.?[mM]\b))",
         " to ",
     ),
@@ -150,10 +155,33 @@ def _foreign(found: re.Match[str]) -> str:
     return "plus " + digits(found[1]) if 7 <= count <= 15 else found[0]
 
 
+HOME_PHONE = r"(?<![\w.,+-])0\d{2,4}(?:[ -]\d{2,6}){1,3}(?![\w-]|[.,]\d| \d)"
+# 10 000 and 1 500 000 end in zeros; other spaces than the usual one are written within numbers only.
+NARROW = "[\u00a0\u202f\u2009]"
+GROUPS = (
+    rf"(?<![\w.,])(?<!\d )(?<!\d{NARROW})[1-9]\d{{0,2}}(?:(?: \d{{3}})* 000|(?:{NARROW}\d{{3}})+)"
+    rf"(?!\w|,\d| \d|{NARROW}\d)"
+)
+
+
+def _home(found: re.Match[str]) -> str:
+    count = sum(letter.isdigit() for letter in found[0])
+    return digits(found[0]) if 9 <= count <= 11 else found[0]
+
+
+def _worded(found: re.Match[str]) -> str:
+    """Read 1-800-FLOWERS as one eight hundred FLOWERS."""
+    area = f"{digits(found[1][0])} hundred" if found[1].endswith("00") else digits(found[1])
+    return f"one {area} {found[2].replace('-', ' ')}"
+
+
 CODES = (
     rule(r"(?<![\w.-])\d+(?:-\d+){2,}(?![\w-])", lambda found: digits(found[0])),
     rule(PHONE, lambda found: digits(found[0])),
+    rule(r"(?<![\w.-])1-([89]\d\d)-([A-Z\d]+(?:-[A-Z\d]+)*)(?<=[A-Z])\b", _worded),
     rule(FOREIGN_PHONE, _foreign),
+    rule(HOME_PHONE, _home),
+    rule(GROUPS, lambda found: re.sub(r"\s", "", found[0])),
     rule(
         r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w]|\.\d)",
         lambda found: " dot ".join(digits(part) for part in found[0].split(".")),

@@ -4,12 +4,13 @@ import re
 
 from text.amounts import AMOUNTS, RATED
 from text.dates import CODES, DATES, TIMES
+from text.latex import LATEX
 from text.letters import LETTERS
 from text.links import LINKS, NAMES
-from text.numbers import DECADES, NUMBERS
+from text.numbers import DECADES, NUMBERS, said
 from text.roman import ROMAN
-from text.rules import applied, rule
-from text.signs import FRACTIONS, MATHEMATICS, signs_as_words
+from text.rules import applied, rule, words_in
+from text.signs import COMPARISONS, FRACTIONS, MATHEMATICS, signs_as_words
 from text.traced import Traced
 
 # With the full stop that belongs to them; those in ENDING may stand at the end of a sentence.
@@ -31,6 +32,10 @@ ENDING = {
     "Ct": "Court", "Pl": "Place", "Univ": "University", "Assn": "Association", "Bros": "Brothers",
 }
 # fmt: on
+NOT_BEHIND = frozenset(word.lower() for word in (*ABBREVIATIONS, "St"))
+ONLY_BEFORE_CAPITALS = frozenset(word.lower() for word in (*ENDING, "a.m", "p.m"))
+NOT_BEFORE_NUMBERS = words_in("no jan feb mar apr jun jul aug sept sep oct nov dec art sec ch")
+INITIALS = re.compile(r"[^\W\d](?:\.[^\W\d])*")
 WHOLE = r"(?:\.(?P<end>(?=\s*$|\s+[A-Z]))?)"
 DIRECTIONS = {
     "N": "North",
@@ -58,6 +63,11 @@ def _full_stop(found: re.Match[str]) -> str:
     return "" if found["end"] is None else "."
 
 
+def _item(found: re.Match[str]) -> Traced:
+    text, (start, end) = Traced.of(found.string), found.span(1)
+    return text.become(start, end, said(found[1])) + text.become(end, end + 1, ",") + " "
+
+
 ADDRESSES = (
     rule(r"(?<=(?:\dst|\dnd|\drd|\dth)\s)St\b\.?", "Street"),
     rule(r"(\b\d+[A-Z]?\s(?:[NSEW]\.?\s)?(?:[A-Z][a-z]+\s){1,2})St\b\.?", r"\1Street"),
@@ -72,6 +82,9 @@ SHORTENED = (
     # "No. 3 dogs" counts none of them; "No. 3" is the third.
     rule(r"(?:^|(?<=[.!?]\s))No\.\s(?=\d+\s[a-z]{2,}s\b)(?!\d+\s(?:is|was|has|does|vs)\b)", "No, "),
     rule(r"\b[Nn]os?\.\s?(?=\d)", "number "),
+    rule(r"\bc\.\s?(?=\d{3,4}\b)", "circa "),
+    rule(r"\bp\.\s?(?=\d)", "page "),
+    rule(r"\b([Cc])h\.\s?(?=\d)", r"\1hapter "),
     rule(
         rf"\b({'|'.join(map(re.escape, ABBREVIATIONS))})\.(?![A-Za-z])", lambda found: ABBREVIATIONS[found[1]]
     ),
@@ -90,8 +103,13 @@ SHORTENED = (
     ),
     rule(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda found: f"{' '.join(found[1])} and {' '.join(found[2])}"),
 )
+# The number of an item leads into it. The block before ends in a mark; "He ate\n5. Then" is prose.
+ITEMS = (rule(r"(?:\A|(?<=[^\w\s]\n))(\d{1,3})[.)][ \t]+(?=\S)", _item),)
 RULES = (
+    *ITEMS,
     *LINKS,
+    *LATEX,
+    *COMPARISONS,
     *FRACTIONS,
     *DATES,
     *CODES,
@@ -106,6 +124,23 @@ RULES = (
     *ROMAN,
     *NUMBERS,
 )
+
+
+def ends_sentence(word: str, following: str, *, first: bool) -> bool:
+    """Return whether a full stop after a word ends a sentence; not after "Dr", "J", "U.S" or a list's 3.
+
+    Args:
+        word: without the full stop.
+        following: the first character of the next word; empty if that is unknown yet.
+        first: whether nothing stands before the word on its line.
+    """
+    name = word.lower()
+    if name in ONLY_BEFORE_CAPITALS:
+        return following.isupper()
+    if name in NOT_BEFORE_NUMBERS:
+        return bool(following) and not following.isdecimal()
+    listed = first and name.isdecimal()
+    return not (listed or name in NOT_BEHIND or (name != "i" and INITIALS.fullmatch(name)))
 
 
 def english_words(text: str) -> Traced:

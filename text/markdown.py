@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import starmap
 
 import emoji
 from markdown_it import MarkdownIt
@@ -30,6 +31,7 @@ REFERENCE = re.compile(r"\[(?P<text>[^\[\]\n]{1,500})\](?:\[(?P<label>[^\[\]\n]{
 # Possessive, since several of its parts may match the same spaces.
 RULE_OF_TABLE = re.compile(r"\s*+\|?(?:\s*+:?-++:?\s*+\|)*+\s*+(?::?-++:?)?\s*")
 CELL, ESCAPED_CELL, NEW_LINE = re.compile(r"(?<!\\)\|"), re.compile(r"\\\|"), re.compile(r"\n")
+AUTOLINK = re.compile(r"<[^<>\s:@]+[:@][^<>\s]*>")
 LANGUAGE = re.compile(r"[\w+#.-]{0,20}")  # what may stand behind ``` and is no text
 
 
@@ -121,10 +123,10 @@ class Blocks:
                 number = []
             elif token.type == "fence":
                 named = LANGUAGE.fullmatch(token.info.strip()) and token.markup[0] == "`"
-                yield self._found("" if named else token.info)
+                yield Traced.joined([self._found("" if named else token.info)])
                 yield Traced.joined(map(self._found, token.content.split("\n")), "\n")
             elif token.type == "inline":
-                yield Traced.joined([*number, *map(self._found, _words(token.children or []))])
+                yield Traced.joined([*number, *starmap(self._found, _pieces(token.children or []))])
                 number = []
 
     def _look_within(self, token: Token) -> None:
@@ -133,25 +135,34 @@ class Blocks:
             first, last = (min(line, len(self._lines) - 1) for line in token.map)
             self._at, self._end = max(self._at, self._lines[first]), self._lines[last]
 
-    def _found(self, text: str) -> Traced:
-        """A piece of a block's text where it stands; word by word where it isn't written so."""
-        at = self._source.find(text, self._at, self._end)
+    def _found(self, text: str, written: str = "") -> str:
+        """A piece of a block's text where it stands, `written` so if given; else word by word."""
+        written = written or text
+        at = self._source.find(written, self._at, self._end)
         if at >= 0:
-            self._at = at + len(text)
-            return self._source[at : self._at]
+            self._at = at + len(written)
+            if written.endswith(text):  # as it is, or behind a backslash
+                return self._source[self._at - len(text) : self._at]
+            return self._source.become(at, self._at, text)
         words = list(WORD.finditer(text))
         if [word[0] for word in words] == [text]:  # an address that is written otherwise
-            return Traced.joined([text])
-        found, end = [], 0
+            link = AUTOLINK.search(self._source, self._at, self._end)
+            self._at = link.end() if link else self._at
+            return self._source.become(link.start() + 1, link.end() - 1, text) if link else text
+        found: list[str] = []
+        end = 0
         for word in words:
             found += [text[end : word.start()], self._found(word[0])]
             end = word.end()
         return Traced.joined([*found, text[end:]])
 
 
-def _words(tokens: Sequence[Token]) -> Iterator[str]:
+def _pieces(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
+    """Yield the pieces of a block's text, each with how it is written if otherwise: € as &euro;."""
     for token in tokens:
         if token.type == "image":
-            yield from _words(token.children or [])
+            yield from _pieces(token.children or [])
+        elif token.type in ("softbreak", "hardbreak"):
+            yield "\n", ""
         else:
-            yield "\n" if token.type in ("softbreak", "hardbreak") else token.content
+            yield token.content, token.markup if token.type == "text_special" else ""

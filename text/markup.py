@@ -2,7 +2,7 @@
 
 Of SSML (https://www.w3.org/TR/speech-synthesis11), <speak>, <p>, <s>, <break>, <sub alias> and <say-as> are
 supported; of other elements, and of HTML's, the content is kept. <break> is left to text.pauses. Anything
-else in angle brackets, such as <name>, is a word and remains.
+else in angle brackets, such as <name> or <i think>, is words and remains; so do the signs of a<b and c>d.
 """
 
 import html
@@ -12,6 +12,11 @@ from text.traced import Traced
 
 CODE_SPAN = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
 ATTRIBUTE = r"""\s+[\w:-]{1,40}\s{0,3}=\s{0,3}(?:"[^"<>]{0,400}"|'[^'<>]{0,400}'|[^\s"'<>=`]{1,200})"""
+FLAGS = (  # attributes without a value
+    "hidden|disabled|checked|selected|required|readonly|multiple|autofocus|novalidate|formnovalidate|open|reversed"
+    "|controls|autoplay|loop|muted|playsinline|default|async|defer|nomodule|ismap|inert|itemscope|allowfullscreen"
+    "|download|contenteditable|draggable|nowrap|noshade|compact|border|data-[a-z-]{1,40}"
+)
 ELEMENTS = (
     # SSML
     "speak|say-as|sub|p|s|w|token|break|emphasis|prosody|voice|lang|phoneme|audio|desc|mark|lexicon|lookup|meta|metadata|par|seq"
@@ -24,7 +29,7 @@ ELEMENTS = (
     "|link|base|noscript|template|slot|output|progress|meter"
 )
 TAG = re.compile(
-    rf"<(?P<close>/?)(?P<name>{ELEMENTS}|[a-z]+:[\w-]+)(?P<attributes>(?:{ATTRIBUTE}|\s+[a-z-]{{1,20}})*?)\s*/?>",
+    rf"<(?P<close>/?)(?P<name>{ELEMENTS}|[a-z]+:[\w-]+)(?P<attributes>(?:{ATTRIBUTE}|\s+(?:{FLAGS})\b)*?)\s*/?>",
     re.IGNORECASE,
 )
 # Any other element shows itself by its attributes or by its end.
@@ -54,7 +59,6 @@ SAY_AS = re.compile(
     re.IGNORECASE,
 )
 ENTITY = re.compile(r"&#?\w{1,32};?")
-ANY_TAG = re.compile(r"<[^<>]*>")
 SPACE = re.compile(r"\s+")
 BETWEEN_DIGITS = re.compile(r"(?<=\d)(?=\d)")
 BLOCKS = frozenset(
@@ -159,14 +163,16 @@ def _attribute(found: re.Match[str], name: str) -> Traced:
     if value is None or which is None:
         return Traced.of("")[:0]
     written = Traced.of(found.string)[start + value.start(which) : start + value.end(which)]
-    return written.sub(ENTITY, lambda entity: html.unescape(entity[0]))
+    return written.sub(
+        ENTITY, lambda entity: written.become(entity.start(), entity.end(), html.unescape(entity[0]))
+    )
 
 
 def _say_as(found: re.Match[str]) -> Traced:
     """Spell letters and digits if requested; dates, amounts and so on need no help."""
     kind = _attribute(found, "interpret-as").lower()
     inner = Traced.of(found.string)[found.start("words") : found.end("words")]
-    words = inner.sub(ANY_TAG, "")
+    words = inner.sub(TAG, "").sub(OTHER_TAG, "")
     if kind in ("characters", "spell-out", "verbatim", "letters"):
         letters = words.sub(SPACE, "").mapped(str.upper)
         return Traced.joined([letters[place] for place in range(len(letters))], " ")

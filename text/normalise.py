@@ -40,8 +40,8 @@ SPACE, LINE_BREAK = re.compile(r"[^\S\n]{2,}|[^\S \n]"), re.compile(r" ?\n[ \n]*
 SUSTAINED_SOUNDS = ("[music start]", "[humming start]", "<SE_s>[Music]", "<SE_s>[Humming]")
 ENDINGS = (".", "!", "?", ",", ";", '"', "'", "</SE_e>", "</SE>")
 
-PRIVATE_USE = re.compile("[\ue000-\uf8ff]")  # phones stand there; a text can't bring its own
-CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+# Control characters, and the private use area, where phones stand: a text can't bring its own.
+CONTROL, UNSPOKEN = (re.compile(rf"[\x00-\x08\x0e-\x1f\x7f-\x9f{more}]") for more in ("", "\ue000-\uf8ff"))
 SPECIAL_TOKEN = re.compile(r"<\|\w+\|>")
 
 MAX_INSTRUCTION_WORDS = 12
@@ -103,13 +103,12 @@ def speakable(
 
 def _spoken(text: str, reading: Reading, normalised: bool, lexicon: Lexicon) -> Traced:
     """Like `speakable`; empty if there is nothing to speak."""
-    spoken = Traced.of(text).sub(PRIVATE_USE, "")
+    spoken = Traced.of(text).sub(UNSPOKEN, "")
     if reading != "verbatim":
-        spoken = plain_text(text_of(spoken), full_stops=normalised)
+        spoken = plain_text(text_of(spoken), full_stops=normalised).sub(UNSPOKEN, "")  # from entities
     spoken = lexicon.applied(spoken)
     if reading == "english":
         spoken = english_words(spoken)
-    spoken = spoken.sub(CONTROL, "")
     spoken = (spoken.translated(PUNCTUATION) if normalised else spoken).sub(SPECIAL_TOKEN, " ", silent=True)
     if not has_words(spoken):
         return spoken[:0]

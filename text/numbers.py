@@ -87,21 +87,43 @@ def _minuses(found: re.Match[str]) -> str:
 
 
 # "the 80s" and "'80s" are years; "wait 30s" is seconds.
-BEFORE_DECADES = r"\b(?i:the|his|her|their|my|your|our|mid|early|late)[\s-]|'|(?<=0s\sand\s)|(?<=0s\sor\s)"
+BEFORE_DECADES = (
+    r"\b(?i:the|his|her|their|my|your|our|mid|early|late)[\s-]|['’‘]|(?<=0s\sand\s)|(?<=0s\sor\s)"
+)
 DECADES = (
     rule(
-        rf"(?P<before>{BEFORE_DECADES})(?P<decade>[2-9]0)'?s\b",
-        lambda found: found["before"].strip("'") + _decade(found),
+        rf"(?P<before>{BEFORE_DECADES})(?P<decade>[2-9]0)['’]?s\b",
+        lambda found: found["before"].strip("'’‘") + _decade(found),
     ),
-    rule(r"(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0)'?s\b", _decade),
+    rule(r"(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0)['’]?s\b", _decade),
 )
+# John 3:1 is no ratio.
+BOOKS = (
+    "Genesis|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra|Nehemiah|Esther|Job"
+    "|Psalms?|Proverbs|Ecclesiastes|Songs?|Isaiah|Jeremiah|Lamentations|Ezekiel|Daniel|Hosea|Joel|Amos|Obadiah|Jonah"
+    "|Micah|Nahum|Habakkuk|Zephaniah|Haggai|Zechariah|Malachi|Matthew|Mark|Luke|John|Acts|Romans|Corinthians"
+    "|Galatians|Ephesians|Philippians|Colossians|Thessalonians|Timothy|Titus|Philemon|Hebrews|James|Peter|Jude"
+    "|Revelation|Qur'?an|Koran|Sura[ht]?|Gita|[Cc]hapter|[Vv]erse|[Ll]ine"
+)
+BILLIONS = (
+    "views|users|people|dollars|euros|pounds|parameters|downloads|streams|plays|followers|subscribers|customers|tokens"
+    "|records|rows|events|requests|years|messages|devices|visits|visitors"
+)
+
+
+def _ratio(found: re.Match[str]) -> str:
+    one, other = found["one"], found["other"]
+    clock = len(other) == 2 and int(one) + int(other) != 100
+    return found[0] if clock or found["book"] else f"{said(one)} to {said(other)}"
+
+
 NUMBERS = (
     # The lookbehinds: else each digit of a long number is tried as the beginning of one.
     rule(r"(?<!\d)(?<!\d[.,])\d+(?:[.,]\d+)*(?:\s?[-−–]\s?\d+(?:[.,]\d+)*)+(?=(?P<sum>\s?=)?)", _minuses),
     rule(rf"(?<!\d)({DECIMAL})\s?%", lambda found: f"{said(found[1])} percent"),
     rule(rf"\b({WHOLE})(?:st|nd|rd|th)\b", lambda found: ordinal(found[1])),
     rule(
-        rf"(?<![\w.,$-])({DECIMAL})\s?(k|K|M|bn)\b(?<!\b[48]K)",
+        rf"(?<![\w.,$-])({DECIMAL})\s?(k|K|M|bn|(?<=\.\d)B|(?<=\.\d\d)B|B(?=\s(?:{BILLIONS})\b))\b(?<!\b[48]K)",
         lambda found: f"{said(found[1])} {LARGE[found[2].lower()]}",
     ),
     rule(r"(?<![\w.])(\d+(?:\.\d+)?)[eE]([+-]?)(\d+)\b", _power_of_ten),
@@ -110,6 +132,7 @@ NUMBERS = (
     rule(r"(?<=\d)[-–—](?=\d)", " to "),
     rule(r"(?<![\w)])[-−](?=\d)", "minus "),
     rule(r"(?<=\d)\s?[×*x]\s?(?=\d)", " times "),
+    rule(rf"(?P<book>\b(?:{BOOKS})\s)?(?<![\w:.,])(?P<one>\d{{1,4}}):(?P<other>\d{{1,5}})(?![\d:])", _ratio),
     rule(r"(?<=\d):(?=\d)", " "),
     rule(r"(?<![\w.)])\.(?=\d)", "0."),
     rule(r"#(?=\d)", "number "),

@@ -22,7 +22,10 @@ from text.traced import Traced
 MAX_ENTRIES, MAX_WORD, MAX_SPOKEN = 500, 60, 120
 PHONETIC = re.compile(r"/[^/]+/|\{[^{}]+\}")
 MARKS = re.compile(r"[<>\[\]{}|/\\]|[^\S ]")
-FIRST = re.compile(r"\w+")
+FIRST, SPACES = re.compile(r"\w+"), re.compile(r"\s{1,9}")
+# What makes digits a part of a number or an amount: $5, 2.5 and -5; 5.5, 5% and 5-10.
+NUMBER_BEGAN = re.compile(r"(?:\d[.,:]|[^\s(\[{\"'“‘—…,;:!?])$")
+NUMBER_GOES_ON = re.compile(r"[.,:/–−-]\d|\s?[%°$€£¥₹]")
 UNTOUCHED = re.compile(f"{TAG.pattern}|{LINK.pattern}|<[^<>]*>")
 
 Entries = Mapping[str, str]
@@ -60,12 +63,25 @@ class Entry:
     spoken: str
     exact: bool
 
-    def starts(self, text: str, place: int) -> bool:
-        """Return whether the whole word starts at a position of a text."""
-        end = place + len(self.word)
-        written = text[place:end]
-        same = written == self.word if self.exact else written.casefold() == self.word.casefold()
-        return same and not (self.word[-1].isalnum() and text[end : end + 1].isalnum())
+    def end(self, text: str, place: int) -> int:
+        """Return where the whole word ends that starts at a position of a text; 0 if another one does."""
+        end = place
+        for part in self.word.split(" "):
+            spaces = SPACES.match(text, end) if end > place else None
+            start = spaces.end() if spaces else end
+            end = start + len(part)
+            written = text[start:end]
+            same = written == part if self.exact else written.casefold() == part.casefold()
+            if not same or (start > place and not spaces):
+                return 0
+        return end if self._is_whole(text, place, end) else 0
+
+    def _is_whole(self, text: str, place: int, end: int) -> bool:
+        if self.word[0].isdecimal() and NUMBER_BEGAN.search(text, max(place - 2, 0), place):
+            return False
+        if self.word[-1].isdecimal() and NUMBER_GOES_ON.match(text, end):
+            return False
+        return not (self.word[-1].isalnum() and text[end : end + 1].isalnum())
 
 
 class Lexicon:
@@ -98,9 +114,9 @@ class Lexicon:
         end = 0
         for found in FIRST.finditer(text):
             entries = self._entries.get(found[0].casefold(), ()) if found.start() >= end else ()
-            entry = next((each for each in entries if each.starts(text, found.start())), None)
+            ends = ((each, each.end(text, found.start())) for each in entries)
+            entry, last = next((each for each in ends if each[1]), (None, 0))
             if entry is not None:
-                last = found.start() + len(entry.word)
                 pieces += [text[end : found.start()], text.become(found.start(), last, entry.spoken)]
                 end = last
         return Traced.joined([*pieces, text[end:]])

@@ -37,7 +37,15 @@ def _number(found: re.Match[str]) -> str:
     return f"{found[1]} {said(str(value(found[2])))}"
 
 
+def _numbers(found: re.Match[str]) -> str:
+    return found[1] + re.sub(r"[IVXLC]+", lambda each: said(str(value(each[0]))), found[2])
+
+
 ROMAN = (
+    rule(
+        rf"\b({NUMBERED}s?\s)({NUMERAL}(?:(?:,|,?\s(?:and|or|to|through|&))\s(?!I\b){NUMERAL}\b)+)(?!['’.]?[A-Za-z])",  # noqa: RUF001
+        _numbers,
+    ),
     rule(rf"\b({NUMBERED})\s(?!I\b)({NUMERAL})\b(?!['’.]?[A-Za-z])", _number),  # noqa: RUF001
     rule(r"\b(World War)\s(I)\b", _number),
     # "Part I of it" is the first; "the part I like" is not.

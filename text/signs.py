@@ -52,6 +52,24 @@ LATIN = re.compile(
 GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?([A-Z]+)\b")
 COMPARED = {"<=": "≤", ">=": "≥", "!=": "≠", "==": "=", "->": "→", "=>": "→"}
 
+BEFORE, BEHIND = r"(?<=[\w)%°²³])", r"(?=[-−+]?(?:[\w($€£¥√]|\.\d))"
+NUMBER = r"(?=[-−+]?[$€£¥]?\.?\d)"
+COMPARISONS = (
+    # <name>, <K, V> and <your name> are in brackets; in a<b and c>d two things are compared.
+    rule(
+        r"(?<![\w)])<([A-Za-z/][^<>\n]{0,98}[^\s<>])>|<([A-Za-z/][^<>\n]{0,98}[^\s<>])>(?!\w)|<([A-Za-z/][^\s<>]{0,99})>",
+        lambda found: f" {found[1] or found[2] or found[3]} ",
+    ),
+    rule(r"\b(I|[Ww]e|[Yy]ou|[Tt]hey) <3(?= [A-Za-z])", r"\1 love"),
+    *(
+        compared
+        for sign, than in (("<", "less than"), (">", "greater than"))
+        for compared in (
+            rule(rf"{BEFORE}(\s?){sign}\1{BEHIND}|{BEFORE}{sign}\s{NUMBER}", f" is {than} "),
+            rule(rf"(?<![\w<>=-]){sign}{NUMBER}", f" {than} "),
+        )
+    ),
+)
 FRACTIONS = (
     rule(
         f"(\\d?)([{''.join(PARTS)}])",
@@ -65,8 +83,6 @@ MATHEMATICS = (
     rule(r"(?<=[\w)])\^\(?(-?\w+)\)?", r" to the power of \1 "),
     rule(r"(?<=[\w)])([⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+)", lambda found: f" to the power of {found[1].translate(RAISED)} "),
     rule(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda found: found[0].translate(LOWERED)),
-    rule(r"(?<=[\w)])\s<\s(?=[\w(-])", " is less than "),
-    rule(r"(?<=[\w)])\s>\s(?=[\w(-])", " is greater than "),
     rule(r"(?<=\b\w)\s?\*\s?(?=\w\b)", " times "),
     rule(r"≈(?=\s?\d)", " about "),
     rule(r"\b([CFJ])#", r"\1 sharp"),

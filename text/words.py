@@ -1,18 +1,23 @@
 """The words of a text as written, and the characters of its chunks that are spoken for each.
 
 A word is what spaces separate: "$5.50" and "don't" are one word each. Punctuation around it doesn't belong to
-it unless it is spoken. Markup has no words; each Chinese or Japanese character is one.
+it unless it is spoken. Markup has no words; each Chinese or Japanese character is one. An entity that was
+read as its character is that character: the word of "&euro;5" is "€5".
 """
 
+import html
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from text.chunking import WIDE_LETTER, is_spoken
 from text.traced import Traced
 
+ENTITY = re.compile(r"&#?\w{1,32};")
 APART = re.compile(r"[\s—…]")  # separates two words
+LINE_END = re.compile(r"[\r\n]")
 SPOKEN = re.compile(r"\S+")
 
 
@@ -36,6 +41,7 @@ class WrittenWord:
         share: its share of these, from 0 to 1, if several words are spoken as one: of "Noo York" for "N Y",
             the first word has 0 to 0.5.
         shown: the word with the punctuation around it.
+        ends_line: whether the next word stands on another line.
     """
 
     text: str
@@ -44,6 +50,7 @@ class WrittenWord:
     spoken: tuple[SpokenSpan, ...]
     share: tuple[float, float] = (0.0, 1.0)
     shown: str = ""
+    ends_line: bool = False
 
 
 @dataclass
@@ -57,6 +64,44 @@ class _Run:
 
 def written_words(original: str, chunks: Sequence[Traced]) -> list[WrittenWord]:
     """Return the words of a text, in order, from the chunks that are spoken of it."""
+    shown, chunks = _without_entities(original, chunks)
+    return [
+        replace(word, start=shown.starts[word.start], end=shown.ends[word.end - 1])
+        for word in _as_shown(str(shown), chunks)
+    ]
+
+
+def _without_entities(original: str, chunks: Sequence[Traced]) -> tuple[Traced, Sequence[Traced]]:
+    """Replace the entities that were read as their characters; the chunks are traced to the result."""
+    text = Traced.of(original)
+    if not ENTITY.search(text):
+        return text, chunks
+    # Where something that is spoken begins or ends: within an entity, if its letters were read.
+    ends = bytearray(len(text) + 1)
+    for chunk in chunks:
+        for start, end in zip(chunk.starts, chunk.ends, strict=True):
+            if start < end:
+                ends[start] = ends[end] = 1
+
+    def shown(found: re.Match[str]) -> str:
+        character = html.unescape(found[0])
+        read = character not in ("", found[0]) and not any(ends[found.start() + 1 : found.end()])
+        return text.become(found.start(), found.end(), character) if read else found[0]
+
+    text = text.sub(ENTITY, shown)
+    places = array("i", [len(text)]) * (len(original) + 1)
+    for place in reversed(range(len(text))):
+        for position in range(text.starts[place], text.ends[place]):
+            places[position] = place
+    return text, [
+        Traced(
+            str(chunk), *(array("i", map(places.__getitem__, each)) for each in (chunk.starts, chunk.ends))
+        )
+        for chunk in chunks
+    ]
+
+
+def _as_shown(original: str, chunks: Sequence[Traced]) -> list[WrittenWord]:
     kept = bytearray(len(original))
     for chunk in chunks:
         for start, end in zip(chunk.starts, chunk.ends, strict=True):
@@ -65,7 +110,11 @@ def written_words(original: str, chunks: Sequence[Traced]) -> list[WrittenWord]:
     ends = [0, *(word.end for word in words)]
     starts = [*(word.start for word in words[1:]), len(original)]
     return [
-        replace(word, shown=_shown(original, kept, end, word, start))
+        replace(
+            word,
+            shown=_shown(original, kept, end, word, start),
+            ends_line=LINE_END.search(original, word.end, start) is not None,
+        )
         for end, word, start in zip(ends, words, starts, strict=False)
     ]
 

@@ -130,7 +130,7 @@ class SpokenResponse:
                 continue
             self._words += chunk
             if times.wants_words:
-                await self._send_transcript(chunk, chunk[-1].position + len(chunk[-1].word))
+                await self._send_transcript(chunk, chunk[-1].until)
         if self._transcript_sent < len(text):
             await self._send_transcript((), len(text))
 

@@ -107,6 +107,7 @@ def test_a_batch_brings_words_for_the_items_that_ask(tiny_server: TinyServer) ->
 def test_what_cannot_be_told_is_refused(tiny_server: TinyServer, fields: dict[str, Any], param: str) -> None:
     answer = httpx.post(f"{tiny_server.url}/v1/audio/speech", json=SPEECH | fields, timeout=300)
     assert answer.status_code == 400 and answer.json()["error"]["param"] == param, answer.text
+    assert not answer.json()["error"]["message"].endswith("..")
 
 
 def test_a_transcript_has_no_spoken_words(tiny_server: TinyServer) -> None:

@@ -25,6 +25,11 @@ def firsts(text: str, unit: Unit = "clause") -> list[str]:
         ("Yes, of course it is, she said.", ["Yes, of course it is, ", "she said."]),
         ("It costs $3.50, not $4,000.25 as before.", ["It costs $3.50, ", "not $4,000.25 as before."]),
         ("Dr. Smith met J. R. Tolkien. They spoke.", ["Dr. Smith met J. R. Tolkien. ", "They spoke."]),
+        (
+            "He saw St. Mary's on Dec. 25. No. He left.",
+            ["He saw St. Mary's on Dec. 25. ", "No. ", "He left."],
+        ),
+        ("At 3 p.m. the U.S. Navy came. Good.", ["At 3 p.m. the U.S. Navy came. ", "Good."]),
         ("The firm, Acme Inc. of York. Good.", ["The firm, Acme Inc. of York. ", "Good."]),
         ("We ate bread etc. Then we left.", ["We ate bread etc. ", "Then we left."]),
         ("Visit e.g. example.com. Now.", ["Visit e.g. example.com. ", "Now."]),

@@ -32,6 +32,18 @@ def said(text: str, *dictionaries: dict[str, str]) -> str:
         ({"bold": "bald"}, "See https://bold.org or me@bold.org", "See bold dot org or me at bold dot org."),
         ({"laugh": "x", "speaker": "x"}, "Ha [laugh] ha", "Ha <SE>[Laughter]</SE> ha."),
         ({"a": "uh"}, "a b a", "uh bee uh."),
+        (
+            {"5": "cinco"},
+            "$5, 55, 5.5, -5, 5%, 5-7, 5",
+            "five dollars, fifty-five, five point five, minus five, five percent, five to seven, cinco.",
+        ),
+        ({"5": "cinco"}, "5: (5), '5', 5; 5-year", "cinco: cinco , 'cinco', cinco; cinco-year."),
+        (
+            {"GPT-4": "the model"},
+            "GPT-4, GPT-4.5 and GPT-4's",
+            "the model, gee pee tee four point five and the model's.",
+        ),
+        ({"New York": "noo york"}, "New\nYork, New  York and NewYork", "noo york, noo york and NewYork."),
     ],
 )
 def test_whole_words_are_said_as_told(entries: dict[str, str], text: str, spoken: str) -> None:

@@ -77,6 +77,8 @@ def test_plain_text_is_what_a_reader_sees(written: str, read: str) -> None:
         ),
         ("[SPEAKER0] 2 <SE>[Laughter]</SE>", "[SPEAKER0] two <SE>[Laughter]</SE>"),
         ("It's five o'clock; well-known words stay.",) * 2,
+        ("1. Wash.\n2) 2 cups.\n1984. A year.", "one, Wash. two, two cups. nineteen eighty-four. A year."),
+        ("He ate\n5. Then he left.", "He ate five. Then he left."),
     ],
 )
 def test_english_words_are_what_a_reader_says(written: str, read: str) -> None:

@@ -1,5 +1,6 @@
 """Which words of a text are spoken where. Kinds of fault: a word without speech, a word that is markup."""
 
+import html
 import re
 
 import pytest
@@ -15,7 +16,8 @@ WORDS = st.sampled_from(
     [
         *("Anna", "don't", "$5.50", "US$20", "10", "km", "25", "Dec", "2024", "3:45", "pm", "Henry", "VIII"),
         *("FBI's", "Dr.", "Smith", "Llama-3.1-8B", "getUserName", "x²", "72°F", "naïve", "a", "No.", "5"),
-        *("U.S.", "e.g."),
+        *("U.S.", "e.g.", "7.30pm", "2:1", "1/4", "tsp", "x<y", "<5", "in the '90s", "World War I and II"),
+        *("0800 123 4567", "1-800-FLOWERS", "$x^2$"),
     ]
 )
 MARKS = st.sampled_from([" ", " ", " ", ", ", ". ", "! ", "? ", "\n\n", " **", "** ", " (", ") ", "; "])
@@ -68,6 +70,12 @@ def test_each_word_is_spoken_in_its_turn(text: str, reading: Reading, longest: i
         ("ended—finally", {"ended": "ended", "finally": "finally"}),
         ("<b>Hi</b> [pause 1s] `code` <!-- no --> 👍", {"Hi": "Hi", "code": "code"}),
         ('<say-as interpret-as="characters">ab</say-as>', {"ab": "ay bee"}),
+        ("AT&T is &euro;5.", {"AT&T": "ay tee and tee", "is": "is", "€5": "five euros"}),
+        ("don&apos;t, Jerry&#39;s caf&eacute;", {"don't": "don't", "Jerry's": "Jerry's", "café": "café"}),
+        ("The null\x00byte stands", {"The": "The", "nullbyte": "nullbyte", "stands": "stands"}),
+        ("see <https://a.org/%7Eb> now", {"https://a.org/%7Eb": "a dot org slash tilde bee", "now": "now"}),
+        ("1. Wash.\n2) Cook.", {"1": "one", "Wash": "Wash", "2": "two", "Cook": "Cook"}),
+        ("`&euro;5`", {"&euro;5": "and euro;five"}),  # as code it is no entity
     ],
 )
 def test_what_is_spoken_for_a_word(text: str, spoken: dict[str, str]) -> None:
@@ -75,6 +83,40 @@ def test_what_is_spoken_for_a_word(text: str, spoken: dict[str, str]) -> None:
     found = {word.text: said(chunks, word) for word in words}
     assert {name: found[name] for name in spoken} == spoken
     assert not any(mark in word.text for word in words for mark in "<>*[`")
+
+
+ENTITIES = st.sampled_from(
+    [
+        "R&amp;D",
+        "&euro;5",
+        "&#65;nna",
+        "caf&eacute;",
+        "Jerry&#x27;s",
+        "&lt;hi&gt;",
+        "&quot;so&quot;",
+        "don't",
+        "AT&T",
+    ]
+)
+TABLE = "\n\n| a | b |\n|---|---|\n| R&amp;D | "
+
+
+@given(st.lists(ENTITIES | MARKS | st.just(TABLE), min_size=1, max_size=20).map(" ".join))
+@example(f"R&D and Q&A cost &euro;5 &amp; &pound;6.{TABLE}&euro;5 |")
+@example("Tom said &lt;hi&gt;, one < two, so <3 you.")
+def test_entities_are_their_characters_and_each_word_is_there_once(text: str) -> None:
+    """Kind of fault: an entity's word stood for the whole text before it, too, or for none of it."""
+    if not any(letter.isalnum() for letter in text):
+        return
+    chunks, words = timed(text, "plain")
+    written = re.sub(r"[|*-]", " ", html.unescape(text)).split()
+    assert [re.sub(r"\W", "", word.text) for word in words] == [
+        re.sub(r"\W", "", token) for token in written if any(letter.isalnum() for letter in token)
+    ]
+    assert not any(mark in word.shown for word in words for mark in (";s", "&amp;", "&#", "&lt;", "|"))
+    assert all(html.unescape(text[word.start : word.end]) == word.text for word in words)
+    spoken = [said(chunks, word) for word in words]
+    assert re.sub(r"\W", "", "".join(spoken)) == re.sub(r"\W", "", "".join(map(str, chunks)))
 
 
 def test_signs_that_a_model_reads_itself_belong_to_their_words() -> None:
