@@ -106,6 +106,11 @@ def unheard(text: str, start: float, end: float) -> SpeechIssue:
     return SpeechIssue("missing", start, end, f"{excerpt(text)} was not heard.")
 
 
+def cut_off(seconds: float) -> SpeechIssue:
+    """Return the issue of speech that a limit ended, and not the model."""
+    return SpeechIssue("too_long", 0.0, seconds, f"The speech went on and was cut off at {seconds:.1f} s.")
+
+
 def excerpt(text: str) -> str:
     """Quote a text, shortened for a message."""
     line = " ".join(text.split())
