@@ -103,7 +103,8 @@ class Settings(BaseSettings):
     max_frames_per_byte: float = Field(
         default=4.0,
         gt=0,
-        description="Limit on runaway speech: 8 s plus this many frames of 40 ms per UTF-8 byte of text.",
+        description="Limit on runaway speech: 8 s (bundled model: 2 s) plus this many frames of 40 ms per"
+        " UTF-8 byte, for each part of a text.",
     )
     recogniser: str = Field(
         default="auto",
@@ -154,7 +155,8 @@ class Settings(BaseSettings):
     max_speech_seconds: float | None = Field(
         default=None,
         gt=0,
-        description="Maximum seconds of speech per request. Default: 0.2 s per allowed character.",
+        description="Maximum seconds of speech per request, but not per job. Default: 0.2 s per character"
+        " allowed.",
     )
     max_voice_bytes: int = Field(
         default=50 * 2**20, ge=1, description="Maximum size of a voice upload, in bytes (413 beyond)."

@@ -21,6 +21,7 @@ EXPOSED_HEADERS = (
     "retry-after",
     "x-voice-used",
     "x-seed",
+    "x-finish-reason",
     "x-takes",
     "x-faults",
     "x-word-error-rate",

@@ -39,12 +39,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
-    """A server of two keys; a piece of the tiny model's lasts a few seconds."""
+    """A server of two keys; each part of a text lasts 8 s, since the model never ends."""
     settings = Settings(
         model=str(model),
         device="cpu",
         data_dir=tmp_path_factory.mktemp("data"),
         api_keys=SecretStr("ann,bob"),
+        max_frames_per_byte=0.1,
         max_speech_seconds=3,
         max_attempts=1,
         max_jobs=6,
@@ -108,6 +109,9 @@ def test_a_book_is_spoken_piece_by_piece(server: TinyServer, done: Job) -> None:
     assert done["seconds_left"] == 0 and done["started_at"] and done["finished_at"]
     assert pieces[0]["seed"] == done["seed"] == 2**63 - 1
     for piece in pieces:
+        # The limit on the speech of one request, 3 s here, would cut the pieces of a book.
+        assert piece["seconds"] > 3
+        assert [fault["kind"] for fault in piece["faults"]] == ["too_long"]
         sound = ask(server, f"/{done['id']}/pieces/{piece['number']}/content?response_format=wav")
         assert len(decode_audio(sound.content)) / 24_000 == pytest.approx(piece["seconds"], abs=1e-3)
 
