@@ -184,28 +184,18 @@ class VoiceCloner:
         if isinstance(text, str):
             text = self._planner.read(text, len(voices), self._planner.dictionaries(voices, options))
         segments = self._planner.segments(text, voices, options, follows.last_said if follows else None)
-        longest = min(options.max_steps or self._max_columns, self._max_columns)
-        return self._stream(
-            segments, text.written, options, longest=longest, place=place, admitted=follows is not None
-        )
+        return self._stream(segments, text.written, options, place=place, admitted=follows is not None)
 
     def parts(self, text: str, voices: list[VoiceReference | None], options: SpeechOptions) -> list[Part]:
-        """Return a text of any length as its spoken parts: (voice number, text), and pauses in seconds.
-
-        Raises InvalidRequest if one of them can't be spoken; see PromptBuilder.build.
-        """
-        dictionaries, speaking = self._planner.dictionaries(voices, options), self._speaking(voices)
-        parts = self._planner.parts(self._planner.read_any(text, len(voices), dictionaries), speaking)
-        self._planner.segments_of(parts, speaking, options)  # raises, long before `stream_parts` would
-        return parts
+        """Return a text of any length as its spoken parts; see Planner.checked_parts."""
+        dictionaries = self._planner.dictionaries(voices, options)
+        read = self._planner.read_any(text, len(voices), dictionaries)
+        return self._planner.checked_parts(read, self._speaking(voices), options)
 
     def stream_parts(
         self, parts: Sequence[Part], voices: list[VoiceReference | None], options: SpeechOptions
     ) -> SpeechStream:
-        """Like `stream` for some parts of a text, in the background: only while no other request waits.
-
-        Only the parts' own limits count: `max_speech_seconds` would cut a book anywhere, and nobody hears it.
-        """
+        """Like `stream` for parts of a text, however long, in the background: while no other request waits."""
         segments = self._planner.segments_of(parts, self._speaking(voices), options)
         text = " ".join(part[1] for part in parts if isinstance(part, tuple))
         return self._stream(segments, text, options, longest=None, background=True)
@@ -219,6 +209,7 @@ class VoiceCloner:
     ) -> SpeechStream:
         sampling = options.sampling(self._defaults, text)
         raise_if_cancelled()
+        queued.setdefault("longest", min(options.max_steps or self._max_columns, self._max_columns))
         with self.resident.in_use() as served:
             stream = SpeechStream(served.engine, served.codec, segments, sampling, **queued)
             return self.resident.stay_for(stream)

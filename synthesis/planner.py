@@ -160,6 +160,14 @@ class Planner:
             chunking = replace(chunking, characters=max(chunking.characters, DIALOGUE))
         return spoken_parts(text, chunking, manners=self.prompts.tags.manners)
 
+    def checked_parts(
+        self, text: ReadText, voices: Sequence[VoiceReference | None], options: SpeechOptions
+    ) -> list[Part]:
+        """Return the `parts` of a text of any length. Raises what `segments_of` would raise for one of them."""
+        parts = self.parts(text, voices)
+        self.segments_of(parts, voices, options)
+        return parts
+
     def segments_of(
         self,
         parts: Sequence[Part],
