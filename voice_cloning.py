@@ -195,7 +195,7 @@ class VoiceCloner:
     def stream_parts(
         self, parts: Sequence[Part], voices: list[VoiceReference | None], options: SpeechOptions
     ) -> SpeechStream:
-        """Like `stream` for parts of a text, however long, in the background: while no other request waits."""
+        """Like `stream` for parts of a text of any length, in the background: while nobody waits."""
         segments = self._planner.segments_of(parts, self._speaking(voices), options)
         text = " ".join(part[1] for part in parts if isinstance(part, tuple))
         return self._stream(segments, text, options, longest=None, background=True)

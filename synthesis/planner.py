@@ -163,7 +163,7 @@ class Planner:
     def checked_parts(
         self, text: ReadText, voices: Sequence[VoiceReference | None], options: SpeechOptions
     ) -> list[Part]:
-        """Return the `parts` of a text of any length. Raises what `segments_of` would raise for one of them."""
+        """Return the `parts` of a text of any length. Raises what `segments_of` would raise for one."""
         parts = self.parts(text, voices)
         self.segments_of(parts, voices, options)
         return parts

@@ -88,6 +88,12 @@ def test_voices_are_listed_found_and_changed(tiny_server: TinyServer) -> None:
     changed = httpx.patch(one, json={"name": f"{user} new", "ref_text": "Other words."}).json()
     assert changed == made[0] | {"name": f"{user} new", "ref_text": "Other words."}
     assert httpx.patch(one, json={"ref_text": ""}).json()["ref_text"] is None
+    texts = {"ref_text": "Words.", "instructions": "Whisper."}
+    given = {**texts, "speed": 2.0, "pitch": 1.0, "volume": -3.0, "aliases": ["sage"]}
+    given |= {"pronunciations": {"Nguyen": "win"}}
+    assert httpx.patch(one, json=given).json().items() >= given.items()
+    bare = httpx.patch(one, json=dict.fromkeys(given)).json()
+    assert [bare[name] for name in given] == [None, None, None, None, None, [], {}]
     assert httpx.get(one).json()["name"] == f"{user} new"
 
 
@@ -99,6 +105,7 @@ def test_what_can_not_be_changed(tiny_server: TinyServer, voice: Voice) -> None:
     assert httpx.get(one).json() == other
     assert error_of(httpx.patch(one, json={"name": "default"})) == (400, "voice_name_reserved", "name")
     assert error_of(httpx.patch(one, json={"id": "mine"}))[:2] == (400, "invalid_value")
+    assert error_of(httpx.patch(one, json={"name": None})) == (400, "invalid_value", "name")
     for method in ("PATCH", "DELETE"):
         body = {"name": "Mine"} if method == "PATCH" else None
         refused = httpx.request(method, voices_url(tiny_server, "/default"), json=body)
