@@ -164,7 +164,8 @@ class Settings(BaseSettings):
     allowed_hosts: str | None = Field(
         default=None,
         description="Allowed Host names of a server without API keys, comma-separated, or *:"
-        " voice.example.org, *.example.org. IP addresses and names without a dot are always allowed.",
+        " voice.example.org, *.example.org. IP addresses, names without a dot and .local, .internal and"
+        " .home.arpa are always allowed.",
     )
     trusted_proxies: str | None = Field(
         default=None,
