@@ -48,6 +48,7 @@ from api.routes import (
 from api.serving import SOCKET_OPTIONS, DrainingServer, address_of, leave, listening_socket, proxy_options
 from api.sockets import Sockets
 from api.state import Limits, RequestDefaults, ServerState
+from asr.checkpoint import check_recogniser
 from asr.transcriber import Transcriber
 from errors import EngineFailed, StartError
 from higgs.engine.memory import MAX_SLOTS
@@ -190,6 +191,7 @@ def load(
     try:
         if state.redis is not None:
             state.redis.check()
+        check_recogniser(settings.recogniser)
         store = VoiceStore(database_url(settings), settings.max_voices, settings.max_jobs)
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = VoiceLibrary(cloner, store, state.speakers)

@@ -22,6 +22,7 @@ from errors import (
     InvalidRequest,
     ModelError,
     PayloadTooLarge,
+    RecogniserMissing,
     ShuttingDown,
     StoreUnavailable,
     Unauthorized,
@@ -140,8 +141,8 @@ async def _handle(request: Request, error: Exception) -> JSONResponse:
 
 
 def _headers(error: VoiceServerError) -> dict[str, str]:
-    """Return headers that tell clients whether and when to retry; OpenAI's SDKs retry after a 409."""
-    if isinstance(error, Conflict):
+    """Return headers that tell clients whether and when to retry; OpenAI's SDKs retry after a 409 or 500."""
+    if isinstance(error, Conflict | RecogniserMissing):
         return {"x-should-retry": "false"}
     if isinstance(error, Unauthorized):
         return {"www-authenticate": "Bearer"}
