@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAX_MESSAGE = 600
 LONG_WORD = re.compile(rf"(\S{{{MAX_QUOTED + 5}}})\S+")  # longer than a quotation of maximum length
+NO_FILE = "Expected UploadFile"  # FastAPI's, of a part without a filename
 DENIAL = "websocket.http.response"  # the ASGI extension for answers to a handshake
 CODES = {
     404: "not_found",
@@ -137,6 +138,8 @@ def _as_unavailable_if_disk_full(error: Exception) -> Exception:
 async def _handle(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, HTTPException) and error.status_code in (404, 405):
         error.detail = f"{error.detail}: {request.method} {request.url.path}"
+    if isinstance(error, HTTPException) and isinstance(error.__cause__, UnicodeDecodeError):
+        error = InvalidRequest("The body must be JSON in UTF-8, not compressed.", code="invalid_json")
     return error_response(error)
 
 
@@ -178,6 +181,8 @@ def invalid_field(issue: Mapping[str, Any]) -> InvalidRequest:
         return InvalidRequest(message, code="invalid_value", param=param)
     code = "invalid_type" if kind.endswith("_type") else "invalid_value"
     message = issue["msg"].removeprefix("Value error, ")
+    if message.startswith(NO_FILE):
+        message = "send a file, as a part with a filename"
     return InvalidRequest(f"{param or 'The body'}: {message}.", code=code, param=param)
 
 

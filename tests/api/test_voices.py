@@ -51,6 +51,13 @@ def error_of(response: httpx.Response) -> tuple[int, str, str | None]:
     return response.status_code, error["code"], error["param"]
 
 
+def test_a_file_without_a_name_is_told_what_it_lacks(tiny_server: TinyServer) -> None:
+    parts = {"name": (None, b"Ann"), "audio_sample": (None, FILE[1])}
+    refused = httpx.post(voices_url(tiny_server), files=parts)
+    assert error_of(refused) == (400, "invalid_value", "audio_sample")
+    assert "filename" in refused.json()["error"]["message"]
+
+
 def test_the_sdk_keeps_and_deletes_a_voice(client: OpenAI, consent: VoiceConsent) -> None:
     name = new_name()
     voice = client.audio.voices.create(name=name, audio_sample=FILE, consent=consent.id)
