@@ -57,10 +57,10 @@ serve-cluster: .cluster-venv/serve.stamp  ## serve by several replicas on Ray Se
 migrate: .venv/serve.stamp  ## bring the voice database up to date; the server does so at start
 	$(BIN)/python migrate.py $(ARGS)
 
-# A worker on each core and one more, since many tests wait; a file's tests stay together, since they share servers.
+# A worker on each core and one more, since many tests wait; tests/scheduling.py says which tests stay together.
 # The tests' models are so small that a second thread costs more than it brings.
 WORKERS = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
-PYTEST = $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile
+PYTEST = $(BIN)/python -m pytest -q --numprocesses $(WORKERS)
 test coverage test-cuda-shapes: export OMP_NUM_THREADS ?= 1
 # They start some forty processes, which all compile anew what Python may not keep.
 test coverage test-cuda-shapes: export PYTHONDONTWRITEBYTECODE :=

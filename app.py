@@ -145,12 +145,12 @@ def state_of(settings: Settings) -> ServerState:
 
 def add_routes(app: FastAPI) -> None:
     """Add all routes, each group with the errors that its description names."""
-    app.include_router(ops.router, responses=errors(404))
+    app.include_router(ops.router, responses=errors(404), tags=["Server"])
     for module in (chat, provenance, realtime, speech, speech_batch, transcriptions):
-        app.include_router(module.router, responses=errors(404, 413, 415))
-    app.include_router(speech_jobs.router, responses=errors(404, 409, 413, 415))
+        app.include_router(module.router, responses=errors(404, 413, 415), tags=["Speech and text"])
+    app.include_router(speech_jobs.router, responses=errors(404, 409, 413, 415), tags=["Long texts"])
     for module in (onboarding, similarity, voice_check, voices, voice_files, voice_samples, consents):
-        app.include_router(module.router, responses=errors(404, 409, 413, 415, 501))
+        app.include_router(module.router, responses=errors(404, 409, 413, 415, 501), tags=["Voices"])
     app.include_router(speech_stream.router)
     app.include_router(page.router)
     app.mount("/web", page.files)

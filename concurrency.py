@@ -1,4 +1,4 @@
-"""Cancellable work in threads, and a cache that computes each value once.
+"""Cancellable work in threads, iteration in a thread, and a cache that computes each value once.
 
 A thread can't be interrupted when its client disconnects. Long work calls `raise_if_cancelled` now and then
 instead. The cancellation is a context variable, so it needn't be passed through every call.
@@ -6,13 +6,15 @@ instead. The cancellation is a context variable, so it needn't be passed through
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from errors import Cancelled
 
+T = TypeVar("T")
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
@@ -78,6 +80,31 @@ def acquired(places: threading.Semaphore) -> Iterator[None]:
         yield
     finally:
         places.release()
+
+
+def driven(items: Iterable[T]) -> Generator[T, None, None]:
+    """Iterate in a thread of its own, from the first `next` to the end, even if nobody takes what comes.
+
+    A generator that is dropped midway runs its `finally` blocks wherever it is freed: in the event loop, or
+    amid what the garbage collector interrupts, such as another's transaction. So one that holds a place or
+    writes to a database is driven, and whoever leaves it cancels its work.
+    """
+    found: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+
+    def drive() -> None:
+        try:
+            for item in items:
+                found.put((item,))
+        except BaseException as error:
+            found.put(error)
+        else:
+            found.put(None)
+
+    threading.Thread(target=copy_context().run, args=(drive,), name="driven", daemon=True).start()
+    while (one := found.get()) is not None:
+        if isinstance(one, BaseException):
+            raise one
+        yield one[0]
 
 
 class SingleFlight(Generic[Key, Value]):

@@ -6,16 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from test_voice_cloning import HUMAN_VOICES, RECORDING, Story, tell
 from tests.forked import fork_server
 from tests.live import BUNDLED_MODEL, LiveServer, any_server
+from tests.scheduling import FolderScheduling
 
 
 def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
     if config.getoption("numprocesses", None):
         fork_server()  # one for all workers
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderScheduling:
+    return FolderScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -22,8 +22,8 @@ T = TypeVar("T")
 # Monitoring is answered while draining, and doesn't delay the shutdown.
 WATCHERS = ("/livez", "/readyz", "/health", "/metrics")
 STALLED_SECONDS, STALLED_WHILE_DRAINING = 60.0, 5.0
-# Minimum average rate of a request body; mobile uploads are faster.
-BODY_SECONDS, BODY_BYTES_PER_SECOND = 30.0, 4_096
+# Minimum rate of a request body, over any 30 s; mobile uploads are faster. And its maximum time in all.
+BODY_SECONDS, BODY_BYTES_PER_SECOND, MAX_BODY_SECONDS = 30.0, 4_096, 1_200.0
 SENT_AT_ONCE = 65_536  # bytes that the client must read within STALLED_SECONDS
 HANG_UP = {"connection": "close"}
 
@@ -139,19 +139,23 @@ class Deadlines:
 
 
 class _Body:
-    """The body of one request, with its deadline."""
+    """The body of one request, with its deadlines; only the time that the server waits for it counts.
+
+    What comes faster than it must earns time, but no more than BODY_SECONDS: otherwise a client that sends
+    most of a large body at once could let the server hold it for hours.
+    """
 
     def __init__(self, receive: Receive, drain: Drain) -> None:
         self._receive, self._drain = receive, drain
-        self._begun, self._bytes, self._whole = time.monotonic(), 0, False
+        self._left, self._left_in_all, self._whole = BODY_SECONDS, MAX_BODY_SECONDS, False
 
     async def receive(self) -> Message:
         """Return the next message. Raises HTTPException: 408 if it is late, 503 during shutdown."""
         if self._whole:
             return await self._receive()
-        left = BODY_SECONDS + self._bytes / BODY_BYTES_PER_SECOND - (time.monotonic() - self._begun)
+        begun, left = time.monotonic(), max(min(self._left, self._left_in_all), 0.0)
         try:
-            message = await self._drain.bounded(self._receive(), max(left, 0.0))
+            message = await self._drain.bounded(self._receive(), left)
         except TimeoutError:
             if self._drain.begun:
                 stopping = ShuttingDown()
@@ -159,7 +163,10 @@ class _Body:
                 raise HTTPException(stopping.status, stopping.message, headers) from None
             late = "The request body arrived too slowly or incompletely."
             raise HTTPException(408, late, HANG_UP) from None
-        self._bytes += len(message.get("body", b""))
+        waited = time.monotonic() - begun
+        earned = len(message.get("body", b"")) / BODY_BYTES_PER_SECOND
+        self._left = min(self._left - waited + earned, BODY_SECONDS)
+        self._left_in_all -= waited
         self._whole = not message.get("more_body", False)
         return message
 

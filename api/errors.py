@@ -21,6 +21,7 @@ from errors import (
     Conflict,
     InvalidRequest,
     ModelError,
+    Overloaded,
     PayloadTooLarge,
     RecogniserMissing,
     ShuttingDown,
@@ -38,13 +39,8 @@ MAX_MESSAGE = 600
 LONG_WORD = re.compile(rf"(\S{{{MAX_QUOTED + 5}}})\S+")  # longer than a quotation of maximum length
 NO_FILE = "Expected UploadFile"  # FastAPI's, of a part without a filename
 DENIAL = "websocket.http.response"  # the ASGI extension for answers to a handshake
-CODES = {
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "request_timeout",
-    413: PayloadTooLarge.default_code,
-    503: ShuttingDown.default_code,
-}
+KINDS: Mapping[int, type[VoiceServerError]] = {413: PayloadTooLarge, 429: Overloaded, 503: ShuttingDown}
+CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout"}
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -70,7 +66,7 @@ def error_response(error: Exception) -> JSONResponse:
     """
     error = _as_unavailable_if_disk_full(error)
     if isinstance(error, HTTPException):
-        kind = InvalidRequest if error.status_code < 500 else VoiceServerError
+        kind = KINDS.get(error.status_code, InvalidRequest if error.status_code < 500 else VoiceServerError)
         param = "body" if error.status_code == 413 else None
         code = CODES.get(error.status_code, kind.default_code)
         note_error(code)

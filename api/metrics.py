@@ -17,6 +17,7 @@ FACTORS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 HEARD_SECONDS = 0.01  # a shorter wait for more sound is none: players hold that much
 # Other methods, which clients can invent, would create new time series.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", WEBSOCKET, TURN)
+CLOSE_CODES = range(1000, 1016)  # of RFC 6455 and IANA; clients can choose others, too
 
 
 class Metrics:
@@ -87,7 +88,9 @@ class Metrics:
         method = record.method if record.method in METHODS else "other"
         self._requests.labels(method, record.route, str(record.status)).inc()
         if record.method == WEBSOCKET:  # open as long as its client likes
-            self._closed.labels(str(record.close_code), record.route).inc()
+            closed = record.close_code
+            known = closed is None or closed in CLOSE_CODES
+            self._closed.labels(str(closed) if known else "other", record.route).inc()
         else:
             self._seconds.labels(record.route).observe(record.seconds)
         if record.first_audio is not None:

@@ -36,13 +36,13 @@ def transcriber_for(state: ServerState, asked: bool | None) -> Callable[[np.ndar
 
 
 def consent_check(state: ServerState, voices: VoiceLibrary, consent: str, asked: bool | None = None) -> bool:
-    """Return whether the consent must be of the same speaker, by the request or else the setting.
+    """Return whether the consent must be of the same speaker: by the setting, or else by the request.
 
     Raises:
         InvalidRequest: a consent is required, but none was given.
         NotInstalled: there is no speaker model.
     """
-    wanted = state.request_defaults.verify_consents if asked is None else asked
+    wanted = state.request_defaults.verify_consents or bool(asked)
     if wanted and not consent:
         message = (
             "Send the id of a consent of the same speaker; create one with POST /v1/audio/voice_consents."

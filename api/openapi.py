@@ -38,6 +38,11 @@ EVENT_MODELS: tuple[EventModel, ...] = (
     ErrorResponse,
 )
 REFERENCE = "#/components/schemas/{model}"
+KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "One of the server's HIGGS_API_KEYS; a server without keys needs none.",
+}
 
 MEANINGS = {
     400: "The request is invalid or unsupported; `param` names the field",
@@ -94,5 +99,7 @@ class DocumentedApp(FastAPI):
             )
             for name, schema in found["$defs"].items():
                 document["components"]["schemas"].setdefault(name, schema)
+            document["components"]["securitySchemes"] = {"key": KEY_SCHEME}
+            document["security"] = [{"key": []}, {}]
         assert self.openapi_schema is not None
         return self.openapi_schema

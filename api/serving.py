@@ -11,7 +11,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Network
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -73,7 +75,17 @@ def address_of(listening: socket.socket, host: str) -> str:
 
 def proxy_options(trusted_proxies: str | None) -> dict[str, Any]:
     """uvicorn's options: trust x-forwarded-for from these addresses only, or from none without any."""
-    return {"proxy_headers": trusted_proxies is not None, "forwarded_allow_ips": trusted_proxies or ""}
+    trusted = trusted_proxies or ""
+    allowed = ",".join([trusted, *_as_ipv6(trusted.split(","))])
+    return {"proxy_headers": trusted_proxies is not None, "forwarded_allow_ips": allowed}
+
+
+def _as_ipv6(hosts: Sequence[str]) -> Iterator[str]:
+    """Yield IPv4 addresses and networks as a server that listens on :: sees them: ::ffff:192.0.2.1."""
+    for host in hosts:
+        with suppress(ValueError):
+            network = IPv4Network(host.strip())
+            yield f"::ffff:{network.network_address}/{96 + network.prefixlen}"
 
 
 def leave() -> NoReturn:

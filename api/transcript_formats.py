@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Mapping
+from html import escape
 
 from api.schemas.transcription import (
     DurationUsage,
@@ -67,14 +68,17 @@ def _segments(segments: Iterable[Segment]) -> list[TranscriptSegment]:
 
 
 def srt(transcript: Transcript) -> str:
-    """SubRip subtitles."""
-    cues = enumerate((_cue(segment, ",") for segment in transcript.segments), 1)
+    """SubRip subtitles. An arrow would be parsed as times, and the format has no escapes."""
+    cues = enumerate(
+        (_cue(segment, ",", segment.text.replace("-->", "->")) for segment in transcript.segments), 1
+    )
     return "".join(f"{number}\n{cue}" for number, cue in cues)
 
 
 def vtt(transcript: Transcript) -> str:
-    """WebVTT subtitles."""
-    return "WEBVTT\n\n" + "".join(_cue(segment, ".") for segment in transcript.segments)
+    """WebVTT subtitles. Text is escaped: "<" begins a tag, and an arrow would be parsed as times."""
+    cues = (_cue(segment, ".", escape(segment.text, quote=False)) for segment in transcript.segments)
+    return "WEBVTT\n\n" + "".join(cues)
 
 
 def usage_of(segments: Iterable[Segment], seconds: float) -> TokenUsage:
@@ -88,10 +92,10 @@ def usage_of(segments: Iterable[Segment], seconds: float) -> TokenUsage:
     )
 
 
-def _cue(segment: Segment, mark: str) -> str:
-    """Return times, text and an empty line; an arrow in the text would be parsed as times."""
-    text = " ".join(segment.text.replace("-->", "->").split())
-    return f"{_clock(segment.start, mark)} --> {_clock(segment.end, mark)}\n{text}\n\n"
+def _cue(segment: Segment, mark: str, text: str) -> str:
+    """Return times, text on one line, and an empty line."""
+    times = f"{_clock(segment.start, mark)} --> {_clock(segment.end, mark)}"
+    return f"{times}\n{' '.join(text.split())}\n\n"
 
 
 def _clock(seconds: float, mark: str) -> str:

@@ -58,7 +58,7 @@ def choose_voices(
     owner: str,
 ) -> tuple[list[VoiceReference | None], VoiceUsed]:
     """Call `choose_voice` for each speaker; the result names all voices."""
-    voices, used = zip(*(choose_voice(wanted, cloner, state, owner) for wanted in wanted), strict=True)
+    voices, used = zip(*(choose_voice(each, cloner, state, owner) for each in wanted), strict=True)
     followed = cloner.followed(voices, options)
     if len(wanted) == 1:
         return list(voices), used[0].model_copy(update={"instructions_followed": followed})

@@ -19,7 +19,7 @@ from asr.sphinx import Sphinx
 from asr.transcript import SAMPLE_RATE, Recogniser, Span, Task, Transcript, WindowTranscript
 from asr.windows import chunks, windows
 from audio.compact import as_float
-from concurrency import acquired
+from concurrency import acquired, driven
 from errors import Cancelled, InvalidRequest, ModelError, Overloaded, RecogniserMissing, quoted
 
 log = logging.getLogger(__name__)
@@ -250,8 +250,11 @@ class TranscriptionJob:
 
     def __iter__(self) -> Iterator[WindowTranscript]:
         """Yield the result of each window. Raises what `Transcriber.submit` lists, and Cancelled."""
-        with closing(self._parts):
-            for heard in self._parts:
+        return self._until_cancelled(driven(self._until_cancelled(self._parts)))
+
+    def _until_cancelled(self, parts: Generator[WindowTranscript, None, None]) -> Iterator[WindowTranscript]:
+        with closing(parts):
+            for heard in parts:
                 if self._cancelled:
                     raise Cancelled("The client disconnected.")
                 yield heard

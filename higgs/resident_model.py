@@ -183,6 +183,8 @@ class ResidentModel:
                 self._served.engine.when_failed(self._act)
         except Exception as error:
             log.exception("the model can't be loaded again")
+            if self._served is not None:  # its thread would keep the model
+                self._served.engine.close()
             self._served, self.state = None, "unloaded"
             message = f"The model can't be loaded again: {error}"
             raise Loading(message, retry_after=10) from error

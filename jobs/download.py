@@ -33,6 +33,10 @@ class BookFile:
     ) -> None:
         self._job, self._pieces, self._sound, self._encoder = job, pieces, sound, encoder
 
+    @property
+    def title(self) -> str:
+        return self._job.title
+
     def streamed(self, name: str) -> Iterator[bytes]:
         """Yield the file as it is encoded, in any format but m4b."""
         about = self._job.title, list(self.chapters())

@@ -155,13 +155,12 @@ class JobMaker:
         speech, faults = self._spoken(job, piece)
         flac = encode_audio(speech.samples, "flac").data
         seconds, took = len(speech.samples) / SAMPLE_RATE, time.monotonic() - began
-        if not self._queue.keep(
-            job.id, piece, MadePiece(piece.number, speech.seed, flac, seconds, took, faults)
-        ):
+        made = MadePiece(piece.number, speech.seed, flac, seconds, took, faults)
+        voice = self._voices.voice_of(job, piece, speech.as_spoken)
+        if not self._queue.keep(job.id, piece, made, voice):
             return
         self._noted(None)
         log.info("a piece of a job is made", extra={"details": _details(job, piece, took)})
-        self._voices.made(job, piece, speech.samples, flac)
 
     def _spoken(self, job: SpeechJob, piece: SpeechPiece) -> tuple[Speech, list[dict[str, Any]]]:
         """Return the speech of a piece and its faults; if the model fails, another seed is tried."""
@@ -194,7 +193,8 @@ class JobMaker:
         code = error.code if isinstance(error, VoiceServerError) else "internal_error"
         if not isinstance(error, NotFound):
             message = f"Piece {piece.number} could not be made: {message}"
-        self._queue.fail(job.id, code, message)
+        if not self._queue.fail(job.id, code, message):
+            return
         self._noted("failed")
         log.warning("a job failed", extra={"details": {"job": job.id, "piece": piece.number, "code": code}})
 

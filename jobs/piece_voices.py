@@ -1,9 +1,8 @@
 """The voices of a job: the same for all of its pieces, on any server at any time."""
 
-from contextlib import suppress
-
 import numpy as np
 
+from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from errors import InvalidAudio, NotFound, quoted
 from synthesis.references import CLONE, DEFAULT, VoiceReference
@@ -15,7 +14,7 @@ MIN_SECONDS = 2.0  # minimum duration of a piece that serves as the reference of
 
 
 class PieceVoices:
-    """Finds the references of a job's voices; stores one if the model makes up its voice."""
+    """Finds the references of a job's voices; says which piece is one if the model makes up its voice."""
 
     def __init__(self, cloner: VoiceCloner, library: VoiceLibrary) -> None:
         self._cloner, self._library = cloner, library
@@ -28,14 +27,20 @@ class PieceVoices:
         """
         return [self._reference(job, name) for name in job.voices]
 
-    def made(self, job: SpeechJob, piece: SpeechPiece, samples: np.ndarray, flac: bytes) -> None:
-        """Note a finished piece. If the model made up its voice, the later pieces are spoken with it, too."""
-        if job.voices != [DEFAULT] or not self._made_up() or len(samples) < MIN_SECONDS * SAMPLE_RATE:
-            return
+    def voice_of(self, job: SpeechJob, piece: SpeechPiece, as_spoken: np.ndarray) -> tuple[bytes, str] | None:
+        """Return the FLAC and words of a finished piece whose made-up voice the later ones are to have.
+
+        as_spoken: see higgs.spoken.Speech. The job's speed, pitch and volume are applied to each piece anew.
+        """
+        if job.voices != [DEFAULT] or not self._made_up() or len(as_spoken) < MIN_SECONDS * SAMPLE_RATE:
+            return None
+        flac = encode_audio(as_spoken, "flac").data
         words = " ".join(part[1] for part in piece.parts if isinstance(part, list))
-        with suppress(InvalidAudio):  # a later piece may be usable
+        try:
             self._cloner.reference(flac, words, check_voice=False)
-            self._library.store.job_queue.keep_voice(job.id, flac, words)
+        except InvalidAudio:  # a later piece may be usable
+            return None
+        return flac, words
 
     def _made_up(self) -> bool:
         """Return whether the model has no built-in voice, so that each speech has another."""

@@ -2,12 +2,20 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from concurrency import Cancellation, SingleFlight, acquired, cancelled_by, on_cancel, raise_if_cancelled
+from concurrency import (
+    Cancellation,
+    SingleFlight,
+    acquired,
+    cancelled_by,
+    driven,
+    on_cancel,
+    raise_if_cancelled,
+)
 from errors import Cancelled, ModelError
 
 WAIT = 30
@@ -116,3 +124,38 @@ def test_callbacks_run_once_and_at_once_where_it_is_too_late() -> None:
     on_cancel(lambda: called.append("never"))
     raise_if_cancelled()
     assert called == ["before", "after"]
+
+
+def test_what_is_driven_ends_though_nobody_takes_it() -> None:
+    """Kind: a dropped generator kept its place until it was freed, and wrote amid another's transaction."""
+    ended = threading.Event()
+    threads: list[str] = []
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield from range(3)
+        finally:
+            threads.append(threading.current_thread().name)
+            ended.set()
+
+    kept = driven(numbers())
+    assert next(kept) == 0
+    assert ended.wait(WAIT) and threads == ["driven"]
+    assert list(kept) == [1, 2]
+
+
+def test_what_is_driven_fails_where_it_is_taken_and_can_be_cancelled() -> None:
+    cancellation = Cancellation()
+
+    def numbers() -> Iterator[int]:
+        yield 1
+        while True:
+            raise_if_cancelled()
+            time.sleep(0.01)
+
+    with cancelled_by(cancellation):
+        kept = driven(numbers())
+        assert next(kept) == 1
+    cancellation.cancel()
+    with pytest.raises(Cancelled):
+        next(kept)

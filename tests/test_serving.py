@@ -9,18 +9,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from api.serving import listening_socket
+from api.serving import listening_socket, proxy_options
 from errors import StartError
 from tests.event_loop import run
 from tests.forked import ForkedProcess
 from tests.live import ROOT, environment_of, free_port
 from tests.tiny_server import write_endless_model
 
-PATIENT, IMPATIENT = 120, 2  # HIGGS_DRAIN_SECONDS
+PATIENT, IMPATIENT = 120, 1  # HIGGS_DRAIN_SECONDS
 WAIT = 180
 ENDLESS = {"model": "tiny", "input": "A long text. " * 300, "response_format": "pcm"}
 
@@ -77,6 +79,33 @@ def test_answers_are_not_held_up_on_their_way() -> None:
 def test_an_address_of_another_machine_is_refused_with_a_remedy() -> None:
     with pytest.raises(StartError, match="--host takes an address of this machine"):
         listening_socket("192.0.2.1", 0)
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "192.0.2.1, 127.0.0.0/8", "*"])
+def test_a_proxy_is_trusted_by_its_ipv4_address_wherever_the_server_listens(trusted: str) -> None:
+    for proxy in ("127.0.0.1", "::ffff:127.0.0.1"):
+        assert believed(trusted, proxy)
+        assert not believed(None, proxy)
+    for stranger in ("192.0.2.9", "::ffff:192.0.2.9", "::1"):
+        assert believed(trusted, stranger) is (trusted == "*")
+
+
+def believed(trusted: str | None, address: str) -> bool:
+    """Whether uvicorn believes the x-forwarded-for of a client at this address."""
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["client"][0])
+
+    proxied = ProxyHeadersMiddleware(app, proxy_options(trusted)["forwarded_allow_ips"])
+    scope: Any = {
+        "type": "http",
+        "client": (address, 1),
+        "headers": [(b"x-forwarded-for", b"198.51.100.7")],
+    }
+    silent: Any = None
+    run(proxied(scope, silent, silent))
+    return seen == ["198.51.100.7"]
 
 
 def raw_request(url: str, body: bytes, sent: bytes) -> socket.socket:

@@ -11,7 +11,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from uuid import uuid4
 
@@ -58,6 +58,10 @@ class VoiceLibrary:
         self._cloner = cloner
         self._codec = codec_identity(cloner.codec)
         self._places = threading.BoundedSemaphore(MAX_ONBOARDINGS)
+
+    def place(self) -> AbstractContextManager[None]:
+        """Hold a place among the recordings processed at once. Raises Overloaded if all are taken."""
+        return place_among(self._places)
 
     def find(self, owner: str, name: str) -> tuple[VoiceProfile, VoiceReference] | None:
         """Return the profile and reference of the owner's voice with this id or name; None if there is none.
@@ -129,7 +133,7 @@ class VoiceLibrary:
             Overloaded: too many voices are being made.
         """
         self.store.profiles.get(owner, voice_id)
-        with place_among(self._places):
+        with self.place():
             samples = decode_audio(upload, max_seconds=MAX_UPLOAD_SECONDS)
             chosen = select_reference(samples, max_seconds=self._cloner.max_reference_seconds)
             words = (words if chosen.whole else None) or transcribe(chosen.samples)
@@ -145,7 +149,7 @@ class VoiceLibrary:
             InvalidAudio: no voice can be made of the recording.
             Overloaded: too many voices are being made.
         """
-        with place_among(self._places):
+        with self.place():
             samples = decode_audio(upload, max_seconds=MAX_UPLOAD_SECONDS)
             return selected_part(samples, self._cloner, self.verifier)
 

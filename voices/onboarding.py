@@ -13,6 +13,7 @@ from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
 from audio.recording_issues import RecordingIssue
 from audio.reference_selection import ReferenceSelection
+from concurrency import driven
 from errors import Cancelled, Conflict, InvalidAudio
 from higgs.speech import SpeechStream
 from higgs.spoken import Speech
@@ -64,7 +65,10 @@ class Onboarding:
         self._issues: list[RecordingIssue] = []
 
     def __iter__(self) -> Iterator[list[Step]]:
-        """Run the steps. Raises Overloaded if too many onboardings are running."""
+        """Run the steps, in a thread of their own. Raises Overloaded if too many onboardings are running."""
+        return driven(self._recorded())
+
+    def _recorded(self) -> Iterator[list[Step]]:
         with place_among(self._places), self._progress.recorded(self._order):
             yield from self._walk()
 
@@ -157,7 +161,6 @@ class Onboarding:
                 if not self._order.numbered:
                     raise
                 self._order = with_free_name(self._order, self._store)
-        self._progress.saved()
 
     def _profile(self, chosen: ReferenceSelection, flac: bytes, voice: VoiceReference) -> VoiceProfile:
         order = self._order

@@ -19,7 +19,6 @@ class Progress:
     def __init__(self, sessions: Sessions, voice_id: str) -> None:
         self._sessions, self._voice_id = sessions, voice_id
         self._steps: list[Step] = []
-        self._saved = False
 
     @property
     def steps(self) -> list[Step]:
@@ -35,10 +34,6 @@ class Progress:
                 yield
             except VoiceServerError as error:
                 self._end("cancelled" if isinstance(error, Cancelled) else "failed", error)
-                raise
-            except GeneratorExit:
-                if not self._saved:
-                    self._end("cancelled", Cancelled("The client disconnected."))
                 raise
             except Exception:
                 message = "The server failed; its log says why."
@@ -64,10 +59,6 @@ class Progress:
         """Return the steps as they will be once the running one, the last, has ended."""
         last = self._steps[-1]
         return [*self._steps[:-1], last | {"state": "completed", "seconds": time.time() - last["started_at"]}]
-
-    def saved(self) -> None:
-        """Note that the voice, and with it the end of the session, is saved."""
-        self._saved = True
 
     def _end(self, state: SessionState, error: VoiceServerError) -> None:
         """Record the end of the session; if the database is unavailable, the next start will."""

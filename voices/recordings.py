@@ -20,7 +20,7 @@ MAX_UPLOAD_SECONDS = 300.0
 def place_among(places: threading.Semaphore) -> Iterator[None]:
     """Hold one of the places for recordings processed at once. Raises Overloaded if all are taken."""
     if not places.acquire(blocking=False):
-        raise Overloaded("Too many voices are being created; try again in a moment.", retry_after=10)
+        raise Overloaded("Too many recordings are being processed; try again in a moment.", retry_after=10)
     try:
         yield
     finally:

@@ -1,8 +1,8 @@
 """Middleware for every request: id and record, unexpected errors, body limits."""
 
 import re
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -20,6 +20,9 @@ CHEAP_BELOW = ("/web/", "/v1/models")
 # Routes whose JSON may contain recordings; elsewhere it is short.
 BOOKS = "/v1/audio/speech/jobs"
 RECORDINGS_IN_JSON = ("/v1/chat/completions", "/v1/audio/speech", "/v1/audio/speech/batch", BOOKS)
+# What all bodies that are being read may hold, in multiples of the largest one: 600 MiB with the defaults.
+BODIES_AT_ONCE = 8
+SMALL_BODY = 2**20  # longer than any text with a short recording
 MAX_VALUES = 50_000  # of a body in JSON; parsed in some 30 ms
 MAX_MARKS = 300_000  # of a book's body, whose commas are those of its text
 BROKEN_OFF, TOO_LARGE = 1006, 1009  # closing codes of WebSockets, as of RFC 6455
@@ -81,9 +84,13 @@ class RequestContextMiddleware:
 
 def disclosure(model: str) -> str:
     """Return the value of AI-Disclosure (draft-abaris-aicdh): a dictionary as of RFC 9651."""
-    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in model)
-    escaped = shown.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = header_text(model).replace("\\", "\\\\").replace('"', '\\"')
     return f'mode=machine-generated, model="{escaped}"'
+
+
+def header_text(text: str) -> str:
+    """Return what of a text a header may hold: ASCII, and ? for all else."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)
 
 
 def _status_in(message: Message, sent: int) -> int | None:
@@ -160,10 +167,44 @@ class LastResort:
             await refusal(error)(scope, receive, send)
 
 
+class BodiesBeingRead:
+    """Bounds what the bodies that are being read hold together. For the event loop's thread only.
+
+    The first SMALL_BODY bytes of each don't count, so that texts are read while recordings fill the memory. A
+    body that was read whole counts no longer: from there on, the queues limit requests.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._held, self._max_bytes = 0, max_bytes
+
+    @contextmanager
+    def counted(self, receive: Receive) -> Iterator[Receive]:
+        """Wrap `receive`: it raises HTTPException, 429, once all bodies together are too large."""
+        received = held = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received, held
+            message = await receive()
+            received += len(message.get("body", b""))
+            grown = (max(received - SMALL_BODY, 0) if message.get("more_body", False) else 0) - held
+            if grown > 0 and self._held + grown > self._max_bytes:
+                full = "Too many large bodies are being sent; try again in a moment."
+                raise HTTPException(429, full, {"retry-after": "5"})
+            held += grown
+            self._held += grown
+            return message
+
+        try:
+            yield receive_counted
+        finally:
+            self._held -= held
+
+
 class BodyLimit:
     """Refuse too large bodies with 413 while they are read, whatever their headers say.
 
-    limit: bytes of a form, or of JSON that may contain recordings; plain_limit: of any other.
+    limit: bytes of a form, or of JSON that may contain recordings; plain_limit: of any other. Bodies that are
+    being read may have BODIES_AT_ONCE times the limit together; beyond it, 429.
 
     JSON values are counted too, by their separators: a recording is one value, but millions of small ones
     would block the event loop for seconds, and a thread would not help, since Python's parser holds the GIL.
@@ -177,6 +218,7 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, limit: int, plain_limit: int) -> None:
         self.app = app
         self.limit, self.plain_limit = limit, plain_limit
+        self._being_read = BodiesBeingRead(BODIES_AT_ONCE * limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -206,7 +248,8 @@ class BodyLimit:
             what = "send a shorter recording or an MP3" if recordings else "send less"
             raise HTTPException(413, f"The body is larger than {_size(limit)}; {what}.")
 
-        await self.app(scope, receive_within_limit, send)
+        with self._being_read.counted(receive_within_limit) as receive_counted:
+            await self.app(scope, receive_counted, send)
 
 
 def _within_limit(receive: Receive, send: Send) -> Receive:

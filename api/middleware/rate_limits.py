@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TypedDict, TypeVar
 
 import anyio.to_thread
@@ -57,7 +57,7 @@ class RateLimits:
         self, app: ASGIApp, limits: Sequence[RateLimitItem], redis: SharedRedis | None = None
     ) -> None:
         self.app = app
-        self._limits, self._redis = limits, redis
+        self._limits, self._redis = sorted(limits, key=lambda limit: limit.get_expiry()), redis
         storage = MemoryStorage() if redis is None else _storage(redis)
         self._limiter = MovingWindowRateLimiter(storage)
 
@@ -100,15 +100,24 @@ class RateLimits:
             return None
 
     def _hit(self, asker: str, requests: int, held: int) -> None:
+        """Count requests for all limits, or for none if one is exceeded: what is refused uses up nothing.
+
+        The longest is tested first, since its wait is the one to tell. The shortest is counted first: if
+        another server took its rest after the test, nothing else is used up.
+        """
+        for limit in reversed(self._limits[1:]):
+            if not self._limiter.test(limit, asker, cost=requests):
+                raise self._exceeded(limit, asker, held)
         for limit in self._limits:
             if not self._limiter.hit(limit, asker, cost=requests):
-                wait = max(math.ceil(self._left(limit, asker).reset_time - time.time()), 1)
-                message = f"The rate limit of {limit} is exceeded; try again in {wait} s."
-                if held > 1:
-                    message += (
-                        f" Each of the {held} items in this request counts; the maximum is {limit.amount}."
-                    )
-                raise RateLimited(message, retry_after=wait)
+                raise self._exceeded(limit, asker, held)
+
+    def _exceeded(self, limit: RateLimitItem, asker: str, held: int) -> RateLimited:
+        wait = max(math.ceil(self._left(limit, asker).reset_time - time.time()), 1)
+        message = f"The rate limit of {limit} is exceeded; try again in {wait} s."
+        if held > 1:
+            message += f" Each of the {held} items in this request counts; the maximum is {limit.amount}."
+        return RateLimited(message, retry_after=wait)
 
     def _headers(self, asker: str) -> dict[str, str]:
         left = self._tightest(asker)
@@ -153,12 +162,18 @@ async def limit_left(socket: HTTPConnection) -> LimitLeft | None:
 
 
 def _address(scope: Scope) -> str:
-    """Return the client's address; for IPv6 its /64 network."""
-    address = scope["client"][0] if scope.get("client") else ""
+    """Return the client's address; for IPv6 its /64 network.
+
+    A server that listens on :: sees IPv4 clients as ::ffff:192.0.2.1, all in one network.
+    """
+    given = scope["client"][0] if scope.get("client") else ""
     try:
-        return str(ip_network((address, 64), strict=False)) if ip_address(address).version == 6 else address
+        address = ip_address(given)
     except ValueError:
-        return address
+        return given
+    if isinstance(address, IPv4Address):
+        return given
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
 
 
 def _duration(seconds: float) -> str:

@@ -61,4 +61,5 @@ async def create_chat_completion(
     if body.wants_times:
         found = partial(words_of, spoken.text, best, cloner.codec, state.transcriber)
         times = timed(body, await while_connected(request, None, found))
-    return await run_in_threadpool(whole_answer, answer, best, quality, times, state.kept_audio)
+    whole = partial(whole_answer, answer, best, quality, times, state.kept_audio)
+    return await while_connected(request, None, whole)

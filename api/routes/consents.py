@@ -4,14 +4,14 @@ import time
 from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, File, Form, UploadFile
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.paging import After, Limit
 from api.schemas.voices import Consent, ConsentChange, ConsentDeleted, ConsentList, Language
 from api.state import State, Voices
+from api.streaming import while_connected
 from api.uploads import require_form, uploaded_bytes
 from api.voice_validation import MAX_NAME_LENGTH, label
 from audio.decode import decode_audio
@@ -26,6 +26,7 @@ MAX_SECONDS = 60.0
 
 @router.post("", dependencies=[Depends(require_form)])
 async def create_consent(
+    request: Request,
     voices: Voices,
     state: State,
     owner: Owner,
@@ -36,18 +37,22 @@ async def create_consent(
     """Save a recording of a speaker's consent."""
     shown = label(name, "name", MAX_NAME_LENGTH)
     data = await uploaded_bytes(recording, "recording", state.limits.voice_bytes)
-    with blamed_on("recording"):
-        flac = await run_in_threadpool(consent_flac, data)
-    consent = VoiceConsent(
-        id=f"cons_{uuid4().hex}",
-        owner=owner,
-        created_at=time.time(),
-        name=shown,
-        language=language,
-        flac=flac,
-    )
-    await run_in_threadpool(voices.store.consents.add, consent)
-    return Consent.of(consent)
+
+    def add() -> Consent:
+        with voices.place(), blamed_on("recording"):
+            flac = consent_flac(data)
+        consent = VoiceConsent(
+            id=f"cons_{uuid4().hex}",
+            owner=owner,
+            created_at=time.time(),
+            name=shown,
+            language=language,
+            flac=flac,
+        )
+        voices.store.consents.add(consent)
+        return Consent.of(consent)
+
+    return await while_connected(request, None, add)
 
 
 @router.get("")

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
@@ -16,6 +16,7 @@ from api.middleware.auth import Owner
 from api.onboarding_progress import consent_check, finished, ordered, progress_response, transcriber_for
 from api.openapi import event_stream
 from api.outgoing import speech_encoder
+from api.polling import polled
 from api.schemas.events import VoiceDone, VoiceStep
 from api.schemas.voices import (
     OnboardingAnswer,
@@ -30,7 +31,7 @@ from api.schemas.voices import (
 )
 from api.speaker_consent import check_consent, check_kept_voice, note_consent
 from api.state import Cloner, State, Voices
-from api.streaming import EVENT_STREAM, error_event, sse, while_connected
+from api.streaming import sse, while_connected
 from api.text_validation import check_text
 from api.trial import trial_check
 from api.uploads import file_name, require_form, uploaded_bytes
@@ -127,7 +128,7 @@ async def clone_voice(
     if stream:
         return await progress_response(onboarding, FIELDS, answer)
     await finished(onboarding, FIELDS, request)
-    return await run_in_threadpool(answer)
+    return await while_connected(request, None, answer)
 
 
 @router.get("/status/{voice_id}")
@@ -143,22 +144,14 @@ async def onboarding_events(voice_id: str, voices: Voices, state: State, owner: 
     If the voice is deleted meanwhile, the last event is that error. The stream also ends when the server
     stops.
     """
-    first = await run_in_threadpool(status_of, voices, owner, voice_id)
-
-    async def events() -> AsyncIterator[bytes]:
-        status = first
-        yield sse(status.model_dump())
-        while status.status == "running" and not await state.drain.begins_within(POLL_SECONDS):
-            try:
-                latest = await run_in_threadpool(status_of, voices, owner, voice_id)
-            except Exception as error:  # e.g. the voice was deleted: end the stream with an error event
-                yield error_event(error)
-                return
-            if (latest.status, latest.steps) != (status.status, status.steps):
-                yield sse(latest.model_dump())
-            status = latest
-
-    return StreamingResponse(events(), media_type=EVENT_STREAM, headers={"cache-control": "no-cache"})
+    return await polled(
+        partial(status_of, voices, owner, voice_id),
+        lambda now: sse(now.model_dump()),
+        lambda now: now.status == "running",
+        state.drain,
+        POLL_SECONDS,
+        told=lambda now: (now.status, now.steps),
+    )
 
 
 @router.post("/test/{voice_id}")
@@ -175,13 +168,17 @@ async def try_voice(
     check_text(body.text, "text", state.limits.text_characters)
     profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
     await run_in_threadpool(check_kept_voice, profile, "voice_id", state, owner)
-    reference = await run_in_threadpool(voices.reference, profile)
+    reference = await while_connected(request, None, partial(voices.reference, profile))
     with blamed_on("text"):
         stream = await run_in_threadpool(cloner.stream, body.text, reference)
-    speech = await while_connected(request, stream, stream.speech)
-    similarity = await run_in_threadpool(voices.similarity, profile, speech.as_spoken)
     encoder = speech_encoder(cloner.model_id, state)
-    return await run_in_threadpool(spoken_answer, profile, body.text, speech, similarity, encoder)
+
+    def answer() -> OnboardingAnswer:
+        speech = stream.speech()
+        similarity = voices.similarity(profile, speech.as_spoken)
+        return spoken_answer(profile, body.text, speech, similarity, encoder)
+
+    return await while_connected(request, stream, answer)
 
 
 @router.delete("/{voice_id}")

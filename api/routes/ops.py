@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
@@ -10,6 +10,7 @@ from api.model_names import check_model
 from api.openapi import errors
 from api.schemas.chat import ModelCard, ModelList
 from api.state import Cloner, Limits, State
+from api.streaming import while_connected
 from errors import Conflict
 from voice_cloning import VoiceCloner
 
@@ -114,9 +115,9 @@ class Unloaded(BaseModel):
 
 
 @router.post("/api/models/unload", responses=errors(409))
-def unload_model(cloner: Cloner) -> Unloaded:
+async def unload_model(request: Request, cloner: Cloner) -> Unloaded:
     """Give the model's memory back now, whatever HIGGS_KEEP_ALIVE says. 409 while it works."""
-    if not cloner.resident.unload():
+    if not await while_connected(request, None, cloner.resident.unload):
         raise Conflict("The model is at work; ask again when it is idle.", code="model_in_use")
     return Unloaded(model=cloner.model_id)
 

@@ -17,10 +17,14 @@ from audio.generated import model_in_tags
 from audio.watermark_detection import MIN_SECONDS, detect_watermark
 from concurrency import acquired
 from errors import InvalidAudio
+from voices.recordings import place_among
 
 router = APIRouter()
 
 PLACES = threading.BoundedSemaphore(2)  # a recording of ten minutes takes 100 MB and some seconds of a core
+ADMITTED = threading.BoundedSemaphore(
+    8
+)  # each holds a thread while it waits, of those that speech needs, too
 
 
 @router.post("/v1/content_provenance_checks", dependencies=[Depends(require_form)])
@@ -42,8 +46,13 @@ async def create_content_provenance_check(
 
 
 def checked(data: bytes) -> ContentProvenanceCheck:
-    """Check a file. Raises InvalidAudio if it can't be read, or is too short to tell."""
-    with acquired(PLACES):
+    """Check a file.
+
+    Raises:
+        InvalidAudio: it can't be read, or is too short to tell.
+        Overloaded: too many files are being checked.
+    """
+    with place_among(ADMITTED), acquired(PLACES):
         return _checked(data)
 
 

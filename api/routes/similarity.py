@@ -3,13 +3,13 @@
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends, File, Form, UploadFile
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.schemas.voices import SimilarityResult
 from api.state import State, Voices
+from api.streaming import while_connected
 from api.uploads import require_form, uploaded_bytes
 from audio.decode import decode_audio
 from audio.frames import SAMPLE_RATE
@@ -24,6 +24,7 @@ router = APIRouter(prefix="/v1/audio/voices/similarity")
 
 @router.post("", dependencies=[Depends(require_form)])
 async def compare_speakers(
+    request: Request,
     voices: Voices,
     state: State,
     owner: Owner,
@@ -36,30 +37,28 @@ async def compare_speakers(
     if (other is None) == (not voice):
         message = "Send either another recording as `other`, or the id or name of a saved voice as `voice`."
         raise InvalidRequest(message, code="invalid_value", param="other")
-    first = await _samples(recording, "recording", state.limits.voice_bytes)
-    if other is not None:
-        second = await _samples(other, "other", state.limits.voice_bytes)
-    else:
-        with blamed_on("voice"):
-            second = await run_in_threadpool(_recording_of, voices, owner, voice or "")
-    return SimilarityResult.of(
-        await run_in_threadpool(voices.verifier.similarity, first, second, SAMPLE_RATE)
-    )
+    max_bytes = state.limits.voice_bytes
+    data = await uploaded_bytes(recording, "recording", max_bytes)
+    more = None if other is None else await uploaded_bytes(other, "other", max_bytes)
+
+    def similarity() -> float:
+        with voices.place():
+            first = _samples(data, "recording")
+            second = _recording_of(voices, owner, voice or "") if more is None else _samples(more, "other")
+            return voices.verifier.similarity(first, second, SAMPLE_RATE)
+
+    return SimilarityResult.of(await while_connected(request, None, similarity))
 
 
-async def _samples(upload: UploadFile, param: str, max_bytes: int) -> np.ndarray:
+def _samples(data: bytes, param: str) -> np.ndarray:
     """Return the samples of an upload to compare: float32 (N,) at 24 kHz, 1 to 30 s."""
-    data = await uploaded_bytes(upload, param, max_bytes)
-
-    def prepared() -> np.ndarray:
-        return prepare_reference(decode_audio(data, max_seconds=MAX_UPLOAD_SECONDS)).samples
-
     with blamed_on(param):
-        return await run_in_threadpool(prepared)
+        return prepare_reference(decode_audio(data, max_seconds=MAX_UPLOAD_SECONDS)).samples
 
 
 def _recording_of(voices: VoiceLibrary, owner: str, name: str) -> np.ndarray:
-    profile = voices.store.profiles.find(owner, name)
-    if profile is None:
-        raise no_voice(name)
-    return voices.recording(profile)
+    with blamed_on("voice"):
+        profile = voices.store.profiles.find(owner, name)
+        if profile is None:
+            raise no_voice(name)
+        return voices.recording(profile)

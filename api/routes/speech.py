@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from api.attempts import quality_of
 from api.chat_responses import usage_of
 from api.middleware.auth import Owner
+from api.middleware.core import header_text
 from api.openapi import event_stream
 from api.outgoing import speech_encoder
 from api.schemas.chat import SpeechQuality, VoiceUsed
@@ -61,7 +61,7 @@ async def create_speech(
     check_verifiable(body)
     ready = partial(begin_speech, body, cloner, state, owner)
     begun_speech = await while_connected(request, None, ready)
-    headers = {"x-model-used": cloner.model_id} | voice_headers(begun_speech.voice)
+    headers = {"x-model-used": header_text(cloner.model_id)} | voice_headers(begun_speech.voice)
     if body.stream_format == "sse":
         return await event_answer(body, request, begun_speech.stream, cloner, state, headers)
     if body.stream is False or body.wants_times or body.word_timestamps or state.verifier(body.verify):
@@ -103,7 +103,8 @@ async def whole_answer(
     attempts = begun_speech.attempts
     speech, quality = await while_connected(request, attempts, attempts.best)
     encoder = speech_encoder(cloner.model_id, state)
-    encoded = await run_in_threadpool(encoder.file, speech.samples, body.response_format)
+    file = partial(encoder.file, speech.samples, body.response_format)
+    encoded = await while_connected(request, None, file)
     headers |= {"x-seed": str(speech.seed), "x-finish-reason": speech.finish_reason}
     headers |= quality_headers(quality)
     words: list[WordTime] = []
@@ -133,7 +134,7 @@ def check_verifiable(body: SpeechRequest) -> None:
 
 def voice_headers(voice: VoiceUsed) -> dict[str, str]:
     """Return headers with the voices used, and whether instructions are followed."""
-    headers = {"x-voice-used": voice.used}
+    headers = {"x-voice-used": header_text(voice.used)}
     if voice.instructions_followed is not None:
         headers["x-instructions-followed"] = str(voice.instructions_followed).lower()
     return headers

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 
@@ -54,7 +53,8 @@ async def create_speeches(
             ready = partial(begin_speech, item, cloner, state, owner)
             begun = await while_connected(request, None, ready)
             speech, quality = await while_connected(request, begun.attempts, begun.attempts.best)
-            encoded = await run_in_threadpool(encoder.file, speech.samples, item.response_format)
+            file = partial(encoder.file, speech.samples, item.response_format)
+            encoded = await while_connected(request, None, file)
             times = Timed()
             if item.wants_times:
                 found = partial(words_of, item.input, speech, cloner.codec, state.transcriber)

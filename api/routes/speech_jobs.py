@@ -1,9 +1,9 @@
 """/v1/audio/speech/jobs: books that are spoken in the background, piece by piece, and stored."""
 
 import secrets
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -12,6 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from api.middleware.auth import Owner
 from api.openapi import event_stream
 from api.outgoing import speech_encoder
+from api.polling import polled
 from api.schemas.chat import SpeechFormat
 from api.schemas.jobs import (
     BookFormat,
@@ -26,7 +27,7 @@ from api.schemas.jobs import (
 )
 from api.speech_job_orders import ordered_job
 from api.state import Cloner, ServerState, State, Voices
-from api.streaming import EVENT_STREAM, ChunkedResponse, error_event, sse, while_connected
+from api.streaming import ChunkedResponse, sse, while_connected
 from audio.decode import decode_audio
 from audio.encode import FORMATS
 from errors import Conflict, NotFound
@@ -88,22 +89,7 @@ async def job_events(
     def look() -> SpeechJobState:
         return _state(voices.store.jobs.get(owner, job_id), cloner, voices)
 
-    first = await run_in_threadpool(look)
-
-    async def events() -> AsyncIterator[bytes]:
-        latest = first
-        yield _event(latest)
-        while latest.status in OPEN and not await state.drain.begins_within(POLL_SECONDS):
-            try:
-                now = await run_in_threadpool(look)
-            except Exception as error:  # the job was deleted, say: the stream ends with that, not torn off
-                yield error_event(error)
-                return
-            if now != latest:
-                yield _event(now)
-            latest = now
-
-    return StreamingResponse(events(), media_type=EVENT_STREAM, headers={"cache-control": "no-cache"})
+    return await polled(look, _event, lambda job: job.status in OPEN, state.drain, POLL_SECONDS)
 
 
 @router.post("/{job_id}/cancel")
@@ -146,7 +132,9 @@ async def job_content(
     """
     book = await run_in_threadpool(_book, voices, state, owner, job_id, chapter)
     format = BOOK_FORMATS[response_format]
-    headers = {"content-disposition": f'attachment; filename="{job_id}.{response_format}"'}
+    name = quote(f"{book.title or job_id}.{response_format}", safe="")
+    disposition = f"attachment; filename=\"{job_id}.{response_format}\"; filename*=UTF-8''{name}"
+    headers = {"content-disposition": disposition}
     if response_format != "m4b":
         return ChunkedResponse(book.streamed(response_format), Uncancelled(), format.content_type, headers)
     file = await while_connected(request, None, partial(book.written, response_format))

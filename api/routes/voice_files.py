@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import ValidationError
 
@@ -15,6 +14,7 @@ from api.middleware.rate_limits import charge
 from api.onboarding_progress import VOICE_FIELDS, consent_check, finished, ordered
 from api.schemas.voices import BatchAnswer, BatchResult, Voice, VoiceChange
 from api.state import Cloner, State, Voices
+from api.streaming import while_connected
 from api.uploads import file_name, require_form, uploaded_bytes
 from api.voice_validation import delivery, readable, transcript, user_name, voice_name
 from audio.delivery import Delivery
@@ -22,6 +22,7 @@ from errors import Cancelled, InvalidRequest
 from voice_cloning import VoiceCloner
 from voices.bundle import Bundle
 from voices.library import VoiceLibrary, delivery_of
+from voices.store.tables import VoiceProfile
 from voices.voice_order import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
@@ -96,6 +97,7 @@ def export_voice(voice_id: str, voices: Voices, owner: Owner) -> Response:
 
 @router.post("/import", dependencies=[Depends(require_form)])
 async def import_voice(
+    request: Request,
     cloner: Cloner,
     voices: Voices,
     state: State,
@@ -108,15 +110,18 @@ async def import_voice(
     user = user_name(user_id, "user_id")
     consent_check(state, voices, "")
     data = await uploaded_bytes(file, "file", state.limits.voice_bytes)
-    with blamed_on("file"):
-        bundle = await run_in_threadpool(Bundle.unpacked, data)
-        words, spoken = transcript(bundle.transcript, "file"), described_delivery(bundle)
-        chosen = voice_name(bundle.name, "file") if name is None else voice_name(name, "name")
-        samples = tuple((transcript(said, "file") or "", flac) for said, flac in bundle.samples)
-        entries = described_pronunciations(bundle, cloner)
-        worded = replace(bundle, transcript=words, samples=samples, pronunciations=entries)
-        kept = await run_in_threadpool(voices.restore, owner, user, chosen, worded, spoken)
-    return Voice.of(kept)
+
+    def restored() -> VoiceProfile:
+        with voices.place(), blamed_on("file"):
+            bundle = Bundle.unpacked(data)
+            words, spoken = transcript(bundle.transcript, "file"), described_delivery(bundle)
+            chosen = voice_name(bundle.name, "file") if name is None else voice_name(name, "name")
+            samples = tuple((transcript(said, "file") or "", flac) for said, flac in bundle.samples)
+            entries = described_pronunciations(bundle, cloner)
+            worded = replace(bundle, transcript=words, samples=samples, pronunciations=entries)
+            return voices.restore(owner, user, chosen, worded, spoken)
+
+    return Voice.of(await while_connected(request, None, restored))
 
 
 def described_pronunciations(bundle: Bundle, cloner: VoiceCloner) -> dict[str, str]:

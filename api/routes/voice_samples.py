@@ -1,15 +1,17 @@
 """/v1/audio/voices/{id}/samples: further recordings of a saved voice."""
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Form, UploadFile
-from fastapi.concurrency import run_in_threadpool
+import numpy as np
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 
 from api.built_in_voices import refuse_built_in
 from api.errors import blamed_on
 from api.middleware.auth import Owner
 from api.schemas.voices import Voice
 from api.state import Cloner, State, Voices
+from api.streaming import while_connected
 from api.uploads import require_form, uploaded_bytes
 from api.voice_validation import transcript
 from audio.frames import SAMPLE_RATE
@@ -20,6 +22,7 @@ router = APIRouter(prefix="/v1/audio/voices/{voice_id}/samples")
 @router.post("", dependencies=[Depends(require_form)])
 async def add_sample(
     voice_id: str,
+    request: Request,
     cloner: Cloner,
     voices: Voices,
     state: State,
@@ -36,16 +39,13 @@ async def add_sample(
     refuse_built_in(cloner, voice_id)
     words = transcript(ref_text, "ref_text")
     data = await uploaded_bytes(audio_sample, "audio_sample", state.limits.voice_bytes)
+
+    def transcribe(samples: np.ndarray) -> str:
+        return state.transcriber.transcribe(samples, SAMPLE_RATE).text
+
+    add = partial(voices.add_sample, owner, voice_id, data, words, transcribe)
     with blamed_on("audio_sample"):
-        profile = await run_in_threadpool(
-            voices.add_sample,
-            owner,
-            voice_id,
-            data,
-            words,
-            lambda samples: state.transcriber.transcribe(samples, SAMPLE_RATE).text,
-        )
-    return Voice.of(profile)
+        return Voice.of(await while_connected(request, None, add))
 
 
 @router.delete("/{sample_id}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
@@ -33,7 +34,7 @@ from api.voice_validation import (
 )
 from audio.delivery import MAX_SEMITONES, MAX_SPEED, MAX_VOLUME_DB, MIN_SPEED, MIN_VOLUME_DB
 from errors import InvalidRequest
-from synthesis.references import DEFAULT
+from synthesis.references import DEFAULT, VoiceReference
 from voices.voice_order import VoiceOrder
 
 router = APIRouter(prefix="/v1/audio/voices")
@@ -184,18 +185,20 @@ async def preview_voice(
 ) -> Response:
     """Synthesise a text in a voice; as a GET, the URL can be used in a web page."""
     check_text(text, "text", state.limits.text_characters)
-    reference = None
-    if built_in_of(cloner, voice_id) is not None:
-        reference = await run_in_threadpool(cloner.built_in, None if voice_id == DEFAULT else voice_id)
-    else:
-        profile = await run_in_threadpool(voices.store.profiles.get, owner, voice_id)
-        await run_in_threadpool(check_kept_voice, profile, "voice_id", state, owner)
-        reference = await run_in_threadpool(voices.reference, profile)
+
+    def chosen() -> VoiceReference | None:
+        if built_in_of(cloner, voice_id) is not None:
+            return cloner.built_in(None if voice_id == DEFAULT else voice_id)
+        profile = voices.store.profiles.get(owner, voice_id)
+        check_kept_voice(profile, "voice_id", state, owner)
+        return voices.reference(profile)
+
+    reference = await while_connected(request, None, chosen)
     with blamed_on("text"):
         stream = await run_in_threadpool(cloner.stream, text, reference)
     speech = await while_connected(request, stream, stream.speech)
     encoder = speech_encoder(cloner.model_id, state)
-    encoded = await run_in_threadpool(encoder.file, speech.samples, response_format)
+    encoded = await while_connected(request, None, partial(encoder.file, speech.samples, response_format))
     return Response(encoded.data, media_type=encoded.content_type)
 
 

@@ -195,7 +195,6 @@ class PromptBuilder:
     ) -> None:
         self._pronunciations = pronunciations
         self.reads_phones = pronunciations is not None
-        self.reads_phones = pronunciations is not None
         self._tokens, self._config = Tokens(tokenizer, (*HEARD, *SPOKEN, *STRUCTURE)), config
         self.tags = tags or Tags(tokenizer)
         self._heard, self._spoken = [[self._tokens[name] for name in names] for names in (HEARD, SPOKEN)]

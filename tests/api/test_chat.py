@@ -1,8 +1,9 @@
 """POST /v1/chat/completions: what is spoken, in which voice, and what is refused, over real HTTP."""
 
+import asyncio
 import base64
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -249,22 +250,30 @@ def narrow_server(endless_model: Path) -> Iterator[TinyServer]:
 
 
 def test_a_full_queue_is_429_and_clients_that_leave_make_room(narrow_server: TinyServer) -> None:
-    def listen() -> None:
-        """Ask for endless speech, again while the queue is full, and leave after some seconds."""
-        with pytest.raises(httpx.ReadTimeout):
-            while True:
-                full = ask(narrow_server, said("On and on."), max_completion_tokens=190_000, timeout=6)
-                assert full.status_code == 429
+    def post(client: httpx.AsyncClient, text: str, frames: int = SHORT) -> Awaitable[httpx.Response]:
+        body = {"model": "tiny", "max_completion_tokens": frames, "messages": [said(text)]}
+        return client.post("/v1/chat/completions", json=body)
 
-    with ThreadPoolExecutor(2) as pool:
-        listeners = [pool.submit(listen) for _ in range(2)]
-        soon = time.monotonic() + 5
-        while httpx.get(f"{narrow_server.url}/health").json()["waiting"] == 0 and time.monotonic() < soon:
-            time.sleep(0.02)
-        full = ask(narrow_server, said("Hello."))
-        for transcriber in listeners:
-            transcriber.result()
-    welcome = ask(narrow_server, said("Hello."))
+    async def listen(client: httpx.AsyncClient) -> None:
+        """Ask for endless speech, again while the queue is full."""
+        while (await post(client, "On and on.", 190_000)).status_code == 429:
+            pass
+
+    async def told() -> tuple[httpx.Response, httpx.Response]:
+        async with httpx.AsyncClient(base_url=narrow_server.url, timeout=60) as client:
+            listeners = [asyncio.create_task(listen(client)) for _ in range(2)]
+            while (await client.get("/health")).json()["waiting"] == 0:
+                await asyncio.sleep(0.02)
+            full = await post(client, "Hello.")
+            for listener in listeners:
+                listener.cancel()
+            await asyncio.wait(listeners)
+            soon = time.monotonic() + 10
+            while (welcome := await post(client, "Hello.")).status_code == 429 and time.monotonic() < soon:
+                await asyncio.sleep(0.02)
+            return full, welcome
+
+    full, welcome = asyncio.run(told())
     assert (full.status_code, full.json()["error"]["code"]) == (429, "overloaded")
     assert int(full.headers["retry-after"]) > 0
     assert welcome.status_code == 200

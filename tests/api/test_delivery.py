@@ -12,6 +12,7 @@ import pytest
 
 from tests.api.test_chat import answer, refusal, said
 from tests.api.test_speech import SECONDS, TYPES, decoded, post, spoken
+from tests.api.test_under_load import wait_for
 from tests.api.test_voice_files import send_import
 from tests.api.test_voices import error_of, keep, new_name, voices_url
 from tests.tiny_server import TinyServer
@@ -129,6 +130,22 @@ def test_a_kept_voice_keeps_its_delivery(tiny_server: TinyServer) -> None:
     assert changed == voice | {"speed": None, "pitch": 0, "volume": 0, "instructions": None}
     plain = spoken(tiny_server, **PCM, **named)
     assert len(plain) == pytest.approx(1.5 * len(delivered), abs=0.1 * RATE)
+
+
+def test_the_made_up_voice_of_a_job_is_kept_as_it_was_spoken(tiny_server: TinyServer) -> None:
+    """Kind: sound that was delivered already is what the next speech is made from, and is delivered again."""
+    url, queue = (
+        f"{tiny_server.url}/v1/audio/speech/jobs",
+        tiny_server.app.state.server.voices.store.job_queue,
+    )
+    body = {"model": "tiny", "input": "Hello world.", "seed": 5, "temperature": 0, "speed": 2.0}
+    job = httpx.post(url, json=body, timeout=60).json()
+    one = f"{url}/{job['id']}"
+    wait_for(lambda: httpx.get(one).json()["status"] == "completed")
+    kept, _ = queue.recording(job["id"])
+    seconds = len(decoded(kept, "audio/flac")) / RATE
+    assert seconds == pytest.approx(2 * httpx.get(f"{one}/pieces/0").json()["seconds"], abs=0.1)
+    httpx.delete(one)
 
 
 def test_a_voice_is_tried_as_it_is_delivered(tiny_server: TinyServer) -> None:

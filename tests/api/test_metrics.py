@@ -7,6 +7,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.metrics import Metrics
+from api.request_context import WEBSOCKET, RequestContext
 from tests.api.test_chat import RECORDING
 from tests.api.unloaded import unloaded
 from tests.tiny_server import TinyServer
@@ -73,6 +75,16 @@ def test_an_app_counts_for_itself_and_answers_before_its_model_is_there() -> Non
     assert seen["higgs_requests_total,other,/v1/models,405"] == 1
     assert seen["higgs_errors_total,model_loading"] == 1 and "higgs_slots" not in seen
     assert "higgs_errors_total,model_loading" not in figures(other.get("/metrics").text)
+
+
+def test_clients_make_no_time_series_by_their_close_codes() -> None:
+    metrics = Metrics(lambda: None, lambda: 0)
+    for code in (1000, 1006, 3000, *range(4000, 4100), None):
+        metrics.note_request(RequestContext("req_1", WEBSOCKET, "/v1/realtime", close_code=code))
+    seen = figures(metrics.exposition("")[0].decode())
+    closed = {name: value for name, value in seen.items() if name.startswith("higgs_sockets_closed_total")}
+    of_code = {name.split(",")[1]: value for name, value in closed.items()}
+    assert of_code == {"1000": 1, "1006": 1, "other": 101, "None": 1}
 
 
 def test_openmetrics_is_spoken_too() -> None:

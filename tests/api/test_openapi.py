@@ -56,6 +56,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
         yield server
 
 
+def test_a_key_can_be_entered_and_routes_stand_in_groups() -> None:
+    """Kind: on a server with keys, "Try it out" had no place for one."""
+    assert DOCUMENT["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert DOCUMENT["security"] == [{"key": []}, {}]
+    tags = {tag for path in DOCUMENT["paths"].values() for each in path.values() for tag in each["tags"]}
+    assert tags == {"Server", "Speech and text", "Long texts", "Voices"}
+
+
 @schema.parametrize()
 def test_every_answer_is_one_that_the_document_promises(case: Case, server: TinyServer) -> None:
     case.call_and_validate(base_url=server.url, checks=CHECKS, timeout=60)

@@ -17,6 +17,8 @@ def test_the_page_and_all_it_names_are_served(tiny_server: TinyServer) -> None:
     assert named and all(path.startswith("/web/") for path in named)
     for path in named:
         assert httpx.get(tiny_server.url + path).status_code == 200
+    # Before the scripts are there, a click would send the form as browsers do: the page anew, the text gone.
+    assert '<button id="generate" class="primary" disabled>' in page.text
 
 
 def test_nothing_beside_the_page_is_served(tiny_server: TinyServer) -> None:

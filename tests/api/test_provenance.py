@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from openai import OpenAI
 from websockets.sync.client import connect
 
+from api.routes import provenance
 from audio.decode import decode_audio
 from audio.encode import encode_audio
 from audio.frames import SAMPLE_RATE
@@ -22,6 +24,7 @@ from audio.watermark import watermarked
 from settings import Settings
 from tests.audio.media import recording
 from tests.tiny_server import TinyServer, ready
+from voices.recordings import place_among
 
 # The tiny model shouts: unless it is softer, full scale clips what the mark adds.
 SPEECH: dict[str, Any] = {
@@ -146,6 +149,15 @@ def test_a_file_that_can_not_be_checked_is_refused(server: TinyServer, data: byt
     assert caught.value.status_code in (400, 413)
     assert isinstance(caught.value.body, dict)
     assert (caught.value.body["param"], caught.value.body["code"]) == ("file", code)
+
+
+def test_checks_do_not_queue_in_the_threads_that_speech_needs(server: TinyServer) -> None:
+    with ExitStack() as others:
+        for _ in range(8):
+            others.enter_context(place_among(provenance.ADMITTED))
+        with pytest.raises(openai.RateLimitError, match="Too many recordings") as caught:
+            check(server, b"no sound at all")
+    assert int(caught.value.response.headers["retry-after"]) > 0
 
 
 def test_a_check_needs_a_form_with_a_file(server: TinyServer) -> None:

@@ -7,6 +7,9 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from api.middleware.rate_limits import RateLimits, limits_of
+from api.shared_redis import SharedRedis
+from errors import RateLimited
 from settings import Settings
 from tests.api.unloaded import client_of, unloaded
 from tests.tiny_server import TinyServer, ready
@@ -61,6 +64,8 @@ def test_each_key_has_its_own_limit_and_a_wrong_one_takes_nothing_from_it() -> N
         ("192.0.2.1", "192.0.2.2", True),
         ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", False),  # one subscriber's network
         ("2001:db8:0:1::1", "2001:db8:0:2::1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", True),  # of IPv4, at a server that listens on ::
+        ("::ffff:192.0.2.1", "192.0.2.1", False),
     ],
 )
 def test_without_keys_each_address_has_its_own_limit(one: str, other: str, apart: bool) -> None:
@@ -72,6 +77,33 @@ def test_without_keys_each_address_has_its_own_limit(one: str, other: str, apart
 def test_of_several_limits_the_tightest_is_told() -> None:
     client = unloaded(rate_limit="100/hour; 3/minute")
     assert client.get(MODELS).headers["x-ratelimit-limit-requests"] == "3"
+
+
+@pytest.mark.parametrize("setting", ["10/day; 1/hour", "1/hour; 10/day"])
+def test_what_one_limit_refuses_uses_up_no_other(setting: str) -> None:
+    """Kind: a client that asks too fast for a second has used up its day."""
+    assert left_of_a_burst(setting) == [0, 9]
+
+
+def left_of_a_burst(setting: str, redis: SharedRedis | None = None) -> list[int]:
+    """What 12 requests at once, of which one is served, leave of each limit, the shortest first."""
+    limits = RateLimits(unloaded().app, limits_of(setting), redis)
+    refused = 0
+    for _ in range(12):
+        try:
+            limits._hit("me", 1, 1)
+        except RateLimited:
+            refused += 1
+    assert refused == 11
+    return [limits._left(limit, "me").remaining for limit in limits._limits]
+
+
+def test_a_limit_that_is_used_up_tells_its_own_wait() -> None:
+    client = unloaded(rate_limit="1/minute; 1/day")
+    client.get(MODELS)
+    refused = client.get(MODELS)
+    assert "1 per 1 day" in refused.json()["error"]["message"]
+    assert int(refused.headers["retry-after"]) > 3600
 
 
 def test_a_batch_counts_as_what_it_holds(tiny_server: TinyServer) -> None:

@@ -19,7 +19,7 @@ from settings import Settings
 from tests.api.test_chat import answer, ask, audio_of, said
 from tests.api.test_kept_audio import CLONE, named
 from tests.api.test_metrics import figures
-from tests.api.test_rate_limits import asked
+from tests.api.test_rate_limits import asked, left_of_a_burst
 from tests.api.unloaded import unloaded
 from tests.live import free_port
 from tests.tiny_server import TinyServer, ready
@@ -50,6 +50,10 @@ def test_a_limit_holds_for_all_servers_together(redis_server: RedisServer) -> No
     assert refused.status_code == 429 and int(refused.headers["retry-after"]) > 0
     left = one.get("/v1/models", headers={"authorization": "Bearer bob"})
     assert left.headers["x-ratelimit-remaining-requests"] == "2"
+
+
+def test_what_one_limit_refuses_uses_up_no_other(redis_server: RedisServer) -> None:
+    assert left_of_a_burst("10/day; 1/hour", shared(redis_server.url)) == [0, 9]
 
 
 def test_an_answer_of_one_server_is_known_to_another_until_it_expires(redis_server: RedisServer) -> None:

@@ -1,6 +1,7 @@
 """/v1/audio/voices/similarity, and consents that must be of the same speaker, over real HTTP."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -92,6 +93,18 @@ def test_a_consent_must_be_of_the_same_speaker_where_that_is_asked(tiny_server: 
         "missing_required_parameter",
         "consent",
     )
+
+
+@needs_model
+def test_a_request_cant_switch_off_what_the_server_requires(
+    tiny_server: TinyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tiny_server.app.state.server
+    required = replace(state.request_defaults, verify_consents=True)
+    monkeypatch.setattr(state, "request_defaults", required)
+    for asked in ({}, {"verify_consent": "true"}, {"verify_consent": "false"}):
+        refused = create(tiny_server, **asked)
+        assert error_of(refused) == (400, "missing_required_parameter", "consent"), asked
 
 
 @pytest.fixture

@@ -6,24 +6,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import numpy as np
 import pytest
 import torch
-from fastapi import APIRouter
 
+from errors import StoreUnavailable
 from higgs.engine.engine import Engine
 from settings import Settings
+from speakers.encoder import weights_file
 from tests.api.test_chat import NOT_AUDIO, RECORDING, ask, said
+from tests.audio.media import sound_file
 from tests.tiny_server import TinyServer, ready
+from voices.library import MAX_ONBOARDINGS
 
 WAIT = 60
+THREADS = 40  # AnyIO's default
+CLIP = sound_file("mp3")
 CLONE = {"voice": "clone", "format": "wav"}
 
 
@@ -156,27 +162,79 @@ def left_after_a_second(server: TinyServer, recording: str) -> None:
         ask(server, said("Hello.", recording), audio=CLONE, timeout=1)
 
 
+@contextmanager
+def default_threads_taken(server: TinyServer) -> Iterator[None]:
+    """All of AnyIO's threads for everybody wait meanwhile, for a database."""
+    begun, over = threading.Semaphore(0), threading.Event()
+    profiles = server.app.state.server.voices.store.profiles
+
+    def block(*_: Any, **__: Any) -> None:
+        begun.release()
+        over.wait(WAIT)
+        raise StoreUnavailable("The database is away.")
+
+    profiles.page = block
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for _ in range(THREADS):
+                pool.submit(httpx.get, f"{server.url}/v1/audio/voices", timeout=WAIT)
+            try:
+                for _ in range(THREADS):
+                    assert begun.acquire(timeout=WAIT)
+                yield
+            finally:
+                over.set()
+    finally:
+        del profiles.page
+
+
 def test_what_is_trivial_needs_no_thread(small_server: TinyServer) -> None:
     """A kind of fault: the thread pool is a hidden queue, in front of every other."""
-    over = threading.Event()
-    blocking = APIRouter()
+    with default_threads_taken(small_server):
+        for path in ("/health", "/livez", "/readyz", "/metrics", "/v1/models", "/v1/models/tiny"):
+            assert httpx.get(small_server.url + path, timeout=10).status_code == 200, path
+        with speaking(small_server):
+            pass
 
-    @blocking.get("/blocked")
-    def block() -> None:
-        over.wait(WAIT)
 
-    small_server.app.include_router(blocking)
-    with ThreadPoolExecutor(40) as pool:
-        for _ in range(40):  # AnyIO's threads for everybody
-            pool.submit(httpx.get, f"{small_server.url}/blocked", timeout=WAIT)
-        try:
-            time.sleep(1)
-            for path in ("/health", "/livez", "/readyz", "/metrics", "/v1/models", "/v1/models/tiny"):
-                assert httpx.get(small_server.url + path, timeout=10).status_code == 200, path
-            with speaking(small_server):
-                pass
-        finally:
-            over.set()
+def recordings_sent(server: TinyServer, voice_id: str, exported: bytes) -> dict[str, httpx.Response]:
+    """The answers of all routes that work on a recording at once."""
+    forms: dict[str, tuple[dict[str, str], dict[str, bytes]]] = {
+        "voices/check": ({}, {"audio_sample": CLIP}),
+        "voices/similarity": ({}, {"recording": CLIP, "other": CLIP}),
+        "voice_consents": ({"name": "Anna", "language": "en"}, {"recording": CLIP}),
+        f"voices/{voice_id}/samples": ({"ref_text": "Some words."}, {"audio_sample": CLIP}),
+        "voices/import": ({"name": f"Imported {uuid4().hex}"}, {"file": exported}),
+    }
+    urls = {name: f"{server.url}/v1/audio/{name}" for name in forms}
+    return {
+        name: httpx.post(urls[name], data=form, files=files, timeout=WAIT)
+        for name, (form, files) in forms.items()
+    }
+
+
+def test_recordings_take_no_thread_of_what_is_short_and_only_so_many_are_worked_on(
+    tiny_server: TinyServer,
+) -> None:
+    """A kind of fault: 45 recordings to compare, and all that needs the database waits for seconds."""
+    voices = f"{tiny_server.url}/v1/audio/voices"
+    named = {"name": f"Anna {uuid4().hex}", "ref_text": "The words."}
+    kept = httpx.post(voices, data=named, files={"audio_sample": CLIP}, timeout=WAIT).json()
+    exported = httpx.get(f"{voices}/{kept['id']}/export", timeout=WAIT).content
+    with default_threads_taken(tiny_server):
+        for name, answer in recordings_sent(tiny_server, kept["id"], exported).items():
+            installed = name != "voices/similarity" or weights_file() is not None
+            assert answer.status_code == (200 if installed else 501), (name, answer.text)
+        speech = {"model": "tiny", "input": "Hi.", "max_tokens": 20, "stream": False}
+        said = httpx.post(f"{tiny_server.url}/v1/audio/speech", json=speech, timeout=WAIT)
+        assert said.status_code == 200
+    with ExitStack() as places:
+        library = tiny_server.app.state.server.voices
+        for _ in range(MAX_ONBOARDINGS):
+            places.enter_context(library.place())
+        for name, answer in recordings_sent(tiny_server, kept["id"], exported).items():
+            installed = name != "voices/similarity" or weights_file() is not None
+            assert answer.status_code == (429 if installed else 501), (name, answer.text)
 
 
 def test_a_text_that_grows_when_it_is_read_is_refused(tiny_model: Path, tmp_path: Path) -> None:

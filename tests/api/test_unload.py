@@ -8,10 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from errors import Loading
+from higgs.engine.engine import Engine
+from higgs.resident_model import ServedModel
 from settings import Settings
 from tests.audio.media import sound_file
 from tests.live import LiveServer
 from tests.tiny_server import TinyServer, ready, write_whole_model
+from voice_cloning import VoiceCloner
 
 SPOKEN = {"model": "tiny", "input": "Hello there.", "seed": 5, "response_format": "wav", "stream": False}
 
@@ -82,6 +86,24 @@ def test_a_model_that_cannot_be_loaded_again_is_told_and_tried_again(
     assert (told.status_code, told.json()["error"]["code"]) == (503, "model_loading")
     assert int(told.headers["retry-after"]) > 0
     assert speak(server).status_code == 200
+
+
+def test_a_model_that_does_not_get_ready_again_is_not_kept(tiny_model: Path) -> None:
+    """Kind: each failed attempt leaves a thread, and with it a whole model, until the memory is full."""
+    resident = VoiceCloner.load(Settings(model=str(tiny_model), device="cpu")).resident
+    made: list[Engine] = []
+
+    def fail(served: ServedModel) -> None:
+        made.append(served.engine)
+        raise RuntimeError("CUDA out of memory")
+
+    resident.unload()
+    resident._ready = fail
+    for _ in range(2):
+        with pytest.raises(Loading, match="CUDA out of memory"):
+            resident.use()
+    assert len(made) == 2 and not any(engine._thread.is_alive() for engine in made)
+    assert resident.state == "unloaded"
 
 
 def test_what_is_under_way_keeps_it_loaded(endless_server: TinyServer) -> None:

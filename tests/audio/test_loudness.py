@@ -7,7 +7,7 @@ import pytest
 
 from audio.frames import SAMPLE_RATE
 from audio.loudness import TARGET_LUFS, at_usual_loudness, measured
-from tests.audio.media import recording
+from tests.audio.media import recording, sentence
 
 SINE = np.sin(2 * np.pi * 997 * np.arange(10 * SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
 
@@ -45,12 +45,12 @@ def test_threads_do_not_get_each_others_figures() -> None:
     gains = [10 ** (-decibels / 20) for decibels in range(0, 32, 2)] * 4
 
     def levelled(gain: float) -> tuple[float, float]:
-        quiet = (recording() * gain).astype(np.float32)
+        quiet = (sentence() * gain).astype(np.float32)
         return measured(quiet)[0], measured(at_usual_loudness(quiet))[0]
 
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(levelled, gains))
-    alone = measured(recording())[0]
+    alone = measured(sentence())[0]
     for gain, (before, after) in zip(gains, found, strict=True):
         assert before == pytest.approx(alone + 20 * np.log10(gain), abs=0.1)
         assert after == pytest.approx(TARGET_LUFS, abs=0.1)

@@ -44,7 +44,7 @@ def test_a_graph_is_right_if_nearly_all_codes_or_numbers_are() -> None:
 
 def test_rows_and_positions_beyond_what_speaks_change_nothing() -> None:
     model = tiny_model()
-    cache = SlotCache(CONFIG, 4, 600)
+    cache = SlotCache(CONFIG, 4, 200)
     decoder = ModelRunner(CONFIG, FusedDecode(model, cache), cache)
     filled = torch.randn(3, 20, 2, 2, 16, generator=torch.Generator().manual_seed(0))
 
@@ -55,10 +55,10 @@ def test_rows_and_positions_beyond_what_speaks_change_nothing() -> None:
 
     expected = columns(1, 64)
     assert torch.equal(columns(4, 64), expected)
-    assert torch.equal(columns(1, 600), expected)
-    for _ in range(600):
+    assert torch.equal(columns(1, 200), expected)
+    for _ in range(200):
         decoder.step(4, 30)
-    assert torch.equal(columns(4, 600), expected), "idle rows stay within the cache"
+    assert torch.equal(columns(4, 200), expected), "idle rows stay within the cache"
 
 
 @pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, generation=3)], ids=["v2", "v3"])

@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import event
+from sqlalchemy import create_engine, delete, event, text
 
-from errors import NotFound
-from tests.voices.test_store import CODES, profile
-from voices.store.database import LOCKS, _alone
+from errors import NotFound, StartError, StoreUnavailable
+from tests.voices.servers import DatabaseServer
+from tests.voices.test_store import CODES, consent, profile
+from voices.store import database
+from voices.store.database import LOCKS, MYSQL_LOCK, Database, _alone
+from voices.store.tables import VoiceConsent
 from voices.store.voice_store import VoiceStore
 
 
@@ -38,6 +41,10 @@ class LockedConnection:
     def execute(self, statement: Any) -> None:
         self.asked.append(str(statement))
 
+    def scalar(self, statement: Any) -> int:
+        self.execute(statement)
+        return 1
+
     def commit(self) -> None:
         self.asked.append("commit")
 
@@ -52,3 +59,57 @@ def test_a_migration_that_fails_leaves_its_lock() -> None:
         raise ZeroDivisionError
     take, leave = LOCKS["postgresql"]
     assert connection.asked == [take, "commit", "rollback", leave, "commit"]
+
+
+def test_nobody_migrates_while_another_server_does(
+    mariadb_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: a lock is asked for, and the answer isn't read. PostgreSQL waits as long as it takes."""
+    take, leave = MYSQL_LOCK
+    monkeypatch.setitem(database.LOCKS, "mariadb", (take.replace("50", "0"), leave))
+    engine = create_engine(mariadb_server.url)
+    with engine.connect() as another:
+        assert another.scalar(text(take)) == 1
+        with pytest.raises(StartError, match="migrating"):
+            Database(mariadb_server.url)
+        another.execute(text(leave))
+        assert another.scalar(text("SHOW TABLES")) is None
+    engine.dispose()
+
+
+READ_ONLY = {
+    "sqlite": ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
+    "postgresql": ("SET default_transaction_read_only = on", "SELECT 1"),
+    "mariadb": ("SET SESSION TRANSACTION READ ONLY", "SELECT 1"),
+}
+
+
+def test_a_database_that_can_only_be_read_is_unavailable_until_it_can_be_written(store: VoiceStore) -> None:
+    """As a server of PostgreSQL or MariaDB is that another one has replaced: it is left at once."""
+    engine = store._database._engine
+    only_read, written = READ_ONLY[engine.dialect.name]
+    asked = only_read
+
+    def prepare(connection: Any, record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(asked)
+        connection.commit()
+
+    event.listen(engine, "connect", prepare)
+    engine.dispose()
+    for add in (lambda: store.consents.add(consent()), lambda: store.keep(profile())):
+        with pytest.raises(StoreUnavailable):
+            add()
+    asked = written
+    if engine.dialect.name == "sqlite":  # the same file, which can be written again
+        engine.dispose()
+    store.consents.add(consent())
+
+
+def test_what_a_transaction_finds_deleted_is_not_found(store: VoiceStore) -> None:
+    kept = consent()
+    store.consents.add(kept)
+    with pytest.raises(NotFound), store._database.writing() as session:
+        found = session.get_one(VoiceConsent, kept.id)
+        session.execute(delete(VoiceConsent), execution_options={"synchronize_session": False})
+        found.name = "Another"

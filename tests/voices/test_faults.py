@@ -30,7 +30,7 @@ from voices.store.voice_store import VoiceStore
 
 KILLS = int(os.environ.get("VOICE_KILLS", "2"))
 VIDEO = sentence_file("mkv")
-DATABASE_FILES = {"voices.db", "voices.db-wal", "voices.db-shm", "voices.db-reserve"}
+DATABASE_FILES = {"voices.db", "voices.db-wal", "voices.db-shm", "voices.db-reserve", "voices.db-open"}
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,14 @@
 
 import itertools
 import time
+from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from errors import Conflict, InvalidRequest, NotFound
+from tests.voices.interleaved import interleaved
 from voices.store.job_queue import LEASE_SECONDS, JobQueue, MadePiece
 from voices.store.job_tables import SpeechJob, SpeechPiece
 from voices.store.voice_store import VoiceStore
@@ -186,19 +189,84 @@ def test_a_job_is_leased_to_one_server(store: VoiceStore, monkeypatch: pytest.Mo
     assert store.job_queue.claim(job_id)
 
 
-def test_a_server_of_a_file_takes_over_what_a_killed_one_held(database_url: str) -> None:
+def test_a_server_of_a_file_takes_over_what_killed_ones_held_if_none_lives(database_url: str) -> None:
     store = VoiceStore(database_url)
     job_id = queued(store)
     store.job_queue.claim(job_id)
+    beside = VoiceStore(database_url)
+    assert not beside.job_queue.claim(job_id)
     store.close()
-    started = VoiceStore(database_url)
-    assert started.job_queue.claim(job_id) is database_url.startswith("sqlite")
-    started.close()
+    after = VoiceStore(database_url)
+    assert not after.job_queue.claim(job_id)
+    for one in (beside, after):
+        one.close()
+    alone = VoiceStore(database_url)
+    assert alone.job_queue.claim(job_id) is database_url.startswith("sqlite")
+    alone.close()
 
 
-def test_the_voice_of_a_job_is_kept_once(store: VoiceStore) -> None:
-    job_id = queued(store)
-    assert store.job_queue.recording(job_id) == (None, None)
-    for sound in (b"first", b"second"):
-        store.job_queue.keep_voice(job_id, sound, "Words.")
+def test_the_voice_of_a_job_is_kept_once_and_with_its_piece(store: VoiceStore) -> None:
+    """Kind: of two transactions the second is lost, and the pieces have two voices."""
+    job_id, commits = queued(store), list[object]()
+    event.listen(store._database._engine, "commit", commits.append)
+    for number, voice in enumerate((None, (b"first", "Words."), (b"second", "More."))):
+        assert store.job_queue.recording(job_id) == ((None, None) if number < 2 else (b"first", "Words."))
+        piece = store.job_queue.next_piece(job_id)
+        assert piece is not None
+        before = len(commits)
+        assert store.job_queue.keep(job_id, piece, MadePiece(number, 77, b"fLaC", 2.0, 1.0, []), voice)
+        assert len(commits) == before + 1
     assert store.job_queue.recording(job_id) == (b"first", "Words.")
+    other = queued(store)
+    asked = store.job_queue.next_piece(other)
+    assert asked is not None and make_next(store, other)
+    stale = MadePiece(0, 77, b"fLaC", 2.0, 1.0, [])
+    assert not store.job_queue.keep(other, asked, stale, (b"stale", "Words."))
+    assert store.job_queue.recording(other) == (None, None)
+
+
+@pytest.mark.parametrize("repeated_first", [True, False])
+def test_a_job_with_a_piece_to_make_is_never_completed(
+    store: VoiceStore, database_url: str, repeated_first: bool
+) -> None:
+    """Kind: each of two transactions goes by what it read before the other's change."""
+    added = job()
+    store.jobs.add(added, pieces_for(added.id, 1))
+    store.job_queue.claim(added.id)
+    make_next(store, added.id)
+    another = VoiceStore(database_url)
+    if repeated_first:
+        again = partial(store.jobs.make_again, "me", added.id, 0, 9)
+        completed = interleaved(store, again, partial(another.job_queue.complete, added.id))[1]
+    else:
+        again = partial(another.jobs.make_again, "me", added.id, 0, 9)
+        completed = interleaved(store, partial(store.job_queue.complete, added.id), again)[0]
+    assert completed.result() is not repeated_first
+    assert store.job_queue.next_piece(added.id) is not None
+    assert [one.id for one in store.job_queue.open_jobs("small")] == [added.id]
+    another.close()
+
+
+def test_a_job_that_ends_as_it_is_cancelled_stays_completed(store: VoiceStore, database_url: str) -> None:
+    added = job()
+    store.jobs.add(added, pieces_for(added.id, 1))
+    make_next(store, added.id)
+    another = VoiceStore(database_url)
+    complete, cancel = (
+        partial(store.job_queue.complete, added.id),
+        partial(another.jobs.cancel, "me", added.id),
+    )
+    assert interleaved(store, complete, cancel)[1].result().status == "completed"
+    another.close()
+
+
+def test_a_server_whose_lease_is_over_fails_no_job(store: VoiceStore) -> None:
+    job_id = queued(store)
+    assert store.job_queue.claim(job_id)
+    other = JobQueue(store._database, "other")
+    store.job_queue.release()
+    assert other.claim(job_id)
+    assert not store.job_queue.fail(job_id, "model_error", "Of a server that is late.")
+    assert store.jobs.get("me", job_id).status == "in_progress"
+    assert other.fail(job_id, "model_error", "It can't be spoken.") and not other.fail(job_id, None, "Twice.")
+    assert store.jobs.get("me", job_id).error_code == "model_error"

@@ -17,6 +17,19 @@ LONG_TEXT = "The old lighthouse had been dark for thirty years. " * 80
 MAGIC = {"MP3": (b"ID3", b"\xff\xfb", b"\xff\xf3"), "FLAC": (b"fLaC",), "Opus": (b"OggS",)}
 
 
+# Hears what the page plays: the last 1.4 s.
+TAP = """(() => {
+    const connect = AudioNode.prototype.connect;
+    AudioNode.prototype.connect = function (to, ...rest) {
+        if (to === this.context.destination) {
+            window.tap ??= new AnalyserNode(this.context, { fftSize: 32768 });
+            connect.call(this, window.tap);
+        }
+        return connect.call(this, to, ...rest);
+    };
+})()"""
+
+
 def at_first_sound(page: Page, act: str) -> None:
     """Have the page itself run a script then: from here it might come when all of the speech has arrived."""
     script = f"""() => {{
@@ -60,6 +73,11 @@ def test_a_voice_is_heard_before_anything_is_generated(page: Page) -> None:
     page.get_by_role("button", name="Hear Clara").click()
     page.get_by_role("button", name="Pause Clara").click()
     expect(page.locator(".play.playing")).to_have_count(0)
+    page.get_by_role("button", name="Hear Clara").click()
+    page.get_by_role("button", name="Pause Clara").wait_for()
+    page.get_by_label("Voice", exact=True).select_option("bruno")
+    expect(page.get_by_role("button", name="Hear Bruno")).to_be_visible()
+    expect(page.locator(".play.playing")).to_have_count(0)
     expect(page.locator("#api-curl")).to_contain_text("/v1/audio/voices/clara/preview")
 
 
@@ -79,7 +97,7 @@ def test_stop_works_until_silence(page: Page) -> None:
 
 
 def test_the_waveform_is_a_slider(page: Page) -> None:
-    """Speech that can't be walked through by keyboard."""
+    """Speech that can't be walked through by keyboard, or that starts again where its end is asked for."""
     generate(page, TEXT)
     page.keyboard.press("Escape")
     slider = page.get_by_role("slider", name="Position in result 1")
@@ -88,6 +106,65 @@ def test_the_waveform_is_a_slider(page: Page) -> None:
     before = float(slider.get_attribute("aria-valuenow") or 0)
     slider.press("ArrowRight")
     assert float(slider.get_attribute("aria-valuenow") or 0) == pytest.approx(before + 1, abs=0.15)
+    page.get_by_role("button", name="Play result 1").click()
+    slider.press("End")
+    expect(page.locator(".play.playing")).to_have_count(0)
+    end = slider.get_attribute("aria-valuemax") or ""
+    assert slider.get_attribute("aria-valuenow") == end
+    slider.press("ArrowLeft")
+    assert float(slider.get_attribute("aria-valuenow") or 0) == pytest.approx(float(end) - 1, abs=0.1)
+
+
+def test_playback_fades_and_gathers_what_comes_late(open_page: OpenPage) -> None:
+    """Clicks at a pause or a seek; gaps that nobody is told of, again and again; results that never go."""
+    page = open_page(script=TAP)
+    heard = page.evaluate("""async () => {
+        const { player } = await import("/web/js/player.js");
+        const { Clip, RATE } = await import("/web/js/clip.js");
+        const sound = (seconds) => new Float32Array(seconds * RATE).fill(0.5);
+        const until = async (met) => { while (!met()) await new Promise((go) => setTimeout(go, 10)); };
+        await player.play(new Clip(sound(9)), 3);
+        await until(() => player.position > 3.3);
+        player.pause();
+        const samples = new Float32Array(window.tap.fftSize);
+        await until(() => {
+            window.tap.getFloatTimeDomainData(samples);
+            return Math.abs(samples.at(-1)) < 1e-3;
+        });
+        const steps = samples.slice(1).map((sample, i) => Math.abs(sample - samples[i]));
+
+        const clip = new Clip();
+        await player.play(clip);
+        const buffering = [player.buffering];
+        const add = (seconds) => { clip.append(sound(seconds)); buffering.push(player.buffering); };
+        add(0.2);
+        await until(() => player.buffering);
+        add(0.5);
+        add(0.6);
+        await until(() => player.buffering);
+        add(1.5);
+        clip.end();
+        buffering.push(player.buffering);
+        player.stop();
+        return { loudest: Math.max(...samples), step: Math.max(...steps), buffering };
+    }""")
+    assert heard["loudest"] == pytest.approx(0.5, abs=0.01)
+    assert heard["step"] < 0.05
+    assert heard["buffering"] == [False, False, True, False, True, False]
+    watching = page.evaluate("""async () => {
+        const { player } = await import("/web/js/player.js");
+        const { Clip } = await import("/web/js/clip.js");
+        const { Result } = await import("/web/js/results.js");
+        const signals = [];
+        const add = player.addEventListener;
+        player.addEventListener = (kind, work, { signal }) => signals.push(signal);
+        for (let seed = 0; seed < 23; seed++) {
+            const clip = new Clip(new Float32Array(9));
+            new Result({ body: { input: "", seed }, plain: String, voice: "", clip });
+        }
+        return { all: signals.length, left: signals.filter(({ aborted }) => !aborted).length };
+    }""")
+    assert (watching["all"] - watching["left"]) / watching["all"] == pytest.approx(3 / 23)
 
 
 def test_stopped_midway_keeps_what_came(page: Page) -> None:
@@ -117,9 +194,16 @@ def test_a_broken_stream_is_told(open_page: OpenPage) -> None:
 
 
 def test_too_long_a_text_is_kept_and_told(open_page: OpenPage) -> None:
-    """A paste that is cut without a word."""
+    """A paste that is cut without a word; a count that isn't the server's; a sample that takes it away."""
     page = open_page(expected="413")
     page.locator("#voice option").first.wait_for(state="attached")
+    text = page.get_by_label("Text", exact=True)
+    text.fill("👩 " * 10)
+    expect(page.locator("#count")).to_contain_text("20 / 4,096 characters")
+    page.get_by_role("button", name="News").click()
+    expect(page.locator("#count")).to_contain_text("106 /")
+    text.press("Control+z")
+    assert text.input_value() == "👩 " * 10
     page.get_by_label("Text", exact=True).fill("word " * 2000)
     expect(page.locator("#count.bad")).to_contain_text("10,000 / 4,096 characters")
     assert len(page.get_by_label("Text", exact=True).input_value()) == 10_000
@@ -128,8 +212,12 @@ def test_too_long_a_text_is_kept_and_told(open_page: OpenPage) -> None:
 
 
 def test_settings_and_seed_give_the_same_again(page: Page) -> None:
-    """A setting that is not sent, or an attempt that can't be had again."""
+    """A setting that is not sent, or an attempt that can't be had again; a wrong seed that nobody sees."""
     page.locator("#settings summary").click()
+    page.get_by_label("Seed").fill("-7")
+    page.locator("#settings summary").click()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_label("Seed")).to_be_focused()
     page.get_by_label("Seed").fill("7")
     generate(page, TEXT)
     plain = samples_of(download(page, "WAV"))
@@ -154,6 +242,15 @@ def test_a_dialogue_has_a_voice_for_each_line(page: Page, open_page: OpenPage) -
     assert lines.nth(0).input_value() != lines.nth(1).input_value()
     lines.nth(0).select_option("hugo")
     lines.nth(1).select_option("Ada")
+    page.get_by_role("button", name="Add a line").click()
+    page.get_by_role("button", name="Add a line").click()
+    page.get_by_role("button", name="Remove line 3").click()
+    expect(page.get_by_label("Text of line")).to_have_count(3)
+    page.get_by_label("Text of line 3").fill("Yes.")
+    expect(page.locator("#dialogue-count")).to_contain_text("128 / 4,096")  # with [SPEAKER0] and the like
+    page.reload()  # what was written stays
+    expect(lines.nth(1).locator("option:checked")).to_have_text("Ada")
+    expect(page.get_by_label("Text of line 3")).to_have_value("Yes.")
     page.get_by_role("button", name="Generate").click()
     page.locator(".result .details", has_text="Hugo, Ada").wait_for()
     page.locator("#speech-status", has_text="real time").wait_for()
@@ -165,10 +262,18 @@ def test_a_voice_keeps_its_settings(page: Page) -> None:
     page.reload()
     page.locator("#voice option", has_text="Ada").wait_for(state="attached")
     page.get_by_label("Voice", exact=True).select_option("Ada")
+    generate(page, "Hello.")
     page.locator("#settings summary").click()
     page.get_by_label("Pitch").fill("3")
     page.get_by_role("button", name="Save as this voice's default").click()
     page.locator("#settings-status", has_text="Saved").wait_for()
     assert httpx.get(f"{page.url}v1/audio/voices/{voice}").json()["pitch"] == 3
+    whole = samples_of(download(page, "WAV"))
+    np.testing.assert_allclose(samples_of(download(page, "FLAC")), whole, atol=1e-4)  # as it was heard
+    page.get_by_role("button", name="Reset").click()
+    expect(page.locator("#settings-status")).to_be_empty()
     page.get_by_label("Voice", exact=True).select_option("hugo")
     assert page.get_by_label("Pitch").input_value() == "0"
+    page.get_by_label("Pitch").fill("5")
+    page.get_by_label("Voice", exact=True).select_option("nora")
+    assert page.get_by_label("Pitch").input_value() == "5"  # set by hand

@@ -48,6 +48,14 @@ def test_busy_waits_and_tries_again(open_page: OpenPage) -> None:
     page.get_by_text("The server is busy. Trying again in 2 s").wait_for()
     page.unroute("**/v1/audio/speech")
     page.locator("#speech-status", has_text="real time").wait_for()
+    page.keyboard.press("Escape")
+    answer(page, "/preview", 429, error, {"retry-after": "1"})
+    page.locator("#hear").click()
+    page.locator("#hear-status", has_text="The server is busy. Trying again in 1 s").wait_for()
+    page.unroute("**/preview")
+    page.locator("#hear.playing").wait_for()
+    expect(page.locator("#hear-status")).to_be_empty()
+    expect(page.locator("#speech-status")).to_contain_text("real time")
 
 
 def test_a_queue_is_told(page: Page) -> None:

@@ -1,11 +1,9 @@
 """Consents: recordings in which speakers agree to be cloned."""
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session, undefer
-from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.orm import undefer
 
-from errors import NotFound, quoted
 from voices.store.database import Database
+from voices.store.owned import owned, rows_of
 from voices.store.paging import Page, check_count, page
 from voices.store.tables import VoiceConsent
 
@@ -18,44 +16,35 @@ class Consents:
 
     def add(self, consent: VoiceConsent) -> None:
         """Save a consent. Raises InvalidRequest (voices_full) if the owner has the maximum."""
-        with self._database.writing() as session:
+        with self._database.adding(consent.owner) as session:
             check_count(session, VoiceConsent, consent.owner, self._max_consents)
             session.add(consent)
 
     def get(self, owner: str, consent_id: str) -> VoiceConsent:
         """Return a consent. Raises NotFound."""
         with self._database.reading() as session:
-            return _owned(session, owner, consent_id)
+            return owned(session, VoiceConsent, owner, consent_id)
 
     def recording(self, owner: str, consent_id: str) -> bytes:
         """Return the recording as FLAC. Raises NotFound."""
         with self._database.reading() as session:
-            return _owned(session, owner, consent_id, undefer(VoiceConsent.flac)).flac
+            return owned(session, VoiceConsent, owner, consent_id, undefer(VoiceConsent.flac)).flac
 
     def page(self, owner: str, *, after: str | None, limit: int) -> Page[VoiceConsent]:
         """Return up to `limit` consents, newest first, older than the consent `after`."""
         with self._database.reading() as session:
-            cursor = None if after is None else _owned(session, owner, after)
-            return page(session, _of(owner), VoiceConsent, cursor, limit)
+            cursor = None if after is None else owned(session, VoiceConsent, owner, after)
+            return page(session, rows_of(VoiceConsent, owner), VoiceConsent, cursor, limit)
 
     def rename(self, owner: str, consent_id: str, name: str) -> VoiceConsent:
         """Rename a consent and return it. Raises NotFound."""
         with self._database.writing() as session:
-            consent = _owned(session, owner, consent_id)
+            consent = owned(session, VoiceConsent, owner, consent_id, lock=True)
             consent.name = name
         return consent
 
     def delete(self, owner: str, consent_id: str) -> None:
         """Delete a consent; voices linked to it remain, without a consent. Raises NotFound."""
-        self._database.deleting(lambda session: session.delete(_owned(session, owner, consent_id)))
-
-
-def _of(owner: str) -> Select[VoiceConsent]:
-    return select(VoiceConsent).where(VoiceConsent.owner == owner)
-
-
-def _owned(session: Session, owner: str, consent_id: str, *options: ORMOption) -> VoiceConsent:
-    consent = session.scalar(_of(owner).where(VoiceConsent.id == consent_id).options(*options))
-    if consent is None:
-        raise NotFound(f"There is no consent {quoted(consent_id)}.", code="consent_not_found")
-    return consent
+        self._database.deleting(
+            lambda session: session.delete(owned(session, VoiceConsent, owner, consent_id, lock=True))
+        )

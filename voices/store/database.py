@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,18 +10,29 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm.exc import StaleDataError
 
-from errors import InvalidRequest, StartError, StoreUnavailable
+from errors import InvalidRequest, NotFound, StartError, StoreUnavailable
+from voices.store.open_file import OpenFile
 from voices.store.reserve import Reserve
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 FULL = "disk is full"  # SQLite's own words
+# What a server that is not the primary any more says: PostgreSQL, and MySQL or MariaDB.
+READ_ONLY_STATE, READ_ONLY_NUMBERS = "25006", (1290, 1792, 1836)
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 DRIVERS = {
@@ -38,20 +49,31 @@ CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "mysql": MYSQL_TIMEOUTS,
     "mariadb": MYSQL_TIMEOUTS,
 }
-# Servers that start at the same time migrate one after the other. SQLite's write lock already ensures that.
-MYSQL_LOCK = ("SELECT GET_LOCK('voices migration', 60)", "SELECT RELEASE_LOCK('voices migration')")
+# Servers that start at the same time migrate one after the other; the first statement gives 1 where they may.
+# SQLite's write lock already ensures that. MySQL waits for less than its read_timeout, so that it can answer.
+MYSQL_LOCK = ("SELECT GET_LOCK('voices migration', 50)", "SELECT RELEASE_LOCK('voices migration')")
 LOCKS = {
-    "postgresql": ("SELECT pg_advisory_lock(7230001)", "SELECT pg_advisory_unlock(7230001)"),
+    "postgresql": ("SELECT 1 FROM pg_advisory_lock(7230001)", "SELECT pg_advisory_unlock(7230001)"),
     "mysql": MYSQL_LOCK,
     "mariadb": MYSQL_LOCK,
+}
+# Transactions that add for one owner follow each other. MySQL's locks of a name don't end with a transaction:
+# there, those of all owners take turns at the only row of this table. SQLite's write lock ensures it, too.
+MYSQL_TURN = "SELECT version_num FROM alembic_version FOR UPDATE"
+TURNS = {
+    "postgresql": "SELECT pg_advisory_xact_lock(7230002, hashtext(:owner))",
+    "mysql": MYSQL_TURN,
+    "mariadb": MYSQL_TURN,
 }
 
 
 class Database:
     """A database at the latest migration.
 
-    Every transaction raises StoreUnavailable if the database is unavailable or full, and InvalidRequest for
-    text that it can't store.
+    Every transaction raises StoreUnavailable if the database is unavailable, full or read-only,
+    InvalidRequest for text that it can't store, and NotFound if what it changes is deleted meanwhile.
+
+    opened_alone: it is a file, SQLite's, which no other server had open when this one opened it.
     """
 
     def __init__(self, url: str) -> None:
@@ -61,8 +83,8 @@ class Database:
             url: an SQLAlchemy URL; see DRIVERS.
 
         Raises:
-            StartError: the URL is unsupported, or the database can't be opened, or a newer
-                server has migrated it.
+            StartError: the URL is unsupported, or the database can't be opened, or another server
+                is still migrating it, or a newer one has.
         """
         engine = _engine(_parsed(url))
         self._reading = sessionmaker(engine, expire_on_commit=False)
@@ -70,20 +92,16 @@ class Database:
         self._engine = engine
         file = engine.url.database if engine.url.get_backend_name() == "sqlite" else None
         self._reserve = Reserve(Path(file)) if file else None
+        self._open_file = OpenFile(Path(file)) if file else None
         try:
-            with engine.connect().execution_options(writes=True) as connection, _alone(connection):
-                _migrate(connection)
+            with self._open_file.opening() if self._open_file else nullcontext(False) as self.opened_alone:
+                _open(engine)
         except (SQLAlchemyError, OSError) as error:
             shown, why = engine.url.render_as_string(hide_password=True), _cause(error)
             remedy = "Check HIGGS_DATABASE_URL and HIGGS_DATA_DIR, and that the database is running."
             raise StartError(f"Can't open the voice database {shown}: {why}. {remedy}") from error
         if self._reserve is not None:
             self._reserve.hold()
-
-    @property
-    def is_file(self) -> bool:
-        """It is a file of this machine, SQLite's, and no server that others share."""
-        return self._reserve is not None
 
     def reading(self) -> AbstractContextManager[Session]:
         """Return a read-only transaction."""
@@ -92,6 +110,15 @@ class Database:
     def writing(self) -> AbstractContextManager[Session]:
         """Return a transaction, committed at the end of its block and rolled back on an exception."""
         return _transaction(self._writing)
+
+    @contextmanager
+    def adding(self, owner: str) -> Iterator[Session]:
+        """As `writing`; nobody else adds for this owner meanwhile, so that what the block counts stays so."""
+        turn = TURNS.get(self._engine.dialect.name)
+        with self.writing() as session:
+            if turn is not None:
+                session.execute(text(turn), {"owner": owner})
+            yield session
 
     def deleting(self, delete: Callable[[Session], Result]) -> Result:
         """Run a transaction that deletes rows, and return its result; it may use reserved disk space."""
@@ -110,6 +137,8 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+        if self._open_file is not None:
+            self._open_file.close()
 
 
 @contextmanager
@@ -117,13 +146,20 @@ def _transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
     try:
         with sessions.begin() as session:
             yield session
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
         log.warning("the voice database is unavailable: %s", _cause(error))
         message = "The voice database is unavailable, and nothing was changed; try again in a moment."
         raise StoreUnavailable(message) from error
     except (DataError, UnicodeEncodeError) as error:
         message = "The request has a name or text that can't be stored, such as one with control characters."
         raise InvalidRequest(message, code="invalid_value") from error
+    except StaleDataError as error:
+        raise NotFound("What the request changes was deleted meanwhile.") from error
+
+
+def _open(engine: Engine) -> None:
+    with engine.connect().execution_options(writes=True) as connection, _alone(connection):
+        _migrate(connection)
 
 
 def _migrate(connection: Connection) -> None:
@@ -149,12 +185,16 @@ def _migrate(connection: Connection) -> None:
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    """Hold the migration lock, outside any transaction."""
+    """Hold the migration lock, outside any transaction. Raises StartError if another server keeps it."""
     take, leave = LOCKS.get(connection.dialect.name, (None, None))
     if take is None or leave is None:
         yield
         return
-    connection.execute(text(take))
+    if connection.scalar(text(take)) != 1:
+        message = (
+            "Another server has been migrating the voice database for a while; start again when it is done."
+        )
+        raise StartError(message)
     connection.commit()
     try:
         yield
@@ -183,7 +223,16 @@ def _engine(url: URL) -> Engine:
     if kind == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _leave_read_only)
     return engine
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """Connect anew after a failover, since the server of before goes on without writing."""
+    error = context.original_exception
+    number = error.args[0] if error.args else None
+    if getattr(error, "sqlstate", None) == READ_ONLY_STATE or number in READ_ONLY_NUMBERS:
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:

@@ -67,10 +67,13 @@ class JobQueue:
             job = session.get(SpeechJob, job_id, options=[undefer(SpeechJob.flac)])
         return (None, None) if job is None else (job.flac, job.transcript)
 
-    def keep(self, job_id: str, asked: SpeechPiece, made: MadePiece) -> bool:
+    def keep(
+        self, job_id: str, asked: SpeechPiece, made: MadePiece, voice: tuple[bytes, str] | None = None
+    ) -> bool:
         """Keep a piece that was made; False where it isn't wanted any more, or is made by somebody else.
 
         asked: the piece as it was when the work began.
+        voice: FLAC and its words, which become the voice of the job's further pieces unless they have one.
         """
         wanted = update(SpeechPiece).where(
             SpeechPiece.job_id == job_id,
@@ -78,15 +81,15 @@ class JobQueue:
             SpeechPiece.seed == asked.seed,
             SpeechPiece.made_at.is_(None),
         )
+        without = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.flac.is_(None))
         values = {name: value for name, value in vars(made).items() if name != "number"}
         with self._database.writing() as session:
-            return _changed(session, wanted.values(**values, made_at=time.time()))
-
-    def keep_voice(self, job_id: str, flac: bytes, transcript: str) -> None:
-        """Set the voice of a job's further pieces, unless it has one."""
-        without = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.flac.is_(None))
-        with self._database.writing() as session:
-            session.execute(without.values(flac=flac, transcript=transcript))
+            _lock(session, job_id)
+            if not _changed(session, wanted.values(**values, made_at=time.time())):
+                return False
+            if voice is not None:
+                session.execute(without.values(flac=voice[0], transcript=voice[1]))
+        return True
 
     def complete(self, job_id: str) -> bool:
         """End a job if all its pieces are made; return whether they are."""
@@ -94,14 +97,15 @@ class JobQueue:
         ended = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.status.in_(OPEN), ~left)
         values = {"status": "completed", "finished_at": time.time(), "leased_until": 0.0}
         with self._database.writing() as session:
+            _lock(session, job_id)
             return _changed(session, ended.values(values))
 
-    def fail(self, job_id: str, code: str | None, message: str) -> None:
-        """End a job that can't go on, and say why."""
-        failed = update(SpeechJob).where(SpeechJob.id == job_id, SpeechJob.status.in_(OPEN))
+    def fail(self, job_id: str, code: str | None, message: str) -> bool:
+        """End a job that can't go on, and say why; False where it isn't this server's any more."""
+        mine = SpeechJob.id == job_id, SpeechJob.status.in_(OPEN), SpeechJob.worker == self._worker
         values = {"status": "failed", "error_code": code, "error_message": message, "leased_until": 0.0}
         with self._database.writing() as session:
-            session.execute(failed.values(**values, finished_at=time.time()))
+            return _changed(session, update(SpeechJob).where(*mine).values(**values, finished_at=time.time()))
 
     def release(self) -> None:
         """Leave the jobs of this server to others, as it ends."""
@@ -110,10 +114,18 @@ class JobQueue:
             session.execute(mine.values(leased_until=0.0))
 
     def take_over(self) -> None:
-        """End all leases where the database is a file of this server's: who held them was killed."""
-        if self._database.is_file:
+        """End all leases of a file that only this server has open: who held them was killed."""
+        if self._database.opened_alone:
             with self._database.writing() as session:
                 session.execute(update(SpeechJob).values(leased_until=0.0))
+
+
+def _lock(session: Session, job_id: str) -> None:
+    """Lock a job before its pieces, as Jobs.make_again does.
+
+    In a statement of its own, since PostgreSQL shows a statement that waited the pieces as they were before.
+    """
+    session.execute(select(SpeechJob.id).where(SpeechJob.id == job_id).with_for_update())
 
 
 def _changed(session: Session, statement: Update) -> bool:

@@ -4,12 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, Select, cast, func, select
+from sqlalchemy import Integer, cast, func, select
 from sqlalchemy.orm import Session, undefer
 
-from errors import Conflict, NotFound, quoted
+from errors import Conflict, NotFound
 from voices.store.database import Database
 from voices.store.job_tables import OPEN, SpeechJob, SpeechPiece
+from voices.store.owned import owned, rows_of
 from voices.store.paging import Page, check_count, page
 
 
@@ -40,7 +41,7 @@ class Jobs:
 
     def add(self, job: SpeechJob, pieces: Sequence[SpeechPiece]) -> None:
         """Queue a job. Raises InvalidRequest (jobs_full)."""
-        with self._database.writing() as session:
+        with self._database.adding(job.owner) as session:
             check_count(session, SpeechJob, job.owner, self._max_jobs, "jobs_full")
             session.add(job)
             session.flush()
@@ -48,13 +49,13 @@ class Jobs:
 
     def get(self, owner: str, job_id: str) -> SpeechJob:
         with self._database.reading() as session:
-            return _owned(session, owner, job_id)
+            return owned(session, SpeechJob, owner, job_id)
 
     def page(self, owner: str, *, after: str | None, limit: int) -> Page[SpeechJob]:
         """Return up to `limit` jobs, newest first, older than the job `after`."""
         with self._database.reading() as session:
-            cursor = None if after is None else _owned(session, owner, after)
-            return page(session, _of(owner), SpeechJob, cursor, limit)
+            cursor = None if after is None else owned(session, SpeechJob, owner, after)
+            return page(session, rows_of(SpeechJob, owner), SpeechJob, cursor, limit)
 
     def progress(self, job_ids: Sequence[str]) -> dict[str, list[ChapterProgress]]:
         """Return the progress of the jobs' chapters, in order."""
@@ -96,13 +97,13 @@ class Jobs:
         if chapter is not None:
             chosen = chosen.where(SpeechPiece.chapter == chapter)
         with self._database.reading() as session:
-            _owned(session, owner, job_id)
+            owned(session, SpeechJob, owner, job_id)
             return list(session.scalars(chosen.order_by(SpeechPiece.number).limit(limit)))
 
     def piece(self, owner: str, job_id: str, number: int) -> SpeechPiece:
         """Return a piece. Raises NotFound."""
         with self._database.reading() as session:
-            _owned(session, owner, job_id)
+            owned(session, SpeechJob, owner, job_id)
             return _piece(session, job_id, number)
 
     def sound(self, job_id: str, number: int) -> bytes:
@@ -117,7 +118,7 @@ class Jobs:
     def make_again(self, owner: str, job_id: str, number: int, seed: int) -> SpeechJob:
         """Queue a piece to be spoken again with this seed, also of a finished job."""
         with self._database.writing() as session:
-            job = _owned(session, owner, job_id)
+            job = owned(session, SpeechJob, owner, job_id, lock=True)
             piece = _piece(session, job_id, number)
             piece.made_at, piece.seed = None, seed
             _queue(job)
@@ -126,7 +127,7 @@ class Jobs:
     def cancel(self, owner: str, job_id: str) -> SpeechJob:
         """Stop a job; its pieces remain. No effect on finished jobs."""
         with self._database.writing() as session:
-            job = _owned(session, owner, job_id)
+            job = owned(session, SpeechJob, owner, job_id, lock=True)
             if job.status in OPEN:
                 job.status, job.finished_at = "cancelled", time.time()
         return job
@@ -134,31 +135,22 @@ class Jobs:
     def resume(self, owner: str, job_id: str) -> SpeechJob:
         """Continue a job that failed or was cancelled; no effect on others."""
         with self._database.writing() as session:
-            job = _owned(session, owner, job_id)
+            job = owned(session, SpeechJob, owner, job_id, lock=True)
             if job.status in ("failed", "cancelled"):
                 _queue(job)
         return job
 
     def delete(self, owner: str, job_id: str) -> None:
         """Delete a job and its speech."""
-        self._database.deleting(lambda session: session.delete(_owned(session, owner, job_id)))
+        self._database.deleting(
+            lambda session: session.delete(owned(session, SpeechJob, owner, job_id, lock=True))
+        )
 
 
 def _queue(job: SpeechJob) -> None:
     if job.status not in OPEN:
         job.status, job.leased_until = "queued", 0.0
     job.finished_at = job.error_code = job.error_message = None
-
-
-def _of(owner: str) -> Select[SpeechJob]:
-    return select(SpeechJob).where(SpeechJob.owner == owner)
-
-
-def _owned(session: Session, owner: str, job_id: str) -> SpeechJob:
-    job = session.scalar(_of(owner).where(SpeechJob.id == job_id))
-    if job is None:
-        raise NotFound(f"There is no job {quoted(job_id)}.", code="job_not_found")
-    return job
 
 
 def _piece(session: Session, job_id: str, number: int) -> SpeechPiece:

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from errors import InvalidRequest
-from voices.store.job_tables import SpeechJob
-from voices.store.tables import VoiceConsent, VoiceProfile
-
-Row = TypeVar("Row", VoiceProfile, VoiceConsent, SpeechJob)
+from voices.store.owned import Row
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 from audio.frames import CODEBOOKS
 from errors import Conflict, InvalidRequest, NotFound, quoted
 from voices.store.database import Database
+from voices.store.owned import missing, owned, rows_of
 from voices.store.paging import Page, page
 from voices.store.tables import VoiceAlias, VoiceProfile
 
@@ -45,7 +46,7 @@ class Profiles:
     def get(self, owner: str, voice_id: str) -> VoiceProfile:
         """Return a voice. Raises NotFound."""
         with self._database.reading() as session:
-            return _owned(session, owner, voice_id)
+            return owned(session, VoiceProfile, owner, voice_id)
 
     def find(self, owner: str, name: str) -> VoiceProfile | None:
         """Return the voice with this id, else with this name; None if there is none.
@@ -97,7 +98,7 @@ class Profiles:
         """Return up to `limit` voices, newest first, older than the voice `after`; of one user if given."""
         chosen = _of(owner) if user_id is None else _of(owner).where(VoiceProfile.user_id == user_id)
         with self._database.reading() as session:
-            cursor = None if after is None else _owned(session, owner, after)
+            cursor = None if after is None else owned(session, VoiceProfile, owner, after)
             return page(session, chosen, VoiceProfile, cursor, limit)
 
     def sample(self, owner: str, voice_id: str) -> Sample:
@@ -115,12 +116,8 @@ class Profiles:
 
     def _with(self, owner: str, voice_id: str, *columns: InstrumentedAttribute[bytes]) -> VoiceProfile:
         """Return the voice with these deferred columns loaded."""
-        options = map(undefer, columns)
         with self._database.reading() as session:
-            profile = session.scalar(_of(owner).where(VoiceProfile.id == voice_id).options(*options))
-        if profile is None:
-            raise no_voice(voice_id)
-        return profile
+            return owned(session, VoiceProfile, owner, voice_id, *map(undefer, columns))
 
     def change(
         self,
@@ -150,7 +147,7 @@ class Profiles:
         """
         try:
             with self._database.writing() as session:
-                profile = _owned(session, owner, voice_id)
+                profile = owned(session, VoiceProfile, owner, voice_id, lock=True)
                 if name is not None:
                     profile.name = name
                 if transcript is not None:
@@ -172,7 +169,7 @@ class Profiles:
     def set_codes(self, owner: str, voice_id: str, codes: np.ndarray, codec: str) -> None:
         """Replace the codes (8, T) of a voice's reference, and their codec. Raises NotFound."""
         with self._database.writing() as session:
-            profile = _owned(session, owner, voice_id)
+            profile = owned(session, VoiceProfile, owner, voice_id, lock=True)
             profile.codes, profile.codec = packed(codes), codec
 
 
@@ -192,18 +189,11 @@ def name_taken(name: str) -> Conflict:
 
 
 def no_voice(voice_id: str) -> NotFound:
-    return NotFound(f"There is no voice {quoted(voice_id)}.", code="voice_not_found")
+    return missing(VoiceProfile, voice_id)
 
 
 def _of(owner: str) -> Select[VoiceProfile]:
-    return select(VoiceProfile).where(VoiceProfile.owner == owner)
-
-
-def _owned(session: Session, owner: str, voice_id: str) -> VoiceProfile:
-    profile = session.scalar(_of(owner).where(VoiceProfile.id == voice_id))
-    if profile is None:
-        raise no_voice(voice_id)
-    return profile
+    return rows_of(VoiceProfile, owner)
 
 
 def _give_aliases(session: Session, profile: VoiceProfile, names: Collection[str]) -> None:

@@ -1,11 +1,11 @@
 """Further recordings of a saved voice, each with its transcript."""
 
 import numpy as np
-from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
 from errors import InvalidRequest, NotFound, quoted
 from voices.store.database import Database
+from voices.store.owned import owned
 from voices.store.profiles import no_voice, packed, unpacked
 from voices.store.tables import VoiceProfile, VoiceSample
 
@@ -28,7 +28,7 @@ class Samples:
             InvalidRequest: voice_samples_full.
         """
         with self._database.writing() as session:
-            profile = _locked(session, owner, sample.voice_id)
+            profile = owned(session, VoiceProfile, owner, sample.voice_id, lock=True)
             profile.samples.append(sample)
             check_room(profile)
         return profile
@@ -37,7 +37,7 @@ class Samples:
         """Remove a recording; return its voice. Raises NotFound."""
 
         def delete(session: Session) -> VoiceProfile:
-            profile = _locked(session, owner, voice_id)
+            profile = owned(session, VoiceProfile, owner, voice_id, lock=True)
             found = [sample for sample in profile.samples if sample.id == sample_id]
             if not found:
                 message = f"This voice has no recording {quoted(sample_id)}."
@@ -58,7 +58,7 @@ class Samples:
     def set_codes(self, sample: VoiceSample, codes: np.ndarray, codec: str) -> None:
         """Replace a recording's codes (8, T) and their codec."""
         with self._database.writing() as session:
-            kept = session.get(VoiceSample, sample.id)
+            kept = session.get(VoiceSample, sample.id, with_for_update=True)
             if kept is not None:
                 kept.codes, kept.codec = packed(codes), codec
 
@@ -79,12 +79,3 @@ def check_room(profile: VoiceProfile) -> None:
             f"A voice can have {MAX_SAMPLES} recordings beside its first, and {MAX_TOTAL_SECONDS:g} s in all."
         )
         raise InvalidRequest(f"{message} Delete one, or send less.", code="voice_samples_full")
-
-
-def _locked(session: Session, owner: str, voice_id: str) -> VoiceProfile:
-    """Return the voice, locked until the transaction ends."""
-    chosen = select(VoiceProfile).where(VoiceProfile.owner == owner, VoiceProfile.id == voice_id)
-    profile = session.scalar(chosen.with_for_update())
-    if profile is None:
-        raise no_voice(voice_id)
-    return profile

@@ -98,7 +98,7 @@ def finish(
 
 
 def _change(transaction: Session, voice_id: str, **values: Any) -> bool:
-    session = transaction.get(VoiceCloneSession, voice_id)
+    session = transaction.get(VoiceCloneSession, voice_id, with_for_update=True)
     if session is None:
         return False
     for name, value in values.items():

@@ -73,12 +73,11 @@ class VoiceStore:
             Cancelled: its session was deleted meanwhile.
         """
         try:
-            with self._database.writing() as session:
+            with self._database.adding(profile.owner) as session:
                 check_count(session, VoiceProfile, profile.owner, self._max_voices)
-                session.add(profile)
-                session.flush()
                 if steps is not None and not finish(session, profile.id, "completed", steps):
                     raise Cancelled("The voice was deleted while it was being created.")
+                session.add(profile)
         except IntegrityError as error:
             if profile.consent_id is not None:
                 self.consents.get(profile.owner, profile.consent_id)
@@ -91,11 +90,12 @@ class VoiceStore:
             NotFound: the owner has no such voice or session.
         """
 
+        # The session first, which `keep` locks: the voice that it saves is seen after that.
+        begun = select(VoiceCloneSession).filter_by(owner=owner, voice_id=voice_id).with_for_update()
+        kept = select(VoiceProfile).filter_by(owner=owner, id=voice_id).with_for_update()
+
         def delete(session: Session) -> bool:
-            found = [
-                session.scalar(select(VoiceProfile).filter_by(owner=owner, id=voice_id)),
-                session.scalar(select(VoiceCloneSession).filter_by(owner=owner, voice_id=voice_id)),
-            ]
+            found = [session.scalar(begun), session.scalar(kept)]
             for row in found:
                 if row is not None:
                     session.delete(row)

@@ -1,6 +1,6 @@
 // The view of a clip: play button, clickable waveform, time.
 
-import { el, clock } from "./dom.js";
+import { attempt, clock, el, tell } from "./dom.js";
 import { player } from "./player.js";
 import { drawWave } from "./wave.js";
 
@@ -13,6 +13,7 @@ export class ClipView {
   #canvas = el("canvas", { aria: { hidden: "true" } });
   #slider = el("div", { className: "wave", tabIndex: 0, role: "slider", aria: { valuemin: "0" } }, this.#canvas);
   #time = el("span", { className: "time" });
+  #problem = el("p", { role: "status" });
   #load = null;
   #wasActive = true;
   #watching = new AbortController();
@@ -26,7 +27,7 @@ export class ClipView {
     this.#name = name;
     this.#options = options;
     this.#load = load;
-    this.element = el("div", { className: "clip" }, this.#button, this.#slider, this.#time);
+    this.element = el("div", { className: "clip" }, this.#button, this.#slider, this.#time, this.#problem);
     this.#button.onclick = () => this.toggle();
     this.#slider.onclick = (event) => this.#seekTo(event.offsetX / this.#slider.clientWidth);
     this.#slider.onkeydown = (event) => this.#onKey(event);
@@ -54,16 +55,18 @@ export class ClipView {
   }
 
   async toggle() {
-    if (!this.clip) {
-      this.#button.disabled = true;
-      try {
-        this.show(await this.#load());
-      } finally {
-        this.#button.disabled = false;
-        this.#button.focus();
-      }
-    }
+    if (!this.clip) await this.#fetch();
     if (this.clip) player.toggle(this.clip);
+  }
+
+  async #fetch() {
+    tell(this.#problem, "");
+    this.#button.disabled = true;
+    const clip = await attempt(this.#problem, this.#load);
+    this.#button.disabled = false;
+    this.#button.focus();
+    if (clip) this.show(clip);
+    else if (clip === null) tell(this.#problem, "This browser can't play the recording.", true);
   }
 
   draw() {
@@ -83,12 +86,14 @@ export class ClipView {
     this.#wasActive = active;
     const playing = active && player.playing;
     this.#button.classList.toggle("playing", playing);
+    this.#button.hidden = !clip && !this.#load;
     this.#button.setAttribute("aria-label", `${playing ? "Pause" : "Play"} ${this.#name}`);
     this.#slider.hidden = !clip;
     this.#time.textContent = "";
     if (!clip) return;
     const position = active ? player.position : 0;
     this.#time.textContent = active ? `${clock(position)} / ${clock(clip.seconds)}` : clock(clip.seconds);
+    if (active && player.buffering) this.#time.textContent = "Buffering …";
     this.#slider.setAttribute("aria-label", `Position in ${this.#name}`);
     this.#slider.setAttribute("aria-valuemax", clip.seconds.toFixed(1));
     this.#slider.setAttribute("aria-valuenow", position.toFixed(1));

@@ -19,7 +19,7 @@ export class Clip extends EventTarget {
 
   constructor(samples = null) {
     super();
-    this.#samples = new Float32Array(samples ? samples.length : 10 * RATE);
+    this.#samples = new Float32Array(samples ? samples.length : RATE);
     if (!samples) return;
     this.append(samples);
     this.end();
@@ -44,6 +44,7 @@ export class Clip extends EventTarget {
 
   end() {
     this.complete = true;
+    if (this.length < this.#samples.length) this.#samples = this.samples().slice();
     this.#measure(true);
     this.dispatchEvent(new Event("grow"));
   }

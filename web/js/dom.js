@@ -17,6 +17,21 @@ export function tell(place, message, bad = false) {
   place.classList.toggle("bad", bad);
 }
 
+const MAX_UNDO_CHARACTERS = 20_000; // Chromium takes seconds for longer ones
+
+/** Replace the text of a field; the browser's Undo (Ctrl+Z) brings the former back, unless they are long. */
+export function replaceText(field, text) {
+  const focused = document.activeElement;
+  field.focus({ preventScroll: true });
+  field.select();
+  const long = Math.max(field.value.length, text.length) > MAX_UNDO_CHARACTERS;
+  if (long || !document.execCommand("insertText", false, text)) {
+    field.value = text;
+    field.dispatchEvent(new Event("input"));
+  }
+  focused.focus({ preventScroll: true });
+}
+
 /** Run a task; show an error's message in the status line, unless it was aborted. */
 export async function attempt(place, work) {
   try {

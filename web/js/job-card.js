@@ -46,7 +46,7 @@ export class JobCard {
   }
 
   update(job) {
-    const ended = this.job && this.open && !OPEN.includes(job.status);
+    const was = this.job && (this.open ? "open" : "ended");
     this.job = job;
     const { pieces, status } = job;
     this.#part("job-title").textContent = this.#part("job-title").title = this.title;
@@ -62,7 +62,12 @@ export class JobCard {
     for (const name of ["pause", "resume", "delete"]) {
       this.#part(name).setAttribute("aria-label", `${this.#part(name).textContent} ${this.title}`);
     }
-    if (ended) tell(this.#part("told"), `${STATES[status]}.`, status === "failed");
+    if (was === "open" && !this.open) {
+      tell(this.#part("told"), `${STATES[status]}.`, status === "failed");
+      document.dispatchEvent(new CustomEvent("job-ended"));
+    } else if (was === "ended" && this.open) {
+      tell(this.#part("told"), "");
+    }
     this.#told(() => this.#pieces.update(job));
   }
 

@@ -2,6 +2,7 @@
 
 import { $, attempt, tell } from "./dom.js";
 import { wireApiPane } from "./api-pane.js";
+import { isTextFile, openFile } from "./book.js";
 import { take, wireClone } from "./clone.js";
 import { importVoices, wireGallery } from "./gallery.js";
 import { watchServer } from "./health.js";
@@ -40,12 +41,17 @@ function wireDrops() {
   });
 }
 
-/** Import exported voices; use the first recording for cloning. */
+/** Import exported voices; open a text as a long text; use the first recording for cloning. */
 function takeFiles(files) {
   const isVoice = ({ name }) => name.toLowerCase().endsWith(".zip");
   const voices = files.filter(isVoice);
-  const [recording, ...others] = files.filter((file) => !isVoice(file));
+  const text = files.find(isTextFile);
+  const [recording, ...others] = files.filter((file) => !isVoice(file) && !isTextFile(file));
   if (voices.length) attempt($("gallery-status"), () => importVoices(voices));
+  if (text) {
+    attempt($("speech-status"), () => openFile(text));
+    $("speech-section").scrollIntoView({ block: "nearest" });
+  }
   if (!recording) return;
   attempt($("clone-status"), async () => {
     const taken = take(recording);

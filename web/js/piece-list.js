@@ -32,6 +32,7 @@ export class PieceList {
 
   /** Look at the pieces that are shown again, where more or fewer are made than before. */
   async update(job) {
+    if (job.pieces.done === job.pieces.total) tell(this.#status, "");
     if (!this.#open || job.pieces.done === this.#done) return;
     this.#done = job.pieces.done;
     this.#chapters = job.chapters;
@@ -94,6 +95,6 @@ export class PieceList {
     tell(this.#status, "");
     const job = await (await post(`${this.#path}/pieces/${number}`, {})).json();
     this.#onChange(job);
-    tell(this.#status, `Piece ${number + 1} is made again.`);
+    tell(this.#status, `Piece ${number + 1} is being made again.`);
   }
 }

@@ -3,15 +3,20 @@
 import { RATE, context } from "./clip.js";
 
 const LEAD_SECONDS = 0.08; // between samples that just arrived and their playback
+const MIN_BUFFER_SECONDS = 1; // gathered after the first underrun; twice as much after each further one
+const FADE_SECONDS = 0.005; // where sound begins or ends in the midst of a clip: a cut would click
+const FADE_OUT_TAU = 0.002; // seconds; after ten of them nothing is left
 const TICK_MS = 40;
 
 class Player extends EventTarget {
   clip = null; // playing or paused
   playing = false;
   #nodes = new Set();
+  #gain = null; // of all nodes since the last start
   #position = 0; // seconds, where it is paused
   #anchor = { time: 0, position: 0 }; // context time and the position played at that time
   #scheduled = 0; // samples passed to the context
+  #buffer = MIN_BUFFER_SECONDS; // to gather at the next underrun
   #timer = null;
   #onGrow = () => this.#schedule();
 
@@ -21,8 +26,9 @@ class Player extends EventTarget {
     this.clip?.removeEventListener("grow", this.#onGrow);
     this.clip = clip;
     this.playing = true;
-    const start = clip.complete && position >= clip.seconds - 0.01 ? 0 : position;
+    const start = atEnd(clip, position) ? 0 : position;
     this.#scheduled = Math.round(start * RATE);
+    this.#buffer = MIN_BUFFER_SECONDS;
     this.#anchor = { time: 0, position: start };
     this.#changed();
     await context().resume();
@@ -55,15 +61,21 @@ class Player extends EventTarget {
     else this.play(clip, this.positionOf(clip));
   }
 
-  /** Seek; keep playing if playing. */
+  /** Seek; keep playing if playing, except at the end. */
   seek(clip, position) {
     const place = Math.max(0, Math.min(position, clip.seconds));
-    if (this.clip === clip && !this.playing) {
-      this.#position = place;
-      this.#changed();
-    } else {
-      this.play(clip, place);
-    }
+    if (!atEnd(clip, place) && (this.clip !== clip || this.playing)) return void this.play(clip, place);
+    this.#silence();
+    this.clip?.removeEventListener("grow", this.#onGrow);
+    Object.assign(this, { clip, playing: false });
+    this.#position = place;
+    this.#changed();
+  }
+
+  /** Whether playback waits for speech that is still to come. */
+  get buffering() {
+    const { clip, playing } = this;
+    return playing && !clip.complete && this.#anchor.time > 0 && this.position >= this.#scheduled / RATE;
   }
 
   /** Seconds into the clip. */
@@ -77,26 +89,34 @@ class Player extends EventTarget {
     return this.clip === clip ? this.position : 0;
   }
 
-  /** Pass newly arrived samples to the context; after an underrun, restart the clock. */
+  /** Pass newly arrived samples to the context; after an underrun, gather some first, and restart the clock. */
   #schedule() {
     const { clip } = this;
     if (!this.playing || clip.length <= this.#scheduled) return;
     const out = context();
     const begin = this.#scheduled / RATE;
     let at = this.#anchor.time + begin - this.#anchor.position;
-    if (at < out.currentTime) {
+    if (!this.#anchor.time || at < out.currentTime) {
+      if (this.#anchor.time && !this.#gathered()) return;
       at = out.currentTime + LEAD_SECONDS;
       this.#anchor = { time: at, position: begin };
+      this.#gain = fadeIn(at, begin);
     }
     const samples = clip.samples(begin);
     const buffer = out.createBuffer(1, samples.length, RATE);
     buffer.copyToChannel(samples, 0);
     const node = new AudioBufferSourceNode(out, { buffer });
     node.onended = () => this.#nodes.delete(node);
-    node.connect(out.destination);
+    node.connect(this.#gain);
     node.start(at);
     this.#nodes.add(node);
     this.#scheduled = clip.length;
+  }
+
+  #gathered() {
+    if (!this.clip.complete && this.clip.length - this.#scheduled < this.#buffer * RATE) return false;
+    this.#buffer *= 2;
+    return true;
   }
 
   #tick() {
@@ -107,9 +127,12 @@ class Player extends EventTarget {
 
   #silence() {
     clearInterval(this.#timer);
+    if (!this.#nodes.size) return;
+    const now = context().currentTime;
+    this.#gain.gain.cancelScheduledValues(now).setTargetAtTime(0, now, FADE_OUT_TAU);
     for (const node of this.#nodes) {
       node.onended = null;
-      node.stop();
+      node.stop(now + 10 * FADE_OUT_TAU);
     }
     this.#nodes.clear();
   }
@@ -117,6 +140,16 @@ class Player extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+const atEnd = (clip, position) => clip.complete && position >= clip.seconds - 0.01;
+
+/** An output for sound that begins at a time of the context, and at a position of its clip in seconds. */
+function fadeIn(time, position) {
+  const node = new GainNode(context(), { gain: position ? 0 : 1 });
+  if (position) node.gain.setValueAtTime(0, time).linearRampToValueAtTime(1, time + FADE_SECONDS);
+  node.connect(context().destination);
+  return node;
 }
 
 export const player = new Player();

@@ -10,17 +10,29 @@ const MAX_RESULTS = 20;
 const FORMATS = { WAV: "wav", MP3: "mp3", FLAC: "flac", Opus: "opus", AAC: "aac" };
 
 let count = 0;
+let making = null; // the AbortController of the file that the server makes: one at a time
+const shown = new Map(); // element → result
+
+export const isMaking = () => making !== null;
+export const stopMaking = () => making?.abort();
+
+function setMaking(controller) {
+  making = controller;
+  document.dispatchEvent(new CustomEvent("making"));
+}
 
 export class Result {
   #details = el("p", { className: "details" });
   #status = el("p", { role: "status" });
+  #made = el("p", { role: "status" }); // of downloads
   #downloads = el("details", { className: "downloads", hidden: true }, el("summary", {}, "Download"));
   #view;
   #text;
 
   /**
-   * body: of the request; plain: gives what people see of a part of its text; voice: its name; clip: the speech, which may still grow; expected: seconds it is likely
-   * to have. onReuse: called with the body that gives the same audio again.
+   * body: a request that gives the same audio again, whatever becomes the voice's default; plain: gives what people
+   * see of a part of its text; voice: its name; clip: the speech, which may still grow; expected: seconds it is likely
+   * to have. onReuse: called with the body.
    */
   constructor({ body, plain, voice, clip, expected, onReuse }) {
     this.body = body;
@@ -45,10 +57,12 @@ export class Result {
         button("Remove", () => this.#remove()),
       ),
       this.#status,
+      this.#made,
     );
     this.describe();
     $("results").prepend(this.element);
-    while ($("results").children.length > MAX_RESULTS) $("results").lastElementChild.remove();
+    shown.set(this.element, this);
+    while (shown.size > MAX_RESULTS) shown.get($("results").lastElementChild).#drop();
     $("results-title").hidden = false;
   }
 
@@ -70,7 +84,7 @@ export class Result {
     const words = partial ? "Download the part that arrived" : "Download";
     const formats = partial ? { WAV: "wav" } : FORMATS;
     const buttons = Object.entries(formats).map(([label, format]) =>
-      el("button", { type: "button", onclick: () => attempt(this.#status, () => this.#download(format)) }, label),
+      el("button", { type: "button", onclick: () => attempt(this.#made, () => this.#download(format)) }, label),
     );
     this.#downloads.replaceChildren(el("summary", {}, words), el("div", { className: "row" }, ...buttons));
     this.#downloads.hidden = false;
@@ -80,17 +94,32 @@ export class Result {
   async #download(format) {
     const name = `${fileName(this.voice)}-${this.body.seed}.${format}`;
     if (format === "wav") return saveFile(wavOf(this.clip.samples()), name);
-    tell(this.#status, `Making the ${format.toUpperCase()} file …`);
-    const response = await post("/v1/audio/speech", { ...this.body, response_format: format, stream: false });
-    saveFile(await response.blob(), name);
-    tell(this.#status, "");
+    if (making) return;
+    tell(this.#made, `Making the ${format.toUpperCase()} file …`);
+    setMaking(new AbortController());
+    try {
+      const body = { ...this.body, response_format: format, stream: false };
+      const response = await post("/v1/audio/speech", body, { signal: making.signal });
+      saveFile(await response.blob(), name);
+    } catch (error) {
+      if (error.code === "voice_not_found") error.message = "This voice was deleted. The WAV file holds the same speech.";
+      throw error;
+    } finally {
+      tell(this.#made, "");
+      setMaking(null);
+    }
+  }
+
+  #drop() {
+    shown.delete(this.element);
+    this.#view.remove();
+    this.#text.remove();
+    this.element.remove();
   }
 
   #remove() {
     const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
-    this.#view.remove();
-    this.#text.remove();
-    this.element.remove();
+    this.#drop();
     $("results-title").hidden = !$("results").children.length;
     (next?.querySelector(".play") ?? $("generate")).focus();
   }

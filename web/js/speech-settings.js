@@ -16,21 +16,26 @@ let own = { ...NEUTRAL, instructions: "" }; // the voice's default delivery
 
 export function wireSettings() {
   for (const name of Object.keys(NEUTRAL)) $(name).oninput = showFigures;
+  // A field that the browser finds wrong can only be pointed at where it is seen.
+  $("settings").addEventListener("invalid", () => ($("settings").open = true), true);
+  $("settings").addEventListener("input", () => tell($("settings-status"), ""));
   $("settings-reset").onclick = () => {
+    tell($("settings-status"), "");
     $("seed").value = "";
     setSettings(own);
   };
   $("settings-keep").onclick = () => attempt($("settings-status"), keepForVoice);
 }
 
-/** Start with a voice's settings. */
+/** Show a voice's settings; what was set by hand stays, so that voices can be compared. */
 export function showVoiceSettings(id) {
+  const asked = settings();
   const voice = voiceOf(id) ?? {};
   const said = Object.fromEntries(Object.keys(NEUTRAL).map((name) => [name, voice[name] ?? NEUTRAL[name]]));
   own = { ...said, instructions: voice.instructions ?? "" };
   $("settings-keep").hidden = !voice.id || voice.built_in;
   tell($("settings-status"), "");
-  setSettings(own);
+  setSettings(asked);
 }
 
 /** Set the fields, e.g. to those of an earlier request. */
@@ -55,6 +60,9 @@ export function settings() {
   if ($("seed").value !== "") asked.seed = Number($("seed").value);
   return asked;
 }
+
+/** All that is in force, said in full: what a request gives once the voice's default is another. */
+export const allSettings = () => ({ ...own, ...settings() });
 
 async function keepForVoice() {
   const id = $("voice").value;

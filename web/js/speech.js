@@ -1,16 +1,17 @@
 // Text to speech: the request, streaming playback, and the Stop button.
 
-import { $, attempt, tell } from "./dom.js";
+import { $, attempt, replaceText, tell } from "./dom.js";
 import { isBook, startJob, wireBook } from "./book.js";
 import { Clip, samplesOf } from "./clip.js";
-import { dialogueRequest, isDialogue, showDialogue, showText, wireDialogue } from "./dialogue.js";
+import { dialogueRequest, isDialogue, showDialogue, showMode, showText, wireDialogue } from "./dialogue.js";
+import { wireDraft } from "./draft.js";
 import { health, poll } from "./health.js";
 import { player } from "./player.js";
-import { Result } from "./results.js";
+import { Result, isMaking, stopMaking } from "./results.js";
 import { events, post } from "./server.js";
-import { setSettings, settings, showVoiceSettings, wireSettings } from "./speech-settings.js";
+import { allSettings, setSettings, settings, showVoiceSettings, wireSettings } from "./speech-settings.js";
 import { showRequest } from "./api-pane.js";
-import { showSample, wireVoiceSample } from "./voice-sample.js";
+import { showSample, stopSample, wireVoiceSample } from "./voice-sample.js";
 import { fillVoices, nameOf } from "./voices.js";
 
 const CHARACTERS_PER_SECOND = 15; // of English read aloud
@@ -31,9 +32,9 @@ let job = null; // { controller, heard, place }: the current request, whether it
 
 export function wireSpeech() {
   wireSettings();
-  wireDialogue();
+  wireDialogue(showCount);
   wireVoiceSample();
-  wireBook(showCount);
+  wireBook();
   for (const [name, text] of Object.entries(SAMPLES)) addSample(name, text);
   $("speech").onsubmit = (event) => {
     event.preventDefault();
@@ -46,13 +47,24 @@ export function wireSpeech() {
   $("stop").onclick = stop;
   $("voice").onchange = () => chooseVoice($("voice").value);
   player.addEventListener("change", showStop);
+  document.addEventListener("making", showStop);
   document.addEventListener("health", showQueue);
-  document.addEventListener("voices", () => chooseVoice($("voice").value));
-  showCount();
+  document.addEventListener("voices", () => {
+    chooseVoice();
+    showCount();
+  });
+  document.addEventListener("mode", () => {
+    showCount();
+    showStop();
+  });
+  wireDraft();
+  showMode();
+  $("generate").disabled = false;
 }
 
 let shown = null; // id of the voice whose settings stand there
 
+/** Choose a voice; by default the one that is chosen is shown as it now is. */
 export function chooseVoice(id) {
   fillVoices($("voice"), id);
   const now = $("voice").value;
@@ -65,29 +77,38 @@ function addSample(name, text) {
   const button = document.createElement("button");
   Object.assign(button, { type: "button", className: "chip", textContent: name });
   button.onclick = () => {
-    $("text").value = text;
-    showCount();
+    replaceText($("text"), text);
   };
   $("samples").append(button);
 }
 
 function showCount() {
-  const { length } = $("text").value;
+  const length = charactersOf(isDialogue() ? dialogueRequest().input : $("text").value);
   const most = isBook() ? MAX_BOOK_CHARACTERS : (health?.max_text_characters ?? MAX_CHARACTERS);
   const over = length > most;
   const words = `${length.toLocaleString("en")} / ${most.toLocaleString("en")} characters`;
-  const remedy = isBook() ? "send it in parts" : "shorten it, or choose “Long text”";
-  tell($("count"), over ? `${words}: too long, ${remedy}` : words, over);
+  const remedy = isBook() ? "send it in parts" : isDialogue() ? "shorten it" : "shorten it, or choose “Long text”";
+  tell($(isDialogue() ? "dialogue-count" : "count"), over ? `${words}: too long, ${remedy}` : words, over);
 }
 
-/** Stop the request and playback. */
+/** As the server counts: an emoji is one. */
+const charactersOf = (text) => text.length - (text.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0);
+
+/** Stop what is asked for, and playback. */
 export function stop() {
+  stopMaking();
+  stopSpeech();
+}
+
+function stopSpeech() {
   job?.controller.abort();
+  stopSample();
   player.stop();
 }
 
 function showStop() {
-  $("stop").disabled = !job && !player.playing;
+  $("stop").disabled = !job && !player.playing && !isMaking();
+  $("stop").hidden = isBook() && $("stop").disabled;
 }
 
 /** The queue's length when the request is sent is its place; later requests make only the queue longer. */
@@ -105,10 +126,11 @@ function request() {
 }
 
 async function generate() {
-  stop();
+  stopSpeech();
   const mine = (job = { controller: new AbortController(), heard: false, place: Infinity });
   const watch = setInterval(() => !mine.heard && poll(), QUEUE_POLL_MS);
   const body = request();
+  const pinned = isDialogue() ? body : { ...body, ...allSettings() }; // voices of a dialogue have their own
   const clip = new Clip();
   const voice = (body.voices ?? [body.voice]).map(nameOf).join(", ");
   const expected = body.input.length / CHARACTERS_PER_SECOND / (body.speed ?? 1);
@@ -119,7 +141,7 @@ async function generate() {
   try {
     const begun = performance.now();
     const { response, stream } = await open(body, mine.controller.signal);
-    result = new Result({ body, plain, voice, clip, expected, onReuse: reuse });
+    result = new Result({ body: pinned, plain, voice, clip, expected, onReuse: reuse });
     showRequest({ title: "Generate speech", ...asFile(body) });
     player.play(clip);
     const done = await receive(stream, clip, result, () => {
@@ -186,11 +208,10 @@ function reuse(body) {
     showDialogue(body.input, body.voices);
   } else {
     showText();
-    $("text").value = body.input;
+    replaceText($("text"), body.input);
     chooseVoice(body.voice);
   }
   setSettings({ ...body, seed: body.seed ?? "" });
   $("settings").open = true;
-  showCount();
   $("generate").focus();
 }

@@ -9,7 +9,7 @@ const waiting = new Set();
 addEventListener("pagehide", () => [...waiting].forEach((finish) => finish()));
 
 /** Offer to undo; call `commit` after a delay, or `undo` on request. home: the element to focus after the delay. */
-export function offerUndo(message, { commit, undo, home = $("gallery-title") }) {
+export function offerUndo(message, { commit = () => {}, undo, home = $("gallery-title") }) {
   const button = el("button", { type: "button" }, "Undo");
   const toast = el("div", { className: "toast" }, el("span", {}, message), button);
   const end = () => {

@@ -62,8 +62,12 @@ function changed() {
   document.dispatchEvent(new CustomEvent("voices"));
 }
 
-/** Fill a select with the voices; its choice stays, if that voice is still there. title: of the id of a voice. */
-export function fillVoices(select, chosen = select.value, title = titleOf) {
+/**
+ * Fill a select with the voices; its choice stays, if that voice is still there, or is made once the voices are known.
+ * title: of the id of a voice.
+ */
+export function fillVoices(select, chosen = select.value || select.dataset.chosen, title = titleOf) {
+  select.dataset.chosen = chosen ?? "";
   const option = ({ id }) => new Option(title(id), id, false, id === chosen);
   const groups = [
     ["Built-in", known.filter((voice) => voice.built_in)],

@@ -1,0 +1,29 @@
+// What was written and chosen, kept while the tab is open: a reload, or the way back from another page, loses nothing.
+
+import { $ } from "./dom.js";
+import { linesNow, showLines } from "./dialogue.js";
+
+const KEY = "draft";
+const FIELDS = ["text", "book-title", "speed", "pitch", "volume", "instructions", "seed"];
+
+export function wireDraft() {
+  addEventListener("pagehide", keep);
+  const draft = JSON.parse(sessionStorage.getItem(KEY));
+  if (!draft) return;
+  // Who is quick has written before the scripts came.
+  for (const name of FIELDS) if ($(name).value === $(name).defaultValue) $(name).value = draft[name];
+  if ($("mode-single").checked) $(draft.mode).checked = true;
+  $("voice").dataset.chosen = draft.voice; // once the voices are known
+  showLines(draft.lines);
+}
+
+function keep() {
+  const values = Object.fromEntries(FIELDS.map((name) => [name, $(name).value]));
+  const mode = document.querySelector("[name=mode]:checked").id;
+  const draft = { ...values, mode, voice: $("voice").value || $("voice").dataset.chosen, lines: linesNow() };
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(draft));
+  } catch {
+    sessionStorage.removeItem(KEY); // a text larger than the browser keeps
+  }
+}
