@@ -20,7 +20,7 @@ from api.attempts import best_attempt
 from api.drain import Deadlines, DrainGate
 from api.errors import add_error_handlers
 from api.middleware.admission import Admission
-from api.middleware.auth import ApiKeys, RequireKey, keys_of
+from api.middleware.auth import ApiKeys, RequireKey
 from api.middleware.core import BodyLimit, HeadAsGet, LastResort, RequestContextMiddleware
 from api.middleware.logs import log_request, set_up_logs
 from api.middleware.origin import EXPOSED_HEADERS, OriginCheck
@@ -48,6 +48,7 @@ from api.routes import (
 from api.serving import SOCKET_OPTIONS, DrainingServer, address_of, leave, listening_socket, proxy_options
 from api.sockets import Sockets
 from api.state import Limits, RequestDefaults, ServerState
+from asr.checkpoint import check_recogniser
 from asr.transcriber import Transcriber
 from errors import EngineFailed, StartError
 from higgs.engine.memory import MAX_SLOTS
@@ -159,7 +160,7 @@ def add_middleware(app: FastAPI, state: ServerState, settings: Settings) -> None
     """Add the middleware: the last one added sees a request first."""
     largest = max(BODY_FACTOR * settings.max_upload_bytes, int(VOICE_BODY_FACTOR * settings.max_voice_bytes))
     plain = PLAIN_BODY_BYTES + BYTES_PER_CHARACTER * settings.max_text_characters
-    keys = keys_of(settings.api_keys)
+    keys = listed(settings.api_keys.get_secret_value()) if settings.api_keys else []
     app.add_middleware(Admission)
     app.add_middleware(BodyLimit, limit=largest, plain_limit=plain)
     app.add_middleware(RequireKey)
@@ -190,6 +191,7 @@ def load(
     try:
         if state.redis is not None:
             state.redis.check()
+        check_recogniser(settings.recogniser)
         store = VoiceStore(database_url(settings), settings.max_voices, settings.max_jobs)
         cloner = VoiceCloner.load(settings, state.metrics.note_generation)
         state.voices = VoiceLibrary(cloner, store, state.speakers)

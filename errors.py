@@ -174,6 +174,12 @@ class ModelError(VoiceServerError):
     default_code = "model_error"
 
 
+class RecogniserMissing(ModelError):
+    """The recogniser can't be loaded, and can't be soon: requests need not be sent again."""
+
+    default_code = "recogniser_unavailable"
+
+
 class EngineFailed(VoiceServerError):
     status = 503
     default_code = "engine_failed"

@@ -4,20 +4,16 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from limits import parse_many
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
 from errors import StartError
 from setting_names import PREFIX, flag, refuse_unknown_variables, rename_flags, rename_variables, variable
-from setting_values import listed, pairs, seconds_in
+from setting_values import CHECKS, LISTS, check_list, seconds_in
 
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
-
-# Of a web page, or of an app or extension: app://obsidian.md.
-ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 
 
 class Settings(BaseSettings):
@@ -103,7 +99,8 @@ class Settings(BaseSettings):
     max_frames_per_byte: float = Field(
         default=4.0,
         gt=0,
-        description="Limit on runaway speech: 8 s plus this many frames of 40 ms per UTF-8 byte of text.",
+        description="Limit on runaway speech: 8 s (bundled model: 2 s) plus this many frames of 40 ms per"
+        " UTF-8 byte, for each part of a text.",
     )
     recogniser: str = Field(
         default="auto",
@@ -154,7 +151,8 @@ class Settings(BaseSettings):
     max_speech_seconds: float | None = Field(
         default=None,
         gt=0,
-        description="Maximum seconds of speech per request. Default: 0.2 s per allowed character.",
+        description="Maximum seconds of speech per request, but not per job. Default: 0.2 s per character"
+        " allowed.",
     )
     max_voice_bytes: int = Field(
         default=50 * 2**20, ge=1, description="Maximum size of a voice upload, in bytes (413 beyond)."
@@ -166,11 +164,13 @@ class Settings(BaseSettings):
     allowed_hosts: str | None = Field(
         default=None,
         description="Allowed Host names of a server without API keys, comma-separated, or *:"
-        " voice.example.org, *.example.org. IP addresses and names without a dot are always allowed.",
+        " voice.example.org, *.example.org. IP addresses, names without a dot and .local, .internal and"
+        " .home.arpa are always allowed.",
     )
     trusted_proxies: str | None = Field(
         default=None,
-        description="Addresses of proxies whose x-forwarded-for is trusted, comma-separated, or *.",
+        description="IP addresses or networks of proxies whose x-forwarded-for is trusted, comma-separated,"
+        " or *.",
     )
     max_voices: int = Field(
         default=1000, ge=1, description="Maximum saved voices per API key, and maximum consents (400 beyond)."
@@ -183,7 +183,8 @@ class Settings(BaseSettings):
     )
     voice_aliases: str | None = Field(
         default=None,
-        description="Saved voices to use for OpenAI's names: alloy=Anna, nova=voice_0123. Default: none.",
+        description="Saved voices to use for the names that clients send, in the same letters: alloy=Anna,"
+        " nova=voice_0123. Default: none.",
     )
     rate_limit: str | None = Field(
         default=None,
@@ -209,10 +210,18 @@ class Settings(BaseSettings):
         service = isinstance(value, str) and SERVICE_ADDRESS.fullmatch(value)
         return cls.model_fields["port"].default if service else value
 
-    @field_validator("keep_alive")
+    @field_validator(*LISTS)
     @classmethod
-    def _is_a_duration(cls, value: str) -> str:
-        seconds_in(value)
+    def _has_items(cls, value: SecretStr | str | None) -> SecretStr | str | None:
+        if value is not None:
+            check_list(value.get_secret_value() if isinstance(value, SecretStr) else value)
+        return value
+
+    @field_validator(*CHECKS)
+    @classmethod
+    def _can_be_parsed(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.field_name:
+            CHECKS[info.field_name](value)
         return value
 
     @property
@@ -220,33 +229,12 @@ class Settings(BaseSettings):
         """How long the model stays loaded without work; 0 for always."""
         return max(seconds_in(self.keep_alive), 0.0)
 
-    @field_validator("rate_limit")
-    @classmethod
-    def _is_a_rate(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_many(value)
-        return value
-
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
         scheme = value.get_secret_value().partition("://")[0] if value else "redis"
         if scheme not in ("redis", "rediss", "unix"):
             raise ValueError("a URL such as redis://localhost:6379 is needed")
-        return value
-
-    @field_validator("voice_aliases")
-    @classmethod
-    def _are_pairs(cls, value: str | None) -> str | None:
-        pairs(value)
-        return value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _are_origins(cls, value: str | None) -> str | None:
-        for origin in listed(value):
-            if origin != "*" and not ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is not an origin such as https://example.org:8443")
         return value
 
 
@@ -282,5 +270,7 @@ def _bad_values(error: ValidationError) -> str:
     lines = []
     for issue in error.errors():
         name = str(issue["loc"][0])
-        lines.append(f"{variable(name)} (or {flag(name)}): {issue['msg']}, got {issue['input']!r}")
+        secret = SecretStr in get_args(Settings.model_fields[name].annotation)
+        got = "" if secret else f", got {issue['input']!r}"
+        lines.append(f"{variable(name)} (or {flag(name)}): {issue['msg']}{got}")
     return "Invalid setting. " + "; ".join(lines)

@@ -187,18 +187,18 @@ class VoiceCloner:
         return self._stream(segments, text.written, options, **queued)
 
     def parts(self, text: str, voices: list[VoiceReference | None], options: SpeechOptions) -> list[Part]:
-        """Return a text of any length as its spoken parts: (voice number, text), and pauses in seconds."""
+        """Return a text of any length as its spoken parts; see Planner.checked_parts."""
         dictionaries = self._planner.dictionaries(voices, options)
         read = self._planner.read_any(text, len(voices), dictionaries)
-        return self._planner.parts(read, self._speaking(voices))
+        return self._planner.checked_parts(read, self._speaking(voices), options)
 
     def stream_parts(
         self, parts: Sequence[Part], voices: list[VoiceReference | None], options: SpeechOptions
     ) -> SpeechStream:
-        """Like `stream` for some parts of a text, in the background: only while no other request waits."""
+        """Like `stream` for parts of a text of any length, in the background: while nobody waits."""
         segments = self._planner.segments_of(parts, self._speaking(voices), options)
         text = " ".join(part[1] for part in parts if isinstance(part, tuple))
-        return self._stream(segments, text, options, background=True)
+        return self._stream(segments, text, options, longest=None, background=True)
 
     def _speaking(self, voices: list[VoiceReference | None]) -> list[VoiceReference | None]:
         """Replace None by the model's own voice."""
@@ -209,9 +209,9 @@ class VoiceCloner:
     ) -> SpeechStream:
         sampling = options.sampling(self._defaults, text)
         raise_if_cancelled()
-        longest = min(options.max_steps or self._max_columns, self._max_columns)
+        queued.setdefault("longest", min(options.max_steps or self._max_columns, self._max_columns))
         with self.resident.in_use() as served:
-            stream = SpeechStream(served.engine, served.codec, segments, sampling, longest, **queued)
+            stream = SpeechStream(served.engine, served.codec, segments, sampling, **queued)
             on_cancel(self.resident.stay_for(stream).cancel)  # whoever began it: its client may have left
         return stream
 

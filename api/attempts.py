@@ -12,7 +12,14 @@ from api.streaming import Cancellable
 from asr.transcriber import Transcriber
 from asr.words import unheard_sentences, words_of, wrong_words
 from audio.frames import SAMPLE_RATE
-from audio.speech_issues import SpeechIssue, find_speech_issues, short_texts, speech_issues_in, unheard
+from audio.speech_issues import (
+    SpeechIssue,
+    cut_off,
+    find_speech_issues,
+    short_texts,
+    speech_issues_in,
+    unheard,
+)
 from audio.speech_track import SpeechTrack
 from concurrency import on_cancel
 from errors import Cancelled, VoiceServerError
@@ -26,6 +33,7 @@ log = logging.getLogger(__name__)
 
 # Tags of speakers, sounds and delivery.
 TAGS = re.compile(r"<SE.*?</SE\w*>|\[[^\]]*\]|<[^>]*>")
+WRONG_LENGTH = ("too_short", "too_long")
 FAULT_WEIGHT = 0.2  # a fault of the sound counts like one wrong word in five
 LATIN_SHARE = 0.8  # minimum share of Latin letters for an English-only recogniser to check a text
 
@@ -175,8 +183,11 @@ class Attempts:
     def _checked(self, stream: Speaking) -> Attempt:
         self._wait_for(stream)
         speech = stream.speech()
-        spoken = spoken_texts(speech.texts, self._text, len(speech.as_spoken) / SAMPLE_RATE)
+        seconds = len(speech.as_spoken) / SAMPLE_RATE
+        spoken = spoken_texts(speech.texts, self._text, seconds)
         faults = (*find_speech_issues(speech.as_spoken, joined(spoken)), *short_chunks(spoken))
+        if speech.finish_reason == "length" and not any(fault.kind in WRONG_LENGTH for fault in faults):
+            faults = (*faults, cut_off(seconds))
         if self._verifier is None:
             return Attempt(speech, faults)
         try:

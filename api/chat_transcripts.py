@@ -1,4 +1,4 @@
-"""Chat completions with modalities ["text"]: transcribe the last recording of the user's messages."""
+"""Chat completions with modalities ["text"]: transcribe the recording of the last user message with one."""
 
 import time
 from collections.abc import Iterator
@@ -52,9 +52,9 @@ async def transcript_answer(
 
 
 def _recording(body: ChatRequest) -> tuple[str, str]:
-    """Return the base64 data of the last recording, and the path of its field."""
+    """Return the base64 data of the last message's recording, and the path of its field."""
     found = [
-        (recording[0], f"messages[{position}].content[{index}].{recording[1]}")
+        (position, recording[0], f"messages[{position}].content[{index}].{recording[1]}")
         for position, message in enumerate(body.messages)
         for index, part in enumerate(message.content)
         if (recording := part.recording) is not None and message.role == "user"
@@ -62,7 +62,11 @@ def _recording(body: ChatRequest) -> tuple[str, str]:
     if not found:
         message = 'modalities ["text"] transcribes an input_audio, but no user message has one.'
         raise InvalidRequest(message, code="missing_required_parameter", param="messages")
-    return found[-1]
+    position, data, path = found[-1]
+    if len(found) > 1 and found[-2][0] == position:
+        message = "A message's one recording is transcribed, and this has several; send them one by one."
+        raise InvalidRequest(message, code="unsupported", param=path)
+    return data, path
 
 
 def _chunks(

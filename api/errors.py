@@ -23,6 +23,7 @@ from errors import (
     ModelError,
     Overloaded,
     PayloadTooLarge,
+    RecogniserMissing,
     ShuttingDown,
     StoreUnavailable,
     Unauthorized,
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAX_MESSAGE = 600
 LONG_WORD = re.compile(rf"(\S{{{MAX_QUOTED + 5}}})\S+")  # longer than a quotation of maximum length
+NO_FILE = "Expected UploadFile"  # FastAPI's, of a part without a filename
 DENIAL = "websocket.http.response"  # the ASGI extension for answers to a handshake
 KINDS: Mapping[int, type[VoiceServerError]] = {413: PayloadTooLarge, 429: Overloaded, 503: ShuttingDown}
 CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout"}
@@ -132,12 +134,14 @@ def _as_unavailable_if_disk_full(error: Exception) -> Exception:
 async def _handle(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, HTTPException) and error.status_code in (404, 405):
         error.detail = f"{error.detail}: {request.method} {request.url.path}"
+    if isinstance(error, HTTPException) and isinstance(error.__cause__, UnicodeDecodeError):
+        error = InvalidRequest("The body must be JSON in UTF-8, not compressed.", code="invalid_json")
     return error_response(error)
 
 
 def _headers(error: VoiceServerError) -> dict[str, str]:
-    """Return headers that tell clients whether and when to retry; OpenAI's SDKs retry after a 409."""
-    if isinstance(error, Conflict):
+    """Return headers that tell clients whether and when to retry; OpenAI's SDKs retry after a 409 or 500."""
+    if isinstance(error, Conflict | RecogniserMissing):
         return {"x-should-retry": "false"}
     if isinstance(error, Unauthorized):
         return {"www-authenticate": "Bearer"}
@@ -173,6 +177,8 @@ def invalid_field(issue: Mapping[str, Any]) -> InvalidRequest:
         return InvalidRequest(message, code="invalid_value", param=param)
     code = "invalid_type" if kind.endswith("_type") else "invalid_value"
     message = issue["msg"].removeprefix("Value error, ").removesuffix(".")
+    if message.startswith(NO_FILE):
+        message = "send a file, as a part with a filename"
     return InvalidRequest(f"{param or 'The body'}: {message}.", code=code, param=param)
 
 

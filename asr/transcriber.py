@@ -3,6 +3,7 @@
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from asr.transcript import SAMPLE_RATE, Recogniser, Span, Task, Transcript, Wind
 from asr.windows import chunks, windows
 from audio.compact import as_float
 from concurrency import acquired, driven
-from errors import Cancelled, InvalidRequest, ModelError, Overloaded, quoted
+from errors import Cancelled, InvalidRequest, ModelError, Overloaded, RecogniserMissing, quoted
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -31,6 +32,7 @@ PLAIN = Task()
 # Takes a whole recording: mono samples (N,), float32, or int16 if it is long.
 Study = Callable[[np.ndarray], None]
 CLOSING_SECONDS = 2.0
+FAILURE_SECONDS = 60.0  # how long a recogniser that couldn't be loaded isn't tried again
 
 
 class Transcriber:
@@ -52,6 +54,7 @@ class Transcriber:
         self._load = load
         self.names = tuple(names)
         self._recogniser: Recogniser | None = None
+        self._failure, self._failed_at = "", 0.0
         self._recognising, self._counting = threading.BoundedSemaphore(1), threading.Lock()
         self._memory = RecordingMemory()
         self._max_waiting = max_waiting
@@ -180,9 +183,18 @@ class Transcriber:
         return self._with_recogniser(lambda recogniser: recogniser.transcribe(samples, task))
 
     def _loaded(self) -> Recogniser:
-        """Return the recogniser, loading it if needed. The caller holds `_recognising`."""
+        """Return the recogniser, loading it if needed. The caller holds `_recognising`.
+
+        Without a network the hub takes minutes to fail, and others wait for it: a failure is remembered.
+        """
         if self._recogniser is None:
-            self._recogniser = self._load()
+            if self._failure and time.monotonic() < self._failed_at + FAILURE_SECONDS:
+                raise RecogniserMissing(self._failure)
+            try:
+                self._recogniser = self._load()
+            except RecogniserMissing as error:
+                self._failure, self._failed_at = error.message, time.monotonic()
+                raise
             log.info("loaded the recogniser %s", self._recogniser.name)
         return self._recogniser
 
@@ -268,7 +280,7 @@ def load_recogniser(name: str, device: str) -> Recogniser:
         device: "cpu", "cuda", "cuda:1" or "auto".
 
     Raises:
-        ModelError: it can't be loaded; the message names the remedy.
+        RecogniserMissing: it can't be loaded; the message names the remedy.
     """
     there = device != "cpu" and torch.cuda.is_available()
     device = ("cuda" if device == "auto" else device) if there else "cpu"
@@ -285,4 +297,4 @@ def load_recogniser(name: str, device: str) -> Recogniser:
         log.error("can't load the recogniser %s: %s", name, error)
         message = "The server's recogniser can't be loaded; its log says why. HIGGS_RECOGNISER must be"
         message += " pocketsphinx, or the folder or hub id of a Whisper in transformers' format."
-        raise ModelError(message, code="recogniser_unavailable") from error
+        raise RecogniserMissing(message) from error

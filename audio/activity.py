@@ -62,9 +62,9 @@ def speech_levels(samples: np.ndarray) -> np.ndarray:
     return meter.levels
 
 
-def loudness_of(levels: np.ndarray) -> float:
-    """Return the level in dB that the loudest 0.2 s of a recording reach."""
-    return float(np.partition(levels, -LOUD_FRAMES)[-LOUD_FRAMES])
+def loudness_of(levels: np.ndarray, frames: int = LOUD_FRAMES) -> float:
+    """Return the level in dB that the loudest frames, 0.2 s by default, of a recording reach."""
+    return float(np.partition(levels, -frames)[-frames])
 
 
 def sound_bounds(levels: np.ndarray, threshold: float) -> tuple[int, int]:

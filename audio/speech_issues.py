@@ -16,6 +16,7 @@ from audio.speech_track import HOP, SpeechTrack
 
 # Speech is at -30 to -10 dB; sound below -50 dB is inaudible beside it.
 INAUDIBLE_DB = -50.0
+HEARD_FRAMES = STEPS_PER_SECOND // 10  # minimum of sound: the word "a" has 0.18 s
 MAX_PAUSE_SECONDS = 2.5  # readers pause up to a second between sentences, two between paragraphs
 
 CLIPPED_SHARE = 0.0005  # of all samples: 0.5 ms per second, audible as crackling
@@ -61,7 +62,7 @@ def speech_issues_in(track: SpeechTrack, text: str) -> list[SpeechIssue]:
         return [SpeechIssue("too_short", 0.0, seconds, "There is hardly any sound.")]
     levels = track.levels
     loud = loudness_of(levels)
-    if loud < INAUDIBLE_DB:
+    if loudness_of(levels, HEARD_FRAMES) < INAUDIBLE_DB:
         return [SpeechIssue("silence", 0.0, seconds, "Nothing can be heard.")]
     found = [*silences(levels, loud), *clipping(track), *loops(track.spectra, levels, loud)]
     return [*found, *wrong_length(seconds, text)]
@@ -104,6 +105,11 @@ def short_texts(texts: Iterable[tuple[str, float, float]]) -> Iterator[SpeechIss
 def unheard(text: str, start: float, end: float) -> SpeechIssue:
     """Return the issue of a sentence that the recogniser didn't find."""
     return SpeechIssue("missing", start, end, f"{excerpt(text)} was not heard.")
+
+
+def cut_off(seconds: float) -> SpeechIssue:
+    """Return the issue of speech that a limit ended, and not the model."""
+    return SpeechIssue("too_long", 0.0, seconds, f"The speech went on and was cut off at {seconds:.1f} s.")
 
 
 def excerpt(text: str) -> str:

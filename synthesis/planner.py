@@ -32,7 +32,9 @@ from text.normalise import (
 from text.pronunciations import Dictionaries, Entries, Lexicon
 from text.traced import Traced
 
-MIN_BUDGET = 8 * FRAME_RATE
+# Columns beside those for each byte. Models of conversations may laugh or sigh between the words; one that
+# only reads aloud says short words in 1.8 s at most, and what goes on is a held sound.
+MIN_BUDGET, MIN_READING_BUDGET = 8 * FRAME_RATE, 2 * FRAME_RATE
 MAX_SPEAKING_RATE = 1.0  # columns per UTF-8 byte: the fastest speakers reach 25 letters per second
 # Beside the silence that the model itself leaves around a sentence.
 SENTENCE_PAUSE = round(0.25 * SAMPLE_RATE)
@@ -158,6 +160,14 @@ class Planner:
             chunking = replace(chunking, characters=max(chunking.characters, DIALOGUE))
         return spoken_parts(text, chunking, manners=self.prompts.tags.manners)
 
+    def checked_parts(
+        self, text: ReadText, voices: Sequence[VoiceReference | None], options: SpeechOptions
+    ) -> list[Part]:
+        """Return the `parts` of a text of any length. Raises what `segments_of` would raise for one."""
+        parts = self.parts(text, voices)
+        self.segments_of(parts, voices, options)
+        return parts
+
     def segments_of(
         self,
         parts: Sequence[Part],
@@ -255,7 +265,8 @@ class Planner:
         length = len(text.encode())
         pause = SENTENCE_PAUSE if self.chunking.sentences and ENDED.search(text) else 0
         needed = max(int(MAX_SPEAKING_RATE * length), FIRST_FRAME)
-        budget = MIN_BUDGET + int(self.max_frames_per_byte * length)
+        spare = MIN_BUDGET if self.trained_on_conversations else MIN_READING_BUDGET
+        budget = spare + int(self.max_frames_per_byte * length)
         columns = min(budget, max(self.positions - len(prompt), needed))
         said = without_tags(text).strip()
         return TextChunk(prompt, columns, self.min_frames(said), said, pause)

@@ -1,6 +1,7 @@
 """Settings: flags over variables over defaults, and an error that names the remedy for anything unknown."""
 
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from errors import StartError
 from setting_names import variable
+from setting_values import LISTS
 from settings import Settings, load_settings
 
 
@@ -39,6 +41,26 @@ def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> Non
     assert load_settings().codec is None
 
 
+@pytest.mark.parametrize("value", [",", " ", " , ,"])
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_without_items_stops_the_start(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kind: HIGGS_API_KEYS="$A,$B" with both unset opened the server to everybody."""
+    monkeypatch.setenv(variable(name), value)
+    with pytest.raises(StartError, match=rf"{variable(name)} .*no items"):
+        load_settings()
+
+
+@pytest.mark.parametrize("value", ["*", "10.0.0.1", "10.0.0.0/8, ::1"])
+def test_proxies_are_addresses_or_any(value: str) -> None:
+    assert load_settings(["--trusted-proxies", value]).trusted_proxies == value
+
+
+def test_a_secret_of_a_bad_value_is_not_shown() -> None:
+    with pytest.raises(StartError, match="HIGGS_REDIS_URL") as refused:
+        load_settings(["--redis-url", "http://:hunter2@localhost"])
+    assert "hunter2" not in str(refused.value)
+
+
 def test_an_unknown_variable_stops_the_start_and_lists_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIGGS_PROT", "9001")
     with pytest.raises(StartError, match=r"HIGGS_PROT\. Did you mean HIGGS_PORT\?.*HIGGS_HOST, HIGGS_PORT"):
@@ -56,10 +78,13 @@ def test_an_unknown_flag_stops_the_start_and_lists_the_names() -> None:
         *(("--port", "eighty"), ("--port", "70000"), ("--dtype", "int4"), ("--threads", "0")),
         *(("--rate-limit", "often"), ("--cors-origins", "example.org")),
         ("--cors-origins", "https://example.org/page"),
+        *(("--rate-limit", "0/minute"), ("--rate-limit", "60/minute; 0/day")),
+        *(("--trusted-proxies", "nginx"), ("--trusted-proxies", "10.0.0.1/8")),
+        *(("--trusted-proxies", "10.0.0.1, *"), ("--voice-aliases", "alloy")),
     ],
 )
 def test_a_bad_value_names_the_setting(flag: str, value: str) -> None:
-    with pytest.raises(StartError, match=rf"\(or {flag}\).*got '{value}'"):
+    with pytest.raises(StartError, match=rf"\(or {flag}\).*got '{re.escape(value)}'"):
         load_settings([flag, value])
 
 

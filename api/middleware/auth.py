@@ -8,7 +8,6 @@ from typing import Annotated
 import anyio.to_thread
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
-from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,12 +20,6 @@ GUARDED = ("/v1/", "/api/")
 # Without keys, all requests share one set of voices.
 EVERYONE = ""
 REALTIME = "/v1/realtime"
-
-
-def keys_of(setting: SecretStr | None) -> list[str]:
-    """Parse HIGGS_API_KEYS, a comma-separated list."""
-    named = setting.get_secret_value().split(",") if setting else []
-    return [key.strip() for key in named if key.strip()]
 
 
 class ApiKeys:

@@ -13,6 +13,9 @@ from api.middleware.auth import GUARDED
 from errors import Forbidden, quoted
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w.-]*)(?::\d+)?")
+# Names that nobody can register: RFC 6761, RFC 6762 (mDNS), RFC 8375, and ICANN's of 2024, which has
+# host.docker.internal. Home networks' .lan is not among them: it may be delegated some day.
+PRIVATE = (".localhost", ".local", ".home.arpa", ".internal")
 WATCHED = ("/health", "/livez", "/readyz")  # load balancers probe these with the public host name
 # Response headers that pages of allowed origins may read.
 EXPOSED_HEADERS = (
@@ -21,6 +24,7 @@ EXPOSED_HEADERS = (
     "retry-after",
     "x-voice-used",
     "x-seed",
+    "x-finish-reason",
     "x-takes",
     "x-faults",
     "x-word-error-rate",
@@ -39,8 +43,8 @@ class OriginCheck:
     """Refuse requests to an unknown host name, and requests of other sites' pages.
 
     A page whose name is made to resolve to this server (DNS rebinding) is recognised by its `host`. That may
-    be an IP address, a name without a dot, which no web site has, or one of `hosts`. Requests of other pages
-    are recognised by `origin` and `sec-fetch-site`, which browsers set and pages can't.
+    be an IP address, a name that no web site has, without a dot or PRIVATE, or one of `hosts`. Requests of
+    other pages are recognised by `origin` and `sec-fetch-site`, which browsers set and pages can't.
     """
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str], origins: Sequence[str]) -> None:
@@ -82,7 +86,7 @@ class OriginCheck:
         return bool(name) and (
             _is_address(name)
             or "." not in name
-            or name.endswith(".localhost")
+            or name.endswith(PRIVATE)
             or any(fnmatchcase(name, known) for known in self._hosts)
         )
 

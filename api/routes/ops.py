@@ -93,6 +93,7 @@ async def metrics(state: State, accept: Annotated[str, Header(include_in_schema=
     return Response(data, headers={"content-type": content_type})
 
 
+@router.get("/v1/models/", include_in_schema=False)
 @router.get("/v1/models")
 async def list_models(cloner: Cloner) -> ModelList:
     """List the served model."""

@@ -105,7 +105,8 @@ async def whole_answer(
     encoder = speech_encoder(cloner.model_id, state)
     file = partial(encoder.file, speech.samples, body.response_format)
     encoded = await while_connected(request, None, file)
-    headers |= {"x-seed": str(speech.seed)} | quality_headers(quality)
+    headers |= {"x-seed": str(speech.seed), "x-finish-reason": speech.finish_reason}
+    headers |= quality_headers(quality)
     words: list[WordTime] = []
     if body.wants_times or body.word_timestamps:
         found = partial(words_of, body.input, speech, cloner.codec, state.transcriber)
@@ -117,6 +118,7 @@ async def whole_answer(
         audio=base64.b64encode(encoded.data).decode("ascii"),
         media_type=encoded.content_type,
         seed=speech.seed,
+        finish_reason=speech.finish_reason,
         voice=begun_speech.voice,
         quality=quality,
         **timed(body, words).model_dump(),
@@ -156,7 +158,7 @@ def speech_events(
 ) -> Iterator[bytes]:
     """Yield OpenAI's speech events: deltas of the file in base64, then the usage.
 
-    Extensions: `quality` has the problems of the speech; word times and captions, if they are asked for.
+    Extensions: those of SpeechDone, and word times, if they are asked for.
     """
     for chunk in with_words(base64_chunks(encoder.stream(samples, body.response_format)), words):
         if isinstance(chunk, str):
@@ -170,4 +172,4 @@ def speech_events(
     quality = quality_of(track, body.input, speech.texts).model_dump()
     done = {"type": "speech.audio.done", "usage": counts | {"total_tokens": usage.total_tokens}}
     shown = {"captions": timed(body, words.words).captions} if words and body.caption_format else {}
-    yield sse({**done, "quality": quality, **shown})
+    yield sse({**done, "finish_reason": speech.finish_reason, "quality": quality, **shown})

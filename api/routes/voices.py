@@ -143,10 +143,11 @@ def retrieve_voice(voice_id: str, cloner: Cloner, voices: Voices, owner: Owner) 
 def change_voice(voice_id: str, body: VoiceChange, cloner: Cloner, voices: Voices, owner: Owner) -> Voice:
     """Edit a voice: its name, the transcript of its recording, its default delivery, or its aliases."""
     refuse_built_in(cloner, voice_id)
-    name = None if body.name is None else voice_name(body.name, "name")
-    words = None if body.ref_text is None else transcript(body.ref_text, "ref_text") or ""
+    given = body.model_fields_set
+    name = voice_name(body.name or "", "name") if "name" in given else None
+    words = transcript(body.ref_text, "ref_text") or "" if "ref_text" in given else None
     asked = asdict(delivery(body, body.instructions, "instructions"))
-    changes = {column: value for column, value in asked.items() if column in body.model_fields_set}
+    changes = {column: value for column, value in asked.items() if column in given}
     profiles = voices.store.profiles
     profiles.get(owner, voice_id)
     entries = pronunciations_of(body, cloner)
@@ -158,7 +159,7 @@ def change_voice(voice_id: str, body: VoiceChange, cloner: Cloner, voices: Voice
             transcript=words,
             delivery=changes,
             pronunciations=entries,
-            aliases=None if body.aliases is None else set(body.aliases),
+            aliases=set(body.aliases or ()) if "aliases" in given else None,
         )
     return Voice.of(changed)
 

@@ -218,7 +218,10 @@ class ReferenceUsed(BaseModel):
     seconds: float
     start: float
     end: float
-    trimmed: bool
+    trimmed: bool = Field(
+        description="Whether speech was left out, since the recording is longer than the model follows;"
+        " silence at its ends always is."
+    )
     transcript: str | None = None
     transcript_from: Literal["request", "recognised"] | None = Field(
         default=None, description="recognised: correct it if needed, and send it as ref_text next time."

@@ -83,10 +83,11 @@ class SpeechTokens(Event):
 
 
 class SpeechDone(Event):
-    """Extensions: `quality`, the problems of the speech; `captions`, if they are asked for."""
+    """Extensions: `finish_reason`; `quality`, the problems of the speech; `captions`, if asked for."""
 
     type: Literal["speech.audio.done"]
     usage: SpeechTokens
+    finish_reason: Literal["stop", "length"]
     quality: SpeechQuality
     captions: str | None = None
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas.fields import RequestBody
+from api.schemas.fields import UNSUPPORTED, RequestBody
 
 
 class InputAudio(RequestBody):
@@ -19,10 +19,16 @@ class AudioUrl(RequestBody):
     url: str = Field(description="A data: URI; links are not fetched.")
 
 
+def _can_be_heard(kind: Any) -> Any:
+    if kind in ("image_url", "file"):
+        raise PydanticCustomError(UNSUPPORTED, "Images and files are not read; send their text.")
+    return kind
+
+
 class ContentPart(RequestBody):
     """A part of a message. A refusal, which OpenAI's models add to the history, is not spoken."""
 
-    type: Literal["text", "input_audio", "audio_url", "refusal"]
+    type: Annotated[Literal["text", "input_audio", "audio_url", "refusal"], BeforeValidator(_can_be_heard)]
     text: str | None = None
     input_audio: InputAudio | None = None
     audio_url: AudioUrl | None = None

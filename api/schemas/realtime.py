@@ -111,7 +111,23 @@ class NoAnswers(RequestBody):
     ] = None
 
 
-class SessionConfig(Sampling, Attested, Pronounced, Timestamps, NoAnswers):
+def _moved(to: str, *harmless: Any) -> Refused:
+    return Refused(f"This is the Realtime API's beta; since then it is {to}.", harmless)
+
+
+class BetaShape(RequestBody):
+    """Fields of the API's beta, which would have no effect."""
+
+    voice: Annotated[Any, _moved("audio.output.voice")] = None
+    modalities: Annotated[Any, _moved("output_modalities", ["text", "audio"], ["audio", "text"])] = None
+    input_audio_format: Annotated[Any, _moved("audio.input.format", "pcm16")] = None
+    output_audio_format: Annotated[Any, _moved("audio.output.format", "pcm16")] = None
+    input_audio_transcription: Annotated[Any, _moved("audio.input.transcription")] = None
+    turn_detection: Annotated[Any, _moved("audio.input.turn_detection")] = None
+    max_response_output_tokens: Annotated[Any, _moved("max_output_tokens", "inf")] = None
+
+
+class SessionConfig(Sampling, Attested, Pronounced, Timestamps, NoAnswers, BetaShape):
     """The session. Extensions: `seed`, `temperature`, `top_p`, `top_k`, `pronunciations`, `consent`,
     `timestamp_granularities`, `caption_format`."""
 
@@ -153,7 +169,7 @@ class ResponseAudio(RequestBody):
     output: ResponseOutput = ResponseOutput()
 
 
-class ResponseConfig(Sampling, Pronounced, Timestamps, NoAnswers):
+class ResponseConfig(Sampling, Pronounced, Timestamps, NoAnswers, BetaShape):
     """response.create; what it leaves open is as in the session."""
 
     conversation: str = "auto"

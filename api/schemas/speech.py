@@ -189,6 +189,7 @@ class TimedSpeech(Timed):
     audio: str
     media_type: str
     seed: int
+    finish_reason: Literal["stop", "length"]
     voice: VoiceUsed
     quality: SpeechQuality
 

@@ -230,7 +230,7 @@ class BatchAnswer(BaseModel):
 
 
 class VoiceChange(SoundOfVoice):
-    """Fields to change. An empty ref_text removes the transcript; empty or null instructions remove these.
+    """Fields to change. Null removes a value, as does an empty text; a voice can't lose its name.
 
     Null for speed, pitch or volume restores the model's own. aliases: which of OpenAI's names the voice is to
     answer to; another voice that has one of them loses it.

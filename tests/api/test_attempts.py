@@ -1,6 +1,7 @@
 """Bad attempts are noticed; with `verify` they are repeated."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import httpx
 import numpy as np
@@ -23,14 +24,17 @@ NOISE = np.random.default_rng(0).normal(0, 0.05, 5 * 24_000).astype(np.float32)
 class Spoken:
     """An attempt that is complete, like a SpeechStream that has ended."""
 
-    def __init__(self, samples: np.ndarray, seed: int = 0) -> None:
+    def __init__(
+        self, samples: np.ndarray, seed: int = 0, finish_reason: Literal["stop", "length"] = "stop"
+    ) -> None:
         self.seed, self.samples, self.cancelled = seed, samples, False
+        self.finish_reason = finish_reason
 
     def speech(self) -> Speech:
         return Speech(
             samples=self.samples,
             as_spoken=self.samples,
-            finish_reason="stop",
+            finish_reason=self.finish_reason,
             prompt_text_tokens=1,
             prompt_audio_tokens=0,
             completion_audio_tokens=len(self.samples) // 960,
@@ -78,6 +82,14 @@ def test_faults_are_told_without_a_verifier_and_nothing_is_made_again() -> None:
     _, quality = Attempts(Spoken(NOISE[:24_000]), lambda: Spoken(sentence()), WORDS, None, 3).best()
     assert (quality.takes, [fault.kind for fault in quality.faults]) == (1, ["too_short"])
     assert quality.heard is None and quality.word_error_rate is None
+
+
+def test_speech_that_was_cut_off_is_a_fault_and_made_again() -> None:
+    first, second = Spoken(sentence(), 1, "length"), Spoken(sentence(), 2)
+    speech, quality = Attempts(first, lambda: second, WORDS, None, 3, patient=True).best()
+    assert (speech.seed, quality.takes, quality.faults) == (2, 2, [])
+    _, quality = Attempts(first, None, WORDS, None, 3).best()
+    assert [fault.kind for fault in quality.faults] == ["too_long"]
 
 
 def test_whoever_leaves_is_not_listened_for(transcriber: Transcriber) -> None:

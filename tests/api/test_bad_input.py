@@ -1,6 +1,7 @@
 """Whatever a client sends: a clear 4xx that names the field and the fault, and a server that goes on."""
 
 import base64
+import gzip
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -167,7 +168,9 @@ def test_a_field_that_is_wrong(tiny_server: TinyServer, name: str) -> None:
 @pytest.mark.parametrize(
     ("part", "param", "code"),
     [
-        ({"type": "image_url", "image_url": {"url": "x"}}, "messages[0].content[0].type", "invalid_value"),
+        ({"type": "image_url", "image_url": {"url": "x"}}, "messages[0].content[0].type", "unsupported"),
+        ({"type": "file", "file": {"file_id": "x"}}, "messages[0].content[0].type", "unsupported"),
+        ({"type": "video", "video": {"url": "x"}}, "messages[0].content[0].type", "invalid_value"),
         ({"type": "text"}, "messages[0].content[0]", "invalid_value"),
         ({"type": "input_audio"}, "messages[0].content[0]", "invalid_value"),
         (
@@ -201,7 +204,9 @@ def test_a_field_that_is_missing(tiny_server: TinyServer, field: str) -> None:
     [
         (b"", "application/json", 400, "missing_required_parameter"),
         (b'{"model": ', "application/json", 400, "invalid_json"),
-        (b"\xff\xfe\x00", "application/json", 400, "invalid_request"),
+        (b"\xff\xfe\x00", "application/json", 400, "invalid_json"),
+        ('{"model": "é"}'.encode("latin-1"), "application/json", 400, "invalid_json"),
+        (gzip.compress(b'{"model": "tiny"}', mtime=0), "application/json", 400, "invalid_json"),
         (b"[]", "application/json", 400, "invalid_type"),
         (b"null", "application/json", 400, "invalid_type"),
         (b"model=higgs-audio", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),

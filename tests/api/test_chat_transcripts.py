@@ -47,6 +47,14 @@ def test_text_alone_without_a_recording_is_refused(tiny_server: TinyServer) -> N
     assert found == (400, "missing_required_parameter", "messages")
 
 
+def test_several_recordings_of_one_message_are_refused(tiny_server: TinyServer) -> None:
+    """Kind: the first of two recordings in a message was dropped without a word; older ones are history."""
+    found = refusal(tiny_server, said("", RECORDING), said("", RECORDING, RECORDING), modalities=["text"])
+    assert found == (400, "unsupported", "messages[1].content[1].input_audio.data")
+    history = [said("", RECORDING), said("", RECORDING)]
+    assert understood(answer(tiny_server, *history, modalities=["text"])["choices"][0]["message"]["content"])
+
+
 def test_the_words_of_a_reference_are_recognised_once_and_can_be_corrected(tiny_server: TinyServer) -> None:
     message = said("Hello.", RECORDING)
     clone = {"voice": "clone", "transcribe_reference": True}

@@ -69,6 +69,7 @@ def test_a_model_is_found_by_its_names(tiny_server: TinyServer, name: str) -> No
     found = httpx.get(f"{tiny_server.url}/v1/models/{name}").json()
     assert listed == {"object": "list", "data": [found]}
     assert found["id"] == "tiny"
+    assert httpx.get(f"{tiny_server.url}/v1/models/").json() == listed
 
 
 def test_an_unknown_model_is_404(tiny_server: TinyServer) -> None:

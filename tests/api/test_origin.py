@@ -23,6 +23,14 @@ def code(client: TestClient, path: str = MODELS, **headers: str) -> str:
     [
         *[(host, True) for host in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000", "voice:8000", "")],
         *[(host, True) for host in ("192.0.2.7", "a.localhost", "voice.example.org:443", "b.example.net")],
+        *[
+            (host, True)
+            for host in ("host.docker.internal:8000", "nas.LOCAL", "voice.home.arpa", "nas.local.")
+        ],
+        *[
+            (host, False)
+            for host in ("voice.lan", "local.example", "a.local.example", "xlocal.org", "a.arpa")
+        ],
         *[(host, False) for host in ("evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.org")],
         *[(host, False) for host in ("example.net", "a b", ":8000", "[::1", "voice.example.org.evil.org")],
     ],

@@ -213,6 +213,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (of_output(speed=4.0), "invalid_value", "session.audio.output.speed"),
     (of_output(format={"type": "audio/mp3"}), "invalid_value", "session.audio.output.format.type"),
     ({"model": "gpt-4o"}, "model_not_found", "model"),
+    ({"voice": "nora"}, "unsupported", "session.voice"),  # the API's beta had these
+    ({"output_audio_format": "g711_ulaw"}, "unsupported", "session.output_audio_format"),
+    ({"turn_detection": {"type": "server_vad"}}, "unsupported", "session.turn_detection"),
     ({"instructions": "x" * 5_000}, "invalid_value", "session.instructions"),
     (of_output(voice="nobody"), "voice_not_found", "session.audio.output.voice"),
     ({"timestamp_granularities": ["segment"]}, "invalid_value", "session.timestamp_granularities[0]"),

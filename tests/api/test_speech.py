@@ -93,11 +93,17 @@ def test_events_of_a_speech(tiny_server: TinyServer) -> None:
     assert {event["type"] for event in deltas} == {"speech.audio.delta"} and len(deltas) > 2
     assert done["type"] == "speech.audio.done"
     assert done["usage"]["output_tokens"] == 92 and done["quality"]["takes"] == 1
+    assert done["finish_reason"] == "length"  # the model of the tests never ends by itself
     assert done["usage"]["total_tokens"] == done["usage"]["input_tokens"] + 92
     data = base64.b64decode("".join(event["audio"] for event in deltas), validate=True)
     np.testing.assert_allclose(
         decoded(data, "audio/pcm"), spoken(tiny_server, response_format="pcm"), atol=CHUNKING
     )
+
+
+def test_a_file_that_a_limit_cut_off_is_told(tiny_server: TinyServer) -> None:
+    cut = post(tiny_server, response_format="pcm", stream=False)
+    assert cut.headers["x-finish-reason"] == "length" and "too_" in cut.headers["x-faults"]
 
 
 @pytest.mark.parametrize("speed", [0.25, 0.5, 2, 4.0])

@@ -25,7 +25,6 @@ CHAPTERS = [
     {"title": "The house", "text": "It was late. Nobody came. Then they went home to sleep for a while."},
     {"title": "The garden 🌳", "text": "In the morning it rained."},
 ]
-# Speech of the model goes on to its bound, which the tests make short.
 BOOK = {"model": "tiny", "chapters": CHAPTERS, "title": "Zoë", "temperature": 0, "seed": 2**63 - 1}
 NOT_AUDIO = base64.b64encode(b"no sound at all").decode()
 WAIT = 300
@@ -39,12 +38,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
-    """A server of two keys; a piece of the tiny model's lasts a few seconds."""
+    """A server of two keys; each part of a text lasts 8 s, since the model never ends."""
     settings = Settings(
         model=str(model),
         device="cpu",
         data_dir=tmp_path_factory.mktemp("data"),
         api_keys=SecretStr("ann,bob"),
+        max_frames_per_byte=0.1,
         max_speech_seconds=3,
         max_attempts=1,
         max_jobs=6,
@@ -108,6 +108,7 @@ def test_a_book_is_spoken_piece_by_piece(server: TinyServer, done: Job) -> None:
     assert done["seconds_left"] == 0 and done["started_at"] and done["finished_at"]
     assert pieces[0]["seed"] == done["seed"] == 2**63 - 1
     for piece in pieces:
+        assert piece["seconds"] > 3 and piece["faults"][0]["kind"] == "too_long"
         sound = ask(server, f"/{done['id']}/pieces/{piece['number']}/content?response_format=wav")
         assert len(decode_audio(sound.content)) / 24_000 == pytest.approx(piece["seconds"], abs=1e-3)
 

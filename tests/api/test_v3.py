@@ -91,7 +91,10 @@ def test_tags_change_what_is_said_and_unknown_ones_are_refused(server: TinyServe
     assert told.content == sad.content and told.headers["x-instructions-followed"] == "true"
     unheard = speech(server, instructions="Like a pirate.")
     assert unheard.content == plain.content and unheard.headers["x-instructions-followed"] == "false"
-    refused = speech(server, input=f"<|emotion:despair|>{TEXT}")
-    error = refused.json()["error"]
-    assert (refused.status_code, error["code"], error["param"]) == (400, "unknown_tag", "input")
-    assert "<|emotion:sadness|>" in error["message"]
+    body = {"model": "higgs-audio", "input": f"{TEXT} <|emotion:despair|>{TEXT}"}
+    # A job would fail at this piece again and again.
+    for path in ("speech", "speech/jobs"):
+        refused = httpx.post(f"{server.url}/v1/audio/{path}", json=body, timeout=300)
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"], error["param"]) == (400, "unknown_tag", "input")
+        assert "<|emotion:sadness|>" in error["message"]

@@ -51,6 +51,13 @@ def error_of(response: httpx.Response) -> tuple[int, str, str | None]:
     return response.status_code, error["code"], error["param"]
 
 
+def test_a_file_without_a_name_is_told_what_it_lacks(tiny_server: TinyServer) -> None:
+    parts = {"name": (None, b"Ann"), "audio_sample": (None, FILE[1])}
+    refused = httpx.post(voices_url(tiny_server), files=parts)
+    assert error_of(refused) == (400, "invalid_value", "audio_sample")
+    assert "filename" in refused.json()["error"]["message"]
+
+
 def test_the_sdk_keeps_and_deletes_a_voice(client: OpenAI, consent: VoiceConsent) -> None:
     name = new_name()
     voice = client.audio.voices.create(name=name, audio_sample=FILE, consent=consent.id)
@@ -88,6 +95,12 @@ def test_voices_are_listed_found_and_changed(tiny_server: TinyServer) -> None:
     changed = httpx.patch(one, json={"name": f"{user} new", "ref_text": "Other words."}).json()
     assert changed == made[0] | {"name": f"{user} new", "ref_text": "Other words."}
     assert httpx.patch(one, json={"ref_text": ""}).json()["ref_text"] is None
+    texts = {"ref_text": "Words.", "instructions": "Whisper."}
+    given = {**texts, "speed": 2.0, "pitch": 1.0, "volume": -3.0, "aliases": ["sage"]}
+    given |= {"pronunciations": {"Nguyen": "win"}}
+    assert httpx.patch(one, json=given).json().items() >= given.items()
+    bare = httpx.patch(one, json=dict.fromkeys(given)).json()
+    assert [bare[name] for name in given] == [None, None, None, None, None, [], {}]
     assert httpx.get(one).json()["name"] == f"{user} new"
 
 
@@ -99,6 +112,7 @@ def test_what_can_not_be_changed(tiny_server: TinyServer, voice: Voice) -> None:
     assert httpx.get(one).json() == other
     assert error_of(httpx.patch(one, json={"name": "default"})) == (400, "voice_name_reserved", "name")
     assert error_of(httpx.patch(one, json={"id": "mine"}))[:2] == (400, "invalid_value")
+    assert error_of(httpx.patch(one, json={"name": None})) == (400, "invalid_value", "name")
     for method in ("PATCH", "DELETE"):
         body = {"name": "Mine"} if method == "PATCH" else None
         refused = httpx.request(method, voices_url(tiny_server, "/default"), json=body)

@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from api.errors import error_response
+from asr.checkpoint import check_recogniser
 from asr.sphinx import Sphinx
 from asr.transcriber import Transcriber, load_recogniser
 from asr.transcript import Segment, Span, Task, WindowTranscript
-from errors import Cancelled, ModelError, Overloaded
+from errors import Cancelled, ModelError, Overloaded, RecogniserMissing, StartError
+from tests.asr.tiny_whisper import write_tiny_whisper
 from tests.audio.media import recording
 
 LONG = np.random.default_rng(0).normal(0, 0.1, 70 * 16_000).astype(np.float32)
@@ -137,6 +140,31 @@ def test_a_recogniser_whose_process_dies_is_started_again(sphinx: Sphinx) -> Non
     assert failed.value.code == "recogniser_unavailable"
     assert transcriber.transcribe(recording()[:48_000], 24_000).text
     transcriber.close()
+
+
+def test_a_recogniser_that_is_missing_is_not_looked_for_again_at_once() -> None:
+    """Kind: without a network each request waited minutes for the hub, one after the other."""
+    tries = []
+
+    def load() -> Parrot:
+        tries.append(1)
+        raise RecogniserMissing("There is none.")
+
+    transcriber = Transcriber(load)
+    for _ in range(3):
+        with pytest.raises(RecogniserMissing, match="There is none") as missing:
+            transcriber.transcribe(LONG[:16_000], 16_000)
+        assert error_response(missing.value).headers["x-should-retry"] == "false"
+    assert len(tries) == 1
+
+
+def test_a_recogniser_is_looked_for_at_start(tmp_path: Path) -> None:
+    for there in ("auto", "pocketsphinx", str(write_tiny_whisper(tmp_path / "whisper", multilingual=True))):
+        check_recogniser(there)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}', "utf-8")
+    for missing in ("/nowhere/whisper", str(tmp_path), str(tmp_path / "whisper" / "none")):
+        with pytest.raises(StartError, match=f"HIGGS_RECOGNISER {missing} .*pocketsphinx"):
+            check_recogniser(missing)
 
 
 def test_auto_is_pocketsphinx_without_cuda(sphinx: Sphinx) -> None:

@@ -51,6 +51,12 @@ def test_a_stretch_that_comes_again_and_again(noise: float) -> None:
     assert (fault.start, fault.end) == (pytest.approx(2, abs=0.3), pytest.approx(7.5, abs=0.3))
 
 
+@pytest.mark.parametrize(("seconds", "found"), [(0.18, []), (0.03, ["silence"])])
+def test_a_short_word_can_be_heard_but_no_click(seconds: float, found: list[str]) -> None:
+    """Kind: "A" of the default voice, at -26 dB, was told to be silence: the loudest 0.2 s decided."""
+    assert kinds(np.concatenate([held_sound(seconds), silence(0.44 - seconds)]), "A") == found
+
+
 def test_a_word_said_twice_is_no_loop() -> None:
     assert "loop" not in kinds(with_stretch_repeated(2))
 

@@ -19,7 +19,7 @@ from tests.tiny_server import write_endless_model
 
 KILLS = int(os.environ.get("JOB_KILLS", "2"))
 WAIT = 300
-SETTINGS = {"max_speech_seconds": "3", "max_attempts": "1"}
+SETTINGS = {"max_frames_per_byte": "0.1", "max_attempts": "1"}
 BOOK = {"model": "tiny", "input": "Hello there, you. " * 300, "temperature": 0, "seed": 4}
 
 
