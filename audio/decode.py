@@ -28,6 +28,7 @@ MAX_BYTES = 25 * 1024 * 1024
 MAX_TRACKS = 4  # tried in order until one is audible
 WAV_HEADER_BYTES = 44  # the size of a WAV without samples
 MAX_PARTS = 1000  # WAVs in one file
+MAX_FAILED_PACKETS = 5_000  # of a file of which most fails: it is no recording, whatever it begins like
 INAUDIBLE_PEAK = 0.001  # -60 dB of full scale
 # Containers whose headers state the true duration: recordings that are too long are rejected undecoded.
 TELL_THEIR_LENGTH = ("ogg", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flac")
@@ -251,6 +252,8 @@ def decoded_frames(
             frames = packet.decode()
         except av.FFmpegError:
             ending.note(packet, failed=True)
+            if ending.failed_packets > max(MAX_FAILED_PACKETS, ending.packets // 2):
+                return
             continue
         ending.note(packet, failed=any(frame.is_corrupt for frame in frames))
         yield from frames
