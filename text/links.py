@@ -54,7 +54,7 @@ NAMES = (
     # getUserName, but not iPhone; OpenAI is two words.
     rule(r"\b[a-z]{2,}(?:[A-Z][a-z0-9]+)+\b", lambda found: re.sub(r"(?=[A-Z])", " ", found[0])),
     rule(r"(?<=[a-z])(?=[A-Z]{2,}\b)", " "),
-    # Begins at the first label that starts with a letter; else each of a.b.c. would be tried as the beginning.
+    # Begins at the first label that starts with a letter; else each of a.b.c. would be tried.
     rule(
         r"(?<!\w)(?<!\w\.)((?:[^\WA-Za-z]\w*\.)*)([A-Za-z]\w*(?:\.\w+)*\.*(?:-\w+(?:\.\w+)*)+)",
         lambda found: found[1] + _model_name(found[2]),

@@ -281,7 +281,7 @@ def test_chapters_with_nothing_to_speak_are_passed_over(
     server: TinyServer, fields: Job, chapters: dict[str, int], texts: list[str]
 ) -> None:
     """Kind: a cover, or a part's title above the first chapter, refused the whole book."""
-    job = queue(server, **{"chapters": None} | fields)
+    job = queue(server, **({"chapters": None, **fields}))
     assert {chapter["title"]: chapter["pieces"] for chapter in job["chapters"]} == chapters
     assert [piece["text"] for piece in pieces_of(server, job["id"])] == texts
     ask(server, f"/{job['id']}", "DELETE")
