@@ -256,37 +256,6 @@ def test_live_requests_are_answered_while_jobs_wait(server: TinyServer) -> None:
     assert "higgs_job_pieces_total" in httpx.get(f"{server.url}/metrics").text
 
 
-COVER = "![](cover.png)\n\n# Part One\n\n# Chapter 1\n\nIt rained.\n\n# Chapter 2\n\n---\n"
-SENT = [
-    {"title": "Part One"},
-    {"title": "...", "text": "It rained. [pause 1s] ![](a)"},
-    {"text": "<!-- x -->"},
-]
-
-
-@pytest.mark.parametrize(
-    ("fields", "chapters", "texts"),
-    [
-        ({"input": COVER, "speak_titles": False}, {"Chapter 1": 1}, ["It rained."]),
-        (
-            {"input": COVER},
-            {"Part One": 1, "Chapter 1": 2, "Chapter 2": 1},
-            ["Part One.", "Chapter 1.", "It rained.", "Chapter 2."],
-        ),
-        ({"chapters": SENT, "speak_titles": False}, {"Part One": 0, "...": 1, "": 0}, ["It rained."]),
-        ({"chapters": SENT}, {"Part One": 1, "...": 1, "": 0}, ["Part One.", "It rained."]),
-    ],
-)
-def test_chapters_with_nothing_to_speak_are_passed_over(
-    server: TinyServer, fields: Job, chapters: dict[str, int], texts: list[str]
-) -> None:
-    """Kind: a cover, or a part's title above the first chapter, refused the whole book."""
-    job = queue(server, **({"chapters": None, **fields}))
-    assert {chapter["title"]: chapter["pieces"] for chapter in job["chapters"]} == chapters
-    assert [piece["text"] for piece in pieces_of(server, job["id"])] == texts
-    ask(server, f"/{job['id']}", "DELETE")
-
-
 @pytest.mark.parametrize(
     ("fields", "status", "code", "param"),
     [
