@@ -42,11 +42,11 @@ def ordered_job(
     """
     check_speakable(body, cloner)
     wanted = voice_requests(body)
-    placed = _placed_chapters(body, state.limits.job_characters)
+    placed = placed_chapters(body, state.limits.job_characters)
     options = options_of(body)
     voices, used = choose_voices(wanted, options, cloner, state, owner)
     read = partial(cloner.parts, voices=list(voices), options=options)
-    chapters = _read_chapters(body, placed, read)
+    chapters = read_chapters(body, placed, read)
     planned = pieces_of([(title, text) for _, title, text in chapters])
     flac, transcript = _recording(wanted, voices, cloner, state.limits.upload_bytes)
     seed = secrets.randbits(63) if options.seed is None else options.seed
@@ -72,7 +72,7 @@ def ordered_job(
     return job, [_piece(job, number, piece) for number, piece in enumerate(planned)]
 
 
-def _placed_chapters(body: SpeechJobRequest, max_characters: int) -> list[Placed]:
+def placed_chapters(body: SpeechJobRequest, max_characters: int) -> list[Placed]:
     """Return the chapters and their fields. Raises PayloadTooLarge."""
     given = body.chapters or []
     characters = len(body.input or "") + sum(len(one.title) + len(one.text) for one in given)
@@ -89,7 +89,7 @@ def _placed_chapters(body: SpeechJobRequest, max_characters: int) -> list[Placed
     ]
 
 
-def _read_chapters(body: SpeechJobRequest, placed: Sequence[Placed], read: Reader) -> list[ReadChapter]:
+def read_chapters(body: SpeechJobRequest, placed: Sequence[Placed], read: Reader) -> list[ReadChapter]:
     """Return the chapters with what is spoken of them.
 
     Chapters of an input that have nothing to speak are left out; those that were sent keep their numbers.
