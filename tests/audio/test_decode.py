@@ -125,7 +125,7 @@ def test_an_mp3_without_a_frame_count_is_refused_when_its_last_frame_is_cut() ->
         (b"1\n00:00:01,000 --> 00:00:02,000\nA subtitle\n\n", "audio_undecodable"),
         (bytes(10_000), "audio_undecodable"),
         (np.random.default_rng(0).bytes(100_000), "audio_undecodable"),
-        (b"\xc7\x1c\x71" * 4_000_000, "audio_undecodable"),  # taken for AMR: two million packets that all fail
+        (b"\xc7\x1c\x71" * 4_000_000, "audio_undecodable"),  # taken for AMR of millions of broken packets
         (silent_film(), "audio_no_sound_track"),
         (float_wav(np.zeros(0, np.float32)), "audio_empty"),
         (float_wav(np.where(np.arange(48_000) == 20_000, np.nan, recording()[:48_000])), "audio_not_finite"),
