@@ -88,6 +88,10 @@ def test_no_rule_takes_time_that_grows_with_the_square_of_a_text() -> None:
         ("x - 5 - 3 = 2; 10-7", "ex - five minus three equals two; ten to seven"),
         ("A. B. U.S. is; Plan B.\nJ. R. Tolkien", "ay bee you ess is; Plan bee. jay ar Tolkien"),
         ("+49 (0)30 1234567", "plus four nine, zero, three zero, one two three four five six seven"),
+        (
+            "+49 30 1234567 10 0 0 1",
+            "plus four nine, three zero, one two three four five six seven, one zero, zero, zero one",
+        ),
         ("5,10%; 1,2,3", "five,ten percent; one, two, three"),
         ("THE FBI; an FBI", "THE eff bee eye; an eff bee eye"),
     ],
