@@ -146,13 +146,20 @@ TIMES = (
     rule(rf"(?<![\d:]){CLOCK}(?![\d:])", _clock),
 )
 PHONE = r"(?:\+?1[ .-])?\(?\b\d{3}\)?[ .-]\d{3}[.-]\d{4}\b|(?<![\d-])\d{3}-\d{4}\b(?!-)"
+GROUP = re.compile(r"[ .-]?\(?\d++\)?")
 # Possessive, since digits in a row are groups in many ways.
-FOREIGN_PHONE = r"(?<![\w+])\+(\d++(?:[ .-]?\(?\d++\)?)*+)(?!-)"
+FOREIGN_PHONE = rf"(?<![\w+])\+(\d++(?:{GROUP.pattern}){{1,6}}+|\d++)(?![\d-])"
+MAX_PHONE = 15  # digits; further groups are other numbers
 
 
 def _foreign(found: re.Match[str]) -> str:
-    count = sum(letter.isdigit() for letter in found[1])
-    return "plus " + digits(found[1]) if 7 <= count <= 15 else found[0]
+    number = ""
+    for group in GROUP.findall(found[1]):
+        if sum(letter.isdigit() for letter in number + group) > MAX_PHONE:
+            break
+        number += group
+    count = sum(letter.isdigit() for letter in number)
+    return "plus " + digits(number) + found[1][len(number) :] if count >= 7 else found[0]
 
 
 HOME_PHONE = r"(?<![\w.,+-])0\d{2,4}(?:[ -]\d{2,6}){1,3}(?![\w-]|[.,]\d| \d)"

@@ -16,6 +16,7 @@ from text.chunking import Chunking, chunks
 from text.english import english_words
 from text.letters import LETTERS
 from text.markdown import plain_text
+from text.markup import text_of
 from text.rules import applied
 
 LENGTH = 20_000  # characters; what grows with the square of it takes a hundred times the ceiling or so
@@ -74,6 +75,36 @@ def test_no_rule_takes_time_that_grows_with_the_square_of_a_text() -> None:
             if seconds(pattern, trial) > QUICK:
                 spent = (seconds(pattern, written) for _ in range(3))
                 assert any(each < CEILING for each in spent), (name, pattern.pattern, run)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (
+            ".my-config.json, Foo-bar.com, ...GPT-4",
+            ".my-config dot json, Foo-bar dot com, ...gee pee tee four",
+        ),
+        ("1.Foo-2, Llama-3.1-8B, well-known", "one.Foo two, Llama three point one eight bee, well-known"),
+        ("x - 5 - 3 = 2; 10-7", "ex - five minus three equals two; ten to seven"),
+        ("A. B. U.S. is; Plan B.\nJ. R. Tolkien", "ay bee you ess is; Plan bee. jay ar Tolkien"),
+        ("+49 (0)30 1234567", "plus four nine, zero, three zero, one two three four five six seven"),
+        (
+            "+49 30 1234567 10 0 0 1",
+            "plus four nine, three zero, one two three four five six seven, one zero, zero, zero one",
+        ),
+        ("5,10%; 1,2,3", "five,ten percent; one, two, three"),
+        ("THE FBI; an FBI", "THE eff bee eye; an eff bee eye"),
+    ],
+)
+def test_what_begins_behind_something_alike_is_found(written: str, read: str) -> None:
+    assert " ".join(english_words(written).split()) == read
+
+
+def test_parts_without_an_end_take_nothing_with_them() -> None:
+    assert text_of("A <!-- b <!-- c --> d <!-- e") == "A   d <!-- e"
+    assert text_of("<script>if (a<b) x</script>f <script>g") == " f <script>g"
+    assert text_of("<?php a ?>h <? i") == " h <? i"
+    assert text_of("<sub alias='k'>l <sub alias='m'>n</sub>") == "l m"
 
 
 def test_long_rows_of_initialisms_are_read_by_their_neighbours_only() -> None:
