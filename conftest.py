@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,13 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
     if config.getoption("numprocesses", None):
         fork_server()  # one for all workers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests of the same id: a worker would run one of them."""
+    ids = Counter(item.nodeid for item in items)
+    if several := [name for name, count in ids.items() if count > 1]:
+        raise pytest.UsageError(f"several tests have the id {several[0]}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -157,7 +157,7 @@ def test_a_seed_is_drawn_told_and_repeatable(tiny_server: TinyServer) -> None:
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
             400,
-            "invalid_value",
+            "unsupported",
             "messages[0].content[0].type",
         ),
         ({"messages": [said("a" * 4097)]}, 413, "text_too_long", "messages[0].content"),

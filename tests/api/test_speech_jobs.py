@@ -3,11 +3,9 @@
 import base64
 import io
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import httpx
@@ -18,17 +16,22 @@ from pydantic import SecretStr
 from api.schemas.jobs import SpeechJobEvent
 from audio.decode import decode_audio
 from settings import Settings
+from tests.api.speech_jobs import (
+    BOOK,
+    CHAPTERS,
+    WAIT,
+    Job,
+    ask,
+    ended,
+    pieces_of,
+    queue,
+    refused,
+    wait_for,
+)
 from tests.audio.media import sound_file
 from tests.tiny_server import TinyServer, ready, write_endless_model
 
-CHAPTERS = [
-    {"title": "The house", "text": "It was late. Nobody came. Then they went home to sleep for a while."},
-    {"title": "The garden 🌳", "text": "In the morning it rained."},
-]
-BOOK = {"model": "tiny", "chapters": CHAPTERS, "title": "Zoë", "temperature": 0, "seed": 2**63 - 1}
 NOT_AUDIO = base64.b64encode(b"no sound at all").decode()
-WAIT = 300
-Job = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -55,46 +58,11 @@ def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ti
         yield server
 
 
-def ask(
-    server: TinyServer, path: str = "", method: str = "GET", key: str = "ann", **given: Any
-) -> httpx.Response:
-    url = f"{server.url}/v1/audio/speech/jobs{path}"
-    headers = {"authorization": f"Bearer {key}", **given.pop("headers", {})}
-    return httpx.request(method, url, headers=headers, timeout=WAIT, **given)
-
-
-def queue(server: TinyServer, key: str = "ann", **fields: Any) -> Job:
-    answer = ask(server, method="POST", key=key, json=BOOK | fields)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def wait_for(server: TinyServer, job_id: str, until: Callable[[Job], bool]) -> Job:
-    deadline = time.monotonic() + WAIT
-    while not until(job := ask(server, f"/{job_id}").json()):
-        assert time.monotonic() < deadline, job
-        time.sleep(0.1)
-    return job
-
-
-def ended(job: Job) -> bool:
-    return job["status"] in ("completed", "failed", "cancelled")
-
-
-def refused(answer: httpx.Response, status: int, code: str, param: str | None = None) -> None:
-    error = answer.json()["error"]
-    assert (answer.status_code, error["code"], error["param"]) == (status, code, param), error
-
-
 @pytest.fixture(scope="module")
 def done(server: TinyServer) -> Job:
     job = queue(server)
     assert (job["object"], job["status"], job["title"]) == ("audio.speech.job", "queued", "Zoë")
     return wait_for(server, job["id"], ended)
-
-
-def pieces_of(server: TinyServer, job_id: str) -> list[Job]:
-    return list(ask(server, f"/{job_id}/pieces").json()["data"])
 
 
 def test_a_book_is_spoken_piece_by_piece(server: TinyServer, done: Job) -> None:

@@ -12,7 +12,11 @@ from voices.store.tables import VoiceConsent, VoiceProfile
 
 Row = TypeVar("Row", VoiceProfile, VoiceConsent, SpeechJob)
 
-KINDS = {VoiceProfile: "voice", VoiceConsent: "consent", SpeechJob: "job"}
+MISSING = {
+    VoiceProfile: ("voice", "voice_not_found"),
+    VoiceConsent: ("consent", "consent_not_found"),
+    SpeechJob: ("job", "job_not_found"),
+}
 
 
 def rows_of(table: type[Row], owner: str) -> Select[Row]:
@@ -44,5 +48,5 @@ def owned(
 
 
 def missing(table: type[Row], row_id: str) -> NotFound:
-    kind = KINDS[table]
-    return NotFound(f"There is no {kind} {quoted(row_id)}.", code=f"{kind}_not_found")
+    kind, code = MISSING[table]
+    return NotFound(f"There is no {kind} {quoted(row_id)}.", code=code)
