@@ -32,7 +32,8 @@ class PieceVoices:
 
         as_spoken: see higgs.spoken.Speech. The job's speed, pitch and volume are applied to each piece anew.
         """
-        if job.voices != [DEFAULT] or not self._made_up() or len(as_spoken) < MIN_SECONDS * SAMPLE_RATE:
+        has_one = job.voices != [DEFAULT] or job.transcript is not None or not self._made_up()
+        if has_one or len(as_spoken) < MIN_SECONDS * SAMPLE_RATE:
             return None
         flac = encode_audio(as_spoken, "flac").data
         words = " ".join(part[1] for part in piece.parts if isinstance(part, list))
