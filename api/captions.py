@@ -1,24 +1,26 @@
 """Subtitles of a speech: its words grouped into cues."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from api.schemas.timestamps import CaptionFormat
 from api.transcript_formats import srt, vtt
 from asr.transcript import Segment, Transcript
 from synthesis.word_times import WordTime
+from text.chunking import WIDE, WIDE_LETTER
 from text.english import ends_sentence
 
-MAX_CHARACTERS = 84  # two lines of 42, usual for subtitles
+MAX_CHARACTERS = 84  # two lines of 42, usual for subtitles; a wide letter is shown as two
 MAX_PAUSE = 1.0  # seconds; a longer pause starts a new cue
 SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001
+# Each letter of Chinese or Japanese is a word, written without a space between.
+BETWEEN_WIDE = re.compile(rf"(?<=[{WIDE}。！？，、；：（）「」『』【】]) (?=[{WIDE}（「『【])")  # noqa: RUF001
 OPENING, CLOSING = "\"'([“‘«", "\"')]”’»"  # noqa: RUF001
 
 
 def captions(words: Sequence[WordTime], format: CaptionFormat) -> str:
     """Return a subtitle file for words in order."""
-    segments = tuple(
-        Segment(" ".join(word.shown for word in cue), cue[0].start, cue[-1].end) for cue in cues(words)
-    )
+    segments = tuple(Segment(_line(cue), cue[0].start, cue[-1].end) for cue in cues(words))
     transcript = Transcript("en", words[-1].end if words else 0.0, segments)
     return srt(transcript) if format == "srt" else vtt(transcript)
 
@@ -28,14 +30,19 @@ def cues(words: Sequence[WordTime]) -> Iterator[list[WordTime]]:
     cue: list[WordTime] = []
     length = 0
     for word in words:
-        full = length + len(word.shown) > MAX_CHARACTERS
+        width = len(word.shown) + len(WIDE_LETTER.findall(word.shown))
+        full = length + width > MAX_CHARACTERS
         if cue and (full or _ends(cue, word) or word.start - cue[-1].end > MAX_PAUSE):
             yield cue
             cue, length = [], 0
         cue.append(word)
-        length += len(word.shown) + 1
+        length += width + 1
     if cue:
         yield cue
+
+
+def _line(cue: Sequence[WordTime]) -> str:
+    return BETWEEN_WIDE.sub("", " ".join(word.shown for word in cue))
 
 
 def _ends(cue: Sequence[WordTime], following: WordTime) -> bool:

@@ -55,3 +55,9 @@ def test_a_long_sentence_is_two_lines_a_cue() -> None:
 
 def test_entities_are_shown_as_their_characters() -> None:
     assert "\nR&D cost €5 <now>.\n" in captions(timed("R&amp;D cost &euro;5 &lt;now&gt;."), "srt")
+
+
+def test_chinese_is_shown_without_spaces() -> None:
+    text = "今天天气很好，我们去公园。OK，明天再说（也许）！"  # noqa: RUF001
+    lines = captions(timed(text, "plain"), "srt").splitlines()[2::4]
+    assert lines == ["今天天气很好，我们去公园。", "OK，明天再说（也许）！"]  # noqa: RUF001
