@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -78,7 +79,7 @@ class PageFiles(StaticFiles):
         return response
 
 
-files = PageFiles(directory=FOLDER)
+files = GZipMiddleware(PageFiles(directory=FOLDER), minimum_size=500)
 
 
 @router.get("/")

@@ -21,6 +21,14 @@ def test_the_page_and_all_it_names_are_served(tiny_server: TinyServer) -> None:
     assert '<button id="generate" class="primary" disabled>' in page.text
 
 
+def test_scripts_are_sent_compressed(tiny_server: TinyServer) -> None:
+    """Half of what a slow network waits for."""
+    url = f"{tiny_server.url}/web/js/speech.js"
+    packed, plain = httpx.get(url), httpx.get(url, headers={"accept-encoding": "identity"})
+    assert (packed.headers["content-encoding"], "content-encoding" in plain.headers) == ("gzip", False)
+    assert packed.content == plain.content == (ROOT / "web/js/speech.js").read_bytes()
+
+
 def test_nothing_beside_the_page_is_served(tiny_server: TinyServer) -> None:
     answer = httpx.get(tiny_server.url + "/web/%2e%2e/app.py")
     assert answer.status_code == 404
