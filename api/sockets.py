@@ -64,6 +64,7 @@ class Channel:
         self._turns: set[asyncio.Task[None]] = set()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._count, self._waiting = 0, False
+        self._around = current_request()  # the connection's record; a turn may be begun by another turn
         self._end: tuple[int, str] | None = None  # the server's close code; None if the client left
 
     async def accept(self) -> None:
@@ -177,7 +178,7 @@ class Channel:
     async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a turn with a request record of its own."""
         self._count += 1
-        around = current_request()
+        around = self._around
         id = f"{around.id if around else 'turn'}.{self._count}"
         record = RequestContext(id, TURN, self._socket.scope["route"].path, status=200)
         record.consent = around.consent if around else None
