@@ -141,9 +141,10 @@ class TextIn:
     async def _cancel(self, message: dict[str, Any]) -> None:
         """Stop this utterance and the queued ones, and drop their texts."""
         dropped, self._utterances = self._utterances, deque()
-        if dropped and (turn := dropped[0].turn) is not None:
-            turn.cancel()
-            await asyncio.gather(turn, return_exceptions=True)
+        if dropped:
+            if (turn := dropped[0].turn) is not None:  # None between the end of one and the start of the next
+                turn.cancel()
+                await asyncio.gather(turn, return_exceptions=True)
             await self._send_done(dropped[0], cancelled=True)
 
     async def _begin(self) -> None:
@@ -158,7 +159,7 @@ class TextIn:
             except VoiceServerError as error:
                 if utterance in self._utterances:
                     self._utterances.remove(utterance)
-                await self.send_error(error)
+                    await self.send_error(error)
 
     async def _speak(self, utterance: Utterance) -> None:
         """Speak an utterance, part by part, as its text comes in; then the next one."""
@@ -218,10 +219,8 @@ class TextIn:
             track_words = partial(SpokenWords, text, stream, codec, transcriber, before)
             words = await in_worker(workers, stream, track_words)
         samples = chain(pause, await in_worker(workers, stream, partial(sounding, stream)))
-        encoder, watched = (
-            speech_encoder(self._cloner.model_id, self._state),
-            self._watched(samples, utterance),
-        )
+        watched = self._watched(samples, utterance)
+        encoder = speech_encoder(self._cloner.model_id, self._state)
         return with_words(encoder.stream(watched, config.response_format, self._samples_sent), words)
 
     def _watched(self, samples: Iterator[np.ndarray], utterance: Utterance) -> Iterator[np.ndarray]:
