@@ -205,7 +205,11 @@ def _book(voices: VoiceLibrary, state: ServerState, owner: str, job_id: str, cha
     job = voices.store.jobs.get(owner, job_id)
     pieces = voices.store.jobs.pieces(owner, job_id, chapter=chapter)
     if not pieces:
-        raise NotFound(f"This job has no chapter {chapter}.", code="chapter_not_found", param="chapter")
+        there = chapter is not None and chapter < len(job.chapters)
+        message = (
+            f"Chapter {chapter} has nothing to speak." if there else f"This job has no chapter {chapter}."
+        )
+        raise NotFound(message, code="chapter_not_found", param="chapter")
     missing = sum(piece.made_at is None for piece in pieces)
     if missing:
         message = f"{missing} of {len(pieces)} pieces are not made yet; ask again when they are."

@@ -16,18 +16,7 @@ from pydantic import SecretStr
 from api.schemas.jobs import SpeechJobEvent
 from audio.decode import decode_audio
 from settings import Settings
-from tests.api.speech_jobs import (
-    BOOK,
-    CHAPTERS,
-    WAIT,
-    Job,
-    ask,
-    ended,
-    pieces_of,
-    queue,
-    refused,
-    wait_for,
-)
+from tests.api.speech_jobs import BOOK, CHAPTERS, WAIT, Job, ask, ended, pieces_of, queue, refused, wait_for
 from tests.audio.media import sound_file
 from tests.tiny_server import TinyServer, ready, write_endless_model
 
@@ -254,6 +243,11 @@ def test_chapters_with_nothing_to_speak_are_passed_over(
     job = queue(server, **asked)
     assert {chapter["title"]: chapter["pieces"] for chapter in job["chapters"]} == chapters
     assert [piece["text"] for piece in pieces_of(server, job["id"])] == texts
+    for number, pieces in enumerate(chapters.values()):
+        if not pieces:
+            silent = ask(server, f"/{job['id']}/content?chapter={number}")
+            refused(silent, 404, "chapter_not_found", "chapter")
+            assert "nothing to speak" in silent.text
     ask(server, f"/{job['id']}", "DELETE")
 
 
