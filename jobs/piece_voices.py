@@ -30,6 +30,8 @@ class PieceVoices:
     def voice_of(self, job: SpeechJob, piece: SpeechPiece, as_spoken: np.ndarray) -> tuple[bytes, str] | None:
         """Return the FLAC and words of a finished piece whose made-up voice the later ones are to have.
 
+        None where the job has a voice already, or the piece is too short or unusable.
+
         as_spoken: see higgs.spoken.Speech. The job's speed, pitch and volume are applied to each piece anew.
         """
         has_one = job.voices != [DEFAULT] or job.transcript is not None or not self._made_up()
