@@ -43,7 +43,7 @@ def check_origins(value: str) -> None:
 def check_list(value: str) -> None:
     """Raise ValueError for a list without items, such as the "," of "$KEY_A,$KEY_B" with both unset."""
     if not listed(value):
-        raise ValueError("the list has no items; name some, or leave the setting away")
+        raise ValueError("the list has no items; name some, or leave the setting unset")
 
 
 def check_proxies(value: str) -> None:

@@ -22,9 +22,8 @@ from voices.recordings import place_among
 router = APIRouter()
 
 PLACES = threading.BoundedSemaphore(2)  # a recording of ten minutes takes 100 MB and some seconds of a core
-ADMITTED = threading.BoundedSemaphore(
-    8
-)  # each holds a thread while it waits, of those that speech needs, too
+# Each check holds a thread while it waits for a place, and speech needs threads, too.
+ADMITTED = threading.BoundedSemaphore(8)
 
 
 @router.post("/v1/content_provenance_checks", dependencies=[Depends(require_form)])
