@@ -64,7 +64,7 @@ def _recording(body: ChatRequest) -> tuple[str, str]:
         raise InvalidRequest(message, code="missing_required_parameter", param="messages")
     position, data, path = found[-1]
     if len(found) > 1 and found[-2][0] == position:
-        message = "A message's one recording is transcribed, and this has several; send them one by one."
+        message = "This message has several recordings; send each in a request of its own."
         raise InvalidRequest(message, code="unsupported", param=path)
     return data, path
 

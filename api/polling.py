@@ -31,7 +31,7 @@ async def polled(
         goes_on: whether it can still change.
         drain: the server's.
         seconds: between two looks.
-        told: what of it makes a change.
+        told: the part of it whose change is worth an event.
     """
     first = await run_in_threadpool(look)
 

@@ -16,7 +16,7 @@ from synthesis.options import SpeechOptions
 from synthesis.references import VoiceReference
 
 TONE_SECONDS = 3
-FIRST_FRAMES = 2 * FRAME_RATE  # as many as bring chunks of all lengths
+FIRST_FRAMES = 2 * FRAME_RATE  # enough for playback chunks of all lengths
 CONCURRENT_FRAMES = FRAME_RATE // 2
 MAX_STREAMS = 8
 
