@@ -13,6 +13,7 @@ import pytest
 
 from settings import Settings
 from tests.audio.media import sound_file
+from tests.event_loop import run
 from tests.live import ROOT
 from tests.tiny_server import TinyServer, ready
 
@@ -268,12 +269,12 @@ def test_a_full_queue_is_429_and_clients_that_leave_make_room(narrow_server: Tin
             for listener in listeners:
                 listener.cancel()
             await asyncio.wait(listeners)
-            soon = time.monotonic() + 10
+            soon = time.monotonic() + 60
             while (welcome := await post(client, "Hello.")).status_code == 429 and time.monotonic() < soon:
                 await asyncio.sleep(0.02)
             return full, welcome
 
-    full, welcome = asyncio.run(told())
+    full, welcome = run(told())
     assert (full.status_code, full.json()["error"]["code"]) == (429, "overloaded")
     assert int(full.headers["retry-after"]) > 0
     assert welcome.status_code == 200
