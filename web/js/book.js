@@ -40,7 +40,7 @@ export async function openFile(file) {
   $("mode-book").checked = true;
   showMode();
   const before = { text: $("text").value, title: $("book-title").value };
-  const name = file.name.replace(/\.[^.]*$/, "");
+  const name = file.name.replace(/\.[^.]*$/, "").slice(0, $("book-title").maxLength);
   fill({ text, title: before.title === titled ? name : before.title });
   titled = name;
   tell($("speech-status"), "");
