@@ -187,8 +187,8 @@ CODES = (
     rule(PHONE, lambda found: digits(found[0])),
     rule(r"(?<![\w.-])1-([89]\d\d)-([A-Z\d]+(?:-[A-Z\d]+)*)(?<=[A-Z])\b", _worded),
     rule(FOREIGN_PHONE, _foreign),
-    rule(HOME_PHONE, _home),
     rule(GROUPS, lambda found: re.sub(r"\s", "", found[0])),
+    rule(HOME_PHONE, _home),
     rule(
         r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w]|\.\d)",
         lambda found: " dot ".join(digits(part) for part in found[0].split(".")),

@@ -104,6 +104,8 @@ BOOKS = (
     "|Micah|Nahum|Habakkuk|Zephaniah|Haggai|Zechariah|Malachi|Matthew|Mark|Luke|John|Acts|Romans|Corinthians"
     "|Galatians|Ephesians|Philippians|Colossians|Thessalonians|Timothy|Titus|Philemon|Hebrews|James|Peter|Jude"
     "|Revelation|Qur'?an|Koran|Sura[ht]?|Gita|[Cc]hapter|[Vv]erse|[Ll]ine"
+    r"|(?:Gen|Exod|Lev|Num|Deut|Josh|Sam|Neh|Pss?|Prov|Isa|Jer|Ezek|Dan|Matt?|Mt|Mk|Lk|Jn|Rom|Cor|Gal|Eph|Phil|Col"
+    r"|Thess|Tim|Heb|Jas|Pet|Rev)\.?"
 )
 BILLIONS = (
     "views|users|people|dollars|euros|pounds|parameters|downloads|streams|plays|followers|subscribers|customers|tokens"
@@ -113,6 +115,8 @@ BILLIONS = (
 
 def _ratio(found: re.Match[str]) -> str:
     one, other = found["one"], found["other"]
+    if one == other == "50":
+        return "fifty-fifty"
     clock = len(other) == 2 and int(one) + int(other) != 100
     return found[0] if clock or found["book"] else f"{said(one)} to {said(other)}"
 
@@ -132,7 +136,7 @@ NUMBERS = (
     rule(r"(?<=\d)[-–—](?=\d)", " to "),
     rule(r"(?<![\w)])[-−](?=\d)", "minus "),
     rule(r"(?<=\d)\s?[×*x]\s?(?=\d)", " times "),
-    rule(rf"(?P<book>\b(?:{BOOKS})\s)?(?<![\w:.,])(?P<one>\d{{1,4}}):(?P<other>\d{{1,5}})(?![\d:])", _ratio),
+    rule(rf"(?P<book>\b(?:{BOOKS})\s)?(?<![\w:.,])(?P<one>\d{{1,4}}):(?P<other>\d{{1,5}})(?![\w:])", _ratio),
     rule(r"(?<=\d):(?=\d)", " "),
     rule(r"(?<![\w.)])\.(?=\d)", "0."),
     rule(r"#(?=\d)", "number "),

@@ -61,10 +61,13 @@ COMPARISONS = (
         lambda found: f" {found[1] or found[2] or found[3]} ",
     ),
     rule(r"\b(I|[Ww]e|[Yy]ou|[Tt]hey) <3(?= [A-Za-z])", r"\1 love"),
+    # Menus are paths: File>Save As compares nothing.
+    rule(r"(?<=[a-z]{2})>(?=[A-Z][a-z])", ", "),
     *(
         compared
         for sign, than in (("<", "less than"), (">", "greater than"))
         for compared in (
+            rule(rf"(?:(?<=\b[iI]s)|(?<=\bare))\s{sign}\s?(?=[\w(])", f" {than} "),
             rule(rf"{BEFORE}(\s?){sign}\1{BEHIND}|{BEFORE}{sign}\s{NUMBER}", f" is {than} "),
             rule(rf"(?<![\w<>=-]){sign}{NUMBER}", f" {than} "),
         )

@@ -1,6 +1,6 @@
 // Long texts: the fields of the mode, and the request that queues one as a job.
 
-import { $, attempt, tell } from "./dom.js";
+import { $, attempt, expectedError, tell } from "./dom.js";
 import { showRequest } from "./api-pane.js";
 import { showMode } from "./dialogue.js";
 import { putJob } from "./jobs.js";
@@ -34,13 +34,13 @@ export function wireBook() {
 
 /** Show a file's text as a long text. */
 export async function openFile(file) {
-  if (file.size > MAX_FILE_BYTES) throw told(`${file.name} is too large: send it in parts of a million characters.`);
+  if (file.size > MAX_FILE_BYTES) throw expectedError(`${file.name} is too large: send it in parts of a million characters.`);
   const text = decoded(await file.arrayBuffer());
-  if (text.includes("\0")) throw told(`${file.name} is no text file. Save it as plain text or Markdown.`);
+  if (text.includes("\0")) throw expectedError(`${file.name} is no text file. Save it as plain text or Markdown.`);
   $("mode-book").checked = true;
   showMode();
   const before = { text: $("text").value, title: $("book-title").value };
-  const name = file.name.replace(/\.[^.]*$/, "");
+  const name = file.name.replace(/\.[^.]*$/, "").slice(0, $("book-title").maxLength);
   fill({ text, title: before.title === titled ? name : before.title });
   titled = name;
   tell($("speech-status"), "");
@@ -64,8 +64,6 @@ function decoded(bytes) {
     return new TextDecoder("windows-1252").decode(bytes);
   }
 }
-
-const told = (message) => Object.assign(new Error(message), { expected: true });
 
 /** Queue the text of a request; its progress stands in the list of long texts. */
 export async function startJob(body) {

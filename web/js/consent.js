@@ -1,6 +1,6 @@
 // The speaker's consent, recorded along with the voice if required.
 
-import { $, attempt, tell } from "./dom.js";
+import { $, attempt, expectedError, tell } from "./dom.js";
 import { ClipView } from "./clip-view.js";
 import { decoded } from "./clip.js";
 import { health } from "./health.js";
@@ -56,7 +56,7 @@ async function take(blob, note = "") {
   if (consent !== mine) return; // started over meanwhile
   if (!clip && !/^(audio|video)\//.test(blob.type)) {
     forget();
-    throw told(`${blob.name} is no sound. Choose a recording of the consent.`);
+    throw expectedError(`${blob.name} is no sound. Choose a recording of the consent.`);
   }
   $("consent-wave").hidden = !clip;
   view.show(clip);
@@ -64,14 +64,12 @@ async function take(blob, note = "") {
   tell($("consent-status"), [note, unread, "The consent is sent with the voice."].filter(Boolean).join(" "));
 }
 
-const told = (message) => Object.assign(new Error(message), { expected: true });
-
 /** Throw if a consent is being recorded, or if the server wants one and there is none yet. */
 export function checkConsent() {
-  if (recorder.busy) throw told("The consent is being recorded: stop that first.");
+  if (recorder.busy) throw expectedError("The consent is being recorded: stop that first.");
   if (consent || !required) return;
   $("consent").open = true;
-  throw told("This server clones a voice only with its speaker's consent: record it under “Consent recording”.");
+  throw expectedError("This server clones a voice only with its speaker's consent: record it under “Consent recording”.");
 }
 
 /** Save the consent on the server, if there is one; returns its id, or "". */

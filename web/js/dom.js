@@ -32,6 +32,9 @@ export function replaceText(field, text) {
   focused.focus({ preventScroll: true });
 }
 
+/** An error that tells people what to do, and is no fault of the page. */
+export const expectedError = (message) => Object.assign(new Error(message), { expected: true });
+
 /** Run a task; show an error's message in the status line, unless it was aborted. */
 export async function attempt(place, work) {
   try {

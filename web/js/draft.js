@@ -2,6 +2,7 @@
 
 import { $ } from "./dom.js";
 import { linesNow, showLines } from "./dialogue.js";
+import { restoreVoiceSettings, voiceSettings } from "./speech-settings.js";
 
 const KEY = "draft";
 const FIELDS = ["text", "book-title", "speed", "pitch", "volume", "instructions", "seed"];
@@ -10,8 +11,9 @@ export function wireDraft() {
   addEventListener("pagehide", keep);
   const draft = JSON.parse(sessionStorage.getItem(KEY));
   if (!draft) return;
-  // Who is quick has written before the scripts came.
-  for (const name of FIELDS) if ($(name).value === $(name).defaultValue) $(name).value = draft[name];
+  // Who is quick has written before the scripts came; the page that kept the draft may have been an older one.
+  for (const name of FIELDS) if ($(name).value === $(name).defaultValue) $(name).value = draft[name] ?? $(name).value;
+  restoreVoiceSettings(draft.voiceSettings);
   if ($("mode-single").checked) $(draft.mode).checked = true;
   $("voice").dataset.chosen = draft.voice; // once the voices are known
   showLines(draft.lines);
@@ -20,7 +22,8 @@ export function wireDraft() {
 function keep() {
   const values = Object.fromEntries(FIELDS.map((name) => [name, $(name).value]));
   const mode = document.querySelector("[name=mode]:checked").id;
-  const draft = { ...values, mode, voice: $("voice").value || $("voice").dataset.chosen, lines: linesNow() };
+  const voice = $("voice").value || $("voice").dataset.chosen;
+  const draft = { ...values, mode, voice, voiceSettings: voiceSettings(), lines: linesNow() };
   try {
     sessionStorage.setItem(KEY, JSON.stringify(draft));
   } catch {

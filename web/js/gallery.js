@@ -113,10 +113,11 @@ async function loadNext() {
 function remove({ id, name }) {
   const choices = [...document.querySelectorAll("#voice, #lines select")].filter(({ value }) => value === id);
   hideVoice(id);
+  const replacement = choices[0]?.value;
   offerUndo(`Deleted “${name}”.`, {
     undo: () => {
       hideVoice(id, false);
-      for (const select of choices) choose(select, id);
+      for (const select of choices) if (select.value === replacement) choose(select, id); // else it was chosen since
       if (choices.length) tell($("speech-status"), "");
       cards.get(id)?.element.querySelector("button").focus();
     },

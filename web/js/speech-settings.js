@@ -62,6 +62,13 @@ export function settings() {
   return asked;
 }
 
+/** The chosen voice's own settings; after a reload they tell what was set by hand. */
+export const voiceSettings = () => own;
+
+export function restoreVoiceSettings(values) {
+  own = { ...own, ...values };
+}
+
 /** All that is in force, said in full: what a request gives once the voice's default is another. */
 export const allSettings = () => ({ ...own, ...settings() });
 

@@ -1,6 +1,6 @@
 // Text to speech: the request, streaming playback, and the Stop button.
 
-import { $, attempt, replaceText, tell } from "./dom.js";
+import { $, attempt, expectedError, replaceText, tell } from "./dom.js";
 import { isBook, startJob, wireBook } from "./book.js";
 import { Clip, samplesOf } from "./clip.js";
 import { dialogueRequest, isDialogue, showDialogue, showMode, showText, wireDialogue } from "./dialogue.js";
@@ -183,7 +183,7 @@ async function receive(stream, clip, result, onFirst) {
     if (!clip.length) onFirst();
     clip.append(samplesOf(event.audio));
   }
-  throw Object.assign(new Error("The server ended the speech too early. Try again."), { expected: true });
+  throw expectedError("The server ended the speech too early. Try again.");
 }
 
 function incomplete(error, clip) {

@@ -1,6 +1,6 @@
 // The button beside the choice of voice: hear the voice say a sentence, before anything is generated.
 
-import { $, attempt, tell } from "./dom.js";
+import { $, attempt, expectedError, tell } from "./dom.js";
 import { showRequest } from "./api-pane.js";
 import { decoded } from "./clip.js";
 import { player } from "./player.js";
@@ -45,7 +45,7 @@ async function fetched({ id }) {
   try {
     const clip = await decoded(await (await ask(path, { onBusy, signal })).blob());
     signal.throwIfAborted();
-    if (!clip) throw Object.assign(new Error("This browser can't play the sample."), { expected: true });
+    if (!clip) throw expectedError("This browser can't play the sample.");
     showRequest({ title: "Hear a voice", method: "GET", path, output: "preview.mp3" });
     return clip;
   } finally {
