@@ -107,6 +107,11 @@ BOOKS = (
     r"|(?:Gen|Exod|Lev|Num|Deut|Josh|Sam|Neh|Pss?|Prov|Isa|Jer|Ezek|Dan|Matt?|Mt|Mk|Lk|Jn|Rom|Cor|Gal|Eph|Phil|Col"
     r"|Thess|Tim|Heb|Jas|Pet|Rev)\.?"
 )
+# Figure 1.2B is no amount.
+NO_LABEL = "".join(
+    rf"(?<!\b{label}\s)"
+    for label in ("[Ff]igure", r"[Ff]ig\.", "[Tt]able", "[Ss]ection", "[Aa]ppendix", "[Vv]ersion")
+)
 BILLIONS = (
     "views|users|people|dollars|euros|pounds|parameters|downloads|streams|plays|followers|subscribers|customers|tokens"
     "|records|rows|events|requests|years|messages|devices|visits|visitors"
@@ -127,7 +132,7 @@ NUMBERS = (
     rule(rf"(?<!\d)({DECIMAL})\s?%", lambda found: f"{said(found[1])} percent"),
     rule(rf"\b({WHOLE})(?:st|nd|rd|th)\b", lambda found: ordinal(found[1])),
     rule(
-        rf"(?<![\w.,$-])({DECIMAL})\s?(k|K|M|bn|(?<=\.\d)B|(?<=\.\d\d)B|B(?=\s(?:{BILLIONS})\b))\b(?<!\b[48]K)",
+        rf"{NO_LABEL}(?<![\w.,$-])({DECIMAL})\s?(k|K|M|bn|(?<=\.\d)B|(?<=\.\d\d)B|B(?=\s(?:{BILLIONS})\b))\b(?<!\b[48]K)",
         lambda found: f"{said(found[1])} {LARGE[found[2].lower()]}",
     ),
     rule(r"(?<![\w.])(\d+(?:\.\d+)?)[eE]([+-]?)(\d+)\b", _power_of_ten),
