@@ -36,6 +36,13 @@ def test_a_server_that_is_not_ready(open_page: OpenPage, body: dict[str, str], w
     page.locator("header", has_text=words).wait_for()
 
 
+def test_a_browser_that_keeps_nothing(open_page: OpenPage) -> None:
+    """Blocked cookies block the tab's storage, too; scripts that read it failed, and nothing worked."""
+    blocked = "get() { throw new DOMException('blocked', 'SecurityError'); }"
+    page = open_page(script=f"Object.defineProperty(window, 'sessionStorage', {{ {blocked} }})")
+    expect(page.locator("#generate")).to_be_enabled()
+
+
 def test_busy_waits_and_tries_again(open_page: OpenPage) -> None:
     """A full queue that ends the attempt."""
     page = open_page(expected="429")

@@ -3,20 +3,21 @@
 import { $ } from "./dom.js";
 import { linesNow, showLines } from "./dialogue.js";
 import { restoreVoiceSettings, voiceSettings } from "./speech-settings.js";
+import { storage } from "./storage.js";
 
 const KEY = "draft";
 const FIELDS = ["text", "book-title", "speed", "pitch", "volume", "instructions", "seed"];
 
 export function wireDraft() {
   addEventListener("pagehide", keep);
-  const draft = JSON.parse(sessionStorage.getItem(KEY));
+  const draft = JSON.parse(storage.getItem(KEY));
   if (!draft) return;
   // Who is quick has written before the scripts came; the page that kept the draft may have been an older one.
   for (const name of FIELDS) if ($(name).value === $(name).defaultValue) $(name).value = draft[name] ?? $(name).value;
   restoreVoiceSettings(draft.voiceSettings);
   if ($("mode-single").checked) $(draft.mode).checked = true;
   $("voice").dataset.chosen = draft.voice; // once the voices are known
-  showLines(draft.lines);
+  if (draft.lines) showLines(draft.lines);
 }
 
 function keep() {
@@ -25,8 +26,8 @@ function keep() {
   const voice = $("voice").value || $("voice").dataset.chosen;
   const draft = { ...values, mode, voice, voiceSettings: voiceSettings(), lines: linesNow() };
   try {
-    sessionStorage.setItem(KEY, JSON.stringify(draft));
+    storage.setItem(KEY, JSON.stringify(draft));
   } catch {
-    sessionStorage.removeItem(KEY); // a text larger than the browser keeps
+    storage.removeItem(KEY); // a text larger than the browser keeps
   }
 }

@@ -1,6 +1,7 @@
 // Requests to the server: API keys, error messages, uploads with progress, server-sent events.
 
 import { pause } from "./dom.js";
+import { storage } from "./storage.js";
 
 const KEY = "api-key";
 const MAX_RETRIES = 5; // while the queue is full
@@ -30,11 +31,11 @@ function wording(status, error) {
   return error.message ?? `The server answered with status ${status}. Its log says why.`;
 }
 
-export const useKey = (key) => sessionStorage.setItem(KEY, key);
-export const hasKey = () => Boolean(sessionStorage.getItem(KEY));
+export const useKey = (key) => storage.setItem(KEY, key);
+export const hasKey = () => Boolean(storage.getItem(KEY));
 
 function authorised(headers) {
-  const key = sessionStorage.getItem(KEY);
+  const key = storage.getItem(KEY);
   if (key) headers.set("authorization", `Bearer ${key}`);
   return headers;
 }
