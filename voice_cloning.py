@@ -183,8 +183,9 @@ class VoiceCloner:
         if isinstance(text, str):
             text = self._planner.read(text, len(voices), self._planner.dictionaries(voices, options))
         segments = self._planner.segments(text, voices, options, follows.last_said if follows else None)
-        queued = {"place": place, "admitted": place is None and follows is not None}
-        return self._stream(segments, text.written, options, **queued)
+        longest = min(options.max_steps or self._max_columns, self._max_columns)
+        admitted = place is None and follows is not None
+        return self._stream(segments, text.written, options, longest=longest, place=place, admitted=admitted)
 
     def parts(self, text: str, voices: list[VoiceReference | None], options: SpeechOptions) -> list[Part]:
         """Return a text of any length as its spoken parts; see Planner.checked_parts."""
@@ -198,7 +199,7 @@ class VoiceCloner:
         """Like `stream` for parts of a text of any length, in the background: while nobody waits."""
         segments = self._planner.segments_of(parts, self._speaking(voices), options)
         text = " ".join(part[1] for part in parts if isinstance(part, tuple))
-        return self._stream(segments, text, options, longest=None, background=True)
+        return self._stream(segments, text, options, background=True)
 
     def _speaking(self, voices: list[VoiceReference | None]) -> list[VoiceReference | None]:
         """Replace None by the model's own voice."""
@@ -209,7 +210,6 @@ class VoiceCloner:
     ) -> SpeechStream:
         sampling = options.sampling(self._defaults, text)
         raise_if_cancelled()
-        queued.setdefault("longest", min(options.max_steps or self._max_columns, self._max_columns))
         with self.resident.in_use() as served:
             stream = SpeechStream(served.engine, served.codec, segments, sampling, **queued)
             on_cancel(self.resident.stay_for(stream).cancel)  # whoever began it: its client may have left

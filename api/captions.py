@@ -7,12 +7,11 @@ from api.schemas.timestamps import CaptionFormat
 from api.transcript_formats import srt, vtt
 from asr.transcript import Segment, Transcript
 from synthesis.word_times import WordTime
-from text.chunking import WIDE, WIDE_LETTER
+from text.chunking import SENTENCE_ENDS, WIDE, WIDE_LETTER
 from text.english import ends_sentence
 
 MAX_CHARACTERS = 84  # two lines of 42, usual for subtitles; a wide letter is shown as two
 MAX_PAUSE = 1.0  # seconds; a longer pause starts a new cue
-SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001
 # Each letter of Chinese or Japanese is a word, written without a space between.
 BETWEEN_WIDE = re.compile(rf"(?<=[{WIDE}。！？，、；：（）「」『』【】]) (?=[{WIDE}（「『【])")  # noqa: RUF001
 OPENING, CLOSING = "\"'([“‘«", "\"')]”’»"  # noqa: RUF001
@@ -49,5 +48,5 @@ def _ends(cue: Sequence[WordTime], following: WordTime) -> bool:
     """Return whether a sentence or a line ends before the following word."""
     shown = cue[-1].shown.strip(OPENING + CLOSING)
     if cue[-1].ends_line or not shown.endswith("."):
-        return cue[-1].ends_line or shown.endswith(SENTENCE_END)
+        return cue[-1].ends_line or shown.endswith(SENTENCE_ENDS)
     return ends_sentence(shown.rstrip("."), following.shown.lstrip(OPENING)[:1], first=len(cue) == 1)

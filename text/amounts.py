@@ -4,7 +4,7 @@
 import re
 from math import gcd
 
-from text.numbers import DECIMAL, LARGE, fraction, said, several
+from text.numbers import DECIMAL, LARGE, fraction, mixed, said, several
 from text.rules import rule
 
 # Singular, plural, and the hundredth part's.
@@ -163,15 +163,15 @@ def _unit(found: re.Match[str]) -> str:
 
 def _part_of_unit(found: re.Match[str]) -> str:
     """Read 1/4 tsp as one quarter teaspoon; 120/80 and 8/16 are no parts."""
-    above, below, whole = int(found["above"]), int(found["below"]), found["whole"]
+    above, below = int(found["above"]), int(found["below"])
     if not 0 < above < below or below not in PARTS or gcd(above, below) > 1:
         return found[0]
     noun, *rest = UNITS[found["unit"]].split(" ")
     if noun == "square":
         noun, rest = f"{noun} {rest[0]}", rest[1:]
-    part = fraction(found["above"], found["below"])
-    amount = f"{said(whole)} and {'a half' if part == 'one half' else part}" if whole else part
-    return " ".join([amount, _plural(noun) if whole else noun, *rest])
+    if found["whole"]:
+        return " ".join([mixed(found), _plural(noun), *rest])
+    return " ".join([fraction(found["above"], found["below"]), noun, *rest])
 
 
 def _plural(noun: str) -> str:

@@ -13,6 +13,7 @@ WIDE_LETTER = re.compile(f"[{WIDE}\\uac00-\\ud7af]")
 WIDE_LETTERS_WORTH = 3  # a Chinese or Japanese letter is a syllable or two, spoken as long as three of these
 CLOSING = r"""["')\]}”’»」』）】]*"""
 ENDS = ".!?…।॥؟۔"
+SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
 # Looked for at the first of several marks, or at the second where a sentence begins with them.
 SENTENCE = re.compile(
     rf".+?(?:(?<![{ENDS}]{{2}})[{ENDS}]+{CLOSING}(?=\s|$)|[。！？]+{CLOSING}|(?<=[{WIDE}])[.!?]+{CLOSING}(?=[{WIDE}])|\n|$)\s*",

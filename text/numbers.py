@@ -65,7 +65,8 @@ def fraction(above: str, below: str) -> str:
     return f"{said(above)} {part}" if over == 1 else f"{said(above)} {'halve' if under == 2 else part}s"
 
 
-def _mixed(found: re.Match[str]) -> str:
+def mixed(found: re.Match[str]) -> str:
+    """Read 2 1/2, whose groups are whole, above and below, as two and a half."""
     part = fraction(found["above"], found["below"])
     return f"{said(found['whole'])} and {'a half' if part == 'one half' else part}"
 
@@ -136,7 +137,7 @@ NUMBERS = (
         lambda found: f"{said(found[1])} {LARGE[found[2].lower()]}",
     ),
     rule(r"(?<![\w.])(\d+(?:\.\d+)?)[eE]([+-]?)(\d+)\b", _power_of_ten),
-    rule(r"(?<![\w/.])(?P<whole>\d{1,3})[\s-](?P<above>\d)/(?P<below>\d{1,2})(?![\w/])", _mixed),
+    rule(r"(?<![\w/.])(?P<whole>\d{1,3})[\s-](?P<above>\d)/(?P<below>\d{1,2})(?![\w/])", mixed),
     rule(r"(?<![\w/.])(\d{1,4})/(\d{1,4})(?![\w/])", lambda found: fraction(found[1], found[2])),
     rule(r"(?<=\d)[-–—](?=\d)", " to "),
     rule(r"(?<![\w)])[-−](?=\d)", "minus "),

@@ -32,12 +32,11 @@ from api.streaming import from_thread, in_worker, sounding
 from api.word_times import SpokenWords, with_words
 from audio.frames import SAMPLE_RATE
 from errors import InvalidRequest, Overloaded, PayloadTooLarge, VoiceServerError
-from text.chunking import has_words
+from text.chunking import SENTENCE_ENDS, has_words
 from voice_cloning import VoiceCloner
 
 MAX_WAITING = 64  # utterances behind the one that is spoken
 SENTENCE_PAUSE = np.zeros(SAMPLE_RATE // 4, np.float32)  # between parts, as between the sentences of one
-SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001
 TYPES = ("session.config", "input.text", "input.flush", "input.done", "input.cancel", "session.close")
 # What is kept of a session.config, which may hold a recording of megabytes: how the parts are sent.
 KEPT = {*Timestamps.model_fields, "word_timestamps", "stream_format", "response_format"}
